@@ -1,0 +1,107 @@
+//! The one door from async code to CPU threads: a single rayon pool.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use tokio::sync::oneshot;
+
+use crate::error::{Error, ErrorKind, Result};
+
+static POOL: OnceLock<ThreadPool> = OnceLock::new();
+
+/// Fixes the number of CPU threads. Results never depend on it.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] for zero; [`ErrorKind::AlreadyExists`] when the pool has been started with another number.
+pub fn set_threads(threads: usize) -> Result<()> {
+    if threads == 0 {
+        return Err(Error::invalid("start", "the CPU threads").with_reason("threads must be at least 1, got 0"));
+    }
+    let started = POOL.get_or_init(|| build(threads)).current_num_threads();
+    if started == threads {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::AlreadyExists, "start", format_args!("{threads} CPU threads"))
+            .with_reason(format_args!("the pool already runs with {started}"))
+            .with_hint("set the number of threads before the first read, query or fit"))
+    }
+}
+
+/// The number of CPU threads: what was set, else what the machine or the cgroup grants.
+#[must_use]
+pub fn threads() -> usize {
+    pool().current_num_threads()
+}
+
+/// Runs CPU-bound work on the pool and waits for it without blocking the async threads.
+///
+/// # Errors
+/// Whatever the work returns; a panic in it becomes [`ErrorKind::Internal`].
+pub async fn run<T, F>(work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T> + Send + 'static,
+{
+    let (sender, receiver) = oneshot::channel();
+    pool().spawn(move || {
+        // The receiver is gone when the caller was cancelled: nobody waits for the result.
+        let _ = sender.send(guarded(work));
+    });
+    match receiver.await {
+        Ok(result) => result,
+        Err(_) => Err(Error::internal("finish", "work on the CPU threads")),
+    }
+}
+
+/// Runs CPU-bound work on the pool from code that is not async.
+///
+/// # Errors
+/// Whatever the work returns; a panic in it becomes [`ErrorKind::Internal`].
+pub fn install<T, F>(work: F) -> Result<T>
+where
+    T: Send,
+    F: FnOnce() -> Result<T> + Send,
+{
+    pool().install(|| guarded(work))
+}
+
+fn pool() -> &'static ThreadPool {
+    POOL.get_or_init(|| build(std::thread::available_parallelism().map_or(1, usize::from)))
+}
+
+fn build(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("datalake-cpu-{index}"))
+        .build()
+        .expect("the operating system grants the process threads")
+}
+
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a message".to_owned());
+        Err(Error::internal("finish", "work on the CPU threads").with_reason(message))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_internal_error() {
+        let error = run(|| -> Result<()> { panic!("boom {}", 7) }).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(error.to_string().ends_with(": boom 7"), "{error}");
+    }
+
+    #[test]
+    fn zero_threads_are_refused() {
+        assert_eq!(set_threads(0).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}

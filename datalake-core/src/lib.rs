@@ -1,0 +1,19 @@
+//! A data lake with batch machine learning in one engine.
+//!
+//! - [`lake`]: buckets and objects, in a folder, in memory or on S3;
+//! - [`format`]: CSV, JSON and Parquet as streams of record batches, in both directions;
+//! - `query`: SQL over lake objects;
+//! - `ml`: random forests, baselines, metrics and model files;
+//! - `pipeline`: prepare, train, evaluate and predict from one file, with a manifest of what happened.
+
+pub mod compute;
+mod error;
+pub mod format;
+pub mod lake;
+#[cfg(feature = "ml")]
+pub mod ml;
+pub mod progress;
+pub mod random;
+
+pub use error::{Error, ErrorKind, Position, Result, kind_of_io};
+pub use lake::{Bucket, BucketName, Lake};
