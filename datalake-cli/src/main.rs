@@ -1,2 +1,17 @@
-//! datalake
-fn main() {}
+//! `datalake`: a person's tool, and the entrypoint of batch Jobs.
+
+mod cli;
+mod commands;
+mod exit;
+mod output;
+mod progress;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = cli::Cli::parse();
+    exit::code(commands::run(arguments))
+}

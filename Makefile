@@ -1,0 +1,48 @@
+# The daily commands. Build output goes where CARGO_TARGET_DIR says, else into ./target.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+PYTHON ?= python3
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+DATALAKE := $(TARGET)/release/datalake
+VENV ?= $(TARGET)/venv
+
+.PHONY: help build demo test test-rust test-python lint bench soak wheel clean
+
+help: ## lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+build: ## builds the command line tool
+	$(CARGO) build --release --locked -p datalake-cli
+
+demo: build ## builds, then runs the Food Calorie Analysis in ./lake
+	"$(DATALAKE)" ml-pipeline
+
+test: lint test-rust test-python ## everything that has a test
+
+test-rust:
+	$(CARGO) test --release --locked --workspace --exclude datalake-py
+	tests/outside.sh
+
+test-python: wheel
+	tests/python.sh
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	tests/lint.sh
+
+bench: ## runs the benchmarks
+	$(CARGO) bench --locked -p datalake-benches
+
+soak: ## the long tests: kills, fuzzing
+	DATALAKE_SOAK=1 $(CARGO) test --release --locked -p datalake-tests -- --nocapture
+
+wheel: ## builds the Python wheel into ./dist
+	tests/wheel.sh
+
+clean: ## removes what the build made, never a lake
+	$(CARGO) clean
+	rm -rf dist

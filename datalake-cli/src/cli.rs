@@ -1,0 +1,372 @@
+//! The command line as plain data: what can be typed, and its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A data lake with batch machine learning: buckets, CSV/JSON/Parquet conversion, SQL and random forests.
+#[derive(Debug, Parser)]
+#[command(name = "datalake", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  datalake ml-pipeline                     # the Food Calorie Analysis, end to end, in ./lake
+  datalake status                          # what is in the lake, and how the last run went
+  datalake sql \"SELECT food_group, avg(energy_kcal) FROM 'processed-data/foods.parquet' GROUP BY 1 ORDER BY 1\"
+  datalake convert foods.csv foods.parquet
+  datalake cp foods.csv lake://raw-data/foods/
+
+Exit codes: 0 done, 1 wrong input, 2 wrong command line, 3 access denied, 4 endpoint unavailable,
+5 disk or memory exhausted, 70 a bug, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The lake: a folder, an S3 endpoint (`http://host:9000`), or `memory:` [default: ./lake].
+    #[arg(long, global = true, env = "DATALAKE_URL", value_name = "URL")]
+    pub(crate) lake: Option<String>,
+    /// CPU threads; results never depend on it [default: all that the machine or the cgroup grants].
+    #[arg(long, global = true, env = "DATALAKE_THREADS", value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// Says nothing but errors and results.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Says more.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the Food Calorie Analysis: sample data, clean tables, two forests, a report.
+    #[command(after_help = "Examples:
+  datalake ml-pipeline
+  datalake ml-pipeline --rows 100000 --fresh
+  DATALAKE_URL=http://127.0.0.1:9000 datalake ml-pipeline")]
+    MlPipeline(MlPipeline),
+    /// Runs a pipeline file.
+    #[command(after_help = "Examples:
+  datalake run examples/food-calories.toml
+  datalake run examples/food-calories.toml --set source=raw-data/usda/foods.parquet")]
+    Run(Run),
+    /// Writes synthetic tables into the lake.
+    #[command(subcommand)]
+    Sample(Sample),
+    /// Converts between CSV, JSON and Parquet.
+    #[command(after_help = "Examples:
+  datalake convert foods.csv foods.parquet
+  datalake convert lake://raw-data/foods.json lake://processed-data/foods.parquet --flatten
+  cat foods.ndjson | datalake convert - - --from ndjson --to csv")]
+    Convert(Convert),
+    /// Queries lake objects.
+    #[command(after_help = "Examples:
+  datalake sql \"SELECT count(*) FROM 'raw-data/foods/*.csv'\"
+  datalake sql \"SELECT * FROM 'processed-data/foods.parquet' LIMIT 5\" --output json")]
+    Sql(Sql),
+    /// Shows the inferred schema of a table and a profile of its columns.
+    Schema(Schema),
+    /// Trains a model on a table.
+    #[command(after_help = "Example:
+  datalake train processed-data/foods.parquet --target energy_kcal --exclude food_code,name")]
+    Train(Train),
+    /// Evaluates a model on the rows that were held out, beside baselines.
+    Evaluate(Evaluate),
+    /// Writes a table with a model's predictions.
+    Predict(Predict),
+    /// Shows models.
+    #[command(subcommand)]
+    Model(Model),
+    /// Shows buckets and the last run.
+    Status,
+    /// Lists runs.
+    Runs,
+    /// Makes a bucket.
+    Mb {
+        /// Its name.
+        bucket: String,
+    },
+    /// Removes an empty bucket.
+    Rb {
+        /// Its name.
+        bucket: String,
+    },
+    /// Lists buckets, or the objects of a bucket.
+    Ls {
+        /// `bucket` or `bucket/prefix`; all buckets without it.
+        path: Option<String>,
+    },
+    /// Copies objects and files, either way.
+    #[command(after_help = "Examples:
+  datalake cp foods.csv lake://raw-data/foods/
+  datalake cp lake://processed-data/foods.parquet .")]
+    Cp {
+        /// A file, a folder, `lake://bucket/key`, or `-`.
+        from: String,
+        /// A file, a folder, `lake://bucket/key`, or `-`.
+        to: String,
+    },
+    /// Removes objects.
+    Rm {
+        /// `bucket/key`, with `*` where several are meant.
+        path: String,
+        /// Removes every object below the prefix.
+        #[arg(short, long)]
+        recursive: bool,
+    },
+    /// Prints an object.
+    Cat {
+        /// `bucket/key`.
+        path: String,
+    },
+    /// Prints a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MlPipeline {
+    /// Foods in the sample, where it is not there yet.
+    #[arg(long, default_value_t = 6_000)]
+    pub(crate) rows: u64,
+    /// The sample's seed.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Does every step again.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    /// Gives a variable of the file a value.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
+    /// Does every step again.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sample {
+    /// Food composition tables as CSV, NDJSON, JSON and Parquet, with the dirt that real ones have.
+    #[command(after_help = "Example:
+  datalake sample foods --rows 10000000 --prefix raw-data/load-test")]
+    Foods {
+        /// How many foods.
+        #[arg(long, default_value_t = 6_000)]
+        rows: u64,
+        /// The seed: the same seed gives the same bytes.
+        #[arg(long, default_value_t = 42)]
+        seed: u64,
+        /// Leaves the dirt out.
+        #[arg(long)]
+        clean: bool,
+        /// Where they go.
+        #[arg(long, default_value = "raw-data/foods")]
+        prefix: String,
+    },
+}
+
+/// How tables are read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Reading")]
+pub(crate) struct Reading {
+    /// The format read, where suffix and content do not tell: csv, ndjson, json, parquet.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) from: Option<String>,
+    /// The field separator of CSV; detected where not given.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) sep: Option<char>,
+    /// The decimal mark of numbers in text.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) decimal: Option<char>,
+    /// Words that mean a missing value, beside the empty field.
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub(crate) null: Vec<String>,
+    /// Turns nested JSON fields into columns `outer_inner`.
+    #[arg(long)]
+    pub(crate) flatten: bool,
+    /// What becomes of records that do not fit.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) on_row_error: OnRowError,
+    /// How many records may be quarantined: a number, or a percentage such as `5%`.
+    #[arg(long, value_name = "N|P%")]
+    pub(crate) max_bad_rows: Option<String>,
+}
+
+/// What becomes of records that do not fit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnRowError {
+    /// The command fails and names the record.
+    #[default]
+    Fail,
+    /// The record goes to the quarantine.
+    Quarantine,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// A file, `lake://bucket/key`, or `-` for stdin.
+    pub(crate) source: String,
+    /// A file, `lake://bucket/key`, or `-` for stdout.
+    pub(crate) destination: String,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// The format written, where the suffix does not tell: csv, ndjson, json, parquet.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) to: Option<String>,
+    /// Only these columns, in this order.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) select: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    /// The query; a table is a quoted `'bucket/key'`, with `*` where several objects make one table.
+    pub(crate) query: String,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Writes the rows to a file or `lake://bucket/key` instead of printing them.
+    #[arg(long, value_name = "DESTINATION")]
+    pub(crate) to: Option<String>,
+    /// How many rows are printed at most; 0 prints all.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// A file, `lake://bucket/key`, `bucket/key` with `*`, or `-`.
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// The table: `bucket/key`.
+    pub(crate) table: String,
+    /// The column to predict.
+    #[arg(long)]
+    pub(crate) target: String,
+    /// What is predicted; taken from the column's type where not given.
+    #[arg(long, value_enum)]
+    pub(crate) task: Option<Task>,
+    /// The model's name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The columns to learn from.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
+    /// Columns never to learn from.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) exclude: Vec<String>,
+    /// Which trainer: forest, linear, linfa-trees or dummy.
+    #[arg(long, default_value = "forest")]
+    pub(crate) trainer: String,
+    /// How many trees.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) n_estimators: u32,
+    /// Features tried at each split: all, sqrt, log2, third, a share such as 0.3, or a number.
+    #[arg(long)]
+    pub(crate) max_features: Option<String>,
+    /// The deepest that a tree grows.
+    #[arg(long)]
+    pub(crate) max_depth: Option<u32>,
+    /// The fewest rows in a leaf.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) min_samples_leaf: u32,
+    /// The seed of forest and split.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// The share of rows held out.
+    #[arg(long, default_value_t = 0.2)]
+    pub(crate) test: f64,
+    /// A column whose equal values stay on one side of the split.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) split_by: Option<String>,
+    /// Where the model goes [default: models/NAME.model].
+    #[arg(long, value_name = "bucket/key")]
+    pub(crate) model: Option<String>,
+}
+
+/// What a model predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Task {
+    /// A number.
+    Regression,
+    /// One of a set of classes.
+    Classification,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// The model: `bucket/key`, or its name.
+    pub(crate) model: String,
+    /// Trainers to compare with.
+    #[arg(long, value_delimiter = ',', default_value = "dummy,linear")]
+    pub(crate) baselines: Vec<String>,
+    /// Cross-validates with so many folds too.
+    #[arg(long)]
+    pub(crate) folds: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// The model: `bucket/key`, or its name.
+    pub(crate) model: String,
+    /// The table: `bucket/key`.
+    pub(crate) table: String,
+    /// Where the predictions go [default: processed-data/predictions/NAME.parquet].
+    #[arg(long, value_name = "bucket/key")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Model {
+    /// Lists the models of the lake.
+    List,
+    /// Shows a model: task, features, parameters, digest, lineage.
+    Show {
+        /// The model: `bucket/key`, or its name.
+        model: String,
+    },
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("`{text}` is not of the form NAME=VALUE"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

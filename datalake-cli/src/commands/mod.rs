@@ -1,0 +1,105 @@
+//! One file per command; here the runtime that they share, and Ctrl-C.
+
+mod buckets;
+mod convert;
+mod evaluate;
+mod model;
+mod pipeline;
+mod predict;
+mod reading;
+mod sample;
+mod schema;
+mod sql;
+mod status;
+mod train;
+
+use std::sync::Arc;
+
+use clap::CommandFactory;
+use datalake_core::progress::Progress;
+use datalake_core::{Error, ErrorKind, Lake, Result, compute};
+
+use crate::cli::{Cli, Command, Global, Model, Sample};
+use crate::output::Printer;
+use crate::progress::Terminal;
+use crate::settings;
+
+/// What a command works with.
+pub(crate) struct Tools {
+    pub(crate) global: Global,
+    pub(crate) printer: Printer,
+    pub(crate) progress: Arc<dyn Progress>,
+}
+
+impl Tools {
+    /// The lake that the command works on.
+    pub(crate) fn lake(&self) -> Result<Arc<dyn Lake>> {
+        settings::lake(&self.global)
+    }
+}
+
+/// Carries out one command.
+pub(crate) fn run(arguments: Cli) -> Result<()> {
+    let Cli { global, command } = arguments;
+    if let Some(threads) = global.threads {
+        compute::set_threads(threads)?;
+    }
+    let terminal = Terminal::new(&global);
+    let tools = Tools { printer: Printer::new(&global), global, progress: Arc::clone(&terminal) as Arc<dyn Progress> };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::io("start", "the async runtime", cause))?;
+    let outcome = runtime.block_on(interruptible(dispatch(command, &tools), &terminal));
+    // Work on the CPU threads that was told to stop may take a moment; nobody waits for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Ends a command at the first Ctrl-C: what it was writing is taken back, or never appears.
+async fn interruptible(command: impl Future<Output = Result<()>>, terminal: &Terminal) -> Result<()> {
+    tokio::pin!(command);
+    tokio::select! {
+        outcome = &mut command => return outcome,
+        _ = tokio::signal::ctrl_c() => terminal.cancel(),
+    }
+    // Pipelines notice and say so in their manifest; all else is dropped.
+    match tokio::time::timeout(std::time::Duration::from_secs(2), command).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::new(ErrorKind::Cancelled, "finish", "the command").with_reason("stopped by the user")),
+    }
+}
+
+async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
+    match command {
+        Command::MlPipeline(arguments) => pipeline::ml_pipeline(arguments, tools).await,
+        Command::Run(arguments) => pipeline::run(arguments, tools).await,
+        Command::Sample(Sample::Foods { rows, seed, clean, prefix }) => {
+            sample::foods(rows, seed, clean, &prefix, tools).await
+        }
+        Command::Convert(arguments) => convert::convert(arguments, tools).await,
+        Command::Sql(arguments) => sql::sql(arguments, tools).await,
+        Command::Schema(arguments) => schema::schema(arguments, tools).await,
+        Command::Train(arguments) => train::train(arguments, tools).await,
+        Command::Evaluate(arguments) => evaluate::evaluate(arguments, tools).await,
+        Command::Predict(arguments) => predict::predict(arguments, tools).await,
+        Command::Model(Model::List) => model::list(tools).await,
+        Command::Model(Model::Show { model }) => model::show(&model, tools).await,
+        Command::Status => status::status(tools).await,
+        Command::Runs => status::runs(tools).await,
+        Command::Mb { bucket } => buckets::make(&bucket, tools).await,
+        Command::Rb { bucket } => buckets::remove(&bucket, tools).await,
+        Command::Ls { path } => buckets::list(path.as_deref(), tools).await,
+        Command::Cp { from, to } => buckets::copy(&from, &to, tools).await,
+        Command::Rm { path, recursive } => buckets::delete(&path, recursive, tools).await,
+        Command::Cat { path } => buckets::print(&path, tools).await,
+        Command::Completions { shell } => completions(shell, tools),
+    }
+}
+
+fn completions(shell: clap_complete::Shell, tools: &Tools) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "datalake", &mut script);
+    tools.printer.bytes(&script)
+}

@@ -1,0 +1,51 @@
+//! Turns a command's outcome into an exit code, and an error into words.
+
+use std::error::Error as _;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use datalake_core::{Error, Result};
+
+/// The exit code of an outcome; an error is printed first.
+pub(crate) fn code(outcome: Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell when stderr is gone too.
+            let _ = io::stderr().write_all(words(&error).as_bytes());
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+/// An error with its causes and its hint, a line each.
+fn words(error: &Error) -> String {
+    let mut text = format!("error: {error}\n");
+    let mut cause = error.source();
+    let mut hint = error.hint();
+    while let Some(current) = cause {
+        let said = current.to_string();
+        if !text.contains(&said) {
+            text.push_str(&format!("  caused by: {said}\n"));
+        }
+        hint = hint.or_else(|| current.downcast_ref::<Error>().and_then(Error::hint));
+        cause = current.source();
+    }
+    if let Some(hint) = hint {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    text
+}
+
+/// Whether whoever read our output has gone: the command has then done its work.
+fn is_broken_pipe(error: &Error) -> bool {
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        if current.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
+}

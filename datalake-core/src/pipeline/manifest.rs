@@ -1,0 +1,397 @@
+//! What a run leaves behind: a manifest of its steps, their inputs, outputs and row balances.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use object_store::PutMode;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::url::parse_object;
+use crate::lake::{Bucket, BucketName, Lake};
+use crate::random::mix;
+
+/// The bucket that holds what runs leave, beside the prepared tables.
+pub const RUNS_BUCKET: &str = "processed-data";
+/// The prefix of run folders.
+pub const RUNS_PREFIX: &str = "_runs";
+/// The prefix of records of finished steps, by fingerprint.
+const STEPS_PREFIX: &str = "_steps";
+
+/// A run's name: sorts by time, enters no digest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+impl RunId {
+    /// A new name from the clock and the process.
+    #[must_use]
+    pub fn now() -> Self {
+        let now = Utc::now();
+        let nanos = now.timestamp_nanos_opt().unwrap_or_default() as u64;
+        let tail = mix(nanos, u64::from(std::process::id())) as u16;
+        Self(format!("{}-{tail:04x}", now.format("%Y%m%dT%H%M%S%3f")))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of an object in the run's folder.
+    #[must_use]
+    pub fn key(&self, object: &str) -> Path {
+        Path::from(format!("{RUNS_PREFIX}/{}/{object}", self.0))
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for RunId {
+    fn from(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+/// How a run or a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Not begun.
+    Waiting,
+    /// At work.
+    Running,
+    /// Finished.
+    Done,
+    /// Finished earlier with the same inputs, settings and code; its results stand.
+    Skipped,
+    /// Ended by an error.
+    Failed,
+    /// Stopped by the user.
+    Cancelled,
+    /// Ended without a word: its heart no longer beats.
+    Interrupted,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// A run, from its first step to its last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The manifest's own version.
+    pub version: u32,
+    /// The run.
+    pub run: RunId,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// How it stands.
+    pub status: Status,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// When this was last written.
+    pub updated: DateTime<Utc>,
+    /// The version and source digest of the code that ran.
+    pub code: String,
+    /// The steps, in order.
+    pub steps: Vec<StepRecord>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// `prepare`, `train`, `evaluate` or `predict`.
+    pub kind: String,
+    /// The name of its table or model.
+    pub name: String,
+    /// How it stands.
+    pub status: Status,
+    /// The run that did the work, for a step that was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_run: Option<RunId>,
+    /// How long the work took.
+    pub seconds: f64,
+    /// SHA-256 over the step, its inputs and the code: equal means that the results stand.
+    pub fingerprint: String,
+    /// The objects that it read.
+    pub inputs: Vec<ObjectVersion>,
+    /// What it found and wrote.
+    pub report: StepReport,
+}
+
+/// An object at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectVersion {
+    /// `bucket/key`.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The store's tag of this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+/// What a step found and wrote.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The objects that it wrote.
+    pub outputs: Vec<Output>,
+    /// The row balance of a prepare step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<PrepareBalance>,
+    /// Rows used, held out and dropped by a training step, and the like.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
+    /// The figures that matter most, for summaries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub highlights: Vec<String>,
+    /// What the user should know: widened columns, columns that are missing in a source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// An object that a step wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The object as it was written.
+    #[serde(flatten)]
+    pub object: ObjectVersion,
+    /// The SHA-256 of its bytes.
+    pub sha256: String,
+    /// The digest of the table or model in it, the same in every format and on every machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The rows of a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+/// The row balance of a prepare step: nothing is lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepareBalance {
+    /// Each object that was read.
+    pub sources: Vec<SourceBalance>,
+    /// Rows that entered the combine stage: all that were written by the scan.
+    pub combine_in: u64,
+    /// Rows left out as duplicates of an earlier row.
+    pub duplicates: u64,
+    /// Rows of the finished table.
+    pub combine_out: u64,
+    /// The object that holds the quarantined records, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
+}
+
+/// The balance of one source: `seen = written + all quarantined + all dropped`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceBalance {
+    /// `bucket/key`.
+    pub path: String,
+    /// The bytes that were covered, from 0, after decompression.
+    pub span: u64,
+    /// Records found.
+    pub seen: u64,
+    /// Rows handed to the combine stage.
+    pub written: u64,
+    /// Records quarantined, by code.
+    pub quarantined: BTreeMap<String, u64>,
+    /// Rows dropped, by rule.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+impl SourceBalance {
+    /// Whether every record is accounted for.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let quarantined: u64 = self.quarantined.values().sum();
+        let dropped: u64 = self.dropped.values().sum();
+        self.seen == self.written + quarantined + dropped
+    }
+}
+
+impl PrepareBalance {
+    /// Records found in all sources.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.sources.iter().map(|source| source.seen).sum()
+    }
+
+    /// Records quarantined in all sources.
+    #[must_use]
+    pub fn quarantined(&self) -> u64 {
+        self.sources.iter().flat_map(|source| source.quarantined.values()).sum()
+    }
+
+    /// Rows dropped by a named rule in all sources.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.sources.iter().flat_map(|source| source.dropped.values()).sum()
+    }
+}
+
+/// The version and source digest of this code.
+#[must_use]
+pub fn code_version() -> String {
+    concat!(env!("CARGO_PKG_VERSION"), "+", env!("DATALAKE_CODE")).to_owned()
+}
+
+/// The bucket of run folders.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) where no pipeline has run in this lake.
+pub async fn runs_bucket(lake: &dyn Lake) -> Result<Bucket> {
+    lake.bucket(&BucketName::new(RUNS_BUCKET)?).await
+}
+
+/// Writes a JSON document into the runs bucket, replacing what is there.
+pub(crate) async fn put_json<T: Serialize + Sync>(bucket: &Bucket, key: &Path, document: &T) -> Result<()> {
+    let json = serde_json::to_vec_pretty(document)
+        .map_err(|cause| Error::internal("write", bucket.address(key)).with_source(cause))?;
+    bucket.put(key, Bytes::from(json), PutMode::Overwrite).await.map(drop)
+}
+
+/// Reads a JSON document.
+pub(crate) async fn get_json<T: for<'de> Deserialize<'de>>(bucket: &Bucket, key: &Path) -> Result<T> {
+    let bytes = bucket.get(key).await?;
+    serde_json::from_slice(&bytes).map_err(|cause| {
+        Error::invalid("read", bucket.address(key))
+            .with_reason("it is no document of this version of datalake")
+            .with_source(cause)
+    })
+}
+
+/// The manifest of a run; the last one where no name is given.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) if there is no such run.
+pub async fn load(lake: &dyn Lake, run: Option<&RunId>) -> Result<Manifest> {
+    let bucket = runs_bucket(lake).await?;
+    let run = match run {
+        Some(run) => run.clone(),
+        None => run_ids(&bucket).await?.pop().ok_or_else(|| {
+            Error::not_found("find", format_args!("a run in {lake}")).with_hint("start one: `datalake ml-pipeline`")
+        })?,
+    };
+    let mut manifest: Manifest = get_json(&bucket, &run.key("manifest.json")).await?;
+    if manifest.status == Status::Running && !heart_beats(&bucket, &run).await? {
+        manifest.status = Status::Interrupted;
+    }
+    Ok(manifest)
+}
+
+/// The names of all runs, oldest first.
+///
+/// # Errors
+/// What the lake says.
+pub async fn run_ids(bucket: &Bucket) -> Result<Vec<RunId>> {
+    let prefix = Path::from(RUNS_PREFIX);
+    let listing = bucket
+        .store()
+        .list_with_delimiter(Some(&prefix))
+        .await
+        .map_err(|cause| crate::lake::store_error("list", bucket.address(&prefix), cause))?;
+    let mut runs: Vec<RunId> = listing
+        .common_prefixes
+        .iter()
+        .filter_map(|prefix| prefix.parts().next_back().map(|part| RunId(part.as_ref().to_owned())))
+        .collect();
+    runs.sort();
+    Ok(runs)
+}
+
+/// How often a run shows that it is alive.
+pub(crate) const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Whether a run has shown itself within the last few heartbeats.
+async fn heart_beats(bucket: &Bucket, run: &RunId) -> Result<bool> {
+    let mut newest: Option<DateTime<Utc>> = None;
+    for key in ["progress.json", "manifest.json"] {
+        match bucket.head(&run.key(key)).await {
+            Ok(meta) => newest = newest.max(Some(meta.last_modified)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let limit = chrono::Duration::seconds(HEARTBEAT.as_secs() as i64 * 6);
+    Ok(newest.is_some_and(|beat| Utc::now() - beat < limit))
+}
+
+/// The record of a finished step with this fingerprint, if all its outputs are still as it left them.
+pub(crate) async fn finished(lake: &Arc<dyn Lake>, fingerprint: &str) -> Result<Option<(RunId, StepRecord)>> {
+    let bucket = runs_bucket(lake.as_ref()).await?;
+    let found: (RunId, StepRecord) = match get_json(&bucket, &step_key(fingerprint)).await {
+        Ok(found) => found,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    for output in &found.1.report.outputs {
+        if version(lake.as_ref(), &output.object.path).await?.as_ref() != Some(&output.object) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(found))
+}
+
+/// Remembers a finished step by its fingerprint.
+pub(crate) async fn remember(bucket: &Bucket, run: &RunId, record: &StepRecord) -> Result<()> {
+    put_json(bucket, &step_key(&record.fingerprint), &(run, record)).await
+}
+
+fn step_key(fingerprint: &str) -> Path {
+    Path::from(format!("{STEPS_PREFIX}/{fingerprint}.json"))
+}
+
+/// An object as it is now; none if it is not there.
+pub(crate) async fn version(lake: &dyn Lake, path: &str) -> Result<Option<ObjectVersion>> {
+    let (bucket, key) = parse_object(path)?;
+    let found = async { lake.bucket(&bucket).await?.head(&key).await };
+    match found.await {
+        Ok(meta) => Ok(Some(ObjectVersion { path: path.to_owned(), size: meta.size, etag: meta.e_tag })),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_balance_that_loses_a_row_does_not_hold() {
+        let mut balance = SourceBalance { seen: 10, written: 7, ..SourceBalance::default() };
+        balance.quarantined.insert("type".into(), 2);
+        assert!(!balance.holds());
+        balance.dropped.insert("no_energy".into(), 1);
+        assert!(balance.holds());
+    }
+
+    #[test]
+    fn run_names_sort_by_time() {
+        let first = RunId::now();
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        assert!(first < RunId::now());
+    }
+}

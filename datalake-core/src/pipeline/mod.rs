@@ -1,0 +1,43 @@
+//! Pipelines: prepare, train, evaluate and predict from one file, resumable, with a manifest of what happened.
+//!
+//! A [`Pipeline`] is read from TOML and is a list of plain [`Step`]s; a [`Runner`] carries them out. Steps hand data
+//! over through the lake, never in memory, so that a run goes on where the last one ended.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use datalake_core::lake::url::{LakeOptions, open};
+//! use datalake_core::pipeline::{InProcess, Pipeline, RunOptions};
+//! use datalake_core::progress::Silent;
+//!
+//! # async fn example() -> datalake_core::Result<()> {
+//! let lake = open("./lake", &LakeOptions::default())?;
+//! let pipeline = Pipeline::food_calories();
+//! let manifest = pipeline.run(lake, &InProcess, RunOptions::default(), Arc::new(Silent)).await?;
+//! println!("{}", manifest.status);
+//! # Ok(()) }
+//! ```
+
+mod evaluate;
+mod file;
+mod ledger;
+mod log;
+mod manifest;
+mod page;
+mod predict;
+mod prepare;
+mod publish;
+mod run;
+mod scan;
+mod step;
+mod table;
+mod train;
+
+pub use evaluate::Evaluation;
+pub use file::Pipeline;
+pub use manifest::{
+    Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status, StepRecord,
+    StepReport, code_version, load, run_ids, runs_bucket,
+};
+pub use predict::open_model;
+pub use run::{Context, InProcess, RunOptions, Runner, ensure_bucket};
+pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train};

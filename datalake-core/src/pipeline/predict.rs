@@ -1,0 +1,69 @@
+//! Predict: a table with a model's predictions as a further column, batch by batch.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use futures::StreamExt;
+
+use crate::compute;
+use crate::error::{Error, Result};
+use crate::format::{Batches, ReadOptions, Tally};
+use crate::lake::Lake;
+use crate::lake::url::parse_object;
+use crate::ml::{Envelope, Model, Task, decode};
+use crate::pipeline::manifest::StepReport;
+use crate::pipeline::publish::publish;
+use crate::pipeline::run::Context;
+use crate::pipeline::step::Predict;
+use crate::query::DataSet;
+
+/// Opens a model file of the lake.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound); [`Invalid`](crate::ErrorKind::Invalid) for a file that is damaged or newer.
+pub async fn open_model(lake: &dyn Lake, path: &str) -> Result<(Box<dyn Model>, Envelope)> {
+    let (bucket, key) = parse_object(path)?;
+    let file = lake.bucket(&bucket).await?.get(&key).await?;
+    decode(&file).map_err(|cause| Error::new(cause.kind(), "open the model", path).with_source(cause))
+}
+
+pub(crate) async fn run(step: &Predict, context: &Context) -> Result<StepReport> {
+    let (model, _) = open_model(context.lake.as_ref(), &step.model).await?;
+    let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
+    let predicted = with_predictions(Arc::from(model), data.read(None))?;
+    let outputs = publish(context.lake.as_ref(), &step.destination, predicted).await?;
+    let rows = outputs.first().and_then(|output| output.rows).unwrap_or_default();
+    Ok(StepReport { outputs, highlights: vec![format!("{rows} rows")], ..StepReport::default() })
+}
+
+/// Adds the column `predicted_TARGET` to every batch.
+fn with_predictions(model: Arc<dyn Model>, rows: Batches) -> Result<Batches> {
+    let name = format!("predicted_{}", model.target());
+    if rows.schema().field_with_name(&name).is_ok() {
+        return Err(Error::invalid("predict", format_args!("`{}`", model.target()))
+            .with_reason(format_args!("the table has a column `{name}` already")));
+    }
+    let data_type = match model.task() {
+        Task::Regression => DataType::Float64,
+        Task::Classification => DataType::Utf8,
+    };
+    let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(name, data_type, false)));
+    let schema = Arc::new(Schema::new(fields));
+    let target = Arc::clone(&schema);
+    let stream = rows.then(move |batch| {
+        let (model, schema) = (Arc::clone(&model), Arc::clone(&target));
+        async move {
+            let batch = batch?;
+            compute::run(move || {
+                let mut columns = batch.columns().to_vec();
+                columns.push(model.predict(&batch)?);
+                RecordBatch::try_new(schema, columns)
+                    .map_err(|cause| Error::internal("add", "a column of predictions").with_source(cause))
+            })
+            .await
+        }
+    });
+    Ok(Batches::new(schema, stream.boxed(), Arc::new(Tally::default())))
+}

@@ -1,0 +1,106 @@
+//! Prepare: plan, scan and combine raw objects into one clean table, with every record accounted for.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::row::{RowConverter, SortField};
+use futures::StreamExt;
+use object_store::path::Path;
+
+use crate::error::{Error, Result};
+use crate::format::{Batches, Quarantine};
+use crate::lake::BucketName;
+use crate::pipeline::manifest::{RUNS_BUCKET, StepReport};
+use crate::pipeline::publish::publish;
+use crate::pipeline::run::Context;
+use crate::pipeline::scan::{Ledger, Scan};
+use crate::pipeline::step::{Dedupe, Prepare};
+use crate::query::{Session, SessionOptions};
+
+/// The name of the scanned rows in a step's SQL.
+const SCAN: &str = "scan";
+
+pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport> {
+    let quarantine = Arc::new(Quarantine::new(step.max_bad_rows));
+    let scan = Scan::plan(step, context, Arc::clone(&quarantine)).await?;
+    let ledger = Arc::clone(scan.ledger());
+    let notes = scan.notes().to_vec();
+    let combined = combine(step, scan.read(), &ledger, context).await?;
+    let outputs = publish(context.lake.as_ref(), &step.destination, combined).await?;
+
+    let mut balance = ledger.balance();
+    balance.combine_out = outputs.first().and_then(|output| output.rows).unwrap_or_default();
+    balance.quarantine = keep(step, context, &quarantine).await?;
+    if let Some(source) = balance.sources.iter().find(|source| !source.holds()) {
+        return Err(Error::internal("account for", format_args!("every record of {}", source.path)));
+    }
+    let highlights = vec![format!("{} rows", balance.combine_out)];
+    Ok(StepReport { outputs, balance: Some(balance), notes, highlights, ..StepReport::default() })
+}
+
+/// One worker: duplicates out, then the step's SQL.
+async fn combine(step: &Prepare, rows: Batches, ledger: &Arc<Ledger>, context: &Context) -> Result<Batches> {
+    let rows = match &step.dedupe {
+        None => rows,
+        Some(dedupe) => first_of_each(dedupe, rows, Arc::clone(ledger))?,
+    };
+    match &step.sql {
+        None => Ok(rows),
+        Some(sql) => {
+            let session = Session::new(Arc::clone(&context.lake), SessionOptions::default())?;
+            session.register(SCAN, rows)?;
+            session.sql_ordered(sql).await
+        }
+    }
+}
+
+/// Keeps the first row of each key. A row without any key value has no duplicate.
+fn first_of_each(dedupe: &Dedupe, rows: Batches, ledger: Arc<Ledger>) -> Result<Batches> {
+    let schema = Arc::clone(rows.schema());
+    let indices: Result<Vec<usize>> = dedupe
+        .key
+        .iter()
+        .map(|name| {
+            schema.index_of(name).map_err(|_| {
+                let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                Error::invalid("remove", "duplicates")
+                    .with_reason(format_args!("the key column `{name}` is not in the table; it has {}", known.join(", ")))
+            })
+        })
+        .collect();
+    let indices = indices?;
+    let failed = |cause| Error::internal("compare", "the keys of rows").with_source(cause);
+    let fields = indices.iter().map(|&index| SortField::new(schema.field(index).data_type().clone())).collect();
+    let converter = RowConverter::new(fields).map_err(failed)?;
+    let mut seen: HashSet<Box<[u8]>> = HashSet::new();
+    let tally = Arc::clone(rows.tally());
+    let stream = rows.map(move |batch| {
+        let batch = batch?;
+        let keys: Vec<_> = indices.iter().map(|&index| Arc::clone(batch.column(index))).collect();
+        let encoded = converter.convert_columns(&keys).map_err(failed)?;
+        let first: BooleanArray = (0..batch.num_rows())
+            .map(|row| keys.iter().all(|key| key.is_null(row)) || seen.insert(encoded.row(row).as_ref().into()))
+            .map(Some)
+            .collect();
+        ledger.add_duplicates((batch.num_rows() - first.true_count()) as u64);
+        filtered(&batch, &first)
+    });
+    Ok(Batches::new(schema, stream.boxed(), tally))
+}
+
+pub(crate) fn filtered(batch: &RecordBatch, keep: &BooleanArray) -> Result<RecordBatch> {
+    filter_record_batch(batch, keep).map_err(|cause| Error::internal("filter", "rows").with_source(cause))
+}
+
+/// Writes the quarantined records, where there are any, and says where.
+async fn keep(step: &Prepare, context: &Context, quarantine: &Quarantine) -> Result<Option<String>> {
+    if quarantine.is_empty() {
+        return Ok(None);
+    }
+    let bucket = context.lake.bucket(&BucketName::new(RUNS_BUCKET)?).await?;
+    let key = Path::from(format!("_quarantine/{}/{}.ndjson", context.run, step.name));
+    quarantine.store(&bucket, &key).await?;
+    Ok(Some(bucket.address(&key)))
+}

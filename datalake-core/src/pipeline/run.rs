@@ -1,0 +1,281 @@
+//! Runs a pipeline: skips what is done, records what is not, leaves a run folder.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::url::{ObjectPattern, parse_object};
+use crate::lake::{Bucket, BucketName, Lake};
+use crate::pipeline::file::Pipeline;
+use crate::pipeline::log::StepLog;
+use crate::pipeline::manifest::{
+    HEARTBEAT, Manifest, ObjectVersion, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version, finished,
+    put_json, remember, runs_bucket,
+};
+use crate::pipeline::step::Step;
+use crate::pipeline::{evaluate, page, predict, prepare, train};
+use crate::progress::Progress;
+
+/// Carries out steps: in this process, or elsewhere.
+#[async_trait]
+pub trait Runner: Debug + Send + Sync {
+    /// Carries out one step; its outputs appear whole or not at all.
+    ///
+    /// # Errors
+    /// Those of the step.
+    async fn run(&self, step: &Step, context: &Context) -> Result<StepReport>;
+}
+
+/// What a step works with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The lake that holds inputs and outputs.
+    pub lake: Arc<dyn Lake>,
+    /// The run that the step belongs to.
+    pub run: RunId,
+    /// Who listens.
+    pub progress: Arc<dyn Progress>,
+}
+
+/// Carries out steps in this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InProcess;
+
+#[async_trait]
+impl Runner for InProcess {
+    async fn run(&self, step: &Step, context: &Context) -> Result<StepReport> {
+        match step {
+            Step::Prepare(step) => prepare::run(step, context).await,
+            Step::Train(step) => train::run(step, context).await,
+            Step::Evaluate(step) => evaluate::run(step, context).await,
+            Step::Predict(step) => predict::run(step, context).await,
+        }
+    }
+}
+
+/// How a pipeline is run.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// Does every step again, whether it is done or not.
+    pub fresh: bool,
+}
+
+impl RunOptions {
+    /// Sets whether every step is done again.
+    #[must_use]
+    pub fn with_fresh(mut self, fresh: bool) -> Self {
+        self.fresh = fresh;
+        self
+    }
+}
+
+impl Pipeline {
+    /// Runs every step that is not done yet, and leaves manifest, logs and report in the run's folder.
+    ///
+    /// A step is skipped where its inputs, its settings and the code are unchanged and its outputs are still there.
+    ///
+    /// # Errors
+    /// Those of the first step that fails; the manifest then says so. [`Cancelled`](ErrorKind::Cancelled) when
+    /// `progress` asks to stop.
+    pub async fn run(
+        &self,
+        lake: Arc<dyn Lake>,
+        runner: &dyn Runner,
+        options: RunOptions,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Manifest> {
+        lake.sweep().await?;
+        self.make_buckets(lake.as_ref()).await?;
+        let bucket = runs_bucket(lake.as_ref()).await?;
+        let context = Context { lake, run: RunId::now(), progress };
+        let mut manifest = self.blank_manifest(&context.run);
+        let outcome = self.run_steps(&mut manifest, &bucket, &context, runner, options).await;
+        if let Err(error) = &outcome {
+            manifest.status = failed_status(error);
+            manifest.error = Some(format!("{error:?}"));
+        }
+        save(&bucket, &mut manifest).await?;
+        outcome.map(|()| manifest)
+    }
+
+    async fn run_steps(
+        &self,
+        manifest: &mut Manifest,
+        bucket: &Bucket,
+        context: &Context,
+        runner: &dyn Runner,
+        options: RunOptions,
+    ) -> Result<()> {
+        save(bucket, manifest).await?;
+        for (index, step) in self.steps().iter().enumerate() {
+            let log = Arc::new(StepLog::new(Arc::clone(&context.progress)));
+            let logged = Context { progress: Arc::clone(&log) as Arc<dyn Progress>, ..context.clone() };
+            manifest.steps[index].status = Status::Running;
+            let outcome = run_step(step, &logged, runner, options, bucket).await;
+            let folder = format!("steps/{:02}-{}-{}/0/0", index + 1, step.kind(), step.name());
+            bucket
+                .put(
+                    &context.run.key(&format!("{folder}/log-000001.jsonl")),
+                    log.lines(),
+                    object_store::PutMode::Overwrite,
+                )
+                .await?;
+            match outcome {
+                Ok(record) => manifest.steps[index] = record,
+                Err(error) => {
+                    manifest.steps[index].status = failed_status(&error);
+                    return Err(error);
+                }
+            }
+            put_json(bucket, &context.run.key(&format!("{folder}/manifest.json")), &manifest.steps[index]).await?;
+            save(bucket, manifest).await?;
+        }
+        manifest.status = Status::Done;
+        page::write(manifest, bucket, context).await
+    }
+
+    /// Makes the buckets that the steps write into, and that of the run folders.
+    async fn make_buckets(&self, lake: &dyn Lake) -> Result<()> {
+        let mut names = vec![BucketName::new(RUNS_BUCKET)?];
+        for destination in self.steps().iter().flat_map(Step::destinations) {
+            names.push(parse_object(&destination)?.0);
+        }
+        names.sort();
+        names.dedup();
+        for name in names {
+            ensure_bucket(lake, &name).await?;
+        }
+        Ok(())
+    }
+
+    fn blank_manifest(&self, run: &RunId) -> Manifest {
+        let now = Utc::now();
+        let steps = self.steps().iter().map(|step| StepRecord {
+            kind: step.kind().to_owned(),
+            name: step.name().to_owned(),
+            status: Status::Waiting,
+            from_run: None,
+            seconds: 0.0,
+            fingerprint: String::new(),
+            inputs: Vec::new(),
+            report: StepReport::default(),
+        });
+        Manifest {
+            version: 1,
+            run: run.clone(),
+            pipeline: self.name().to_owned(),
+            status: Status::Running,
+            started: now,
+            updated: now,
+            code: code_version(),
+            steps: steps.collect(),
+            error: None,
+        }
+    }
+}
+
+/// The bucket of this name, made where it is not there.
+///
+/// # Errors
+/// What the lake says.
+pub async fn ensure_bucket(lake: &dyn Lake, name: &BucketName) -> Result<Bucket> {
+    match lake.bucket(name).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => match lake.create_bucket(name).await {
+            // Somebody else made it in between.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => lake.bucket(name).await,
+            made => made,
+        },
+        found => found,
+    }
+}
+
+async fn save(bucket: &Bucket, manifest: &mut Manifest) -> Result<()> {
+    manifest.updated = Utc::now();
+    put_json(bucket, &manifest.run.key("manifest.json"), manifest).await
+}
+
+fn failed_status(error: &Error) -> Status {
+    if error.kind() == ErrorKind::Cancelled { Status::Cancelled } else { Status::Failed }
+}
+
+/// One step: found done, or carried out and remembered.
+async fn run_step(
+    step: &Step,
+    context: &Context,
+    runner: &dyn Runner,
+    options: RunOptions,
+    bucket: &Bucket,
+) -> Result<StepRecord> {
+    let inputs = inputs(step, context.lake.as_ref()).await?;
+    let fingerprint = fingerprint(step, &inputs)?;
+    if !options.fresh
+        && let Some((run, record)) = finished(&context.lake, &fingerprint).await?
+    {
+        context.progress.note(&format!("{}: skipped, nothing changed since run {run}", step.title()));
+        return Ok(StepRecord { status: Status::Skipped, from_run: Some(run), ..record });
+    }
+    let started = Instant::now();
+    context.progress.begin(&step.title(), None);
+    let outcome = watched(step, context, runner, bucket).await;
+    context.progress.end();
+    let record = StepRecord {
+        kind: step.kind().to_owned(),
+        name: step.name().to_owned(),
+        status: Status::Done,
+        from_run: None,
+        seconds: started.elapsed().as_secs_f64(),
+        fingerprint,
+        inputs,
+        report: outcome?,
+    };
+    remember(bucket, &context.run, &record).await?;
+    Ok(record)
+}
+
+/// Carries out a step while showing that the run is alive, and stops it when asked to.
+async fn watched(step: &Step, context: &Context, runner: &dyn Runner, bucket: &Bucket) -> Result<StepReport> {
+    let mut work = runner.run(step, context);
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
+    let mut beaten = Instant::now();
+    loop {
+        tokio::select! {
+            outcome = &mut work => return outcome,
+            _ = tick.tick() => {
+                if context.progress.is_cancelled() {
+                    return Err(Error::new(ErrorKind::Cancelled, "finish", step.title()).with_reason("stopped by the user"));
+                }
+                if beaten.elapsed() >= HEARTBEAT {
+                    beaten = Instant::now();
+                    let beat = serde_json::json!({ "step": step.title(), "updated": Utc::now() });
+                    put_json(bucket, &context.run.key("progress.json"), &beat).await?;
+                }
+            }
+        }
+    }
+}
+
+/// The objects that a step reads, as they are now.
+async fn inputs(step: &Step, lake: &dyn Lake) -> Result<Vec<ObjectVersion>> {
+    let mut versions = Vec::new();
+    for pattern in step.inputs() {
+        let pattern: ObjectPattern = pattern.parse()?;
+        for (bucket, meta) in pattern.matches(lake).await? {
+            let path = bucket.address(&meta.location);
+            versions.push(ObjectVersion { path, size: meta.size, etag: meta.e_tag });
+        }
+    }
+    Ok(versions)
+}
+
+/// SHA-256 over all that decides a step's results.
+fn fingerprint(step: &Step, inputs: &[ObjectVersion]) -> Result<String> {
+    let subject = serde_json::to_vec(&(step, inputs, code_version()))
+        .map_err(|cause| Error::internal("describe", step.title()).with_source(cause))?;
+    Ok(crate::format::hex(&Sha256::digest(subject)))
+}

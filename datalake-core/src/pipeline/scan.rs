@@ -1,0 +1,276 @@
+//! The scan of a prepare step: row by row from raw objects to declared columns, past the quality rules.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::{Schema, SchemaRef, UInt64Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::{StreamExt, stream};
+
+use crate::error::{Error, Position, Result};
+use crate::format::{
+    Batches, CellFault, ColumnSpec, Conformed, Infer, OnRowError, Quarantine, ReadOptions, Reject, Rejects, Tally, conform,
+};
+use crate::pipeline::ledger::{Ledger, SourceRejects};
+use crate::pipeline::prepare::filtered;
+use crate::pipeline::run::Context;
+use crate::pipeline::step::{Prepare, Rule, RuleAction, SourceSpec};
+use crate::query::{DataSet, Part, RowExpression, parts};
+
+/// The column that carries a record's number through the scan.
+const ROW: &str = "__row";
+
+/// What is read, in which order, into which columns, past which rules: fixed before the first row.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    parts: Vec<(Part, ReadOptions)>,
+    columns: Vec<ColumnSpec>,
+    schema: SchemaRef,
+    rules: Vec<(Rule, RowExpression)>,
+    on_row_error: OnRowError,
+    quarantine: Arc<Quarantine>,
+    ledger: Arc<Ledger>,
+    notes: Vec<String>,
+}
+
+impl Scan {
+    /// Finds the objects, fixes the schema and checks the rules against it.
+    pub(crate) async fn plan(step: &Prepare, context: &Context, quarantine: Arc<Quarantine>) -> Result<Self> {
+        let mut found = Vec::new();
+        for source in &step.sources {
+            let options = read_options(source, step);
+            for part in parts(context.lake.as_ref(), &source.path, &options).await? {
+                found.push((part, options.clone()));
+            }
+        }
+        let (found, schema, notes) = match step.columns.as_slice() {
+            [] => inferred(found).await?,
+            columns => (found, Arc::new(declared_schema(columns)), Vec::new()),
+        };
+        let rules: Result<_> = step
+            .rules
+            .iter()
+            .map(|rule| Ok((rule.clone(), RowExpression::new(&rule.keep, &schema)?)))
+            .collect();
+        let ledger = Arc::new(Ledger::new(found.iter().map(|(part, _)| part.path())));
+        Ok(Self {
+            parts: found,
+            columns: step.columns.clone(),
+            schema,
+            rules: rules?,
+            on_row_error: step.on_row_error,
+            quarantine,
+            ledger,
+            notes,
+        })
+    }
+
+    /// Where records are counted.
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// What the user should know of the inferred types.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// All clean rows, object by object, in order.
+    pub(crate) fn read(self) -> Batches {
+        let schema = Arc::clone(&self.schema);
+        let state = State { scan: self, index: 0, current: None };
+        let stream = stream::try_unfold(state, |mut state| async move {
+            Ok(state.next().await?.map(|batch| (batch, state)))
+        });
+        Batches::new(schema, stream.boxed(), Arc::new(Tally::default()))
+    }
+
+    /// One batch of raw rows, turned into clean ones; the others are accounted for.
+    fn clean(&self, index: usize, batch: &RecordBatch) -> Result<RecordBatch> {
+        let source = Raw { scan: self, index, batch, rows: row_numbers(batch)? };
+        let Conformed { batch: typed, rows, faults, .. } = self.typed(batch)?;
+        for fault in &faults {
+            source.reject_fault(fault)?;
+        }
+        let mut keep = vec![true; typed.num_rows()];
+        for (rule, condition) in &self.rules {
+            let kept = condition.condition(&typed)?;
+            let mut dropped = 0;
+            for row in (0..typed.num_rows()).filter(|&row| keep[row] && kept.is_valid(row) && !kept.value(row)) {
+                source.break_rule(rule, rows[row] as usize)?;
+                keep[row] = false;
+                dropped += 1;
+            }
+            if rule.action == RuleAction::Drop {
+                self.ledger.add_dropped(index, &rule.name, dropped);
+            }
+        }
+        let clean = if keep.contains(&false) { filtered(&typed, &BooleanArray::from(keep))? } else { typed };
+        self.ledger.add_written(index, clean.num_rows() as u64);
+        Ok(clean)
+    }
+
+    fn typed(&self, batch: &RecordBatch) -> Result<Conformed> {
+        if !self.columns.is_empty() {
+            return conform(batch, &self.columns);
+        }
+        let columns: Result<Vec<usize>, _> =
+            self.schema.fields().iter().map(|field| batch.schema().index_of(field.name())).collect();
+        let typed = columns.and_then(|columns| batch.project(&columns));
+        let typed = typed.map_err(|cause| Error::internal("select", "the columns of a table").with_source(cause))?;
+        let rows = (0..batch.num_rows() as u32).collect();
+        Ok(Conformed::whole(typed, rows))
+    }
+}
+
+/// How a source of a step is read.
+fn read_options(source: &SourceSpec, step: &Prepare) -> ReadOptions {
+    let mut nulls = vec![String::new()];
+    nulls.extend(source.nulls.iter().cloned());
+    ReadOptions::default()
+        .with_format(source.format.clone())
+        .with_delimiter(source.delimiter)
+        .with_nulls(nulls)
+        .with_flatten(source.flatten)
+        .with_rows(source.rows.clone())
+        .with_text(!step.columns.is_empty())
+        .with_infer(Infer::Whole)
+        .with_on_row_error(step.on_row_error)
+        .with_row_number(Some(ROW.to_owned()))
+}
+
+/// Without declared columns: the union of what the objects hold.
+async fn inferred(found: Vec<(Part, ReadOptions)>) -> Result<(Vec<(Part, ReadOptions)>, SchemaRef, Vec<String>)> {
+    let data = DataSet::of(found).await?;
+    let notes = data.notes().to_vec();
+    let fields = data.schema().fields().iter().filter(|field| field.name() != ROW).cloned();
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    Ok((data.into_parts(), schema, notes))
+}
+
+fn declared_schema(columns: &[ColumnSpec]) -> Schema {
+    Schema::new(columns.iter().map(ColumnSpec::field).collect::<Vec<_>>())
+}
+
+fn row_numbers(batch: &RecordBatch) -> Result<Vec<u64>> {
+    let numbers = batch.column_by_name(ROW).and_then(|column| column.as_primitive_opt::<UInt64Type>());
+    numbers.map(|numbers| numbers.values().to_vec()).ok_or_else(|| Error::internal("number", "the rows of a source"))
+}
+
+/// The scan on its way: which object, and what of it is left.
+struct State {
+    scan: Scan,
+    index: usize,
+    current: Option<Batches>,
+}
+
+impl State {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let Some(batches) = &mut self.current else {
+                if !self.open().await? {
+                    let seen = self.scan.ledger.balance().seen();
+                    self.scan.quarantine.check(seen)?;
+                    return Ok(None);
+                }
+                continue;
+            };
+            match batches.next().await {
+                Some(batch) => {
+                    let clean = self.scan.clean(self.index, &batch?)?;
+                    if clean.num_rows() > 0 {
+                        return Ok(Some(clean));
+                    }
+                }
+                None => {
+                    let tally = Arc::clone(batches.tally());
+                    self.scan.ledger.close(self.index, tally.bytes(), tally.balance().seen);
+                    self.current = None;
+                    self.index += 1;
+                }
+            }
+        }
+    }
+
+    /// Opens the next object; false after the last.
+    async fn open(&mut self) -> Result<bool> {
+        let Some((part, options)) = self.scan.parts.get(self.index) else { return Ok(false) };
+        let rejects = SourceRejects::new(&self.scan.ledger, self.index, &self.scan.quarantine);
+        let options = options.clone().with_rejects(Some(Arc::new(rejects)));
+        self.current = Some(part.read(options).await?);
+        Ok(true)
+    }
+}
+
+/// A batch as it was read, to name and keep the records that do not pass.
+struct Raw<'a> {
+    scan: &'a Scan,
+    index: usize,
+    batch: &'a RecordBatch,
+    rows: Vec<u64>,
+}
+
+impl Raw<'_> {
+    /// A cell that does not fit its declared column.
+    fn reject_fault(&self, fault: &CellFault) -> Result<()> {
+        let reject = self.reject(fault.row as usize, Some(fault.column.clone()), &fault.code, &fault.reason);
+        match self.scan.on_row_error {
+            OnRowError::Quarantine => self.keep(reject),
+            OnRowError::Fail => Err(Error::invalid("read", &reject.source)
+                .with_position(reject.position())
+                .with_reason(&reject.reason)
+                .with_hint("correct the value, widen the column's type, or set `on_row_error = \"quarantine\"`")),
+        }
+    }
+
+    /// A row that breaks a rule.
+    fn break_rule(&self, rule: &Rule, row: usize) -> Result<()> {
+        let reason = format!("rule `{}` does not hold: {}", rule.name, rule.keep.split_whitespace().collect::<Vec<_>>().join(" "));
+        match rule.action {
+            RuleAction::Drop => Ok(()),
+            RuleAction::Quarantine => self.keep(self.reject(row, None, &rule.name, &reason)),
+            RuleAction::Fail => Err(Error::invalid("accept", &self.source())
+                .with_position(Position::row(self.rows[row]))
+                .with_reason(reason)
+                .with_hint("correct the row, or give the rule the action `quarantine` or `drop`")),
+        }
+    }
+
+    fn keep(&self, reject: Reject) -> Result<()> {
+        SourceRejects::new(&self.scan.ledger, self.index, &self.scan.quarantine).reject(reject)
+    }
+
+    fn reject(&self, row: usize, column: Option<String>, code: &str, reason: &str) -> Reject {
+        Reject {
+            source: self.source(),
+            row: self.rows[row],
+            line: None,
+            byte: None,
+            column,
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+            raw: record(self.batch, row),
+        }
+    }
+
+    fn source(&self) -> String {
+        self.scan.parts[self.index].0.path()
+    }
+}
+
+/// A record as a JSON object of its values as text; missing ones are left out.
+fn record(batch: &RecordBatch, row: usize) -> String {
+    let mut object = serde_json::Map::new();
+    let options = FormatOptions::default();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if field.name() == ROW || column.is_null(row) {
+            continue;
+        }
+        let text = match ArrayFormatter::try_new(column, &options) {
+            Ok(values) => values.value(row).to_string(),
+            Err(_) => format!("a value of type {}", field.data_type()),
+        };
+        object.insert(field.name().clone(), text.into());
+    }
+    serde_json::Value::Object(object).to_string()
+}

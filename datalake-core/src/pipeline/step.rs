@@ -1,0 +1,352 @@
+//! The steps of a pipeline as plain data, which crosses a process border as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::format::{ColumnSpec, Limit, OnRowError};
+use crate::lake::url::parse_object;
+use crate::ml::{ForestParams, Task};
+use crate::pipeline::file::one_or_many;
+
+/// One step. Closed on purpose: a step must fit into a Job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a pipeline has a handful of steps")]
+pub enum Step {
+    /// Raw objects into one clean table.
+    Prepare(Prepare),
+    /// A table into a model.
+    Train(Train),
+    /// A model's errors, beside those of baselines.
+    Evaluate(Evaluate),
+    /// A table with a model's predictions.
+    Predict(Predict),
+}
+
+/// Raw objects into one clean table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prepare {
+    /// The table's name.
+    pub name: String,
+    /// What is read, in this order.
+    #[serde(deserialize_with = "one_or_many")]
+    pub sources: Vec<SourceSpec>,
+    /// The declared columns; without them types are inferred and widened.
+    #[serde(default)]
+    pub columns: Vec<ColumnSpec>,
+    /// Quality rules, tried in this order.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// What becomes of records that do not fit.
+    #[serde(default)]
+    pub on_row_error: OnRowError,
+    /// How many records may be quarantined before the step fails.
+    #[serde(default)]
+    pub max_bad_rows: Limit,
+    /// One row a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedupe: Option<Dedupe>,
+    /// SQL over the scanned rows, the table `scan`; it must end in ORDER BY over a unique key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+    /// The objects that hold the table, their formats by suffix.
+    #[serde(deserialize_with = "one_or_many")]
+    pub destination: Vec<String>,
+}
+
+/// Objects to read, and how.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceSpec {
+    /// `bucket/key`, with `*` and `**` where several are meant.
+    pub path: String,
+    /// The format, where suffix and content do not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// The field separator of CSV; detected where not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// Words that mean a missing value, beside the empty field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nulls: Vec<String>,
+    /// Whether nested JSON fields become columns `outer_inner`.
+    pub flatten: bool,
+    /// The member of a JSON document that holds the rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<String>,
+}
+
+/// A named condition on every row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name in counts and messages.
+    pub name: String,
+    /// An SQL condition over the row's columns; a row is at fault where it is false (not where it is null).
+    pub keep: String,
+    /// What becomes of a row at fault.
+    #[serde(default)]
+    pub action: RuleAction,
+}
+
+/// What becomes of a row that breaks a rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleAction {
+    /// Left out and counted.
+    #[default]
+    Drop,
+    /// Left out, counted and kept in the quarantine.
+    Quarantine,
+    /// The step fails.
+    Fail,
+}
+
+/// One row a key: which of several stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dedupe {
+    /// The columns that make the key; rows without any key value are all kept.
+    #[serde(deserialize_with = "one_or_many")]
+    pub key: Vec<String>,
+}
+
+/// A table into a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    /// The model's name.
+    pub name: String,
+    /// What it predicts.
+    pub task: Task,
+    /// The object that holds the table.
+    pub table: String,
+    /// The column to predict.
+    pub target: String,
+    /// The columns to learn from; all but the target and `exclude` where not given.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Columns never to learn from.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Which trainer: `forest`, or one of the baselines.
+    #[serde(default = "forest")]
+    pub trainer: String,
+    /// The forest's parameters.
+    #[serde(default)]
+    pub forest: ForestParams,
+    /// The share of rows held out, never seen in training.
+    #[serde(default = "fifth")]
+    pub test: f64,
+    /// A column whose equal values stay on one side of the split, where near-duplicates would leak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_by: Option<String>,
+    /// The seed of the split.
+    #[serde(default)]
+    pub seed: u64,
+    /// The object that holds the model; `models/NAME.model` where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+}
+
+/// A model's errors on the rows held out, beside those of baselines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluate {
+    /// How the model was trained: the same split is made again.
+    pub train: Train,
+    /// Trainers to compare with, on the same rows.
+    pub baselines: Vec<String>,
+    /// Cross-validates with so many folds too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
+    /// A formula to compare with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// The object that holds the evaluation.
+    pub destination: String,
+}
+
+/// A formula that predicts without learning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Its name in reports.
+    pub name: String,
+    /// An SQL expression over the table's columns.
+    pub sql: String,
+}
+
+/// A table with a model's predictions as a further column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Predict {
+    /// The model's name.
+    pub name: String,
+    /// The object that holds the model.
+    pub model: String,
+    /// The object that holds the table.
+    pub table: String,
+    /// The objects that hold the predictions.
+    pub destination: Vec<String>,
+}
+
+fn forest() -> String {
+    "forest".to_owned()
+}
+
+fn fifth() -> f64 {
+    0.2
+}
+
+impl Train {
+    /// The object that holds the model.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        self.destination.clone().unwrap_or_else(|| format!("models/{}.model", self.name))
+    }
+}
+
+impl Step {
+    /// `prepare`, `train`, `evaluate` or `predict`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Prepare(_) => "prepare",
+            Self::Train(_) => "train",
+            Self::Evaluate(_) => "evaluate",
+            Self::Predict(_) => "predict",
+        }
+    }
+
+    /// The name of its table or model.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Prepare(step) => &step.name,
+            Self::Train(step) => &step.name,
+            Self::Evaluate(step) => &step.train.name,
+            Self::Predict(step) => &step.name,
+        }
+    }
+
+    /// Kind and name, as messages call it.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind(), self.name())
+    }
+
+    /// The patterns of the objects that it reads.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<String> {
+        match self {
+            Self::Prepare(step) => step.sources.iter().map(|source| source.path.clone()).collect(),
+            Self::Train(step) => vec![step.table.clone()],
+            Self::Evaluate(step) => vec![step.train.table.clone(), step.train.destination()],
+            Self::Predict(step) => vec![step.table.clone(), step.model.clone()],
+        }
+    }
+
+    /// The objects that it writes.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<String> {
+        match self {
+            Self::Prepare(step) => step.destination.clone(),
+            Self::Train(step) => vec![step.destination()],
+            Self::Evaluate(step) => vec![step.destination.clone()],
+            Self::Predict(step) => step.destination.clone(),
+        }
+    }
+
+    /// What can be known to be wrong before anything is read.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let title = self.title();
+        if self.name().is_empty() || self.name().contains(['/', '\\']) {
+            return Err(format!("{title}: a name must not be empty or contain a slash"));
+        }
+        let destinations = self.destinations();
+        if destinations.is_empty() {
+            return Err(format!("{title}: `destination` must name at least one object"));
+        }
+        for destination in destinations {
+            parse_object(&destination).map_err(|error| format!("{title}: {error}"))?;
+        }
+        match self {
+            Self::Prepare(step) => step.check().map_err(|reason| format!("{title}: {reason}")),
+            Self::Train(step) => step.check().map_err(|reason| format!("{title}: {reason}")),
+            Self::Evaluate(step) if step.folds.is_some_and(|folds| folds < 2) => {
+                Err(format!("{title}: folds must be at least 2"))
+            }
+            Self::Evaluate(_) | Self::Predict(_) => Ok(()),
+        }
+    }
+}
+
+impl Prepare {
+    fn check(&self) -> Result<(), String> {
+        if self.sources.is_empty() {
+            return Err("`sources` must name at least one object".into());
+        }
+        let mut names: Vec<&str> = self.rules.iter().map(|rule| rule.name.as_str()).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!("two rules are called `{}`", pair[0])),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Train {
+    fn check(&self) -> Result<(), String> {
+        if !(self.test > 0.0 && self.test < 1.0) {
+            return Err(format!("test must lie between 0 and 1, got {}", self.test));
+        }
+        Ok(())
+    }
+}
+
+/// A source is a path alone, or a table with a path and options.
+impl<'de> Deserialize<'de> for SourceSpec {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PathOrTable)
+    }
+}
+
+struct PathOrTable;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceTable {
+    path: String,
+    format: Option<String>,
+    delimiter: Option<char>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    nulls: Vec<String>,
+    #[serde(default)]
+    flatten: bool,
+    rows: Option<String>,
+}
+
+impl<'de> serde::de::Visitor<'de> for PathOrTable {
+    type Value = SourceSpec;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a path, or a table with `path` and options")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, path: &str) -> Result<SourceSpec, E> {
+        Ok(SourceSpec {
+            path: path.to_owned(),
+            format: None,
+            delimiter: None,
+            nulls: Vec::new(),
+            flatten: false,
+            rows: None,
+        })
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<SourceSpec, A::Error> {
+        let table = SourceTable::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+        let SourceTable { path, format, delimiter, nulls, flatten, rows } = table;
+        Ok(SourceSpec { path, format, delimiter, nulls, flatten, rows })
+    }
+}

@@ -1,0 +1,85 @@
+//! The tables that models learn from and predict for: read whole, rows without a target set aside.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray, RecordBatch};
+
+use crate::error::{Error, Result};
+use crate::format::ReadOptions;
+use crate::lake::Lake;
+use crate::ml::{Frame, holdout};
+use crate::pipeline::file::nearest;
+use crate::pipeline::prepare::filtered;
+use crate::pipeline::step::Train;
+use crate::query::DataSet;
+
+/// A table split the way that a training step asks for.
+#[derive(Debug)]
+pub(crate) struct Split {
+    /// The rows that have a target.
+    pub(crate) table: RecordBatch,
+    /// The same rows as features and target.
+    pub(crate) frame: Frame,
+    /// The rows to learn from, ascending.
+    pub(crate) train: Vec<u32>,
+    /// The rows held out, ascending.
+    pub(crate) test: Vec<u32>,
+    /// Rows left out because they have no target.
+    pub(crate) without_target: u64,
+}
+
+/// Reads an object as one table.
+pub(crate) async fn read(lake: &Arc<dyn Lake>, path: &str) -> Result<RecordBatch> {
+    DataSet::open(lake, path, ReadOptions::default()).await?.collect(None).await
+}
+
+/// Reads a step's table and splits it: the same settings give the same split.
+pub(crate) async fn split(step: &Train, lake: &Arc<dyn Lake>) -> Result<Split> {
+    let whole = read(lake, &step.table).await?;
+    let target = column(&whole, &step.target, step)?;
+    let present: BooleanArray = (0..whole.num_rows()).map(|row| Some(target.is_valid(row))).collect();
+    let table = filtered(&whole, &present)?;
+    let without_target = (whole.num_rows() - table.num_rows()) as u64;
+    let features = features(step, &table)?;
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
+    let mut frame = Frame::new(&table, &features, &step.target, step.task)?;
+    if let Some(by) = &step.split_by {
+        column(&table, by, step)?;
+        frame = frame.with_groups(&table, by)?;
+    }
+    let (train, test) = holdout(&frame, step.test, step.seed)?;
+    Ok(Split { table, frame, train, test, without_target })
+}
+
+/// The columns to learn from: those named, or all but the target and those excluded.
+fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
+    for name in step.features.iter().chain(&step.exclude) {
+        column(table, name, step)?;
+    }
+    if step.features.contains(&step.target) {
+        return Err(Error::invalid("train", format_args!("model `{}`", step.name))
+            .with_reason(format_args!("the target `{}` is among its features", step.target)));
+    }
+    let named = |name: &String| step.features.is_empty() || step.features.contains(name);
+    let schema = table.schema();
+    let names = schema.fields().iter().map(|field| field.name().clone());
+    let names: Vec<String> =
+        names.filter(|name| named(name) && *name != step.target && !step.exclude.contains(name)).collect();
+    if names.is_empty() {
+        return Err(Error::invalid("train", format_args!("model `{}`", step.name)).with_reason("no column is left to learn from"));
+    }
+    Ok(names)
+}
+
+fn column<'a>(table: &'a RecordBatch, name: &str, step: &Train) -> Result<&'a dyn Array> {
+    if let Some(column) = table.column_by_name(name) {
+        return Ok(column.as_ref());
+    }
+    let schema = table.schema();
+    let known = || schema.fields().iter().map(|field| field.name().as_str());
+    let hint = match nearest(name, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it has: {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Error::not_found("use", &step.table).with_reason(format_args!("it has no column `{name}`")).with_hint(hint))
+}

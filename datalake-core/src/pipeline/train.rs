@@ -1,0 +1,67 @@
+//! Train: a table into a model file, with its lineage.
+
+use bytes::Bytes;
+use chrono::Utc;
+use object_store::PutMode;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::compute;
+use crate::error::{Error, Result};
+use crate::format::hex;
+use crate::lake::url::parse_object;
+use crate::ml::{Envelope, digest, encode, trainer};
+use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, code_version, version};
+use crate::pipeline::run::Context;
+use crate::pipeline::step::Train;
+use crate::pipeline::table::split;
+
+pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
+    let input = version(context.lake.as_ref(), &step.table).await?;
+    let split = split(step, &context.lake).await?;
+    let settings = serde_json::to_value(&step.forest)
+        .map_err(|cause| Error::internal("describe", "the forest's parameters").with_source(cause))?;
+    let trainer = trainer(&step.trainer, step.task, &settings)?;
+    let rows = split.frame.select(&split.train)?;
+    let progress = Arc::clone(&context.progress);
+    let model = compute::run(move || trainer.train(&rows, progress.as_ref())).await?;
+
+    let mut envelope = Envelope::default()
+        .with_created(Utc::now().to_rfc3339())
+        .with_lineage("step", json!(step))
+        .with_lineage("table", json!(input))
+        .with_lineage("run", json!(context.run))
+        .with_lineage("code", code_version())
+        .with_lineage("rows", json!({ "train": split.train.len(), "held_out": split.test.len(), "without_target": split.without_target }));
+    let mut highlights = vec![format!("{} rows", split.train.len())];
+    if let Some(seen) = model.out_of_bag() {
+        envelope = envelope
+            .with_metric("out_of_bag_score", json!(seen.score))
+            .with_metric("out_of_bag_error", json!(seen.error))
+            .with_metric("out_of_bag_rows", json!(seen.rows));
+        if let Some(score) = seen.score {
+            highlights.push(format!("out-of-bag {score:.4}"));
+        }
+    }
+    let file = Bytes::from(encode(model.as_ref(), &envelope)?);
+    let output = put(step, context, file, digest(model.as_ref())?).await?;
+    let counts = BTreeMap::from([
+        ("train".to_owned(), split.train.len() as u64),
+        ("held_out".to_owned(), split.test.len() as u64),
+        ("dropped_without_target".to_owned(), split.without_target),
+    ]);
+    Ok(StepReport { outputs: vec![output], counts, highlights, ..StepReport::default() })
+}
+
+async fn put(step: &Train, context: &Context, file: Bytes, digest: String) -> Result<Output> {
+    let path = step.destination();
+    let (bucket, key) = parse_object(&path)?;
+    let bucket = context.lake.bucket(&bucket).await?;
+    let sha256 = hex(&Sha256::digest(&file));
+    bucket.put(&key, file, PutMode::Overwrite).await?;
+    let meta = bucket.head(&key).await?;
+    let object = ObjectVersion { path, size: meta.size, etag: meta.e_tag };
+    Ok(Output { object, sha256, digest: Some(digest), rows: None })
+}
