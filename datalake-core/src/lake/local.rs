@@ -109,9 +109,7 @@ impl LocalLake {
         });
         deleted.map_err(|cause| match cause.kind() {
             Io::NotFound => self.missing("delete", name),
-            Io::DirectoryNotEmpty => Error::invalid("delete", self.bucket_called(name))
-                .with_reason("it is not empty")
-                .with_hint(format_args!("remove its objects first: datalake rm --recursive {name}/")),
+            Io::DirectoryNotEmpty => super::not_empty(&self.bucket_called(name), name),
             _ => Error::io("delete", self.bucket_called(name), cause),
         })
     }
@@ -154,7 +152,9 @@ impl Lake for LocalLake {
         self.delete(name)
     }
 
-    async fn sweep(&self) -> Result<u64> {
+    async fn sweep(&self, name: &BucketName) -> Result<u64> {
+        // A writer's session serves all buckets. It is dead when its lock is free, and then for all of them.
+        self.bucket(name).await?;
         sweep(&self.folder).map_err(|cause| Error::io("sweep", self, cause))
     }
 }
