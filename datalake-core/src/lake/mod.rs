@@ -13,6 +13,26 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod atomic_file;
+mod local;
+mod local_store;
+mod location;
+mod memory;
+mod pattern;
+mod renamed;
+mod staging;
+mod store_error;
+mod writer;
+
+pub use atomic_file::AtomicFile;
+pub use local::LocalLake;
+pub use location::{Location, parse_object};
+pub use memory::MemoryLake;
+pub use pattern::ObjectPattern;
+pub use renamed::Renamed;
+pub use store_error::store_error;
+pub use writer::{ObjectWriter, Stored};
+
 /// A place that holds buckets: a folder, memory, or an S3 endpoint.
 #[async_trait]
 pub trait Lake: Debug + Display + Send + Sync + 'static {
@@ -39,6 +59,14 @@ pub trait Lake: Debug + Display + Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is none; [`ErrorKind::Invalid`] if it holds an object.
     async fn delete_bucket(&self, name: &BucketName) -> Result<()>;
+
+    /// Removes what dead writers to this bucket left unfinished, and returns how many temporary files or uploads
+    /// that were. Nothing that is visible or being written is touched. Each backend says whom it takes for dead.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such bucket; [`ErrorKind::Denied`] or [`ErrorKind::Unavailable`] if the
+    /// backend does not let us.
+    async fn sweep(&self, name: &BucketName) -> Result<u64>;
 }
 
 /// What a listing of buckets says of each.
@@ -121,6 +149,13 @@ fn broken_rule(name: &str) -> Option<&'static str> {
     None
 }
 
+/// The refusal to delete a bucket that holds something.
+fn not_empty(called: &str, name: &BucketName) -> Error {
+    Error::invalid("delete", called)
+        .with_reason("it is not empty")
+        .with_hint(format_args!("remove its objects first: datalake rm --recursive {name}/"))
+}
+
 impl Display for BucketName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -146,6 +181,11 @@ impl Bucket {
     #[must_use]
     pub fn name(&self) -> &BucketName {
         &self.name
+    }
+
+    /// The same bucket under another logical name.
+    fn renamed(self, name: &BucketName) -> Self {
+        Self { name: name.clone(), ..self }
     }
 
     /// The store of its objects, for all that the verbs here leave out.
@@ -188,6 +228,27 @@ impl Bucket {
             .map_err(|cause| store_error("write", self.address(key), cause))
     }
 
+    /// Begins an object that is written piece by piece, of any size, in bounded memory. It appears when the
+    /// writer is finished, in place of one of the same key.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> datalake_core::Result<()> {
+    /// # use datalake_core::lake::{BucketName, Lake, LocalLake};
+    /// # let folder = tempfile::tempdir().expect("a temporary folder");
+    /// # let bucket = LocalLake::new(folder.path()).create_bucket(&BucketName::new("raw-data")?).await?;
+    /// let mut writer = bucket.writer(&"foods.csv".into());
+    /// writer.write("name,kcal\n".into()).await?;
+    /// writer.write("apple,52\n".into()).await?;
+    /// assert_eq!(writer.finish().await?.bytes, 19);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn writer(&self, key: &Path) -> ObjectWriter {
+        ObjectWriter::new(self.clone(), key.clone())
+    }
+
     /// All objects under a prefix (whole path segments), sorted by key.
     ///
     /// # Errors
@@ -206,31 +267,4 @@ impl Bucket {
     pub async fn delete(&self, key: &Path) -> Result<()> {
         self.store.delete(key).await.map_err(|cause| store_error("delete", self.address(key), cause))
     }
-}
-
-/// The error of a store in our terms: its kind read off the cause, which stays in the chain.
-#[must_use]
-pub fn store_error(action: &str, subject: impl Display, cause: object_store::Error) -> Error {
-    use object_store::Error as Store;
-    let kind = match &cause {
-        Store::NotFound { .. } => ErrorKind::NotFound,
-        Store::AlreadyExists { .. } | Store::Precondition { .. } => ErrorKind::AlreadyExists,
-        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::Denied,
-        Store::NotSupported { .. } | Store::NotImplemented { .. } => ErrorKind::Unsupported,
-        Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => ErrorKind::Invalid,
-        other => io_cause(other).map_or(ErrorKind::Unavailable, crate::error::kind_of_io),
-    };
-    Error::new(kind, action, subject).with_source(cause)
-}
-
-/// The operating system error at the bottom of a chain, if there is one.
-fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std::io::Error> {
-    let mut cause = Some(error);
-    while let Some(current) = cause {
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            return Some(io);
-        }
-        cause = current.source();
-    }
-    None
 }

@@ -1,0 +1,158 @@
+//! Logical bucket names over real ones: the one place that maps them.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Bucket, BucketInfo, BucketName, Lake};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A lake whose buckets have other names in the lake beneath.
+///
+/// A name in the table is mapped by it, every other name gets the prefix. Buckets that no logical name leads to
+/// do not belong to this lake and are not listed.
+#[derive(Debug)]
+pub struct Renamed {
+    inner: Arc<dyn Lake>,
+    prefix: String,
+    real: BTreeMap<BucketName, BucketName>,
+}
+
+impl Renamed {
+    /// Names over `inner`: a prefix (possibly empty), and exceptions from logical to real.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if two logical names lead to one real bucket.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> datalake_core::Result<()> {
+    /// use std::sync::Arc;
+    /// use datalake_core::lake::{BucketName, Lake, MemoryLake, Renamed};
+    ///
+    /// let inner = Arc::new(MemoryLake::default());
+    /// let lake = Renamed::new(inner.clone(), "acme-", Default::default())?;
+    /// lake.create_bucket(&BucketName::new("raw-data")?).await?;
+    /// assert_eq!(inner.buckets().await?[0].name.as_str(), "acme-raw-data");
+    /// assert_eq!(lake.buckets().await?[0].name.as_str(), "raw-data");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(
+        inner: Arc<dyn Lake>,
+        prefix: impl Into<String>,
+        real: BTreeMap<BucketName, BucketName>,
+    ) -> Result<Self> {
+        let renamed = Self { inner, prefix: prefix.into(), real };
+        for (logical, real) in &renamed.real {
+            let others = renamed.logical(real);
+            if let Some(other) = others.iter().find(|other| *other != logical) {
+                return Err(Error::invalid("map", format_args!("bucket `{logical}`"))
+                    .with_reason(format_args!("`{other}` leads to `{real}` too")));
+            }
+        }
+        Ok(renamed)
+    }
+
+    fn real(&self, logical: &BucketName) -> Result<BucketName> {
+        match self.real.get(logical) {
+            Some(real) => Ok(real.clone()),
+            None => BucketName::new(format!("{}{logical}", self.prefix)),
+        }
+    }
+
+    /// The logical names that lead to a real one: one at most, unless the settings are wrong.
+    fn logical(&self, real: &BucketName) -> Vec<BucketName> {
+        let listed = self.real.iter().filter(|(_, found)| *found == real).map(|(logical, _)| logical.clone());
+        let prefixed = real.as_str().strip_prefix(&self.prefix).and_then(|name| BucketName::new(name).ok());
+        // A name with an entry of its own is not reached by the prefix.
+        listed.chain(prefixed.filter(|name| !self.real.contains_key(name))).collect()
+    }
+
+    /// The errors of the lake beneath speak of the real bucket; what to do is said in logical names.
+    fn explain(error: Error, logical: &BucketName) -> Error {
+        match error.kind() {
+            ErrorKind::NotFound => error.with_hint(format_args!("datalake mb {logical}")),
+            _ => error,
+        }
+    }
+}
+
+impl Display for Renamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Lake for Renamed {
+    async fn bucket(&self, name: &BucketName) -> Result<Bucket> {
+        let found = self.inner.bucket(&self.real(name)?).await.map_err(|error| Self::explain(error, name))?;
+        Ok(found.renamed(name))
+    }
+
+    async fn create_bucket(&self, name: &BucketName) -> Result<Bucket> {
+        Ok(self.inner.create_bucket(&self.real(name)?).await?.renamed(name))
+    }
+
+    async fn buckets(&self) -> Result<Vec<BucketInfo>> {
+        let found = self.inner.buckets().await?;
+        let named = |info: BucketInfo| {
+            self.logical(&info.name).into_iter().map(move |name| BucketInfo { name, created: info.created })
+        };
+        let mut buckets: Vec<_> = found.into_iter().flat_map(named).collect();
+        buckets.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(buckets)
+    }
+
+    async fn delete_bucket(&self, name: &BucketName) -> Result<()> {
+        self.inner.delete_bucket(&self.real(name)?).await.map_err(|error| Self::explain(error, name))
+    }
+
+    async fn sweep(&self, name: &BucketName) -> Result<u64> {
+        self.inner.sweep(&self.real(name)?).await.map_err(|error| Self::explain(error, name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MemoryLake;
+    use super::*;
+
+    fn name(name: &str) -> BucketName {
+        BucketName::new(name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn buckets_out_of_reach_are_not_listed() {
+        let inner = Arc::new(MemoryLake::default());
+        for real in ["acme-raw-data", "other", "old-models", "acme-models"] {
+            inner.create_bucket(&name(real)).await.unwrap();
+        }
+        let table = BTreeMap::from([(name("models"), name("old-models"))]);
+        let lake = Renamed::new(inner, "acme-", table).unwrap();
+        let listed: Vec<_> = lake.buckets().await.unwrap().into_iter().map(|info| info.name.to_string()).collect();
+        assert_eq!(listed, ["models", "raw-data"]);
+        assert_eq!(lake.bucket(&name("models")).await.unwrap().name().as_str(), "models");
+    }
+
+    #[tokio::test]
+    async fn errors_say_what_to_do_in_logical_names() {
+        let lake = Renamed::new(Arc::new(MemoryLake::default()), "acme-", BTreeMap::new()).unwrap();
+        let error = lake.bucket(&name("raw-data")).await.unwrap_err();
+        assert!(error.to_string().contains("acme-raw-data"), "{error}");
+        assert_eq!(error.hint(), Some("datalake mb raw-data"));
+    }
+
+    #[test]
+    fn two_names_of_one_bucket_are_refused() {
+        let inner = || Arc::new(MemoryLake::default());
+        let table = BTreeMap::from([(name("aaa"), name("ccc")), (name("bbb"), name("ccc"))]);
+        assert_eq!(Renamed::new(inner(), "", table).unwrap_err().kind(), ErrorKind::Invalid);
+        let table = BTreeMap::from([(name("aaa"), name("x-bbb"))]);
+        assert_eq!(Renamed::new(inner(), "x-", table).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}

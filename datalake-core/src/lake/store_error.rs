@@ -1,0 +1,139 @@
+//! The errors of object stores in our terms: kind, and what to do.
+
+use std::error::Error as StdError;
+use std::fmt::Display;
+use std::io;
+
+use object_store::Error as Store;
+
+use crate::error::{Error, ErrorKind, kind_of_io};
+
+/// The error of a store in our terms: its kind read off the cause, which stays in the chain.
+#[must_use]
+pub fn store_error(action: &str, subject: impl Display, cause: Store) -> Error {
+    let text = cause.to_string();
+    let kind = kind_of_store(&cause, &text);
+    let error = Error::new(kind, action, subject);
+    let error = match hint(kind, &text, io_cause(&cause)) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    };
+    error.with_source(cause)
+}
+
+fn kind_of_store(cause: &Store, text: &str) -> ErrorKind {
+    match cause {
+        Store::NotFound { .. } => ErrorKind::NotFound,
+        Store::AlreadyExists { .. } | Store::Precondition { .. } => ErrorKind::AlreadyExists,
+        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::Denied,
+        Store::NotSupported { .. } | Store::NotImplemented { .. } => ErrorKind::Unsupported,
+        Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => ErrorKind::Invalid,
+        // A task of a runtime that is going down.
+        Store::JoinError { source } if source.is_cancelled() => ErrorKind::Cancelled,
+        Store::JoinError { .. } => ErrorKind::Internal,
+        other => io_cause(other).map(kind_of_io).unwrap_or_else(|| kind_of_answer(text)),
+    }
+}
+
+/// The kind of an HTTP answer that object_store does not tell apart. Its types are private, its text is not.
+fn kind_of_answer(text: &str) -> ErrorKind {
+    if is_full(text) {
+        return ErrorKind::Exhausted;
+    }
+    match status(text) {
+        Some(400) if names_credentials(text) => ErrorKind::Denied,
+        Some(501) => ErrorKind::Unsupported,
+        Some(300..500) if !matches!(status(text), Some(408 | 425 | 429)) => ErrorKind::Invalid,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
+/// Whether a server's text says that its disks or quotas are used up.
+pub(super) fn is_full(text: &str) -> bool {
+    ["StorageFull", "QuotaExceeded", "InsufficientStorage", "status code: 507"].iter().any(|word| text.contains(word))
+}
+
+/// Whether a server's text finds fault with the credentials.
+pub(super) fn names_credentials(text: &str) -> bool {
+    ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"]
+        .iter()
+        .any(|code| text.contains(code))
+}
+
+/// The status in "status code: 503 Service Unavailable".
+fn status(text: &str) -> Option<u16> {
+    let (_, after) = text.split_once("status code: ")?;
+    after.get(..3)?.parse().ok()
+}
+
+fn hint(kind: ErrorKind, text: &str, io: Option<&io::Error>) -> Option<&'static str> {
+    match kind {
+        ErrorKind::NotFound if text.contains("NoSuchBucket") => Some("make the bucket first: datalake mb BUCKET"),
+        ErrorKind::Denied if io.is_some() => Some("check the permissions of the lake's folder"),
+        ErrorKind::Denied => {
+            Some("check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what this key is allowed to do")
+        }
+        ErrorKind::Unavailable => Some("check that the lake can be reached, then run again"),
+        ErrorKind::Exhausted => Some("free some space or raise the quota, then run again"),
+        ErrorKind::Invalid if io.is_some_and(|cause| cause.kind() == io::ErrorKind::NotADirectory) => {
+            Some("a part of the key is an object itself; in a folder it cannot be a prefix too")
+        }
+        ErrorKind::Invalid if io.is_some_and(|cause| cause.kind() == io::ErrorKind::IsADirectory) => {
+            Some("there are objects below this key; in a folder it cannot be an object too")
+        }
+        _ => None,
+    }
+}
+
+/// The operating system error at the bottom of a chain, if there is one that says more than "other".
+fn io_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        match current.downcast_ref::<io::Error>() {
+            // Failed look-ups of host names and the like have no kind of their own.
+            Some(io) if kind_of_io(io) != ErrorKind::Internal => return Some(io),
+            _ => cause = current.source(),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        store_error("read", "raw-data/a", Store::Generic { store: "S3", source: source.into() })
+    }
+
+    #[test]
+    fn answers_are_told_apart_by_their_status() {
+        let answer = |status: &str| generic(format!("Server returned non-2xx status code: {status}: ")).kind();
+        assert_eq!(answer("503 Service Unavailable"), ErrorKind::Unavailable);
+        assert_eq!(answer("500 Internal Server Error"), ErrorKind::Unavailable);
+        assert_eq!(answer("429 Too Many Requests"), ErrorKind::Unavailable);
+        assert_eq!(answer("507 Insufficient Storage"), ErrorKind::Exhausted);
+        assert_eq!(answer("501 Not Implemented"), ErrorKind::Unsupported);
+        assert_eq!(answer("400 Bad Request"), ErrorKind::Invalid);
+        assert_eq!(answer("400 Bad Request: <Code>InvalidAccessKeyId</Code>"), ErrorKind::Denied);
+    }
+
+    #[test]
+    fn the_operating_system_has_the_first_word() {
+        let full = generic(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.kind(), ErrorKind::Exhausted);
+        assert!(full.hint().unwrap().contains("free some space"));
+        assert_eq!(generic(io::Error::from(io::ErrorKind::ConnectionRefused)).kind(), ErrorKind::Unavailable);
+        assert_eq!(generic(io::Error::other("no such host")).kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_missing_bucket_is_told_from_a_missing_object() {
+        let missing = |code: &str| {
+            let source = format!("<Code>{code}</Code>").into();
+            store_error("read", "raw-data/a", Store::NotFound { path: "a".into(), source })
+        };
+        assert!(missing("NoSuchBucket").hint().is_some());
+        assert!(missing("NoSuchKey").hint().is_none());
+    }
+}
