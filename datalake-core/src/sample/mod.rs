@@ -1,0 +1,9 @@
+//! Synthetic food composition tables: seeded, with known dirt, to try the whole engine on.
+//!
+//! Everything here is made up and says so: no row describes a real product.
+
+mod foods;
+mod normal;
+mod table;
+
+pub use foods::{ENERGY, Food, Foods, MAX_ENERGY_KCAL, NUTRIENTS, SOURCE, atwater};
