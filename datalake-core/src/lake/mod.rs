@@ -13,6 +13,16 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod atomic_file;
+mod local;
+mod local_store;
+mod staging;
+mod writer;
+
+pub use atomic_file::AtomicFile;
+pub use local::LocalLake;
+pub use writer::{ObjectWriter, Stored};
+
 /// A place that holds buckets: a folder, memory, or an S3 endpoint.
 #[async_trait]
 pub trait Lake: Debug + Display + Send + Sync + 'static {
@@ -39,6 +49,13 @@ pub trait Lake: Debug + Display + Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is none; [`ErrorKind::Invalid`] if it holds an object.
     async fn delete_bucket(&self, name: &BucketName) -> Result<()>;
+
+    /// Removes what dead writers left unfinished, and returns how many temporary files or uploads that were.
+    /// Nothing that is visible or being written is touched.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`] or [`ErrorKind::Unavailable`] if the backend does not let us.
+    async fn sweep(&self) -> Result<u64>;
 }
 
 /// What a listing of buckets says of each.
@@ -186,6 +203,27 @@ impl Bucket {
             .put_opts(key, object.into(), mode.into())
             .await
             .map_err(|cause| store_error("write", self.address(key), cause))
+    }
+
+    /// Begins an object that is written piece by piece, of any size, in bounded memory. It appears when the
+    /// writer is finished, in place of one of the same key.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> datalake_core::Result<()> {
+    /// # use datalake_core::lake::{BucketName, Lake, LocalLake};
+    /// # let folder = tempfile::tempdir().expect("a temporary folder");
+    /// # let bucket = LocalLake::new(folder.path()).create_bucket(&BucketName::new("raw-data")?).await?;
+    /// let mut writer = bucket.writer(&"foods.csv".into());
+    /// writer.write("name,kcal\n".into()).await?;
+    /// writer.write("apple,52\n".into()).await?;
+    /// assert_eq!(writer.finish().await?.bytes, 19);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn writer(&self, key: &Path) -> ObjectWriter {
+        ObjectWriter::new(self.clone(), key.clone())
     }
 
     /// All objects under a prefix (whole path segments), sorted by key.
