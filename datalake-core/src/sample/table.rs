@@ -60,18 +60,7 @@ pub(super) struct Preparation {
 /// A family from water, protein, fat, saturated fat, carbohydrate, sugars and fiber.
 const fn food(name: &'static str, parts: [f64; 7]) -> Family {
     let [water, protein, fat, saturated, carbohydrate, sugars, fiber] = parts;
-    Family {
-        name,
-        water,
-        protein,
-        fat,
-        saturated,
-        carbohydrate,
-        sugars,
-        fiber,
-        alcohol: 0.0,
-        cholesterol: None,
-    }
+    Family { name, water, protein, fat, saturated, carbohydrate, sugars, fiber, alcohol: 0.0, cholesterol: None }
 }
 
 impl Family {
