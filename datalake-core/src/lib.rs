@@ -14,6 +14,8 @@ pub mod lake;
 pub mod ml;
 pub mod progress;
 pub mod random;
+#[cfg(feature = "sample")]
+pub mod sample;
 
 pub use error::{Error, ErrorKind, Position, Result, kind_of_io};
 pub use lake::{Bucket, BucketName, Lake};
