@@ -62,7 +62,7 @@ pub(crate) async fn sink(location: &Location, tools: &Tools) -> Result<Sink> {
 }
 
 /// Keeps what was quarantined: in the lake for a lake object, beside a local file otherwise.
-async fn keep(quarantine: &Arc<Quarantine>, to: &Location, tools: &Tools) -> Result<Option<String>> {
+pub(crate) async fn keep(quarantine: &Arc<Quarantine>, to: &Location, tools: &Tools) -> Result<Option<String>> {
     if quarantine.is_empty() {
         return Ok(None);
     }

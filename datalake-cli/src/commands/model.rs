@@ -1,0 +1,120 @@
+//! `model`: what the models of a lake are and where they come from.
+
+use datalake_core::lake::BucketName;
+use datalake_core::ml::{self, Model};
+use datalake_core::pipeline::open_model;
+use datalake_core::{ErrorKind, Lake, Result};
+use serde::Serialize;
+
+use crate::commands::Tools;
+use crate::output::size;
+
+/// The bucket of models.
+const MODELS: &str = "models";
+/// The suffix of model files.
+const SUFFIX: &str = ".model";
+
+#[derive(Debug, Serialize)]
+struct ModelLine {
+    model: String,
+    trainer: String,
+    task: String,
+    target: String,
+    features: usize,
+    bytes: u64,
+    digest: String,
+}
+
+/// `bucket/key` of a model that is named in full, or by its name alone.
+pub(crate) fn path(model: &str) -> String {
+    let model = model.strip_prefix("lake://").unwrap_or(model);
+    if model.contains('/') { model.to_owned() } else { format!("{MODELS}/{}{SUFFIX}", model.trim_end_matches(SUFFIX)) }
+}
+
+/// Lists the models of the lake.
+pub(crate) async fn list(tools: &Tools) -> Result<()> {
+    let lake = tools.lake()?;
+    let bucket = match lake.bucket(&BucketName::new(MODELS)?).await {
+        Ok(bucket) => bucket,
+        Err(error) if error.kind() == ErrorKind::NotFound => return print(&[], tools),
+        Err(error) => return Err(error),
+    };
+    let mut lines = Vec::new();
+    for object in bucket.list(None).await? {
+        if object.location.as_ref().ends_with(SUFFIX) {
+            lines.push(line(lake.as_ref(), bucket.address(&object.location), object.size).await?);
+        }
+    }
+    print(&lines, tools)
+}
+
+fn print(lines: &[ModelLine], tools: &Tools) -> Result<()> {
+    tools.printer.rows(&["model", "trainer", "task", "target", "features", "size", "digest"], lines, |line| {
+        vec![
+            line.model.clone(),
+            line.trainer.clone(),
+            line.task.clone(),
+            line.target.clone(),
+            line.features.to_string(),
+            size(line.bytes),
+            line.digest.chars().take(16).collect(),
+        ]
+    })
+}
+
+async fn line(lake: &dyn Lake, path: String, bytes: u64) -> Result<ModelLine> {
+    let (model, _) = open_model(lake, &path).await?;
+    Ok(ModelLine {
+        model: path,
+        trainer: model.name().to_owned(),
+        task: model.task().to_string(),
+        target: model.target().to_owned(),
+        features: model.features().len(),
+        bytes,
+        digest: ml::digest(model.as_ref())?,
+    })
+}
+
+/// Shows one model.
+pub(crate) async fn show(name: &str, tools: &Tools) -> Result<()> {
+    let lake = tools.lake()?;
+    let path = path(name);
+    let (model, envelope) = open_model(lake.as_ref(), &path).await?;
+    let digest = ml::digest(model.as_ref())?;
+    if tools.printer.is_json() {
+        return tools.printer.document(&serde_json::json!({
+            "model": path,
+            "trainer": model.name(),
+            "task": model.task(),
+            "target": model.target(),
+            "classes": model.classes(),
+            "features": model.features(),
+            "importances": model.importances(),
+            "parameters": model.params(),
+            "digest": digest,
+            "envelope": envelope,
+        }));
+    }
+    tools.printer.line(&format!("{path}\n  {} for {} of `{}`", model.name(), model.task(), model.target()))?;
+    tools.printer.line(&format!("  digest      {digest}"))?;
+    tools.printer.line(&format!("  parameters  {}", model.params()))?;
+    let envelope = serde_json::to_value(&envelope).unwrap_or_default();
+    for section in ["metrics", "lineage"] {
+        tools.printer.line(&format!("  {section:<11} {}", envelope[section]))?;
+    }
+    features(model.as_ref(), tools)
+}
+
+fn features(model: &dyn Model, tools: &Tools) -> Result<()> {
+    let importances = model.importances().unwrap_or_default();
+    let mut lines: Vec<(String, Option<f64>)> = model
+        .features()
+        .iter()
+        .enumerate()
+        .map(|(index, feature)| (feature.name.clone(), importances.get(index).copied()))
+        .collect();
+    lines.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap_or(std::cmp::Ordering::Equal));
+    tools.printer.rows(&["feature", "importance"], &lines, |(name, importance)| {
+        vec![name.clone(), importance.map(|share| format!("{share:.4}")).unwrap_or_default()]
+    })
+}

@@ -1,0 +1,19 @@
+//! `predict`: a table with a model's predictions.
+
+use datalake_core::Result;
+use datalake_core::pipeline::{Pipeline, Predict, Step, open_model};
+
+use crate::cli;
+use crate::commands::{Tools, model, pipeline};
+
+/// Predicts for every row of a table.
+pub(crate) async fn predict(arguments: cli::Predict, tools: &Tools) -> Result<()> {
+    let lake = tools.lake()?;
+    let model = model::path(&arguments.model);
+    let (opened, _) = open_model(lake.as_ref(), &model).await?;
+    let name = opened.target().replace(['/', '\\'], "_");
+    let destination = arguments.to.unwrap_or_else(|| format!("processed-data/predictions/{name}.parquet"));
+    let step = Predict { name: name.clone(), model, table: arguments.table, destination: vec![destination] };
+    let steps = Pipeline::from_steps(&format!("predict-{name}"), vec![Step::Predict(step)])?;
+    pipeline::execute(&steps, lake, false, tools).await
+}

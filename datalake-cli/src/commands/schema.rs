@@ -1,0 +1,51 @@
+//! `schema`: the inferred schema of a table, and a profile of its columns.
+
+use datalake_core::Result;
+use datalake_core::format::{self, Profile};
+use datalake_core::lake::url::Location;
+use datalake_core::query::DataSet;
+
+use crate::cli::Schema;
+use crate::commands::{Tools, convert, reading};
+
+/// Profiles a table.
+pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
+    let (options, quarantine) = reading::options(&arguments.reading)?;
+    let location: Location = arguments.source.parse()?;
+    let batches = if arguments.source.contains('*') {
+        let pattern = arguments.source.strip_prefix("lake://").unwrap_or(&arguments.source);
+        DataSet::open(&tools.lake()?, pattern, options).await?.read(None)
+    } else {
+        let source = convert::source(&location, tools).await?;
+        let (found, source, options) = format::opened(source, options).await?;
+        found.read(source, options).await?
+    };
+    for note in batches.notes() {
+        tools.printer.say(note);
+    }
+    let profile = format::profile(batches).await?;
+    print(&profile, tools)?;
+    if !quarantine.is_empty() {
+        tools.printer.say(&format!("{} records would be quarantined", quarantine.len()));
+    }
+    Ok(())
+}
+
+fn print(profile: &Profile, tools: &Tools) -> Result<()> {
+    if tools.printer.is_json() {
+        return tools.printer.document(profile);
+    }
+    let headers = ["column", "type", "nulls", "distinct", "min", "max", "mean"];
+    tools.printer.rows(&headers, &profile.columns, |column| {
+        vec![
+            column.name.clone(),
+            column.data_type.clone(),
+            column.nulls.to_string(),
+            column.distinct.map(|count| count.to_string()).unwrap_or_default(),
+            column.min.clone().unwrap_or_default(),
+            column.max.clone().unwrap_or_default(),
+            column.mean.map(|mean| format!("{mean:.3}")).unwrap_or_default(),
+        ]
+    })?;
+    tools.printer.line(&format!("{} rows", profile.rows))
+}

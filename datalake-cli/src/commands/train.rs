@@ -1,0 +1,66 @@
+//! `train`: a model from a table of the lake.
+
+use std::sync::Arc;
+
+use datalake_core::format::ReadOptions;
+use datalake_core::ml::{ForestParams, Task};
+use datalake_core::pipeline::{Pipeline, Step, Train};
+use datalake_core::query::DataSet;
+use datalake_core::{Error, Lake, Result};
+
+use crate::cli;
+use crate::commands::{Tools, pipeline};
+
+/// Trains a model.
+pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
+    let lake = tools.lake()?;
+    let task = match arguments.task {
+        Some(cli::Task::Regression) => Task::Regression,
+        Some(cli::Task::Classification) => Task::Classification,
+        None => task_of(&lake, &arguments).await?,
+    };
+    let name = arguments.name.clone().unwrap_or_else(|| arguments.target.replace(['/', '\\'], "_"));
+    let step = Train {
+        name: name.clone(),
+        task,
+        forest: forest(&arguments)?,
+        table: arguments.table,
+        target: arguments.target,
+        features: arguments.features,
+        exclude: arguments.exclude,
+        trainer: arguments.trainer,
+        test: arguments.test,
+        split_by: arguments.split_by,
+        seed: arguments.seed,
+        destination: arguments.model,
+    };
+    let steps = Pipeline::from_steps(&format!("train-{name}"), vec![Step::Train(step)])?;
+    pipeline::execute(&steps, lake, false, tools).await
+}
+
+fn forest(arguments: &cli::Train) -> Result<ForestParams> {
+    let mut settings = serde_json::json!({
+        "n_estimators": arguments.n_estimators,
+        "min_samples_leaf": arguments.min_samples_leaf,
+        "seed": arguments.seed,
+    });
+    if let Some(depth) = arguments.max_depth {
+        settings["max_depth"] = depth.into();
+    }
+    if let Some(features) = &arguments.max_features {
+        let number = serde_json::from_str(features).ok().filter(serde_json::Value::is_number);
+        settings["max_features"] = number.unwrap_or_else(|| features.as_str().into());
+    }
+    serde_json::from_value(settings)
+        .map_err(|cause| Error::invalid("use", "the forest's parameters").with_reason(cause))
+}
+
+/// A number is predicted by regression, all else by classification.
+async fn task_of(lake: &Arc<dyn Lake>, arguments: &cli::Train) -> Result<Task> {
+    let data = DataSet::open(lake, &arguments.table, ReadOptions::default()).await?;
+    match data.schema().field_with_name(&arguments.target) {
+        Ok(field) if field.data_type().is_numeric() => Ok(Task::Regression),
+        // A missing column is named by the training step, with the nearest one.
+        Ok(_) | Err(_) => Ok(Task::Classification),
+    }
+}
