@@ -1,11 +1,54 @@
 //! Forests, baselines, metrics, validation and model files, over record batches.
+//!
+//! A [`Trainer`] learns a [`Model`] from a [`Frame`]; [`trainer`] finds one by name. Training runs on the rayon
+//! pool of the caller (see [`compute`](crate::compute)), and neither its threads nor the row groups a table came
+//! in move a bit of the result: equal tables, parameters and seeds give models of one [`digest`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+//! use datalake_core::ml::{Frame, Task, decode, digest, encode, trainer, Envelope};
+//! use datalake_core::progress::Silent;
+//!
+//! let grams: Vec<f64> = (0..50).map(f64::from).collect();
+//! let energy: Vec<f64> = grams.iter().map(|fat| fat * 9.0).collect();
+//! let table = RecordBatch::try_from_iter([
+//!     ("fat_g", Arc::new(Float64Array::from(grams)) as ArrayRef),
+//!     ("kcal", Arc::new(Float64Array::from(energy)) as ArrayRef),
+//! ])?;
+//! let frame = Frame::new(&table, &[], "kcal", Task::Regression)?;
+//! let settings = serde_json::json!({ "n_estimators": 10, "seed": 7 });
+//! let model = trainer("forest", Task::Regression, &settings)?.train(&frame, &Silent)?;
+//!
+//! let file = encode(model.as_ref(), &Envelope::default())?;
+//! let (again, _) = decode(&file)?;
+//! assert_eq!(digest(again.as_ref())?, digest(model.as_ref())?);
+//! assert_eq!(&again.predict(&table)?, &model.predict(&table)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod codec;
+mod feature;
+pub mod forest;
+mod frame;
+mod metrics;
+mod model_file;
+mod registry;
+mod validate;
 
 use std::fmt::Debug;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+pub use feature::{Column, Feature, FeatureKind, MISSING};
+pub use frame::{Frame, Target};
+pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, evaluate};
+pub use model_file::{Envelope, decode, digest, encode};
+pub use registry::{TRAINERS, trainer};
+pub use validate::{CrossValidation, Keep, Split, cross_validate, holdout, k_fold};
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
 /// What a model predicts.
@@ -16,6 +59,15 @@ pub enum Task {
     Regression,
     /// One of a set of classes.
     Classification,
+}
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Regression => "regression",
+            Self::Classification => "classification",
+        })
+    }
 }
 
 /// Learns a model from a table.
@@ -61,15 +113,57 @@ pub trait Model: Debug + Send + Sync {
     /// # Errors
     /// As [`Model::predict`]; [`Unsupported`](crate::ErrorKind::Unsupported) for a regression.
     fn predict_proba(&self, rows: &RecordBatch) -> Result<Vec<f64>>;
+
+    /// How much each feature contributes, in the order of [`Model::features`], summing to one; none where the
+    /// model cannot say.
+    fn importances(&self) -> Option<Vec<f64>> {
+        None
+    }
+
+    /// What the model says of the training rows that each of its parts has not seen; none for a model that was
+    /// read from a file or has no such rows.
+    fn out_of_bag(&self) -> Option<&OutOfBag> {
+        None
+    }
+
+    /// The settings that it was trained with, as far as it has any.
+    fn params(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// The body of its model file: schema, parameters and what was learnt, canonical, without its kind and version.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a model that cannot be saved.
+    fn body(&self) -> Result<Vec<u8>> {
+        Err(Error::new(ErrorKind::Unsupported, "save", format_args!("a `{}` model", self.name()))
+            .with_reason("models of this kind are for comparison and have no file format"))
+    }
 }
 
-/// A column that a model learns from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Feature {
-    /// The column's name.
-    pub name: String,
+/// Predictions for the training rows by the trees that have not seen them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutOfBag {
+    /// Row-major, one number (regression) or one share for each class a row; NaN for a row that every tree has seen.
+    pub predictions: Vec<f64>,
+    /// R² (regression) or accuracy (classification) over the rows that have a prediction; none when no row has one
+    /// or, for R², when their target is constant.
+    pub score: Option<f64>,
+    /// The root mean squared error, or the share of wrong classes.
+    pub error: Option<f64>,
+    /// The number of rows that have a prediction.
+    pub rows: usize,
 }
 
-/// A table to learn from: features, target, and, where given, groups.
-#[derive(Debug, Clone)]
-pub struct Frame {}
+fn no_probabilities(model: &dyn Model) -> Error {
+    Error::new(ErrorKind::Unsupported, "predict", format_args!("class probabilities of `{}`", model.target()))
+        .with_reason("a regression has no classes")
+}
+
+fn check_task(task: Task, table: &Frame) -> Result<()> {
+    if task == table.task() {
+        return Ok(());
+    }
+    Err(Error::invalid("learn", format_args!("column `{}`", table.target_name()))
+        .with_reason(format_args!("the table was read for {}, the trainer is for {task}", table.task())))
+}

@@ -1,0 +1,288 @@
+//! Canonical bytes of a model's body: little-endian, lengths first, nothing read beyond its end.
+
+use super::Task;
+use super::feature::{Feature, FeatureKind};
+use crate::error::{Error, Position, Result};
+
+/// Builds a body.
+#[derive(Debug, Default)]
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+
+    pub(crate) fn u8(&mut self, value: u8) {
+        self.0.push(value);
+    }
+
+    pub(crate) fn u32(&mut self, value: u32) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(crate) fn f64(&mut self, value: f64) {
+        self.u64(value.to_bits());
+    }
+
+    /// A number in seven bits a byte, the lowest first: small ones take one byte.
+    pub(crate) fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    pub(crate) fn text(&mut self, value: &str) {
+        self.varint(value.len() as u64);
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    pub(crate) fn f64s(&mut self, values: &[f64]) {
+        self.varint(values.len() as u64);
+        values.iter().for_each(|value| self.f64(*value));
+    }
+
+    pub(crate) fn texts(&mut self, values: &[String]) {
+        self.varint(values.len() as u64);
+        values.iter().for_each(|value| self.text(value));
+    }
+
+    /// What every model has: task, target, classes and features.
+    pub(crate) fn schema(&mut self, schema: &ModelSchema) {
+        self.u8(match schema.task {
+            Task::Regression => 0,
+            Task::Classification => 1,
+        });
+        self.text(&schema.target);
+        self.texts(&schema.classes);
+        self.varint(schema.features.len() as u64);
+        schema.features.iter().for_each(|feature| self.feature(feature));
+    }
+
+    fn feature(&mut self, feature: &Feature) {
+        self.text(&feature.name);
+        self.text(feature.unit.as_deref().unwrap_or_default());
+        match &feature.kind {
+            FeatureKind::Numeric { range: None } => self.u8(0),
+            FeatureKind::Numeric { range: Some([low, high]) } => {
+                self.u8(1);
+                self.f64(*low);
+                self.f64(*high);
+            }
+            FeatureKind::Categorical { categories } => {
+                self.u8(2);
+                self.texts(categories);
+            }
+        }
+    }
+}
+
+/// What every model knows about its table.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ModelSchema {
+    pub(crate) task: Task,
+    pub(crate) target: String,
+    pub(crate) classes: Vec<String>,
+    pub(crate) features: Vec<Feature>,
+}
+
+impl ModelSchema {
+    pub(crate) fn of(frame: &super::Frame) -> Self {
+        Self {
+            task: frame.task(),
+            target: frame.target_name().to_owned(),
+            classes: frame.classes().to_vec(),
+            features: frame.features().to_vec(),
+        }
+    }
+}
+
+/// Takes a body apart; every length is checked against what is there before anything is allocated.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// The error for content that no writer makes, at the place last read.
+    pub(crate) fn damaged(&self, reason: impl std::fmt::Display) -> Error {
+        Error::invalid("read", "the model's body")
+            .with_position(Position::default().with_byte(self.at as u64))
+            .with_reason(reason)
+            .with_hint("the file is damaged or was not written by this program; train the model again")
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let Some(end) = end else {
+            return Err(self.damaged(format_args!("{count} bytes expected, {} left", self.left())));
+        };
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.left() {
+            0 => Ok(()),
+            left => Err(self.damaged(format_args!("{left} bytes are left over"))),
+        }
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// Any number but NaN, which no writer stores.
+    pub(crate) fn f32(&mut self) -> Result<f32> {
+        let value = f32::from_bits(self.u32()?);
+        if value.is_nan() { Err(self.damaged("NaN where a number must be")) } else { Ok(value) }
+    }
+
+    /// A finite number.
+    pub(crate) fn f64(&mut self) -> Result<f64> {
+        let value = f64::from_bits(self.u64()?);
+        if value.is_finite() { Ok(value) } else { Err(self.damaged(format_args!("{value} where a number must be"))) }
+    }
+
+    pub(crate) fn varint(&mut self) -> Result<u64> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7F);
+            if (shift > 0 && byte == 0) || bits << shift >> shift != bits {
+                return Err(self.damaged("a number that is not in its shortest form or too large"));
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(self.damaged("a number of more than ten bytes"))
+    }
+
+    /// How many items follow, each of which takes at least `least` bytes.
+    pub(crate) fn count(&mut self, least: usize) -> Result<usize> {
+        let count = self.varint()?;
+        let most = (self.left() / least.max(1)) as u64;
+        if count > most {
+            return Err(self.damaged(format_args!("{count} items announced, {most} can follow")));
+        }
+        Ok(count as usize)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<String> {
+        let length = self.count(1)?;
+        let bytes = self.take(length)?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(cause) => Err(self.damaged("text that is not UTF-8").with_source(cause)),
+        }
+    }
+
+    pub(crate) fn f64s(&mut self) -> Result<Vec<f64>> {
+        let count = self.count(8)?;
+        (0..count).map(|_| self.f64()).collect()
+    }
+
+    pub(crate) fn texts(&mut self) -> Result<Vec<String>> {
+        let count = self.count(1)?;
+        (0..count).map(|_| self.text()).collect()
+    }
+
+    pub(crate) fn schema(&mut self) -> Result<ModelSchema> {
+        let task = match self.u8()? {
+            0 => Task::Regression,
+            1 => Task::Classification,
+            other => return Err(self.damaged(format_args!("task {other} is unknown"))),
+        };
+        let target = self.text()?;
+        let classes = self.texts()?;
+        if classes.is_empty() != (task == Task::Regression) {
+            return Err(self.damaged(format_args!("a {task} with {} classes", classes.len())));
+        }
+        let count = self.count(3)?;
+        let features = (0..count).map(|_| self.feature()).collect::<Result<_>>()?;
+        Ok(ModelSchema { task, target, classes, features })
+    }
+
+    fn feature(&mut self) -> Result<Feature> {
+        let name = self.text()?;
+        let unit = Some(self.text()?).filter(|unit| !unit.is_empty());
+        let kind = match self.u8()? {
+            0 => FeatureKind::Numeric { range: None },
+            1 => FeatureKind::Numeric { range: Some([self.f64()?, self.f64()?]) },
+            2 => FeatureKind::Categorical { categories: self.texts()? },
+            other => return Err(self.damaged(format_args!("feature kind {other} is unknown"))),
+        };
+        Ok(Feature { name, kind, unit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_length_beyond_the_end_is_refused_before_it_is_allocated() {
+        let mut writer = Writer::default();
+        writer.varint(u64::MAX);
+        let bytes = writer.finish();
+        assert!(Reader::new(&bytes).f64s().unwrap_err().to_string().contains("0 can follow"));
+        assert!(Reader::new(&bytes).text().is_err());
+    }
+
+    #[test]
+    fn a_number_has_one_form() {
+        assert!(Reader::new(&[0x80, 0x00]).varint().is_err());
+        assert_eq!(Reader::new(&[0x80, 0x01]).varint().unwrap(), 128);
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(value: u64) {
+            let mut writer = Writer::default();
+            writer.varint(value);
+            let bytes = writer.finish();
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.varint().unwrap(), value);
+            reader.finish().unwrap();
+        }
+
+        #[test]
+        fn any_bytes_give_a_schema_or_an_error(bytes: Vec<u8>) {
+            let _ = Reader::new(&bytes).schema();
+        }
+    }
+}

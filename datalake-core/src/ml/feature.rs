@@ -1,0 +1,286 @@
+//! Columns that models learn from: what a feature is, and how a batch's column becomes numbers or category codes.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Position, Result};
+
+/// The code of a missing or unseen category.
+pub const MISSING: u32 = u32::MAX;
+
+/// A column that a model learns from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    /// The column's name.
+    pub name: String,
+    /// What its values are, and which were seen.
+    pub kind: FeatureKind,
+    /// Its unit of measure, where the column's metadata say one under the key `unit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+/// What the values of a [`Feature`] are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum FeatureKind {
+    /// Numbers; integers and booleans too.
+    Numeric {
+        /// The smallest and largest value seen; none when every value was missing.
+        range: Option<[f64; 2]>,
+    },
+    /// Text from a fixed set.
+    Categorical {
+        /// The values seen, sorted; a value's code is its index.
+        categories: Vec<String>,
+    },
+}
+
+/// The values of one feature.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// Numbers; NaN is missing, zero is never negative, infinities do not occur.
+    Numeric(Vec<f64>),
+    /// Indexes into the feature's categories; [`MISSING`] is missing or unseen.
+    Categorical(Vec<u32>),
+}
+
+impl Column {
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numeric(values) => values.len(),
+            Self::Categorical(codes) => codes.len(),
+        }
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The given rows, in the given order.
+    #[must_use]
+    pub(crate) fn select(&self, rows: &[u32]) -> Self {
+        match self {
+            Self::Numeric(values) => Self::Numeric(rows.iter().map(|&row| values[row as usize]).collect()),
+            Self::Categorical(codes) => Self::Categorical(rows.iter().map(|&row| codes[row as usize]).collect()),
+        }
+    }
+}
+
+/// The smallest and largest number that is not missing.
+pub(crate) fn range_of(values: &[f64]) -> Option<[f64; 2]> {
+    values.iter().filter(|value| !value.is_nan()).fold(None, |range, &value| match range {
+        None => Some([value, value]),
+        Some([low, high]) => Some([low.min(value), high.max(value)]),
+    })
+}
+
+/// Whether a column holds numbers to a model.
+pub(crate) fn is_numeric(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_numeric(values),
+        DataType::Boolean | DataType::Null => true,
+        other => other.is_numeric(),
+    }
+}
+
+/// Whether a column holds text to a model.
+pub(crate) fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_text(values),
+        other => matches!(other, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
+    }
+}
+
+/// Learns a feature from a column: its kind, what was seen, and the values themselves.
+pub(crate) fn learn(batch: &RecordBatch, index: usize) -> Result<(Feature, Column)> {
+    let schema = batch.schema();
+    let field = schema.field(index);
+    let (kind, column) = if is_numeric(field.data_type()) {
+        let values = finite(field.name(), batch.column(index))?;
+        (FeatureKind::Numeric { range: range_of(&values) }, Column::Numeric(values))
+    } else if is_text(field.data_type()) {
+        let (categories, codes) = learn_categories(&text(batch.column(index), field.name())?);
+        (FeatureKind::Categorical { categories }, Column::Categorical(codes))
+    } else {
+        return Err(unusable(field.name(), field.data_type()));
+    };
+    let unit = field.metadata().get("unit").cloned();
+    Ok((Feature { name: field.name().clone(), kind, unit }, column))
+}
+
+/// Reads what a model needs from a batch, by name, in the model's order.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for a column that is not there or holds another kind of values.
+pub(crate) fn encode(features: &[Feature], batch: &RecordBatch) -> Result<Vec<Column>> {
+    features.iter().map(|feature| encode_one(feature, batch)).collect()
+}
+
+fn encode_one(feature: &Feature, batch: &RecordBatch) -> Result<Column> {
+    let index = column_index(batch, &feature.name, "predict from")?;
+    let array = batch.column(index);
+    let data_type = array.data_type();
+    match &feature.kind {
+        FeatureKind::Numeric { .. } if is_numeric(data_type) => Ok(Column::Numeric(finite(&feature.name, array)?)),
+        FeatureKind::Categorical { categories } if is_text(data_type) => {
+            let strings = text(array, &feature.name)?;
+            let code_of: HashMap<&str, u32> = (0..).zip(categories).map(|(code, name)| (name.as_str(), code)).collect();
+            let code = |value: Option<&str>| value.and_then(|name| code_of.get(name)).copied().unwrap_or(MISSING);
+            Ok(Column::Categorical(strings.as_string::<i32>().iter().map(code).collect()))
+        }
+        FeatureKind::Categorical { .. } if *data_type == DataType::Null => {
+            Ok(Column::Categorical(vec![MISSING; array.len()]))
+        }
+        kind => Err(drifted(&feature.name, kind, data_type)),
+    }
+}
+
+fn drifted(name: &str, kind: &FeatureKind, found: &DataType) -> Error {
+    let wanted = match kind {
+        FeatureKind::Numeric { .. } => "numbers",
+        FeatureKind::Categorical { .. } => "text",
+    };
+    Error::invalid("predict from", format_args!("column `{name}`"))
+        .with_reason(format_args!("the model has learnt it as {wanted}, and here it is {found}"))
+        .with_hint("read the table with the types that the model was trained with")
+}
+
+fn unusable(name: &str, found: &DataType) -> Error {
+    Error::invalid("learn from", format_args!("column `{name}`"))
+        .with_reason(format_args!("a feature is numeric, boolean or text, and this one is {found}"))
+        .with_hint("cast the column, or leave it out of the features")
+}
+
+/// Where a column stands; the error for a column that is not there names the nearest that is.
+pub(crate) fn column_index(batch: &RecordBatch, name: &str, action: &str) -> Result<usize> {
+    let schema = batch.schema();
+    schema.index_of(name).map_err(|_| {
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let error = Error::invalid(action, format_args!("column `{name}`")).with_reason("the table has no such column");
+        match nearest(name, &names) {
+            Some(near) => error.with_hint(format_args!("did you mean `{near}`?")),
+            None => error.with_hint(format_args!("the table has {}", list(&names))),
+        }
+    })
+}
+
+/// The name most like `wanted`, if any is like it at all.
+pub(crate) fn nearest<'a>(wanted: &str, names: &[&'a str]) -> Option<&'a str> {
+    let likeness = |name: &&&str| (strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase()) * 1e6) as u32;
+    names.iter().max_by_key(likeness).filter(|name| likeness(name) >= 750_000).copied()
+}
+
+/// The first names of a list, for an error message.
+pub(crate) fn list(names: &[&str]) -> String {
+    const SHOWN: usize = 12;
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
+/// Any numeric column as `f64`: null becomes NaN, negative zero becomes zero.
+pub(crate) fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>> {
+    let cast = cast(array, &DataType::Float64)
+        .map_err(|cause| Error::invalid("read", format_args!("column `{name}` as numbers")).with_source(cause))?;
+    let values = cast.as_primitive::<Float64Type>();
+    Ok(values.iter().map(|value| value.map_or(f64::NAN, |value| value + 0.0)).collect())
+}
+
+fn finite(name: &str, array: &ArrayRef) -> Result<Vec<f64>> {
+    let values = numbers(array, name)?;
+    match values.iter().position(|value| value.is_infinite()) {
+        None => Ok(values),
+        Some(row) => Err(Error::invalid("use", format_args!("column `{name}`"))
+            .with_position(Position::row(row as u64 + 1))
+            .with_reason(format_args!("a feature must be finite or missing, got `{}`", values[row]))
+            .with_hint("make infinities null, or drop these rows by a rule")),
+    }
+}
+
+/// Any text column as plain strings.
+pub(crate) fn text(array: &ArrayRef, name: &str) -> Result<ArrayRef> {
+    cast(array, &DataType::Utf8)
+        .map_err(|cause| Error::invalid("read", format_args!("column `{name}` as text")).with_source(cause))
+}
+
+/// The sorted distinct values of a plain string array, and each row's index into them.
+pub(crate) fn learn_categories(strings: &ArrayRef) -> (Vec<String>, Vec<u32>) {
+    let strings = strings.as_string::<i32>();
+    let mut names: Vec<&str> = strings.iter().flatten().collect();
+    names.sort_unstable();
+    names.dedup();
+    let code_of: HashMap<&str, u32> = (0..).zip(&names).map(|(code, name)| (*name, code)).collect();
+    let codes = strings.iter().map(|value| value.map_or(MISSING, |name| code_of[name])).collect();
+    (names.into_iter().map(str::to_owned).collect(), codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int64Array, StringArray};
+
+    use super::*;
+
+    fn batch() -> RecordBatch {
+        RecordBatch::try_from_iter([
+            ("protein_g", Arc::new(Float64Array::from(vec![Some(-0.0), None, Some(3.5)])) as ArrayRef),
+            ("color", Arc::new(StringArray::from(vec![Some("red"), Some("blue"), None])) as ArrayRef),
+            ("grams", Arc::new(Int64Array::from(vec![1, 2, 3])) as ArrayRef),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn null_is_missing_and_zero_has_no_sign() {
+        let (feature, column) = learn(&batch(), 0).unwrap();
+        let Column::Numeric(values) = column else { panic!("{column:?}") };
+        assert!(values[0].is_sign_positive() && values[1].is_nan());
+        assert_eq!(feature.kind, FeatureKind::Numeric { range: Some([0.0, 3.5]) });
+    }
+
+    #[test]
+    fn categories_are_sorted_and_unseen_ones_missing() {
+        let (feature, column) = learn(&batch(), 1).unwrap();
+        assert_eq!(feature.kind, FeatureKind::Categorical { categories: vec!["blue".into(), "red".into()] });
+        assert_eq!(column, Column::Categorical(vec![1, 0, MISSING]));
+        let other =
+            RecordBatch::try_from_iter([("color", Arc::new(StringArray::from(vec!["green", "red"])) as ArrayRef)]);
+        assert_eq!(encode(&[feature], &other.unwrap()).unwrap(), [Column::Categorical(vec![MISSING, 1])]);
+    }
+
+    #[test]
+    fn a_missing_column_names_the_nearest() {
+        let error = column_index(&batch(), "protien_g", "learn from").unwrap_err();
+        assert_eq!(error.to_string(), "cannot learn from column `protien_g`: the table has no such column");
+        assert_eq!(error.hint(), Some("did you mean `protein_g`?"));
+    }
+
+    #[test]
+    fn a_type_drift_is_named() {
+        let (feature, _) = learn(&batch(), 1).unwrap();
+        let other = RecordBatch::try_from_iter([("color", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+        let error = encode(&[feature], &other).unwrap_err();
+        assert!(error.to_string().contains("learnt it as text, and here it is Int64"), "{error}");
+    }
+
+    #[test]
+    fn an_infinite_feature_names_column_and_row() {
+        let array = Arc::new(Float64Array::from(vec![1.0, f64::INFINITY])) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([("x", array)]).unwrap();
+        let error = learn(&batch, 0).unwrap_err();
+        assert_eq!(error.position(), Some(&Position::row(2)));
+        assert!(error.to_string().starts_with("cannot use column `x` at row 2"), "{error}");
+    }
+}

@@ -1,0 +1,271 @@
+//! The forest's parameters, named as in scikit-learn, and their checks.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::error::{Error, Result};
+use crate::ml::Task;
+
+/// How a forest is grown. Every field has a default; [`ForestParams::check`] says what is allowed.
+///
+/// ```
+/// use datalake_core::ml::forest::{ForestParams, MaxFeatures};
+/// let params: ForestParams = serde_json::from_str(r#"{ "n_estimators": 50, "max_features": "sqrt" }"#)?;
+/// assert_eq!((params.n_estimators, params.max_features), (50, MaxFeatures::Sqrt));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ForestParams {
+    /// The number of trees.
+    pub n_estimators: u32,
+    /// How good a split is; none means by task: squared error or Gini.
+    pub criterion: Option<Criterion>,
+    /// The most splits between the root and a leaf; none means no limit.
+    pub max_depth: Option<u32>,
+    /// A node of fewer rows is a leaf. Rows that the bootstrap drew twice count once.
+    pub min_samples_split: u32,
+    /// A split leaves at least so many rows on either side.
+    pub min_samples_leaf: u32,
+    /// How many features are tried at a node.
+    pub max_features: MaxFeatures,
+    /// A split must lower the impurity, weighted by the node's share of the rows, by at least this much.
+    pub min_impurity_decrease: f64,
+    /// Whether each tree sees rows drawn with replacement, or every row.
+    pub bootstrap: bool,
+    /// How many rows the bootstrap draws, as a share of the table; none means as many as it has.
+    pub max_samples: Option<f64>,
+    /// Names the random draws: the same seed gives the same forest.
+    pub seed: u64,
+}
+
+impl Default for ForestParams {
+    fn default() -> Self {
+        Self {
+            n_estimators: 100,
+            criterion: None,
+            max_depth: None,
+            min_samples_split: 2,
+            min_samples_leaf: 1,
+            max_features: MaxFeatures::Auto,
+            min_impurity_decrease: 0.0,
+            bootstrap: true,
+            max_samples: None,
+            seed: 0,
+        }
+    }
+}
+
+/// How good a split is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Criterion {
+    /// By the decrease of the squared error around the mean (regression).
+    SquaredError,
+    /// By the decrease of the chance that two draws differ in class (classification).
+    Gini,
+}
+
+/// How many features are tried at a node. Text (`"auto"`, `"all"`, `"sqrt"`, `"log2"`, `"third"`), a share (`0.33`)
+/// or a count (`3`).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum MaxFeatures {
+    /// All for a regression, the square root for a classification.
+    #[default]
+    Auto,
+    /// All.
+    All,
+    /// The square root of their number, rounded down.
+    Sqrt,
+    /// The binary logarithm of their number, rounded down.
+    Log2,
+    /// A third, rounded down.
+    Third,
+    /// A share above 0 and up to 1, rounded down.
+    Fraction(f64),
+    /// So many, or all if there are fewer.
+    Count(u32),
+}
+
+impl MaxFeatures {
+    /// How many of `features` are tried: at least one.
+    #[must_use]
+    pub fn resolve(self, features: usize, task: Task) -> usize {
+        let count = match (self, task) {
+            (Self::All, _) | (Self::Auto, Task::Regression) => features,
+            (Self::Sqrt, _) | (Self::Auto, Task::Classification) => features.isqrt(),
+            (Self::Log2, _) => features.checked_ilog2().unwrap_or(0) as usize,
+            (Self::Third, _) => features / 3,
+            (Self::Fraction(share), _) => (share * features as f64) as usize,
+            (Self::Count(count), _) => count as usize,
+        };
+        count.clamp(1, features.max(1))
+    }
+
+    fn word(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Auto => "auto",
+            Self::All => "all",
+            Self::Sqrt => "sqrt",
+            Self::Log2 => "log2",
+            Self::Third => "third",
+            Self::Fraction(_) | Self::Count(_) => return None,
+        })
+    }
+}
+
+impl Serialize for MaxFeatures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Fraction(share) => serializer.serialize_f64(*share),
+            Self::Count(count) => serializer.serialize_u32(*count),
+            word => serializer.serialize_str(word.word().unwrap_or("auto")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MaxFeatures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MaxFeaturesVisitor)
+    }
+}
+
+struct MaxFeaturesVisitor;
+
+impl de::Visitor<'_> for MaxFeaturesVisitor {
+    type Value = MaxFeatures;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("\"auto\", \"all\", \"sqrt\", \"log2\", \"third\", a share such as 0.33 or a count such as 3")
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<MaxFeatures, E> {
+        use MaxFeatures::{All, Auto, Log2, Sqrt, Third};
+        let known = [Auto, All, Sqrt, Log2, Third].into_iter().find(|choice| choice.word() == Some(value));
+        known.ok_or_else(|| E::invalid_value(de::Unexpected::Str(value), &self))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<MaxFeatures, E> {
+        Ok(MaxFeatures::Fraction(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<MaxFeatures, E> {
+        u32::try_from(value)
+            .map(MaxFeatures::Count)
+            .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<MaxFeatures, E> {
+        u32::try_from(value).map(MaxFeatures::Count).map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self))
+    }
+}
+
+/// The most trees that a forest may have: more never fit into memory.
+pub(super) const MOST_TREES: u32 = 1_000_000;
+
+impl ForestParams {
+    /// Whether a forest can be grown like this.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid), naming the parameter and the value found.
+    pub fn check(&self, task: Task) -> Result<()> {
+        at_least("n_estimators", self.n_estimators, 1)?;
+        at_least("min_samples_split", self.min_samples_split, 2)?;
+        at_least("min_samples_leaf", self.min_samples_leaf, 1)?;
+        at_least("max_depth", self.max_depth.unwrap_or(1), 1)?;
+        if self.n_estimators > MOST_TREES {
+            return refuse(format!("n_estimators must be at most {MOST_TREES}, got {}", self.n_estimators));
+        }
+        if !(self.min_impurity_decrease >= 0.0 && self.min_impurity_decrease.is_finite()) {
+            let found = self.min_impurity_decrease;
+            return refuse(format!("min_impurity_decrease must be zero or a positive number, got {found}"));
+        }
+        self.check_samples()?;
+        self.check_features()?;
+        self.check_criterion(task)
+    }
+
+    fn check_samples(&self) -> Result<()> {
+        match self.max_samples {
+            Some(share) if !(share > 0.0 && share <= 1.0) => {
+                refuse(format!("max_samples must be above 0 and at most 1, got {share}"))
+            }
+            Some(share) if !self.bootstrap => {
+                refuse(format!("max_samples needs bootstrap = true, got {share} with bootstrap = false"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_features(&self) -> Result<()> {
+        match self.max_features {
+            MaxFeatures::Fraction(share) if !(share > 0.0 && share <= 1.0) => {
+                refuse(format!("max_features as a share must be above 0 and at most 1, got {share}"))
+            }
+            MaxFeatures::Count(count) => at_least("max_features", count, 1),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_criterion(&self, task: Task) -> Result<()> {
+        match (self.criterion, task) {
+            (Some(Criterion::Gini), Task::Regression) => {
+                refuse("criterion of a regression must be \"squared_error\", got \"gini\"".to_owned())
+            }
+            (Some(Criterion::SquaredError), Task::Classification) => {
+                refuse("criterion of a classification must be \"gini\", got \"squared_error\"".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn refuse(reason: String) -> Result<()> {
+    Err(Error::invalid("grow", "a forest").with_reason(reason))
+}
+
+fn at_least(name: &str, value: u32, least: u32) -> Result<()> {
+    if value >= least { Ok(()) } else { refuse(format!("{name} must be at least {least}, got {value}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(change: impl FnOnce(&mut ForestParams)) -> String {
+        let mut params = ForestParams::default();
+        change(&mut params);
+        params.check(Task::Regression).unwrap_err().reason().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn values_out_of_range_are_named_with_what_was_found() {
+        assert!(ForestParams::default().check(Task::Regression).is_ok());
+        assert_eq!(reason(|p| p.n_estimators = 0), "n_estimators must be at least 1, got 0");
+        assert_eq!(reason(|p| p.min_samples_split = 1), "min_samples_split must be at least 2, got 1");
+        assert_eq!(reason(|p| p.min_samples_leaf = 0), "min_samples_leaf must be at least 1, got 0");
+        assert_eq!(reason(|p| p.max_depth = Some(0)), "max_depth must be at least 1, got 0");
+        assert_eq!(reason(|p| p.max_samples = Some(1.5)), "max_samples must be above 0 and at most 1, got 1.5");
+        assert!(reason(|p| p.max_features = MaxFeatures::Fraction(f64::NAN)).ends_with("got NaN"));
+        assert!(reason(|p| p.min_impurity_decrease = -1.0).ends_with("got -1"));
+        assert!(reason(|p| p.criterion = Some(Criterion::Gini)).ends_with("got \"gini\""));
+    }
+
+    #[test]
+    fn features_to_try_follow_scikit_learn() {
+        use MaxFeatures::{Auto, Count, Fraction, Log2, Sqrt, Third};
+        let of_ten = [Auto, Sqrt, Log2, Third, Fraction(0.35), Count(4), Count(40), Fraction(0.01)];
+        let tried: Vec<usize> = of_ten.iter().map(|choice| choice.resolve(10, Task::Regression)).collect();
+        assert_eq!(tried, [10, 3, 3, 3, 3, 4, 10, 1]);
+        assert_eq!(Auto.resolve(10, Task::Classification), 3);
+    }
+
+    #[test]
+    fn max_features_is_a_word_a_share_or_a_count() {
+        for text in ["\"sqrt\"", "\"all\"", "0.33", "3"] {
+            let choice: MaxFeatures = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&choice).unwrap(), text);
+        }
+        assert!(serde_json::from_str::<MaxFeatures>("\"squirt\"").unwrap_err().to_string().contains("a share such as"));
+    }
+}

@@ -1,0 +1,287 @@
+//! What a grown forest promises, over small tables.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::datatypes::Float64Type;
+use proptest::prelude::*;
+
+use super::*;
+use crate::ml::metrics::Metrics;
+use crate::ml::{Keep, digest, evaluate, holdout};
+use crate::progress::Silent;
+use crate::random::Draws;
+
+/// Features `a` to `d` and `color`, a target that follows from them with noise, and its class.
+pub(super) fn table(rows: usize, seed: u64) -> RecordBatch {
+    let mut draws = Draws::new(seed, 0);
+    let mut column = |missing: f64| -> Vec<Option<f64>> {
+        (0..rows).map(|_| draws.unit()).map(|unit| (unit >= missing).then_some(unit * 10.0)).collect()
+    };
+    let (a, b, c, noise) = (column(0.0), column(0.1), column(0.0), column(0.0));
+    let colors = ["blue", "green", "red", "white", "yellow"];
+    let color = |row: usize| colors[(c[row].unwrap_or(0.0) * 7.3) as usize % 5];
+    let kcal = |row: usize| {
+        let bonus = if color(row) == "red" { 20.0 } else { 0.0 };
+        4.0 * a[row].unwrap_or(0.0) + 9.0 * b[row].unwrap_or(7.0) + bonus + noise[row].unwrap_or(0.0) * 0.1
+    };
+    let energy: Vec<f64> = (0..rows).map(kcal).collect();
+    let group = energy.iter().map(|kcal| ["low", "middle", "high"][(kcal / 50.0).min(2.0) as usize]);
+    RecordBatch::try_from_iter([
+        ("a", Arc::new(Float64Array::from(a.clone())) as ArrayRef),
+        ("b", Arc::new(Float64Array::from(b.clone()))),
+        ("c", Arc::new(Float64Array::from(c.clone()))),
+        ("color", Arc::new((0..rows).map(|row| Some(color(row))).collect::<StringArray>())),
+        ("group", Arc::new(StringArray::from_iter_values(group))),
+        ("kcal", Arc::new(Float64Array::from(energy.clone()))),
+    ])
+    .unwrap()
+}
+
+const FEATURES: [&str; 4] = ["a", "b", "c", "color"];
+
+fn frame(rows: usize, task: Task) -> Frame {
+    let target = if task == Task::Regression { "kcal" } else { "group" };
+    Frame::new(&table(rows, 1), &FEATURES, target, task).unwrap()
+}
+
+fn fit(frame: &Frame, change: impl FnOnce(&mut ForestParams)) -> Forest {
+    let mut params = ForestParams { n_estimators: 10, ..ForestParams::default() };
+    change(&mut params);
+    ForestTrainer::new(frame.task(), params).unwrap().fit(frame, &Silent).unwrap()
+}
+
+fn numbers(model: &Forest, batch: &RecordBatch) -> Vec<f64> {
+    model.predict(batch).unwrap().as_primitive::<Float64Type>().values().to_vec()
+}
+
+/// Digests of small forests: whoever changes them changes every model that was ever trained.
+#[test]
+fn the_digests_of_small_forests_are_pinned() {
+    let found = [
+        digest(&fit(&frame(200, Task::Regression), |_| ())).unwrap(),
+        digest(&fit(&frame(200, Task::Regression), |p| (p.max_features, p.seed) = (MaxFeatures::Third, 9))).unwrap(),
+        digest(&fit(&frame(200, Task::Regression), |p| (p.bootstrap, p.min_samples_leaf) = (false, 3))).unwrap(),
+        digest(&fit(&frame(200, Task::Classification), |_| ())).unwrap(),
+        digest(&fit(&frame(200, Task::Classification), |p| p.max_depth = Some(3))).unwrap(),
+    ];
+    assert_eq!(
+        found.map(|digest| digest[..16].to_owned()),
+        ["7c5289eb882cd7b2", "9b4eee69e07e0129", "14447fac5ae6ab2c", "dc9726bb32db0501", "b7cd52ad83ba58b8"]
+    );
+}
+
+#[test]
+fn one_tree_without_bootstrap_knows_its_rows_by_heart() {
+    let frame = frame(150, Task::Regression);
+    let forest = fit(&frame, |params| (params.n_estimators, params.bootstrap) = (1, false));
+    let Target::Numbers(truth) = frame.target() else { unreachable!("a regression") };
+    assert_eq!(&numbers(&forest, &table(150, 1)), truth);
+    assert!(forest.out_of_bag().is_none());
+}
+
+#[test]
+fn the_forest_learns_and_its_out_of_bag_score_says_how_well() {
+    let frame = frame(600, Task::Regression);
+    let forest = fit(&frame, |params| params.n_estimators = 50);
+    let Metrics::Regression(metrics) = evaluate(&forest, &table(600, 2)).unwrap() else { unreachable!("a regression") };
+    let (held_out, seen) = (metrics.r2.unwrap(), forest.out_of_bag().unwrap());
+    assert!(held_out > 0.9, "{held_out}");
+    assert_eq!((seen.rows, seen.predictions.len()), (600, 600));
+    assert!((seen.score.unwrap() - held_out).abs() < 0.05, "{seen:?}");
+}
+
+#[test]
+fn a_classifier_learns_and_shares_sum_to_one() {
+    let forest = fit(&frame(600, Task::Classification), |params| params.n_estimators = 50);
+    let Metrics::Classification(metrics) = evaluate(&forest, &table(600, 2)).unwrap() else { unreachable!("classes") };
+    assert!(metrics.accuracy > 0.85, "{metrics:?}");
+    assert_eq!(metrics.classes, ["high", "low", "middle"]);
+    assert!((forest.out_of_bag().unwrap().score.unwrap() - metrics.accuracy).abs() < 0.07);
+    for row in forest.predict_proba(&table(50, 3)).unwrap().chunks_exact(3) {
+        assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{row:?}");
+    }
+}
+
+#[test]
+fn importances_point_at_what_matters() {
+    let forest = fit(&frame(600, Task::Regression), |_| ());
+    let importances = forest.importances().unwrap();
+    assert!((importances.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    assert!(importances[1] > 0.5 && importances[2] < 0.05, "{importances:?}");
+}
+
+#[test]
+fn depth_and_leaves_keep_their_limits() {
+    let frame = frame(300, Task::Regression);
+    let stump = fit(&frame, |params| (params.n_estimators, params.max_depth) = (4, Some(1)));
+    assert_eq!(stump.nodes(), 4 * 3);
+    let none = fit(&frame, |params| params.min_impurity_decrease = 1e12);
+    assert_eq!(none.nodes(), none.trees());
+    assert!(fit(&frame, |params| params.min_samples_leaf = 20).nodes() < fit(&frame, |_| ()).nodes() / 5);
+}
+
+#[test]
+fn columns_of_nothing_are_never_split_by() {
+    let rows = 40_i32;
+    let batch = RecordBatch::try_from_iter([
+        ("none", Arc::new(Float64Array::from(vec![None; 40])) as ArrayRef),
+        ("same", Arc::new(Float64Array::from(vec![1.0; 40]))),
+        ("text", Arc::new(StringArray::from(vec![None::<&str>; 40]))),
+        ("x", Arc::new(Float64Array::from_iter_values((0..rows).map(f64::from)))),
+        ("y", Arc::new(Float64Array::from_iter_values((0..rows).map(|row| f64::from(row * row))))),
+    ])
+    .unwrap();
+    let frame = Frame::new(&batch, &[], "y", Task::Regression).unwrap();
+    let forest = fit(&frame, |params| params.max_features = MaxFeatures::Count(1));
+    assert_eq!(forest.importances().unwrap(), [0.0, 0.0, 0.0, 1.0]);
+    let blind = Frame::new(&batch, &["none", "same", "text"], "y", Task::Regression).unwrap();
+    assert_eq!(fit(&blind, |_| ()).nodes(), 10);
+}
+
+#[test]
+fn numbers_at_the_ends_of_their_range_are_learnt() {
+    let values = [-1.7e308, -5e-324, 5e-324, 1.7e308];
+    let batch = RecordBatch::try_from_iter([
+        ("x", Arc::new(Float64Array::from(values.to_vec())) as ArrayRef),
+        ("y", Arc::new(Float64Array::from(values.to_vec()))),
+    ])
+    .unwrap();
+    let frame = Frame::new(&batch, &["x"], "y", Task::Regression).unwrap();
+    let forest = fit(&frame, |params| (params.n_estimators, params.bootstrap) = (1, false));
+    let found = numbers(&forest, &batch);
+    assert!(found[0] == values[0] && found[3] == values[3], "{found:?}");
+}
+
+#[test]
+fn ten_thousand_categories_are_learnt() {
+    let code = |row: u32| row.wrapping_mul(2_654_435_761) % 10_000;
+    let rows = 20_000;
+    let batch = RecordBatch::try_from_iter([
+        ("food", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("{:05}", code(row))))) as ArrayRef),
+        ("kcal", Arc::new(Float64Array::from_iter_values((0..rows).map(|row| f64::from(code(row) % 7))))),
+    ])
+    .unwrap();
+    let frame = Frame::new(&batch, &["food"], "kcal", Task::Regression).unwrap();
+    let forest = fit(&frame, |params| (params.n_estimators, params.bootstrap) = (1, false));
+    let Metrics::Regression(metrics) = evaluate(&forest, &batch).unwrap() else { unreachable!("a regression") };
+    assert!(metrics.rmse < 1e-9, "{metrics:?}");
+    assert!(forest.nodes() < 20, "categories are split as sets: {}", forest.nodes());
+}
+
+#[test]
+fn lost_values_are_named() {
+    #[derive(Debug, Default)]
+    struct Notes(std::sync::Mutex<Vec<String>>);
+    impl Progress for Notes {
+        fn begin(&self, _stage: &str, _total: Option<u64>) {}
+        fn advance(&self, _units: u64) {}
+        fn end(&self) {}
+        fn note(&self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+    }
+    let batch = RecordBatch::try_from_iter([
+        ("when", Arc::new(Float64Array::from(vec![1e9, 1e9 + 1.0, 1e9 + 2.0])) as ArrayRef),
+        ("y", Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0]))),
+    ])
+    .unwrap();
+    let frame = Frame::new(&batch, &[], "y", Task::Regression).unwrap();
+    let notes = Notes::default();
+    ForestTrainer::new(Task::Regression, ForestParams::default()).unwrap().fit(&frame, &notes).unwrap();
+    let notes = notes.0.into_inner().unwrap();
+    assert_eq!(notes, ["column `when` loses 2 distinct values: the forest rounds numbers to 32 bits"]);
+}
+
+#[test]
+fn a_cancelled_fit_says_so() {
+    #[derive(Debug)]
+    struct Stop;
+    impl Progress for Stop {
+        fn begin(&self, _stage: &str, _total: Option<u64>) {}
+        fn advance(&self, _units: u64) {}
+        fn end(&self) {}
+        fn note(&self, _line: &str) {}
+        fn is_cancelled(&self) -> bool {
+            true
+        }
+    }
+    let trainer = ForestTrainer::new(Task::Regression, ForestParams::default()).unwrap();
+    let error = trainer.fit(&frame(20, Task::Regression), &Stop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn the_forest_beats_the_mean_on_rows_kept_apart() {
+    let whole = frame(400, Task::Regression);
+    let split = holdout(400, 0.25, 3, Keep::Nothing).unwrap();
+    let forest = fit(&whole.select(&split.train).unwrap(), |_| ());
+    let Metrics::Regression(metrics) = evaluate(&forest, &whole.batch(&split.test).unwrap()).unwrap() else {
+        unreachable!("a regression")
+    };
+    assert!(metrics.r2.unwrap() > 0.8, "{metrics:?}");
+}
+
+/// Small tables with ties, missing values and categories.
+fn any_rows() -> impl Strategy<Value = Vec<(Option<i8>, u8, i32)>> {
+    prop::collection::vec((prop::option::weighted(0.9, -20_i8..20), 0_u8..5, -100_i32..100), 3..40)
+        .prop_filter("a target that varies", |rows| rows.iter().any(|row| row.2 != rows[0].2))
+}
+
+fn batch_of(rows: &[(Option<i8>, u8, i32)], constant: bool) -> RecordBatch {
+    let mut columns = vec![
+        ("n", Arc::new(rows.iter().map(|row| row.0.map(f64::from)).collect::<Float64Array>()) as ArrayRef),
+        ("c", Arc::new(rows.iter().map(|row| Some(format!("c{}", row.1))).collect::<StringArray>())),
+    ];
+    if constant {
+        columns.push(("k", Arc::new(Float64Array::from(vec![3.0; rows.len()]))));
+    }
+    columns.push(("y", Arc::new(rows.iter().map(|row| Some(f64::from(row.2))).collect::<Float64Array>())));
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn exact(batch: &RecordBatch, min_samples_leaf: u32) -> Vec<f64> {
+    let frame = Frame::new(batch, &[], "y", Task::Regression).unwrap();
+    let forest = fit(&frame, |params| {
+        (params.n_estimators, params.bootstrap, params.min_samples_leaf) = (3, false, min_samples_leaf);
+    });
+    numbers(&forest, batch)
+}
+
+proptest! {
+    #[test]
+    fn predictions_lie_within_the_targets(rows in any_rows(), seed: u64) {
+        let batch = batch_of(&rows, false);
+        let frame = Frame::new(&batch, &[], "y", Task::Regression).unwrap();
+        let forest = fit(&frame, |params| params.seed = seed);
+        let [low, high] = forest.range;
+        prop_assert!(numbers(&forest, &batch).iter().all(|value| (low..=high).contains(value)));
+    }
+
+    #[test]
+    fn the_order_of_rows_changes_no_prediction(rows in any_rows(), least in 1_u32..3) {
+        let mut turned = rows.clone();
+        turned.reverse();
+        let mut found = exact(&batch_of(&turned, false), least);
+        found.reverse();
+        // Leaf means are sums in row order: the last bit may differ, the rows of a leaf may not.
+        for (a, b) in exact(&batch_of(&rows, false), least).iter().zip(&found) {
+            prop_assert!((a - b).abs() <= 1e-9, "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn a_constant_column_changes_no_prediction(rows in any_rows(), least in 1_u32..3) {
+        prop_assert_eq!(exact(&batch_of(&rows, true), least), exact(&batch_of(&rows, false), least));
+    }
+
+    #[test]
+    fn a_rising_transform_of_a_column_changes_no_prediction(rows in any_rows(), least in 1_u32..3) {
+        let plain = batch_of(&rows, false);
+        let cubes = rows.iter().map(|row| row.0.map(|n| f64::from(n).powi(3) + 5.0)).collect::<Float64Array>();
+        let mut columns = plain.columns().to_vec();
+        columns[0] = Arc::new(cubes);
+        let cubed = RecordBatch::try_new(plain.schema(), columns).unwrap();
+        prop_assert_eq!(exact(&cubed, least), exact(&plain, least));
+    }
+}

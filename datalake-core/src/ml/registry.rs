@@ -1,0 +1,80 @@
+//! Trainers by name, as pipeline files and command lines write them.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::feature::{list, nearest};
+use super::forest::{ForestParams, ForestTrainer};
+use super::{Task, Trainer};
+use crate::error::{Error, Result};
+
+/// The names that [`trainer`] knows.
+pub const TRAINERS: [&str; 1] = ["forest"];
+
+/// The trainer of this name with these parameters; `null` means the defaults.
+///
+/// ```
+/// use datalake_core::ml::{Task, trainer};
+/// let error = trainer("forrest", Task::Regression, &serde_json::Value::Null).unwrap_err();
+/// assert_eq!(error.hint(), Some("did you mean `forest`?"));
+/// ```
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for an unknown trainer or parameter, naming the nearest, for a value out of
+/// range, and for a trainer that does not do this task.
+pub fn trainer(name: &str, task: Task, params: &Value) -> Result<Box<dyn Trainer>> {
+    match name {
+        "forest" => Ok(Box::new(ForestTrainer::new(task, read::<ForestParams>(name, params)?)?)),
+        unknown => {
+            let error = Error::invalid("train", format_args!("by `{unknown}`")).with_reason("there is no such trainer");
+            Err(match nearest(unknown, &TRAINERS) {
+                Some(near) => error.with_hint(format_args!("did you mean `{near}`?")),
+                None => error.with_hint(format_args!("there are {}", list(&TRAINERS))),
+            })
+        }
+    }
+}
+
+/// Parameters from their JSON form, on top of the defaults.
+fn read<P: Default + Serialize + DeserializeOwned>(name: &str, params: &Value) -> Result<P> {
+    let Value::Object(given) = params else {
+        return if params.is_null() { Ok(P::default()) } else { Err(wrong(name, "they must be a table of names")) };
+    };
+    let defaults = serde_json::to_value(P::default()).unwrap_or_default();
+    let known: Vec<&str> = defaults.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    if let Some(unknown) = given.keys().find(|key| !known.contains(&key.as_str())) {
+        let error = wrong(name, format_args!("`{unknown}` is none of them"));
+        return Err(match nearest(unknown, &known) {
+            Some(near) => error.with_hint(format_args!("did you mean `{near}`?")),
+            None if known.is_empty() => error.with_hint(format_args!("`{name}` has no parameters")),
+            None => error.with_hint(format_args!("there are {}", list(&known))),
+        });
+    }
+    P::deserialize(params).map_err(|cause| wrong(name, cause))
+}
+
+fn wrong(name: &str, reason: impl std::fmt::Display) -> Error {
+    Error::invalid("read", format_args!("the parameters of `{name}`")).with_reason(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_misspelt_parameter_names_the_nearest() {
+        let error = trainer("forest", Task::Regression, &json!({ "n_estimator": 5 })).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read the parameters of `forest`: `n_estimator` is none of them");
+        assert_eq!(error.hint(), Some("did you mean `n_estimators`?"));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_refused() {
+        assert!(trainer("forest", Task::Regression, &json!({ "n_estimators": "many" })).is_err());
+        assert!(trainer("forest", Task::Regression, &json!(5)).is_err());
+        assert!(trainer("forest", Task::Regression, &json!({ "n_estimators": 0 })).is_err());
+    }
+}

@@ -1,0 +1,298 @@
+//! Which rows to learn from and which to measure on: hold-out, k-fold, and cross-validation over them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::metrics::{Metrics, evaluate};
+use super::{Frame, Trainer};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::random::{Draws, mix};
+
+/// Rows to learn from and rows to measure on, both rising, together every row once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Rows to learn from.
+    pub train: Vec<u32>,
+    /// Rows to measure on.
+    pub test: Vec<u32>,
+}
+
+/// What a split keeps: rows of one group on one side, or each class in its share on both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keep<'a> {
+    /// Nothing: rows are drawn one by one.
+    #[default]
+    Nothing,
+    /// Groups, one number a row: rows of one group are near-duplicates, and apart they would leak.
+    Groups(&'a [u32]),
+    /// Classes, one number a row: each has its share in every part, as far as whole rows allow.
+    Classes(&'a [u32]),
+}
+
+const HOLDOUT: u64 = 0x686f_6c64;
+const FOLDS: u64 = 0x666f_6c64;
+
+/// Draws a share of the rows to measure on.
+///
+/// With groups, whole groups are drawn until the share is reached; with classes, the share of each is drawn.
+///
+/// ```
+/// use datalake_core::ml::{Keep, holdout};
+/// let split = holdout(10, 0.2, 42, Keep::Nothing)?;
+/// assert_eq!((split.train.len(), split.test.len()), (8, 2));
+/// # Ok::<(), datalake_core::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for a share that is not between 0 and 1, or where a part would be empty.
+pub fn holdout(rows: usize, share: f64, seed: u64, keep: Keep<'_>) -> Result<Split> {
+    if !(share > 0.0 && share < 1.0) {
+        return Err(split_error(rows).with_reason(format_args!("the share must be above 0 and below 1, got {share}")));
+    }
+    keep.check(rows)?;
+    let mut draws = Draws::new(seed, mix(HOLDOUT, 0));
+    let wanted = |count: usize| (count as f64 * share).round_ties_even() as usize;
+    let test = match keep {
+        Keep::Nothing => shuffled(0..rows as u32, &mut draws).into_iter().take(wanted(rows).max(1)).collect(),
+        Keep::Groups(groups) => draw_groups(groups, wanted(rows).max(1), &mut draws),
+        Keep::Classes(classes) => {
+            let members = by_key(classes);
+            let parts = members.into_values().map(|rows| (wanted(rows.len()), shuffled(rows, &mut draws)));
+            parts.flat_map(|(count, rows)| rows.into_iter().take(count)).collect()
+        }
+    };
+    part(rows, &test)
+}
+
+/// Cuts the rows into `k` parts, each measured on once.
+///
+/// Without a seed the parts are runs of neighbouring rows; with one, rows are drawn. With groups, the largest group
+/// goes to the smallest part first; with classes, each is dealt out over the parts.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for less than two parts, or where a part would be empty.
+pub fn k_fold(rows: usize, k: usize, shuffle: Option<u64>, keep: Keep<'_>) -> Result<Vec<Split>> {
+    if k < 2 {
+        return Err(split_error(rows).with_reason(format_args!("k must be at least 2, got {k}")));
+    }
+    keep.check(rows)?;
+    let mut draws = shuffle.map(|seed| Draws::new(seed, mix(FOLDS, 0)));
+    let mut order = |rows: Vec<u32>| match &mut draws {
+        Some(draws) => shuffled(rows, draws),
+        None => rows,
+    };
+    let parts = match keep {
+        Keep::Nothing => runs(&order((0..rows as u32).collect()), k),
+        Keep::Groups(groups) => deal_groups(groups, k, order),
+        Keep::Classes(classes) => deal(by_key(classes).into_values().flat_map(&mut order), k),
+    };
+    parts.iter().map(|test| part(rows, test)).collect()
+}
+
+impl Keep<'_> {
+    fn check(self, rows: usize) -> Result<()> {
+        let found = match self {
+            Self::Nothing => rows,
+            Self::Groups(keys) | Self::Classes(keys) => keys.len(),
+        };
+        if rows > u32::MAX as usize {
+            return Err(split_error(rows).with_reason("row numbers have 32 bits"));
+        }
+        if found == rows {
+            return Ok(());
+        }
+        Err(split_error(rows).with_reason(format_args!("groups or classes are given for {found} rows")))
+    }
+}
+
+fn split_error(rows: usize) -> Error {
+    Error::invalid("split", format_args!("a table of {rows} rows"))
+}
+
+/// The split with these rows on the test side, refused if a side is empty.
+fn part(rows: usize, test: &[u32]) -> Result<Split> {
+    let mut is_test = vec![false; rows];
+    test.iter().for_each(|&row| is_test[row as usize] = true);
+    let (test, train): (Vec<u32>, Vec<u32>) = (0..rows as u32).partition(|&row| is_test[row as usize]);
+    if test.is_empty() || train.is_empty() {
+        let empty = if test.is_empty() { "measure on" } else { "learn from" };
+        return Err(split_error(rows)
+            .with_reason(format_args!("no rows would be left to {empty}"))
+            .with_hint("use more rows or groups, fewer parts, or another share"));
+    }
+    Ok(Split { train, test })
+}
+
+/// The items in a drawn order (Fisher and Yates).
+fn shuffled<T>(items: impl IntoIterator<Item = T>, draws: &mut Draws) -> Vec<T> {
+    let mut items: Vec<T> = items.into_iter().collect();
+    for last in (1..items.len()).rev() {
+        items.swap(last, draws.below(last as u64 + 1) as usize);
+    }
+    items
+}
+
+/// The rows of each key, keys and rows rising.
+fn by_key(keys: &[u32]) -> BTreeMap<u32, Vec<u32>> {
+    let mut members = BTreeMap::<u32, Vec<u32>>::new();
+    (0..).zip(keys).for_each(|(row, key)| members.entry(*key).or_default().push(row));
+    members
+}
+
+/// Whole groups until there are `wanted` rows; a group that would overshoot by more than it lacks is passed over.
+fn draw_groups(groups: &[u32], wanted: usize, draws: &mut Draws) -> Vec<u32> {
+    let mut test = Vec::new();
+    for members in shuffled(by_key(groups).into_values(), draws) {
+        let after = test.len() + members.len();
+        if after.abs_diff(wanted) < test.len().abs_diff(wanted) || (test.is_empty() && after < groups.len()) {
+            test.extend(members);
+        }
+    }
+    test
+}
+
+/// `k` runs of neighbours, the first ones longer by one where it does not come out even.
+fn runs(rows: &[u32], k: usize) -> Vec<Vec<u32>> {
+    let bound = |part: usize| rows.len() / k * part + (rows.len() % k).min(part);
+    (0..k).map(|part| rows[bound(part)..bound(part + 1)].to_vec()).collect()
+}
+
+/// One row to each part in turn.
+fn deal(rows: impl Iterator<Item = u32>, k: usize) -> Vec<Vec<u32>> {
+    let mut parts = vec![Vec::new(); k];
+    rows.enumerate().for_each(|(turn, row)| parts[turn % k].push(row));
+    parts
+}
+
+fn deal_groups(groups: &[u32], k: usize, mut order: impl FnMut(Vec<u32>) -> Vec<u32>) -> Vec<Vec<u32>> {
+    let members = by_key(groups);
+    // The drawn order breaks ties between groups of one size.
+    let mut keys = order(members.keys().copied().collect());
+    keys.sort_by_key(|key| std::cmp::Reverse(members[key].len()));
+    let mut parts: Vec<Vec<u32>> = vec![Vec::new(); k];
+    for key in keys {
+        if let Some(smallest) = parts.iter_mut().min_by_key(|part| part.len()) {
+            smallest.extend(&members[&key]);
+        }
+    }
+    parts
+}
+
+/// The metrics of every fold, and each figure's mean and spread over them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CrossValidation {
+    /// The metrics of each fold, in order.
+    pub folds: Vec<Metrics>,
+    /// The mean of each figure over the folds that have it.
+    pub mean: BTreeMap<String, f64>,
+    /// The standard deviation of each figure over these folds (divided by their number, as NumPy does).
+    pub std: BTreeMap<String, f64>,
+}
+
+impl CrossValidation {
+    fn of(folds: Vec<Metrics>) -> Self {
+        let mut figures = BTreeMap::<String, Vec<f64>>::new();
+        for (name, value) in folds.iter().flat_map(Metrics::figures) {
+            figures.entry(name.to_owned()).or_default().push(value);
+        }
+        let mean_of = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let mean = figures.iter().map(|(name, values)| (name.clone(), mean_of(values))).collect();
+        let std = figures.into_iter().map(|(name, values)| {
+            let mean = mean_of(&values);
+            let squares: Vec<f64> = values.iter().map(|value| (value - mean) * (value - mean)).collect();
+            (name, mean_of(&squares).sqrt())
+        });
+        Self { std: std.collect(), mean, folds }
+    }
+}
+
+/// Trains on the one side of every split and measures on the other.
+///
+/// # Errors
+/// As [`Trainer::train`] and [`evaluate`], by the number of the fold.
+pub fn cross_validate(
+    trainer: &dyn Trainer,
+    frame: &Frame,
+    splits: &[Split],
+    progress: &dyn Progress,
+) -> Result<CrossValidation> {
+    if splits.is_empty() {
+        return Err(split_error(frame.rows()).with_reason("there are no folds to measure on"));
+    }
+    let measure = |split: &Split| {
+        let model = trainer.train(&frame.select(&split.train)?, progress)?;
+        evaluate(model.as_ref(), &frame.batch(&split.test)?)
+    };
+    splits.iter().map(measure).collect::<Result<Vec<_>>>().map(CrossValidation::of)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_share_is_drawn_and_the_same_seed_draws_the_same() {
+        let split = holdout(100, 0.25, 1, Keep::Nothing).unwrap();
+        assert_eq!((split.train.len(), split.test.len()), (75, 25));
+        assert_eq!(holdout(100, 0.25, 1, Keep::Nothing).unwrap(), split);
+        assert_ne!(holdout(100, 0.25, 2, Keep::Nothing).unwrap(), split);
+    }
+
+    #[test]
+    fn every_class_has_its_share() {
+        let classes: Vec<u32> = (0..100).map(|row| u32::from(row >= 80)).collect();
+        let split = holdout(100, 0.25, 1, Keep::Classes(&classes)).unwrap();
+        assert_eq!(split.test.iter().filter(|row| **row >= 80).count(), 5);
+        for fold in k_fold(100, 5, Some(1), Keep::Classes(&classes)).unwrap() {
+            assert_eq!(fold.test.iter().filter(|row| **row >= 80).count(), 4);
+        }
+    }
+
+    #[test]
+    fn parts_without_rows_are_refused() {
+        for (rows, share) in [(1, 0.5), (3, 0.9), (0, 0.5), (10, 1.0), (10, f64::NAN)] {
+            assert!(holdout(rows, share, 0, Keep::Nothing).is_err(), "{rows} rows, {share}");
+        }
+        assert!(k_fold(3, 4, None, Keep::Nothing).unwrap_err().to_string().contains("no rows would be left"));
+        assert!(k_fold(9, 3, None, Keep::Groups(&[0, 0, 0, 1, 1, 1, 1, 1, 1])).is_err());
+        assert!(holdout(4, 0.5, 0, Keep::Groups(&[7; 4])).is_err());
+        assert!(k_fold(3, 1, None, Keep::Nothing).unwrap_err().to_string().ends_with("got 1"));
+    }
+
+    #[test]
+    fn folds_without_a_seed_are_runs() {
+        let folds = k_fold(5, 2, None, Keep::Nothing).unwrap();
+        assert_eq!((folds[0].test.as_slice(), folds[1].test.as_slice()), (&[0, 1, 2][..], &[3, 4][..]));
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_of_a_k_fold_part_the_rows(
+            keys in prop::collection::vec(0_u32..6, 1..60), k in 2_usize..7, seed: Option<u64>, kind in 0_usize..3,
+        ) {
+            let keep = [Keep::Nothing, Keep::Groups(&keys), Keep::Classes(&keys)][kind];
+            let Ok(folds) = k_fold(keys.len(), k, seed, keep) else { return Ok(()) };
+            let mut tested: Vec<u32> = folds.iter().flat_map(|fold| fold.test.clone()).collect();
+            tested.sort_unstable();
+            prop_assert!(tested.into_iter().eq(0..keys.len() as u32));
+            for fold in &folds {
+                prop_assert_eq!(fold.train.len() + fold.test.len(), keys.len());
+                prop_assert!(!fold.train.is_empty() && !fold.test.is_empty());
+                prop_assert!(fold.train.is_sorted() && fold.test.is_sorted());
+                if kind == 1 {
+                    prop_assert!(!fold.train.iter().any(|a| fold.test.iter().any(|b| keys[*a as usize] == keys[*b as usize])));
+                }
+            }
+        }
+
+        #[test]
+        fn a_holdout_keeps_groups_whole(groups in prop::collection::vec(0_u32..6, 2..60), share in 0.05..0.95, seed: u64) {
+            let Ok(split) = holdout(groups.len(), share, seed, Keep::Groups(&groups)) else { return Ok(()) };
+            prop_assert!(!split.train.iter().any(|a| split.test.iter().any(|b| groups[*a as usize] == groups[*b as usize])));
+        }
+    }
+}
