@@ -131,7 +131,7 @@ pub(super) static GROUPS: &[Group] = &[
         weight: 6,
         minerals: [190.0, 0.25, 130.0, 0.5, 28.0],
         unmeasured: [0.25, 0.02, 0.10, 0.03],
-        varieties: &["organic", "pasteurized", "from whole milk", "crème style", "fortified"],
+        varieties: &["organic", "pasteurized", "fresh", "crème style", "fortified"],
         preparations: &[PLAIN, REDUCED_FAT, SALTED, SWEETENED],
         families: &[
             food("Milk", [87.8, 3.3, 3.4, 1.9, 4.8, 4.8, 0.0]),
@@ -321,7 +321,7 @@ pub(super) static GROUPS: &[Group] = &[
         weight: 3,
         minerals: [90.0, 3.6, 6.0, 0.7, 0.0],
         unmeasured: [0.20, 0.03, 0.06, 0.01],
-        varieties: &["blanched", "whole", "chopped", "with skin", "butter"],
+        varieties: &["blanched", "whole", "chopped", "with skin", "slivered"],
         preparations: &[RAW, ROASTED, SALTED, UNSALTED],
         families: &[
             food("Almonds", [4.4, 21.2, 49.9, 3.8, 21.6, 4.4, 12.5]),
