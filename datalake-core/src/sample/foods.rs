@@ -173,7 +173,7 @@ impl Latent {
             sugars: draws.factor(0.10),
             saturated: draws.factor(0.06),
             // Calcium and iron vary little within a group, vitamin C very much.
-            minerals: [0.55, 0.40, 0.35, 0.90, 0.25].map(|deviation| draws.factor(deviation)),
+            minerals: [0.55, 0.45, 0.45, 0.90, 0.30].map(|deviation| draws.factor(deviation)),
         }
     }
 }
@@ -183,17 +183,17 @@ impl Parts {
     fn draw(family: &Family, latent: &Latent, draws: &mut Normals) -> Self {
         let mut part = |base: f64, deviation: f64| base * draws.factor(deviation);
         let known = family.water + family.protein + family.fat + family.carbohydrate + family.alcohol;
-        let available = part((family.carbohydrate - family.fiber).max(0.0) * latent.parts[2], 0.08);
+        let available = part((family.carbohydrate - family.fiber).max(0.0) * latent.parts[2], 0.14);
         let share = family.sugars / (family.carbohydrate - family.fiber).max(1e-9);
         Self {
-            water: part(family.water, 0.03),
-            protein: part(family.protein * latent.parts[0], 0.08),
-            fat: part(family.fat * latent.parts[1], 0.16),
+            water: part(family.water, 0.05),
+            protein: part(family.protein * latent.parts[0], 0.16),
+            fat: part(family.fat * latent.parts[1], 0.30),
             available,
-            fiber: part(family.fiber * latent.parts[3], 0.15),
+            fiber: part(family.fiber * latent.parts[3], 0.25),
             alcohol: part(family.alcohol, 0.10),
             ash: part((100.0 - known).max(0.0), 0.15),
-            sugars: available * part(share * latent.sugars, 0.10).min(1.0),
+            sugars: available * part(share * latent.sugars, 0.22).min(1.0),
         }
     }
 
@@ -234,7 +234,7 @@ impl Parts {
         let carbohydrate = round((100.0 - water - protein - fat - alcohol - ash).max(0.0), 100.0);
         let fiber = round(self.fiber, 10.0).min(carbohydrate);
         let sugars = round(self.sugars, 100.0).min(round(carbohydrate - fiber, 100.0));
-        let share = family.saturated / family.fat.max(1e-9) * latent.saturated * draws.factor(0.08);
+        let share = family.saturated / family.fat.max(1e-9) * latent.saturated * draws.factor(0.16);
         let saturated = round(fat * share.min(0.95), 1000.0).min(fat);
         let mut nutrients = [0.0; NUTRIENTS.len()];
         nutrients[..=ALCOHOL].copy_from_slice(&[water, protein, fat, saturated, carbohydrate, sugars, fiber, alcohol]);
@@ -249,7 +249,7 @@ fn draw_minerals(group: &Group, family: &Family, latent: &Latent, draws: &mut No
     // A few foods are enriched: the long tail of every real table.
     let enriched = draws.uniform().unit() < 0.04;
     std::array::from_fn(|at| {
-        let amount = medians[at] * latent.minerals[at] * draws.factor(0.25);
+        let amount = medians[at] * latent.minerals[at] * draws.factor(0.50);
         let tail = libm::exp(1.2 * draws.standard().abs());
         if enriched && at != 2 && at != 4 { amount * tail } else { amount }
     })
@@ -397,7 +397,7 @@ mod tests {
     fn typical_values_add_up() {
         for family in GROUPS.iter().flat_map(|group| group.families) {
             let known = family.water + family.protein + family.fat + family.carbohydrate + family.alcohol;
-            assert!((84.0..=100.3).contains(&known), "{}: {known}", family.name);
+            assert!((80.0..=100.3).contains(&known), "{}: {known}", family.name);
             assert!(family.sugars + family.fiber <= family.carbohydrate + 0.01, "{}", family.name);
             assert!(family.saturated <= family.fat, "{}", family.name);
         }

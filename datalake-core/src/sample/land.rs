@@ -154,7 +154,7 @@ pub async fn land(bucket: &Bucket, prefix: &Path, options: &SampleOptions, progr
         return Err(Error::invalid("make", "the sample")
             .with_reason(format_args!("rows must be at least {TABLES}, one for each object, got {}", options.rows)));
     }
-    let manifest = prefix.child(MANIFEST);
+    let manifest = prefix.clone().join(MANIFEST);
     forget(bucket, &manifest).await?;
     let plan = Arc::new(Plan::new(options.seed, options.rows, options.clean));
     progress.begin("land the sample", Some(options.rows));
@@ -185,7 +185,7 @@ async fn land_table(
     table: Table,
     progress: &dyn Progress,
 ) -> Result<LandedObject> {
-    let key = prefix.child(table.file_name());
+    let key = prefix.clone().join(table.file_name());
     let mut writer = bucket.writer(&key);
     let mut counts = Counts::default();
     let written = match table {

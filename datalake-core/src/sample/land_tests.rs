@@ -184,20 +184,12 @@ async fn digest(bucket: &Bucket, key: &str) -> String {
 #[tokio::test]
 async fn the_same_options_give_the_same_bytes_for_ever() {
     let (bucket, landed) = landed(&SampleOptions::default().with_rows(2_000)).await;
-    let mut digests = BTreeMap::new();
-    for object in &landed.objects {
-        digests.insert(object.key.clone(), digest(&bucket, &object.key).await);
-    }
-    let expected = [
-        ("foods/foods-2021.csv", "?"),
-        ("foods/foods-2022.csv", "?"),
-        ("foods/foods-2023.ndjson", "?"),
-        ("foods/foods-2024.json", "?"),
-    ];
+    let mut digests = String::new();
     // Parquet carries the version of its writer: its bytes are not pinned.
-    for (key, digest) in expected {
-        assert_eq!(digests[key], digest, "{key}");
+    for object in landed.objects.iter().filter(|object| object.format != "parquet") {
+        digests += &format!("{} {}\n", digest(&bucket, &object.key).await, object.key);
     }
+    assert_eq!(digests, include_str!("land_digests.txt"));
 }
 
 #[tokio::test]
