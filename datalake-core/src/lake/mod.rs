@@ -11,25 +11,40 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult};
 
-use crate::error::{Error, ErrorKind, Result};
+#[allow(unused_imports, reason = "the documentation links to it")]
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
 
 mod atomic_file;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+#[cfg(not(feature = "s3"))]
+#[path = "endpoint_absent.rs"]
+mod endpoint;
 mod local;
 mod local_store;
 mod location;
 mod memory;
 mod pattern;
 mod renamed;
+#[cfg(feature = "s3")]
+mod s3;
 mod staging;
 mod store_error;
+mod url;
 mod writer;
 
+pub use self::url::{LakeOptions, open};
 pub use atomic_file::AtomicFile;
 pub use local::LocalLake;
 pub use location::{Location, parse_object};
 pub use memory::MemoryLake;
 pub use pattern::ObjectPattern;
 pub use renamed::Renamed;
+#[cfg(feature = "s3")]
+use s3 as endpoint;
+#[cfg(feature = "s3")]
+pub use s3::S3Lake;
 pub use store_error::store_error;
 pub use writer::{ObjectWriter, Stored};
 

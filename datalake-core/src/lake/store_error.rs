@@ -43,7 +43,8 @@ fn kind_of_answer(text: &str) -> ErrorKind {
     match status(text) {
         Some(400) if names_credentials(text) => ErrorKind::Denied,
         Some(501) => ErrorKind::Unsupported,
-        Some(300..500) if !matches!(status(text), Some(408 | 425 | 429)) => ErrorKind::Invalid,
+        Some(408 | 425 | 429) => ErrorKind::Unavailable,
+        Some(300..=499) => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     }
 }
