@@ -144,12 +144,12 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct MlPipeline {
-    /// Foods in the sample, where it is not there yet.
-    #[arg(long, default_value_t = 6_000)]
-    pub(crate) rows: u64,
-    /// The sample's seed.
-    #[arg(long, default_value_t = 42)]
-    pub(crate) seed: u64,
+    /// Records of the sample; a sample that is there stays where this is not given [default: 6000].
+    #[arg(long)]
+    pub(crate) rows: Option<u64>,
+    /// The seed of the sample; a sample that is there stays where this is not given [default: 42].
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
     /// Does every step again.
     #[arg(long)]
     pub(crate) fresh: bool,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use datalake_core::lake::url::{LakeOptions, open};
+use datalake_core::lake::{LakeOptions, open};
 use datalake_core::{Error, Lake, Result};
 use serde::Deserialize;
 

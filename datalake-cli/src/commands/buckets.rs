@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use datalake_core::lake::transfer;
-use datalake_core::lake::url::{Location, ObjectPattern, parse_object};
+use datalake_core::lake::{Location, ObjectPattern, parse_object};
 use datalake_core::lake::{BucketName, ObjectMeta};
 use datalake_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt;

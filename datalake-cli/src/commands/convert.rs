@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datalake_core::format::{self, Quarantine, Sink, Source, WriteOptions};
-use datalake_core::lake::url::Location;
+use datalake_core::lake::Location;
 use datalake_core::pipeline::{RUNS_BUCKET, RunId, ensure_bucket};
 use datalake_core::lake::BucketName;
 use datalake_core::{Lake, Result};

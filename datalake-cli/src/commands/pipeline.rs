@@ -15,10 +15,22 @@ use crate::commands::status::summary;
 pub(crate) async fn ml_pipeline(arguments: MlPipeline, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data")?).await?;
-    let options = SampleOptions::default().with_rows(arguments.rows).with_seed(arguments.seed);
-    let landed = land_if_missing(&raw, &"foods".into(), &options, tools.progress.as_ref()).await?;
-    tools.printer.say(&landed.describe());
+    let options = sample_options(&arguments);
+    let found = land_if_missing(&raw, &"foods".into(), options.as_ref(), tools.progress.as_ref()).await?;
+    tools.printer.say(&format!("{}: {found}", raw.address(&"foods".into())));
     execute(&Pipeline::food_calories(), lake, arguments.fresh, tools).await
+}
+
+/// The sample that was asked for, if one was.
+fn sample_options(arguments: &MlPipeline) -> Option<SampleOptions> {
+    let mut options = SampleOptions::default();
+    if let Some(rows) = arguments.rows {
+        options = options.with_rows(rows);
+    }
+    if let Some(seed) = arguments.seed {
+        options = options.with_seed(seed);
+    }
+    (arguments.rows.is_some() || arguments.seed.is_some()).then_some(options)
 }
 
 /// Runs a pipeline file.

@@ -1,7 +1,7 @@
 //! `sample`: synthetic tables for trying things out.
 
 use datalake_core::Result;
-use datalake_core::lake::url::parse_object;
+use datalake_core::lake::parse_object;
 use datalake_core::pipeline::ensure_bucket;
 use datalake_core::sample::{SampleOptions, land};
 

@@ -2,7 +2,7 @@
 
 use datalake_core::Result;
 use datalake_core::format::{self, Profile};
-use datalake_core::lake::url::Location;
+use datalake_core::lake::Location;
 use datalake_core::query::DataSet;
 
 use crate::cli::Schema;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datalake_core::format::{self, Batches, Sink, WriteOptions};
-use datalake_core::lake::url::Location;
+use datalake_core::lake::Location;
 use datalake_core::query::{Session, SessionOptions};
 use datalake_core::{Error, Result};
 use futures::TryStreamExt;

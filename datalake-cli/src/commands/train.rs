@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datalake_core::format::ReadOptions;
-use datalake_core::ml::{ForestParams, Task};
+use datalake_core::ml::{Task, forest::ForestParams};
 use datalake_core::pipeline::{Pipeline, Step, Train};
 use datalake_core::query::DataSet;
 use datalake_core::{Error, Lake, Result};

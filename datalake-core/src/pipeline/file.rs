@@ -61,6 +61,15 @@ impl Pipeline {
         Ok(steps)
     }
 
+    /// A pipeline of steps made by hand.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for steps that cannot be right, or that write the same object.
+    pub fn from_steps(name: &str, steps: Vec<Step>) -> Result<Self> {
+        check(&steps).map_err(|reason| Error::invalid("run", name).with_reason(reason))?;
+        Ok(Self { name: name.to_owned(), steps })
+    }
+
     /// Its name, under which runs are found again.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -151,10 +160,7 @@ impl File {
         if steps.is_empty() {
             return Err("it has no step; write a [prepare] or a [train] table".into());
         }
-        for step in &steps {
-            step.check()?;
-        }
-        unique(&steps)?;
+        check(&steps)?;
         Ok(Pipeline { name: self.name, steps })
     }
 }
@@ -170,6 +176,12 @@ fn named<'a>(trains: &'a [Train], model: Option<&str>) -> Result<Vec<&'a Train>,
         (None, true) => Err("[evaluate] and [predict] need a [train] table".into()),
         _ => Ok(chosen),
     }
+}
+
+/// What can be known to be wrong before anything is read.
+fn check(steps: &[Step]) -> Result<(), String> {
+    steps.iter().try_for_each(Step::check)?;
+    unique(steps)
 }
 
 /// No two steps may write the same object: the second would silently replace the first's.

@@ -11,7 +11,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::url::parse_object;
+use crate::lake::parse_object;
 use crate::lake::{Bucket, BucketName, Lake};
 use crate::random::mix;
 

@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use datalake_core::lake::url::{LakeOptions, open};
+//! use datalake_core::lake::{LakeOptions, open};
 //! use datalake_core::pipeline::{InProcess, Pipeline, RunOptions};
 //! use datalake_core::progress::Silent;
 //!

@@ -10,7 +10,7 @@ use crate::compute;
 use crate::error::{Error, Result};
 use crate::format::{Batches, ReadOptions, Tally};
 use crate::lake::Lake;
-use crate::lake::url::parse_object;
+use crate::lake::parse_object;
 use crate::ml::{Envelope, Model, Task, decode};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::publish::publish;

@@ -10,7 +10,7 @@ use object_store::ObjectMeta;
 use crate::error::{Error, Result};
 use crate::format::{self, Batches, Sink, Tally, WriteOptions, Written};
 use crate::lake::Lake;
-use crate::lake::url::parse_object;
+use crate::lake::parse_object;
 use crate::pipeline::manifest::{ObjectVersion, Output};
 
 /// Writes `batches` to every destination. Each object appears whole or not at all, and none appears when the batches

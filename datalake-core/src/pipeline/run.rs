@@ -9,7 +9,7 @@ use chrono::Utc;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::url::{ObjectPattern, parse_object};
+use crate::lake::{ObjectPattern, parse_object};
 use crate::lake::{Bucket, BucketName, Lake};
 use crate::pipeline::file::Pipeline;
 use crate::pipeline::log::StepLog;

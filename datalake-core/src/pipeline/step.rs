@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::format::{ColumnSpec, Limit, OnRowError};
-use crate::lake::url::parse_object;
-use crate::ml::{ForestParams, Task};
+use crate::lake::parse_object;
+use crate::ml::Task;
+use crate::ml::forest::ForestParams;
 use crate::pipeline::file::one_or_many;
 
 /// One step. Closed on purpose: a step must fit into a Job.
@@ -203,6 +205,15 @@ impl Train {
     #[must_use]
     pub fn destination(&self) -> String {
         self.destination.clone().unwrap_or_else(|| format!("models/{}.model", self.name))
+    }
+
+    /// The parameters as its trainer reads them: those of the forest, or none.
+    pub(crate) fn settings(&self) -> Result<serde_json::Value, Error> {
+        if self.trainer != forest() {
+            return Ok(serde_json::Value::Null);
+        }
+        serde_json::to_value(&self.forest)
+            .map_err(|cause| Error::internal("describe", "the forest's parameters").with_source(cause))
     }
 }
 

@@ -7,7 +7,7 @@ use arrow::array::{Array, BooleanArray, RecordBatch};
 use crate::error::{Error, Result};
 use crate::format::ReadOptions;
 use crate::lake::Lake;
-use crate::ml::{Frame, holdout};
+use crate::ml::{Frame, Keep, holdout};
 use crate::pipeline::file::nearest;
 use crate::pipeline::prepare::filtered;
 use crate::pipeline::step::Train;
@@ -47,8 +47,9 @@ pub(crate) async fn split(step: &Train, lake: &Arc<dyn Lake>) -> Result<Split> {
         column(&table, by, step)?;
         frame = frame.with_groups(&table, by)?;
     }
-    let (train, test) = holdout(&frame, step.test, step.seed)?;
-    Ok(Split { table, frame, train, test, without_target })
+    let keep = frame.groups().map_or(Keep::Nothing, Keep::Groups);
+    let rows = holdout(frame.rows(), step.test, step.seed, keep)?;
+    Ok(Split { table, frame, train: rows.train, test: rows.test, without_target })
 }
 
 /// The columns to learn from: those named, or all but the target and those excluded.

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::compute;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::hex;
-use crate::lake::url::parse_object;
+use crate::lake::parse_object;
 use crate::ml::{Envelope, digest, encode, trainer};
 use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, code_version, version};
 use crate::pipeline::run::Context;
@@ -21,9 +21,7 @@ use crate::pipeline::table::split;
 pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
     let input = version(context.lake.as_ref(), &step.table).await?;
     let split = split(step, &context.lake).await?;
-    let settings = serde_json::to_value(&step.forest)
-        .map_err(|cause| Error::internal("describe", "the forest's parameters").with_source(cause))?;
-    let trainer = trainer(&step.trainer, step.task, &settings)?;
+    let trainer = trainer(&step.trainer, step.task, &step.settings()?)?;
     let rows = split.frame.select(&split.train)?;
     let progress = Arc::clone(&context.progress);
     let model = compute::run(move || trainer.train(&rows, progress.as_ref())).await?;

@@ -11,7 +11,7 @@ use object_store::ObjectMeta;
 
 use crate::error::{Error, Result};
 use crate::format::{Batches, Format, ReadOptions, Source, Tally, declared, detect, union};
-use crate::lake::url::ObjectPattern;
+use crate::lake::ObjectPattern;
 use crate::lake::{Bucket, Lake};
 
 /// The objects that a pattern names, as one table.

@@ -6,8 +6,10 @@ mod dirt;
 mod foods;
 mod land;
 mod normal;
+mod presence;
 mod render;
 mod table;
 
 pub use foods::{ENERGY, Food, Foods, MAX_ENERGY_KCAL, NUTRIENTS, SOURCE, atwater};
 pub use land::{Landed, LandedObject, MANIFEST, SampleOptions, land};
+pub use presence::{Presence, land_if_missing};
