@@ -1,0 +1,80 @@
+//! Conversion and SQL by the binary: one reader for both.
+
+use crate::scratch::Scratch;
+
+const DIRTY: &str = "id,name,kcal\n001,apple,52\n002,pear\n003,\"bread, white\",265.5\n004,plum,\n";
+
+#[test]
+fn formats_convert_in_a_circle() {
+    let scratch = Scratch::new();
+    scratch.write("a.csv", "id,name,kcal\n001,apple,52\n003,\"bread, white\",265.5\n004,plum,\n");
+    scratch.ok(&["convert", "a.csv", "a.parquet"]);
+    scratch.ok(&["convert", "a.parquet", "a.ndjson"]);
+    scratch.ok(&["convert", "a.ndjson", "a.json"]);
+    scratch.ok(&["convert", "a.json", "b.csv"]);
+    let circle = std::fs::read_to_string(scratch.path("b.csv")).unwrap();
+    assert_eq!(circle, "id,name,kcal\n001,apple,52.0\n003,\"bread, white\",265.5\n004,plum,\n");
+}
+
+#[test]
+fn stdin_and_stdout_are_pipes() {
+    let scratch = Scratch::new();
+    scratch.write("in.ndjson", "{\"a\":1,\"b\":{\"c\":true}}\n");
+    let mut command = scratch.command(&["convert", "-", "-", "--from", "ndjson", "--to", "csv", "--flatten"]);
+    command.stdin(std::fs::File::open(scratch.path("in.ndjson")).unwrap());
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "a,b_c\n1,true\n", "{output:?}");
+}
+
+#[test]
+fn one_dirty_file_reads_the_same_by_sql_and_by_convert() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.ok(&["mb", "processed-data"]);
+    scratch.write("dirty.csv", DIRTY);
+    scratch.ok(&["cp", "dirty.csv", "lake://raw-data/dirty.csv"]);
+    let quarantine = ["--on-row-error", "quarantine"];
+
+    let by_convert = "lake://processed-data/by-convert.parquet";
+    scratch.ok(&["convert", "lake://raw-data/dirty.csv", by_convert, quarantine[0], quarantine[1]]);
+    let query = "SELECT * FROM 'raw-data/dirty.csv'";
+    scratch.ok(&["sql", query, "--to", "lake://processed-data/by-sql.parquet", quarantine[0], quarantine[1]]);
+
+    let table = |name: &str| {
+        let path = format!("lake://processed-data/{name}.parquet");
+        (scratch.ok(&["schema", &path, "--output", "json"]), scratch.ok(&["convert", &path, "-", "--to", "ndjson"]))
+    };
+    assert_eq!(table("by-convert"), table("by-sql"));
+    let kept: Vec<String> = scratch
+        .files("lake/processed-data/_quarantine")
+        .iter()
+        .map(|file| std::fs::read_to_string(scratch.path(file)).unwrap())
+        .collect();
+    assert_eq!(kept.len(), 2);
+    assert_eq!(kept[0], kept[1]);
+    assert!(kept[0].contains("\"ragged\""), "{}", kept[0]);
+}
+
+#[test]
+fn without_the_option_both_refuse_the_dirty_row() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.write("dirty.csv", DIRTY);
+    scratch.ok(&["cp", "dirty.csv", "lake://raw-data/dirty.csv"]);
+    scratch.run(&["convert", "dirty.csv", "out.csv"]).failed(1, &["row 2", "line 3"]);
+    scratch.run(&["sql", "SELECT count(*) FROM 'raw-data/dirty.csv'"]).failed(1, &["row 2", "line 3"]);
+}
+
+#[test]
+fn sql_prints_tables_and_json() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.write("lake/raw-data/a.csv", "x,y\n1,a\n2,b\n");
+    scratch.write("lake/raw-data/b.csv", "y,x\nc,3.5\n");
+    let json = scratch.ok(&["sql", "SELECT sum(x) AS total FROM 'raw-data/*.csv'", "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json, serde_json::json!([{ "total": 6.5 }]));
+    assert!(scratch.ok(&["sql", "SELECT y FROM 'raw-data/b.csv'"]).contains('c'));
+    scratch.run(&["sql", "SELECT z FROM 'raw-data/b.csv'"]).failed(1, &["z"]);
+    scratch.run(&["sql", "SELECT * FROM 'raw-data/none.csv'"]).failed(1, &["raw-data/none.csv"]);
+}

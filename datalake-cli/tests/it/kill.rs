@@ -1,0 +1,45 @@
+//! `kill -9` at random moments: the next run completes with the same digests and leaves nothing temporary.
+
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use datalake_core::random::Draws;
+
+use crate::scratch::{Scratch, digests};
+
+const RUN: [&str; 5] = ["ml-pipeline", "--rows", "3000", "--output", "json"];
+
+/// Five kills, or fifty when soaking, at moments drawn from a fixed seed.
+#[test]
+fn a_killed_run_goes_on() {
+    let kills = if std::env::var_os("DATALAKE_SOAK").is_some() { 50 } else { 5 };
+    let reference = Scratch::new();
+    let started = Instant::now();
+    let expected = digests(&reference.ok(&RUN));
+    let whole = started.elapsed();
+
+    let mut draws = Draws::new(7, 0);
+    let mut landed = 0;
+    for kill in 0..kills {
+        let scratch = Scratch::new();
+        let mut child = scratch.command(&RUN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let moment = whole.mul_f64(draws.unit());
+        thread::sleep(moment.max(Duration::from_millis(1)));
+        // A run that is over by now was not killed, and must hold all the same.
+        landed += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let found = digests(&scratch.ok(&RUN));
+        assert_eq!(found, expected, "kill {kill} after {moment:?}");
+        let temporary: Vec<String> = scratch.files("lake").into_iter().filter(|name| is_temporary(name)).collect();
+        assert!(temporary.is_empty(), "kill {kill} after {moment:?} left {temporary:?}");
+    }
+    assert!(landed > 0, "no run was killed before its end");
+    eprintln!("{landed} of {kills} runs were killed before their end; a whole run takes {whole:?}");
+}
+
+fn is_temporary(name: &str) -> bool {
+    name.contains("/tmp/") || name.contains(".tmp") || name.contains('#')
+}

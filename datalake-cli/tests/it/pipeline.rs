@@ -1,0 +1,98 @@
+//! The Food Calorie Analysis, end to end, by the binary.
+
+use crate::scratch::{Scratch, digests};
+
+const RUN: [&str; 5] = ["ml-pipeline", "--rows", "1500", "--output", "json"];
+
+fn run(scratch: &Scratch, more: &[&str]) -> serde_json::Value {
+    let arguments: Vec<&str> = RUN.iter().chain(more).copied().collect();
+    serde_json::from_str(&scratch.ok(&arguments)).unwrap()
+}
+
+fn statuses(manifest: &serde_json::Value) -> Vec<&str> {
+    manifest["steps"].as_array().unwrap().iter().map(|step| step["status"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_second_run_skips_what_is_done_and_a_fresh_one_gives_the_same_digests() {
+    let scratch = Scratch::new();
+    let first = run(&scratch, &[]);
+    assert_eq!(first["status"], "done");
+    let second = run(&scratch, &[]);
+    assert!(statuses(&second).iter().all(|status| *status == "skipped"), "{:?}", statuses(&second));
+    let third = run(&scratch, &["--fresh", "--threads", "1"]);
+    assert!(statuses(&third).iter().all(|status| *status == "done"));
+    assert_eq!(digests(&first.to_string()), digests(&second.to_string()));
+    assert_eq!(digests(&first.to_string()), digests(&third.to_string()));
+    assert_eq!(digests(&first.to_string()).len(), 6, "two tables, two models, two predictions");
+}
+
+#[test]
+fn a_lost_output_is_made_again() {
+    let scratch = Scratch::new();
+    let first = run(&scratch, &[]);
+    std::fs::remove_file(scratch.path("lake/models/calories.model")).unwrap();
+    let second = run(&scratch, &[]);
+    assert_eq!(statuses(&second)[..3], ["skipped", "done", "skipped"]);
+    assert_eq!(digests(&first.to_string()), digests(&second.to_string()));
+}
+
+#[test]
+fn the_balance_is_what_the_generator_broke() {
+    let scratch = Scratch::new();
+    let manifest = run(&scratch, &[]);
+    let sample = std::fs::read_to_string(scratch.path("lake/raw-data/foods/_sample.json")).unwrap();
+    let sample: serde_json::Value = serde_json::from_str(&sample).unwrap();
+    let balance = &manifest["steps"][0]["report"]["balance"];
+    let mut broken = 0;
+    for (object, source) in sample["objects"].as_array().unwrap().iter().zip(balance["sources"].as_array().unwrap()) {
+        assert_eq!(source["path"], format!("raw-data/{}", object["key"].as_str().unwrap()));
+        assert_eq!(source["seen"], object["rows"], "{source}\n{object}");
+        assert_eq!(source["quarantined"], object["broken"], "{source}\n{object}");
+        assert_eq!(source["dropped"]["energy_known"].as_u64().unwrap_or(0), object["without_energy"].as_u64().unwrap());
+        broken += object["broken"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
+    }
+    let quarantine = scratch.path("lake").join(balance["quarantine"].as_str().unwrap());
+    let lines = std::fs::read_to_string(quarantine).unwrap();
+    assert_eq!(lines.lines().count() as u64, broken);
+    assert!(broken > 0);
+    for line in lines.lines() {
+        let reject: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(!reject["reason"].as_str().unwrap().is_empty(), "{line}");
+        assert!(reject["row"].as_u64().unwrap() > 0, "{line}");
+    }
+}
+
+#[test]
+fn memory_and_folder_give_the_same_digests() {
+    let scratch = Scratch::new();
+    let local = run(&scratch, &[]);
+    let memory = run(&scratch, &["--lake", "memory:", "--threads", "2"]);
+    assert_eq!(digests(&local.to_string()), digests(&memory.to_string()));
+}
+
+#[test]
+fn data_of_the_user_is_never_overwritten() {
+    let scratch = Scratch::new();
+    let csv = "food_code,food_group,energy_kcal,protein_g\n1,Fruits,52,0.3\n";
+    scratch.write("lake/raw-data/foods/mine.csv", csv);
+    let ran = scratch.run(&["ml-pipeline"]);
+    assert_ne!(ran.code, Some(0), "one row is not enough to learn from: {ran:?}");
+    assert_eq!(scratch.files("lake/raw-data"), ["lake/raw-data/foods/mine.csv"]);
+    assert_eq!(std::fs::read_to_string(scratch.path("lake/raw-data/foods/mine.csv")).unwrap(), csv);
+}
+
+#[test]
+fn status_tells_of_the_last_run() {
+    let scratch = Scratch::new();
+    let empty = scratch.ok(&["status"]);
+    assert!(empty.contains("no run yet"), "{empty}");
+    run(&scratch, &[]);
+    let status = scratch.ok(&["status"]);
+    for word in ["raw-data", "processed-data", "models", "food-calories: done", "calories"] {
+        assert!(status.contains(word), "{word}\n{status}");
+    }
+    assert!(scratch.ok(&["runs"]).contains("food-calories"));
+    assert!(scratch.ok(&["model", "list"]).contains("models/calories.model"));
+    assert!(scratch.ok(&["model", "show", "calories"]).contains("energy_kcal"));
+}
