@@ -14,6 +14,8 @@ pub mod lake;
 pub mod ml;
 pub mod progress;
 pub mod random;
+#[cfg(feature = "report")]
+pub mod report;
 #[cfg(feature = "sample")]
 pub mod sample;
 
