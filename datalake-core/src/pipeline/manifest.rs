@@ -11,6 +11,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Profile;
 use crate::lake::parse_object;
 use crate::lake::{Bucket, BucketName, Lake};
 use crate::random::mix;
@@ -162,6 +163,9 @@ pub struct StepReport {
     /// The row balance of a prepare step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<PrepareBalance>,
+    /// What the columns of a prepared table hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Rows used, held out and dropped by a training step, and the like.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,

@@ -10,14 +10,14 @@ use futures::StreamExt;
 use object_store::path::Path;
 
 use crate::error::{Error, Result};
-use crate::format::{Batches, Quarantine};
+use crate::format::{Batches, Quarantine, ReadOptions, profile};
 use crate::lake::BucketName;
 use crate::pipeline::manifest::{RUNS_BUCKET, StepReport};
 use crate::pipeline::publish::publish;
 use crate::pipeline::run::Context;
 use crate::pipeline::scan::{Ledger, Scan};
 use crate::pipeline::step::{Dedupe, Prepare};
-use crate::query::{Session, SessionOptions};
+use crate::query::{DataSet, Session, SessionOptions};
 
 /// The name of the scanned rows in a step's SQL.
 const SCAN: &str = "scan";
@@ -36,8 +36,10 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
     if let Some(source) = balance.sources.iter().find(|source| !source.holds()) {
         return Err(Error::internal("account for", format_args!("every record of {}", source.path)));
     }
+    let table = DataSet::open(&context.lake, &step.destination[0], ReadOptions::default()).await?;
+    let profile = Some(profile(table.read(None)).await?);
     let highlights = vec![format!("{} rows", balance.combine_out)];
-    Ok(StepReport { outputs, balance: Some(balance), notes, highlights, ..StepReport::default() })
+    Ok(StepReport { outputs, balance: Some(balance), profile, notes, highlights, ..StepReport::default() })
 }
 
 /// One worker: duplicates out, then the step's SQL.

@@ -137,7 +137,7 @@ impl Pipeline {
             save(bucket, manifest).await?;
         }
         manifest.status = Status::Done;
-        page::write(manifest, bucket, context).await
+        page::write(self, manifest, bucket, context).await
     }
 
     /// Makes the buckets that the steps write into, and that of the run folders.
