@@ -12,7 +12,11 @@ pub mod format;
 pub mod lake;
 #[cfg(feature = "ml")]
 pub mod ml;
+#[cfg(feature = "pipeline")]
+pub mod pipeline;
 pub mod progress;
+#[cfg(feature = "sql")]
+pub mod query;
 pub mod random;
 #[cfg(feature = "report")]
 pub mod report;

@@ -10,7 +10,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Batches, type_name};
+use super::Batches;
+use super::spec::type_name;
 use crate::error::{Error, Result};
 
 /// Up to this many distinct values are counted exactly.

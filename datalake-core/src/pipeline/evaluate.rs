@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::compute;
 use crate::error::{Error, Result};
-use crate::format::hex;
+use crate::format::digest::hex;
 use crate::lake::parse_object;
 use crate::ml::{
     CrossValidation, Feature, Frame, Keep, Metrics, Model, RegressionMetrics, Task, Trainer, cross_validate, digest,

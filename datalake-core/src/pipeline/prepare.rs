@@ -98,11 +98,7 @@ pub(crate) fn filtered(batch: &RecordBatch, keep: &BooleanArray) -> Result<Recor
 
 /// Writes the quarantined records, where there are any, and says where.
 async fn keep(step: &Prepare, context: &Context, quarantine: &Quarantine) -> Result<Option<String>> {
-    if quarantine.is_empty() {
-        return Ok(None);
-    }
     let bucket = context.lake.bucket(&BucketName::new(RUNS_BUCKET)?).await?;
     let key = Path::from(format!("_quarantine/{}/{}.ndjson", context.run, step.name));
-    quarantine.store(&bucket, &key).await?;
-    Ok(Some(bucket.address(&key)))
+    Ok(quarantine.finish(&bucket, &key).await?.map(|_| bucket.address(&key)))
 }

@@ -277,5 +277,5 @@ async fn inputs(step: &Step, lake: &dyn Lake) -> Result<Vec<ObjectVersion>> {
 fn fingerprint(step: &Step, inputs: &[ObjectVersion]) -> Result<String> {
     let subject = serde_json::to_vec(&(step, inputs, code_version()))
         .map_err(|cause| Error::internal("describe", step.title()).with_source(cause))?;
-    Ok(crate::format::hex(&Sha256::digest(subject)))
+    Ok(crate::format::digest::hex(&Sha256::digest(subject)))
 }

@@ -9,13 +9,13 @@ use futures::{StreamExt, stream};
 
 use crate::error::{Error, Position, Result};
 use crate::format::{
-    Batches, CellFault, ColumnSpec, Conformed, Infer, OnRowError, Quarantine, ReadOptions, Reject, Rejects, Tally, conform,
+    Batches, CellFault, ColumnSpec, Conformer, Infer, OnRowError, Quarantine, ReadOptions, Reject, Rejects, Tally,
 };
 use crate::pipeline::ledger::{Ledger, SourceRejects};
 use crate::pipeline::prepare::filtered;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::{Prepare, Rule, RuleAction, SourceSpec};
-use crate::query::{DataSet, Part, RowExpression, parts};
+use crate::query::{Part, RowExpression, parts, unite};
 
 /// The column that carries a record's number through the scan.
 const ROW: &str = "__row";
@@ -43,10 +43,11 @@ impl Scan {
                 found.push((part, options.clone()));
             }
         }
-        let (found, schema, notes) = match step.columns.as_slice() {
-            [] => inferred(found).await?,
-            columns => (found, Arc::new(declared_schema(columns)), Vec::new()),
+        let (columns, notes) = match step.columns.as_slice() {
+            [] => inferred(&found).await?,
+            columns => (columns.to_vec(), Vec::new()),
         };
+        let schema = Arc::new(Schema::new(columns.iter().map(ColumnSpec::field).collect::<Vec<_>>()));
         let rules: Result<_> = step
             .rules
             .iter()
@@ -55,7 +56,7 @@ impl Scan {
         let ledger = Arc::new(Ledger::new(found.iter().map(|(part, _)| part.path())));
         Ok(Self {
             parts: found,
-            columns: step.columns.clone(),
+            columns,
             schema,
             rules: rules?,
             on_row_error: step.on_row_error,
@@ -86,10 +87,13 @@ impl Scan {
     }
 
     /// One batch of raw rows, turned into clean ones; the others are accounted for.
-    fn clean(&self, index: usize, batch: &RecordBatch) -> Result<RecordBatch> {
+    fn clean(&self, index: usize, conformer: &Conformer, batch: &RecordBatch) -> Result<RecordBatch> {
         let source = Raw { scan: self, index, batch, rows: row_numbers(batch)? };
-        let Conformed { batch: typed, rows, faults, .. } = self.typed(batch)?;
-        for fault in &faults {
+        let conformed = conformer.apply(batch)?;
+        let (typed, rows) = (conformed.batch, conformed.rows);
+        // A row may have several faults; the first one tells why it is rejected.
+        let mut last = None;
+        for fault in conformed.faults.iter().filter(|fault| last.replace(fault.row) != Some(fault.row)) {
             source.reject_fault(fault)?;
         }
         let mut keep = vec![true; typed.num_rows()];
@@ -108,18 +112,6 @@ impl Scan {
         let clean = if keep.contains(&false) { filtered(&typed, &BooleanArray::from(keep))? } else { typed };
         self.ledger.add_written(index, clean.num_rows() as u64);
         Ok(clean)
-    }
-
-    fn typed(&self, batch: &RecordBatch) -> Result<Conformed> {
-        if !self.columns.is_empty() {
-            return conform(batch, &self.columns);
-        }
-        let columns: Result<Vec<usize>, _> =
-            self.schema.fields().iter().map(|field| batch.schema().index_of(field.name())).collect();
-        let typed = columns.and_then(|columns| batch.project(&columns));
-        let typed = typed.map_err(|cause| Error::internal("select", "the columns of a table").with_source(cause))?;
-        let rows = (0..batch.num_rows() as u32).collect();
-        Ok(Conformed::whole(typed, rows))
     }
 }
 
@@ -140,16 +132,10 @@ fn read_options(source: &SourceSpec, step: &Prepare) -> ReadOptions {
 }
 
 /// Without declared columns: the union of what the objects hold.
-async fn inferred(found: Vec<(Part, ReadOptions)>) -> Result<(Vec<(Part, ReadOptions)>, SchemaRef, Vec<String>)> {
-    let data = DataSet::of(found).await?;
-    let notes = data.notes().to_vec();
-    let fields = data.schema().fields().iter().filter(|field| field.name() != ROW).cloned();
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    Ok((data.into_parts(), schema, notes))
-}
-
-fn declared_schema(columns: &[ColumnSpec]) -> Schema {
-    Schema::new(columns.iter().map(ColumnSpec::field).collect::<Vec<_>>())
+async fn inferred(found: &[(Part, ReadOptions)]) -> Result<(Vec<ColumnSpec>, Vec<String>)> {
+    let united = unite(found).await?;
+    let columns = united.columns.into_iter().filter(|column| column.name != ROW).collect();
+    Ok((columns, united.notes))
 }
 
 fn row_numbers(batch: &RecordBatch) -> Result<Vec<u64>> {
@@ -161,13 +147,13 @@ fn row_numbers(batch: &RecordBatch) -> Result<Vec<u64>> {
 struct State {
     scan: Scan,
     index: usize,
-    current: Option<Batches>,
+    current: Option<(Batches, Conformer)>,
 }
 
 impl State {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            let Some(batches) = &mut self.current else {
+            let Some((batches, conformer)) = &mut self.current else {
                 if !self.open().await? {
                     let seen = self.scan.ledger.balance().seen();
                     self.scan.quarantine.check(seen)?;
@@ -177,7 +163,7 @@ impl State {
             };
             match batches.next().await {
                 Some(batch) => {
-                    let clean = self.scan.clean(self.index, &batch?)?;
+                    let clean = self.scan.clean(self.index, conformer, &batch?)?;
                     if clean.num_rows() > 0 {
                         return Ok(Some(clean));
                     }
@@ -197,7 +183,11 @@ impl State {
         let Some((part, options)) = self.scan.parts.get(self.index) else { return Ok(false) };
         let rejects = SourceRejects::new(&self.scan.ledger, self.index, &self.scan.quarantine);
         let options = options.clone().with_rejects(Some(Arc::new(rejects)));
-        self.current = Some(part.read(options).await?);
+        let batches = part.read(options).await?;
+        let conformer = Conformer::new(batches.schema(), &self.scan.columns).map_err(|cause| {
+            Error::new(cause.kind(), "prepare", part.path()).with_source(cause)
+        })?;
+        self.current = Some((batches, conformer));
         Ok(true)
     }
 }
@@ -213,7 +203,7 @@ struct Raw<'a> {
 impl Raw<'_> {
     /// A cell that does not fit its declared column.
     fn reject_fault(&self, fault: &CellFault) -> Result<()> {
-        let reject = self.reject(fault.row as usize, Some(fault.column.clone()), &fault.code, &fault.reason);
+        let reject = self.reject(fault.row as usize, Some(fault.column.clone()), fault.code, &fault.reason);
         match self.scan.on_row_error {
             OnRowError::Quarantine => self.keep(reject),
             OnRowError::Fail => Err(Error::invalid("read", &reject.source)

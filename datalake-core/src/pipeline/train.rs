@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::compute;
 use crate::error::Result;
-use crate::format::hex;
+use crate::format::digest::hex;
 use crate::lake::parse_object;
 use crate::ml::{Envelope, digest, encode, trainer};
 use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, code_version, version};

@@ -10,9 +10,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
 
 use crate::error::{Error, Result};
-use crate::format::{Batches, Format, ReadOptions, Source, Tally, declared, detect, union};
-use crate::lake::ObjectPattern;
-use crate::lake::{Bucket, Lake};
+use crate::format::{Batches, Format, Infer, Inferred, ReadOptions, Source, Tally, detect};
+use crate::lake::{Bucket, Lake, ObjectPattern};
+use crate::query::union::unite;
 
 /// The objects that a pattern names, as one table.
 ///
@@ -41,6 +41,11 @@ impl Part {
     #[must_use]
     pub fn path(&self) -> String {
         self.bucket.address(&self.meta.location)
+    }
+
+    /// Its schema, from all of its values.
+    pub(crate) async fn infer(&self, options: &ReadOptions) -> Result<Inferred> {
+        self.format.infer_schema(&self.source(), options).await
     }
 
     fn source(&self) -> Source {
@@ -82,30 +87,14 @@ impl DataSet {
     }
 
     /// Some objects as one table.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub(crate) async fn of(parts: Vec<Part>, options: ReadOptions) -> Result<Self> {
+    async fn of(parts: Vec<Part>, options: ReadOptions) -> Result<Self> {
         // SQL fixes types before it reads, so a later surprise could not widen them: all values are looked at.
-        let whole = options.clone().with_infer_whole(true);
-        let mut schemas = Vec::new();
-        let mut notes = Vec::new();
-        for part in &parts {
-            let inferred = part.format.infer_schema(&part.source(), &whole).await?;
-            schemas.push(inferred.schema);
-            notes.extend(inferred.notes);
-        }
-        let alike = schemas.windows(2).all(|pair| pair[0] == pair[1]);
-        let schema = match schemas.as_slice() {
-            [first, ..] if alike => Arc::clone(first),
-            schemas => {
-                let (schema, more) = union(schemas);
-                notes.extend(more);
-                schema
-            }
-        };
-        let options = if alike || options.schema.is_some() { whole } else { whole.with_schema(declared(&schema)) };
-        Ok(Self { parts, schema, options, notes })
+        let options = options.with_infer(Infer::Whole);
+        let found: Vec<_> = parts.iter().map(|part| (part.clone(), options.clone())).collect();
+        let united = unite(&found).await?;
+        let alike = united.alike || options.schema.is_some();
+        let options = if alike { options } else { options.with_schema(Some(united.columns)) };
+        Ok(Self { parts, schema: united.schema, options, notes: united.notes })
     }
 
     /// The common schema.
@@ -134,9 +123,7 @@ impl DataSet {
             Some(names) => Arc::new(selected(&self.schema, names)),
         };
         let mut options = self.options.clone();
-        if let Some(columns) = columns {
-            options = options.with_columns(columns);
-        }
+        options.columns = columns.or(options.columns);
         let tally = Arc::new(Tally::default());
         let total = Arc::clone(&tally);
         let fields = Arc::clone(&schema);

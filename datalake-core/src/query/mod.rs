@@ -12,7 +12,10 @@ mod dataset;
 mod expression;
 mod session;
 mod table;
+mod union;
 
-pub use dataset::DataSet;
+pub(crate) use dataset::parts;
+pub use dataset::{DataSet, Part};
 pub use expression::RowExpression;
 pub use session::{Session, SessionOptions};
+pub(crate) use union::unite;

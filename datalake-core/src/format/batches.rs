@@ -1,0 +1,139 @@
+//! A schema and its record batches as a stream that counts its rows.
+
+use std::fmt::{self, Debug};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// A schema and the record batches that follow it, pulled one by one.
+///
+/// Dropping it cancels what feeds it. After the last batch [`Batches::balance`] is final.
+pub struct Batches {
+    schema: SchemaRef,
+    stream: BoxStream<'static, Result<RecordBatch>>,
+    tally: Arc<Tally>,
+    notes: Vec<String>,
+}
+
+impl Batches {
+    /// Batches of `schema` from a stream, counted by `tally`.
+    #[must_use]
+    pub fn new(schema: SchemaRef, stream: BoxStream<'static, Result<RecordBatch>>, tally: Arc<Tally>) -> Self {
+        Self { schema, stream, tally, notes: Vec::new() }
+    }
+
+    /// Batches of `schema` that are in memory already, all counted as written.
+    #[must_use]
+    pub fn from_vec(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        let tally = Arc::new(Tally::default());
+        tally.add_written(batches.iter().map(|batch| batch.num_rows() as u64).sum());
+        Self::new(schema, futures::stream::iter(batches.into_iter().map(Ok)).boxed(), tally)
+    }
+
+    /// Adds what a user should know of how the schema came about.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
+    /// What a user should know of how the schema came about, such as a column that is text because of one value.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The schema of every batch.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// What the readers behind this stream have counted so far.
+    #[must_use]
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    /// The row balance so far.
+    #[must_use]
+    pub fn balance(&self) -> Balance {
+        self.tally.balance()
+    }
+}
+
+impl Stream for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.stream.as_mut().poll_next(context)
+    }
+}
+
+impl Debug for Batches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches")
+            .field("schema", &self.schema)
+            .field("balance", &self.balance())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The row balance of a reader: `seen = written + quarantined`, to which a pipeline adds rows dropped by a named rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Records found in the source, good or bad.
+    pub seen: u64,
+    /// Rows handed on.
+    pub written: u64,
+    /// Records rejected and kept in the quarantine.
+    pub quarantined: u64,
+}
+
+/// Counts records while they are read.
+#[derive(Debug, Default)]
+pub struct Tally {
+    written: AtomicU64,
+    quarantined: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    /// So many rows were handed on.
+    pub fn add_written(&self, rows: u64) {
+        self.written.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// So many records were rejected.
+    pub fn add_quarantined(&self, records: u64) {
+        self.quarantined.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// So many more bytes of (decompressed) input were consumed.
+    pub fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The span of the input consumed so far, in (decompressed) bytes from its start.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The balance so far.
+    #[must_use]
+    pub fn balance(&self) -> Balance {
+        let written = self.written.load(Ordering::Relaxed);
+        let quarantined = self.quarantined.load(Ordering::Relaxed);
+        Balance { seen: written + quarantined, written, quarantined }
+    }
+}

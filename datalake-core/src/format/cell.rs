@@ -1,0 +1,457 @@
+//! A cell of text as a value: which types it could be of, and its value as one of them. Nothing is ever rounded away.
+
+use std::borrow::Cow;
+
+use arrow::datatypes::DataType;
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+use super::spec::{ColumnSpec, DecimalMark, timestamp_utc, type_name};
+use super::units::Unit;
+
+/// A set of types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kinds(u8);
+
+impl Kinds {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const ALL: Self = Self(u8::MAX);
+    pub(crate) const BOOL: Self = Self(1);
+    pub(crate) const INT: Self = Self(2);
+    pub(crate) const FLOAT: Self = Self(4);
+    pub(crate) const DATE: Self = Self(8);
+    pub(crate) const TIMESTAMP: Self = Self(16);
+    pub(crate) const TIMESTAMP_UTC: Self = Self(32);
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The narrowest type of the set; text where it is empty.
+    pub(crate) fn narrowest(self) -> DataType {
+        let order = [
+            (Self::BOOL, DataType::Boolean),
+            (Self::INT, DataType::Int64),
+            (Self::FLOAT, DataType::Float64),
+            (Self::DATE, DataType::Date32),
+            (Self::TIMESTAMP, DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)),
+            (Self::TIMESTAMP_UTC, timestamp_utc()),
+        ];
+        order.into_iter().find(|(kind, _)| self.has(*kind)).map_or(DataType::Utf8, |(_, data_type)| data_type)
+    }
+
+    /// The types of which a text is a value as it stands, without loss. `007` and `+49` are of none but text, since
+    /// a number would not give them back; nor is an integer that 64 bits do not hold, `NA`, `nan` or `inf`.
+    pub(crate) fn of(text: &str, mark: DecimalMark) -> Self {
+        match text.as_bytes().first() {
+            Some(b'0'..=b'9' | b'-' | b'.' | b',') => Self::of_number_or_time(text, mark),
+            Some(b't' | b'T' | b'f' | b'F') if boolean(text).is_some() => Self::BOOL,
+            _ => Self::NONE,
+        }
+    }
+
+    fn of_number_or_time(text: &str, mark: DecimalMark) -> Self {
+        if text.as_bytes().get(4) == Some(&b'-') {
+            return match (date(text), timestamp(text)) {
+                (Some(_), _) => Self::DATE,
+                (_, Some((_, true))) => Self::TIMESTAMP_UTC,
+                (_, Some((_, false))) => Self::TIMESTAMP,
+                _ => Self::NONE,
+            };
+        }
+        match Shape::of(text, mark) {
+            Some(shape) if shape.leading_zero => Self::NONE,
+            Some(shape) if shape.whole && text != "-0" => Self::of_integer(text),
+            Some(_) if float(text).is_some() => Self::FLOAT,
+            _ => Self::NONE,
+        }
+    }
+
+    fn of_integer(text: &str) -> Self {
+        match text.parse::<i64>() {
+            Ok(value) if is_exact(value) => Self::INT.or(Self::FLOAT),
+            Ok(_) => Self::INT,
+            Err(_) => Self::NONE,
+        }
+    }
+}
+
+/// Whether a float holds an integer exactly.
+pub(crate) fn is_exact(value: i64) -> bool {
+    value as f64 as i128 == i128::from(value)
+}
+
+/// How a number is written.
+struct Shape {
+    /// Only digits and a sign.
+    whole: bool,
+    /// More digits follow a zero.
+    leading_zero: bool,
+}
+
+impl Shape {
+    /// The shape of `-?digits[mark digits][e[+-]digits]`; digits may be missing on one side of the mark.
+    fn of(text: &str, mark: DecimalMark) -> Option<Self> {
+        let unsigned = text.strip_prefix('-').unwrap_or(text).as_bytes();
+        let (whole, rest) = digits(unsigned);
+        let (fraction, rest) = match rest.split_first() {
+            Some((b'.', rest)) if mark != DecimalMark::Comma => digits(rest),
+            Some((b',', rest)) if mark != DecimalMark::Dot => digits(rest),
+            _ => (&[][..], rest),
+        };
+        let is_exponent = match rest.split_first() {
+            None => false,
+            Some((b'e' | b'E', exponent)) => {
+                let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
+                let (digits, rest) = digits(exponent);
+                if digits.is_empty() || !rest.is_empty() {
+                    return None;
+                }
+                true
+            }
+            Some(_) => return None,
+        };
+        let has_digits = !whole.is_empty() || !fraction.is_empty();
+        let is_whole = whole.len() == unsigned.len() && !is_exponent;
+        has_digits.then_some(Self { whole: is_whole, leading_zero: whole.len() > 1 && whole[0] == b'0' })
+    }
+}
+
+fn digits(bytes: &[u8]) -> (&[u8], &[u8]) {
+    bytes.split_at(bytes.iter().take_while(|byte| byte.is_ascii_digit()).count())
+}
+
+/// A number with a dot or a comma, if it is finite.
+fn float(text: &str) -> Option<f64> {
+    let value: f64 = if text.contains(',') { text.replacen(',', ".", 1).parse().ok()? } else { text.parse().ok()? };
+    value.is_finite().then_some(value)
+}
+
+/// `true` or `false`, in lower case, upper case or capitalized.
+pub(crate) fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// `YYYY-MM-DD` as days since 1970.
+pub(crate) fn date(text: &str) -> Option<i32> {
+    let days = calendar(text)?.signed_duration_since(NaiveDate::default()).num_days();
+    i32::try_from(days).ok()
+}
+
+fn calendar(text: &str) -> Option<NaiveDate> {
+    let bytes = text.as_bytes();
+    let dashes = bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-';
+    if !dashes {
+        return None;
+    }
+    NaiveDate::from_ymd_opt(i32::try_from(number(&bytes[..4])?).ok()?, number(&bytes[5..7])?, number(&bytes[8..])?)
+}
+
+/// `YYYY-MM-DD HH:MM:SS`, with `T` or a blank, up to six more digits and a zone: microseconds since 1970 (in UTC if
+/// there is a zone), and whether there is a zone.
+pub(crate) fn timestamp(text: &str) -> Option<(i64, bool)> {
+    let (day, rest) = text.split_at_checked(10)?;
+    let day = calendar(day)?;
+    let rest = rest.strip_prefix(['T', ' '])?;
+    let (clock, rest) = rest.split_at_checked(8)?;
+    let clock = clock.as_bytes();
+    if clock[2] != b':' || clock[5] != b':' {
+        return None;
+    }
+    let (fraction, zone) = fraction(rest)?;
+    let (hour, minute, second) = (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
+    let local: NaiveDateTime = day.and_hms_micro_opt(hour, minute, second, fraction)?;
+    let micros = local.and_utc().timestamp_micros();
+    match zone {
+        "" => Some((micros, false)),
+        zone => Some((micros - i64::from(offset_minutes(zone)?) * 60_000_000, true)),
+    }
+}
+
+/// The microseconds of `.123`, and what follows.
+fn fraction(text: &str) -> Option<(u32, &str)> {
+    let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
+    let (fraction, zone) = digits(rest.as_bytes());
+    let scale = 6usize.checked_sub(fraction.len()).filter(|_| !fraction.is_empty())?;
+    let zone = &rest[rest.len() - zone.len()..];
+    Some((number(fraction)? * 10_u32.pow(u32::try_from(scale).ok()?), zone))
+}
+
+/// The minutes of `Z`, `+02:00` or `-0530`.
+fn offset_minutes(zone: &str) -> Option<i32> {
+    if zone == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) = match zone.as_bytes().split_first()? {
+        (b'+', rest) => (1, rest),
+        (b'-', rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = match rest {
+        [a, b, b':', c, d] | [a, b, c, d] => (number(&[*a, *b])?, number(&[*c, *d])?),
+        [a, b] => (number(&[*a, *b])?, 0),
+        _ => return None,
+    };
+    (hours < 24 && minutes < 60).then(|| sign * i32::try_from(hours * 60 + minutes).unwrap_or(0))
+}
+
+/// Some digits, and nothing else, as a number.
+fn number(bytes: &[u8]) -> Option<u32> {
+    let (found, rest) = digits(bytes);
+    (rest.is_empty() && !found.is_empty()).then(|| std::str::from_utf8(found).ok()?.parse().ok()).flatten()
+}
+
+/// A timestamp as text, with `Z` if it is in UTC; `None` if it is out of the calendar.
+pub(crate) fn timestamp_text(micros: i64, utc: bool) -> Option<String> {
+    let time = DateTime::from_timestamp_micros(micros)?.naive_utc();
+    let text = time.format("%Y-%m-%dT%H:%M:%S%.f");
+    Some(if utc { format!("{text}Z") } else { text.to_string() })
+}
+
+/// Why a cell is not of its column's type.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
+}
+
+impl Fault {
+    fn not_a(text: &str, spec: &ColumnSpec) -> Self {
+        Self { code: "type", reason: format!("`{text}` is not a {}", type_name(&spec.data_type)) }
+    }
+
+    fn lossy(text: &str, spec: &ColumnSpec) -> Self {
+        let reason = format!("`{text}` cannot be a {} without loss", type_name(&spec.data_type));
+        Self { code: "type", reason }
+    }
+
+    fn unit(text: &str, unit: &str, wanted: &str) -> Self {
+        Self { code: "unit", reason: format!("`{text}` has the unit `{unit}`, which is not one of `{wanted}`") }
+    }
+}
+
+/// A cell of a declared `float64` column.
+pub(crate) fn declared_float(text: &str, spec: &ColumnSpec) -> Result<f64, Fault> {
+    let amount = Amount::of(text, spec)?;
+    if amount.whole && amount.factor.is_none() {
+        return match amount.digits.parse::<i64>() {
+            Ok(0) if amount.digits.starts_with('-') => Ok(-0.0),
+            Ok(value) if is_exact(value) => Ok(value as f64),
+            _ => Err(Fault::lossy(text, spec)),
+        };
+    }
+    amount.value(text, spec)
+}
+
+/// A cell of a declared `int64` column: `12`, `12.0` and `1.2e1` are 12, but 12.5 is none.
+pub(crate) fn declared_int(text: &str, spec: &ColumnSpec) -> Result<i64, Fault> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    let amount = Amount::of(text, spec)?;
+    if amount.whole && amount.factor.is_none() {
+        return amount.digits.parse().map_err(|_| Fault::lossy(text, spec));
+    }
+    let value = amount.value(text, spec)?;
+    if value.fract() == 0.0 && value.abs() < LIMIT { Ok(value as i64) } else { Err(Fault::lossy(text, spec)) }
+}
+
+/// A cell of a declared `bool`, `date` or `timestamp` column, read by its parser.
+pub(crate) fn declared<T>(text: &str, spec: &ColumnSpec, parse: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
+    parse(text.trim()).ok_or_else(|| Fault::not_a(text, spec))
+}
+
+/// A number in text, and its unit if that differs from the column's.
+struct Amount<'a> {
+    digits: Cow<'a, str>,
+    whole: bool,
+    factor: Option<(Unit, Unit)>,
+}
+
+impl<'a> Amount<'a> {
+    fn of(text: &'a str, spec: &ColumnSpec) -> Result<Self, Fault> {
+        let (digits, unit) = split_unit(text.trim());
+        let digits = plain(digits).ok_or_else(|| Fault::not_a(text, spec))?;
+        let shape = Shape::of(&digits, spec.decimal).ok_or_else(|| Fault::not_a(text, spec))?;
+        Ok(Self { digits, whole: shape.whole, factor: factor(text, unit, spec)? })
+    }
+
+    fn value(&self, text: &str, spec: &ColumnSpec) -> Result<f64, Fault> {
+        let value = float(&self.digits).ok_or_else(|| Fault::lossy(text, spec))?;
+        match self.factor {
+            None => Ok(value),
+            Some((from, to)) => {
+                from.convert(value, to).filter(|value| value.is_finite()).ok_or_else(|| Fault::lossy(text, spec))
+            }
+        }
+    }
+}
+
+/// How the unit found becomes the declared one; `None` where they are the same.
+fn factor(text: &str, unit: &str, spec: &ColumnSpec) -> Result<Option<(Unit, Unit)>, Fault> {
+    if unit.is_empty() {
+        return Ok(None);
+    }
+    let Some(wanted) = &spec.unit else { return Err(Fault::not_a(text, spec)) };
+    if unit.eq_ignore_ascii_case(wanted) {
+        return Ok(None);
+    }
+    let units = Unit::of_name(unit).zip(Unit::of_name(wanted)).filter(|(from, to)| from.convert(1.0, *to).is_some());
+    units.map(Some).ok_or_else(|| Fault::unit(text, unit, wanted))
+}
+
+/// Cuts `12.5 g` into `12.5` and `g`. The `e` of an exponent is no unit.
+fn split_unit(text: &str) -> (&str, &str) {
+    let bytes = text.as_bytes();
+    let is_exponent = |at: usize| {
+        let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+        at > 0 && matches!(bytes[at], b'e' | b'E') && bytes.get(at + 1 + sign).is_some_and(u8::is_ascii_digit)
+    };
+    let is_number = |character: char| {
+        matches!(character, '0'..='9' | '+' | '-' | '.' | ',' | '\u{2212}') || character.is_whitespace()
+    };
+    let cut = text.char_indices().find(|(at, character)| !is_number(*character) && !is_exponent(*at));
+    let (number, unit) = text.split_at(cut.map_or(text.len(), |(at, _)| at));
+    (number.trim_end(), unit)
+}
+
+/// A number without what only makes it readable: a plus, a typographic minus, blanks between thousands.
+fn plain(text: &str) -> Option<Cow<'_, str>> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    if text.is_ascii() && !text.contains(' ') {
+        return Some(Cow::Borrowed(text));
+    }
+    let text = text.replacen('\u{2212}', "-", 1);
+    let end = text.find(['.', ',', 'e', 'E']).unwrap_or(text.len());
+    let (whole, rest) = text.split_at(end);
+    let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |whole| ("-", whole));
+    let groups: Vec<&str> = whole.split([' ', '\u{a0}', '\u{202f}', '\u{2009}']).collect();
+    let fits = |(index, group): (usize, &&str)| if index == 0 { group.len() <= 3 } else { group.len() == 3 };
+    let grouped = groups.len() == 1 || groups.iter().enumerate().all(fits);
+    grouped.then(|| Cow::Owned(format!("{sign}{}{rest}", groups.concat())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn kind(text: &str) -> DataType {
+        Kinds::of(text, DecimalMark::Dot).narrowest()
+    }
+
+    #[test]
+    fn what_a_number_would_not_give_back_stays_text() {
+        for text in
+            ["007", "+49", "NA", "nan", "NaN", "inf", "-inf", "9223372036854775808", "1e999", "", "-", ".", "1,5"]
+        {
+            assert_eq!(kind(text), DataType::Utf8, "{text}");
+        }
+        for text in ["1_000", "0x10", "1.2.3", "e5", "1e", " 1", "1 ", "2024-13-01", "tru", "yes"] {
+            assert_eq!(kind(text), DataType::Utf8, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_have_their_narrowest_type() {
+        assert_eq!(kind("0"), DataType::Int64);
+        assert_eq!(kind("-9223372036854775808"), DataType::Int64);
+        assert_eq!(kind("-0"), DataType::Float64);
+        assert_eq!(kind("0.5"), DataType::Float64);
+        assert_eq!(kind(".5"), DataType::Float64);
+        assert_eq!(kind("1e5"), DataType::Float64);
+        assert_eq!(kind("True"), DataType::Boolean);
+        assert_eq!(kind("2024-02-29"), DataType::Date32);
+        assert_eq!(kind("2024-02-29T23:59:59"), DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None));
+        assert_eq!(kind("2024-02-29 23:59:59.123456+02:00"), timestamp_utc());
+        assert_eq!(kind("2024-02-29 23:59:59.1234567"), DataType::Utf8);
+        assert_eq!(Kinds::of("12,5", DecimalMark::Comma).narrowest(), DataType::Float64);
+    }
+
+    #[test]
+    fn a_large_integer_does_not_widen_to_a_float() {
+        assert!(!Kinds::of("9007199254740993", DecimalMark::Dot).has(Kinds::FLOAT));
+        assert!(Kinds::of("9007199254740992", DecimalMark::Dot).has(Kinds::FLOAT));
+    }
+
+    fn grams(text: &str) -> Result<f64, Fault> {
+        let spec = ColumnSpec::new("x", DataType::Float64).with_unit("g").with_decimal(DecimalMark::Either);
+        declared_float(text, &spec)
+    }
+
+    #[test]
+    fn units_in_text_are_converted() {
+        for (text, value) in [
+            ("12.5", 12.5),
+            ("12,5 g", 12.5),
+            ("300mg", 0.3),
+            ("1 234 kg", 1_234_000.0),
+            ("+7 G", 7.0),
+            ("\u{2212}3", -3.0),
+            ("1e2 mg", 0.1),
+            ("5 \u{b5}g", 0.000_005),
+        ] {
+            assert_eq!(grams(text), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_a_fault_that_names_it() {
+        for (text, code) in [("<0.1", "type"), ("tr", "type"), ("n/a", "type"), ("approx 5", "type"), ("1 23", "type")]
+        {
+            let fault = grams(text).unwrap_err();
+            assert_eq!(fault.code, code, "{text}");
+            assert!(fault.reason.contains(text));
+        }
+        assert_eq!(grams("5 kJ").unwrap_err().reason, "`5 kJ` has the unit `kJ`, which is not one of `g`");
+        assert_eq!(grams("5 IU").unwrap_err().code, "unit");
+    }
+
+    #[test]
+    fn integers_are_never_rounded() {
+        let spec = ColumnSpec::new("x", DataType::Int64);
+        assert_eq!(declared_int("12.0", &spec), Ok(12));
+        assert_eq!(declared_int("007", &spec), Ok(7));
+        assert_eq!(declared_int("9223372036854775807", &spec), Ok(i64::MAX));
+        for text in ["1.5", "9223372036854775808", "12,5", "9007199254740993.0"] {
+            assert!(declared_int(text, &spec).is_err(), "{text}");
+        }
+        let float = ColumnSpec::new("x", DataType::Float64);
+        assert!(declared_float("9007199254740993", &float).is_err());
+        assert!(declared_float("12,5", &float).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "\\PC*") {
+            let _ = Kinds::of(&text, DecimalMark::Either);
+            let _ = grams(&text);
+        }
+
+        #[test]
+        fn timestamps_come_back(micros in -60_000_000_000_000_000_i64..200_000_000_000_000_000, utc: bool) {
+            let text = timestamp_text(micros, utc).unwrap();
+            prop_assert_eq!(timestamp(&text), Some((micros, utc)), "{}", text);
+        }
+
+        #[test]
+        fn what_is_inferred_can_be_read(text in "-?[0-9.,e-]{1,12}") {
+            let kinds = Kinds::of(&text, DecimalMark::Dot);
+            let spec = ColumnSpec::new("x", kinds.narrowest());
+            match spec.data_type {
+                DataType::Int64 => prop_assert!(declared_int(&text, &spec).is_ok()),
+                DataType::Float64 => prop_assert!(declared_float(&text, &spec).is_ok()),
+                _ => {}
+            }
+        }
+    }
+}

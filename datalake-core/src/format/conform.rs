@@ -1,0 +1,417 @@
+//! Record batches as a declared schema wants them, strictly: what cannot be had without loss is a fault of its cell.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, PrimitiveBuilder, RecordBatch,
+    RecordBatchOptions, StringArray, new_null_array,
+};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{
+    DataType, Date32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
+
+use super::cell::{self, Fault};
+use super::spec::{ColumnSpec, timestamp_utc};
+use super::text::value_text;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A cell that does not fit its column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CellFault {
+    /// The row in the batch given, from 0.
+    pub row: u32,
+    /// The declared column's name.
+    pub column: String,
+    /// A stable code: `type`, `unit` or `null`.
+    pub code: &'static str,
+    /// Why, with the value found.
+    pub reason: String,
+}
+
+/// The rows of a batch that fit, and the cells of the others that do not.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Conformed {
+    /// The rows that fit, in the declared schema.
+    pub batch: RecordBatch,
+    /// Their indices in the batch given.
+    pub rows: Vec<u32>,
+    /// All cells that do not fit, by row, then in the order of the columns.
+    pub faults: Vec<CellFault>,
+}
+
+/// Makes batches of one schema fit a declared one.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use arrow::array::{AsArray, RecordBatch, StringArray};
+/// use arrow::datatypes::{DataType, Float64Type};
+/// use datalake_core::format::{ColumnSpec, conform};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let fat = StringArray::from(vec!["12.5 g", "300 mg", "tr"]);
+/// let batch = RecordBatch::try_from_iter([("fat", Arc::new(fat) as _)])?;
+/// let specs = [ColumnSpec::new("fat_g", DataType::Float64).with_unit("g").with_from(vec!["fat".into()])];
+/// let conformed = conform(&batch, &specs)?;
+/// assert_eq!(conformed.batch.column(0).as_primitive::<Float64Type>().values(), &[12.5, 0.3]);
+/// assert_eq!(conformed.rows, [0, 1]);
+/// assert_eq!(conformed.faults[0].reason, "`tr` is not a float64");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Conformer {
+    specs: Vec<ColumnSpec>,
+    /// Where each column stands in the source; `None` gives nulls.
+    places: Vec<Option<usize>>,
+    schema: SchemaRef,
+    notes: Vec<String>,
+}
+
+/// Makes one batch fit a declared schema; [`Conformer`] does it for many.
+///
+/// # Errors
+/// Those of [`Conformer::new`].
+pub fn conform(batch: &RecordBatch, specs: &[ColumnSpec]) -> Result<Conformed> {
+    Conformer::new(batch.schema_ref(), specs)?.apply(batch)
+}
+
+impl Conformer {
+    /// Finds each declared column in the source's schema.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if a column that may not be null is missing, with the nearest name that there is;
+    /// [`ErrorKind::Unsupported`] for a declared type that text cannot become; [`ErrorKind::Invalid`] if a name is
+    /// declared twice.
+    pub fn new(source: &Schema, specs: &[ColumnSpec]) -> Result<Self> {
+        let mut conformer = Self {
+            specs: specs.to_vec(),
+            places: Vec::with_capacity(specs.len()),
+            schema: Arc::new(Schema::new(specs.iter().map(ColumnSpec::field).collect::<Vec<_>>())),
+            notes: Vec::new(),
+        };
+        for (index, spec) in specs.iter().enumerate() {
+            if specs[..index].iter().any(|other| other.name == spec.name) {
+                return Err(Error::invalid("use", "the declared schema")
+                    .with_reason(format_args!("column `{}` is declared twice", spec.name)));
+            }
+            let place = find(source, spec)?;
+            if place.is_none() {
+                conformer.notes.push(format!("column `{}` is not in the source: all null", spec.name));
+            }
+            conformer.places.push(place);
+        }
+        conformer.note_left_out(source);
+        Ok(conformer)
+    }
+
+    /// The declared schema.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// What a user should know: columns that are missing or left out.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Makes a batch fit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if the batch is not of the source's schema.
+    pub fn apply(&self, batch: &RecordBatch) -> Result<Conformed> {
+        let mut faults = Vec::new();
+        let mut columns = Vec::with_capacity(self.specs.len());
+        for (spec, place) in self.specs.iter().zip(&self.places) {
+            columns.push(match place {
+                Some(place) => column(batch.column(*place), spec, &mut faults)?,
+                None => new_null_array(&spec.data_type, batch.num_rows()),
+            });
+        }
+        faults.sort_by_key(|fault: &CellFault| fault.row);
+        self.keep(columns, batch.num_rows(), faults)
+    }
+
+    /// The rows without a fault.
+    fn keep(&self, columns: Vec<ArrayRef>, rows: usize, faults: Vec<CellFault>) -> Result<Conformed> {
+        let internal = |cause| Error::internal("conform", "a batch").with_source(cause);
+        // Non-nullable columns may hold nulls until the rows at fault are gone.
+        let fields: Vec<_> = self.schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let all = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options);
+        let mut all = all.map_err(internal)?;
+        let mut good = vec![true; rows];
+        for fault in &faults {
+            good[fault.row as usize] = false;
+        }
+        let kept = (0_u32..).zip(&good).filter(|(_, good)| **good).map(|(row, _)| row).collect();
+        if !faults.is_empty() {
+            all = filter_record_batch(&all, &BooleanArray::from(good)).map_err(internal)?;
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(all.num_rows()));
+        let batch = RecordBatch::try_new_with_options(SchemaRef::clone(&self.schema), all.columns().to_vec(), &options);
+        Ok(Conformed { batch: batch.map_err(internal)?, rows: kept, faults })
+    }
+
+    fn note_left_out(&mut self, source: &Schema) {
+        let left_out = source.fields().iter().enumerate().filter(|(index, _)| !self.places.contains(&Some(*index)));
+        let names: Vec<String> = left_out.map(|(_, field)| format!("`{}`", field.name())).collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            self.notes.push(format!("not in the declared schema, so left out: {names}"));
+        }
+    }
+}
+
+/// Where a declared column stands in the source.
+fn find(source: &Schema, spec: &ColumnSpec) -> Result<Option<usize>> {
+    let known = matches!(
+        spec.data_type,
+        DataType::Utf8
+            | DataType::Int64
+            | DataType::Float64
+            | DataType::Boolean
+            | DataType::Date32
+            | DataType::Timestamp(TimeUnit::Microsecond, None)
+    );
+    let place = spec.source_names().find_map(|name| source.index_of(name).ok());
+    let same_type = place.is_some_and(|place| *source.field(place).data_type() == spec.data_type);
+    if !known && spec.data_type != timestamp_utc() && !same_type {
+        return Err(Error::new(ErrorKind::Unsupported, "declare", format_args!("column `{}`", spec.name))
+            .with_reason(format_args!("values cannot become {}", spec.data_type)));
+    }
+    match place {
+        Some(place) => Ok(Some(place)),
+        None if spec.nullable => Ok(None),
+        None => Err(missing(source, spec)),
+    }
+}
+
+fn missing(source: &Schema, spec: &ColumnSpec) -> Error {
+    let wanted: Vec<&str> = spec.source_names().collect();
+    let error = Error::not_found("find", format_args!("column `{}`", wanted.join("` or `")));
+    match nearest(source.fields().iter().map(|field| field.name().as_str()), &wanted) {
+        Some(name) => error.with_hint(format_args!("the nearest name in the source is `{name}`")),
+        None => error.with_reason("the source has no columns"),
+    }
+}
+
+/// The name that is most like one of those wanted.
+pub(crate) fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &[&str]) -> Option<&'a str> {
+    let distance = |name: &str| {
+        let name = name.to_lowercase();
+        wanted.iter().map(|wanted| strsim::damerau_levenshtein(&name, &wanted.to_lowercase())).min()
+    };
+    names.min_by_key(|name| distance(name))
+}
+
+/// One column in its declared type; cells that cannot be had are null and at fault.
+fn column(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Vec<CellFault>) -> Result<ArrayRef> {
+    let converted = if widens(array.data_type(), &spec.data_type) {
+        cast(array, &spec.data_type).map_err(|cause| Error::internal("widen", "a column").with_source(cause))?
+    } else {
+        from_text(&texts(array)?, spec, faults)
+    };
+    if !spec.nullable {
+        require(array, spec, faults);
+    }
+    Ok(converted)
+}
+
+/// Whether every value of a type is a value of the other.
+fn widens(from: &DataType, to: &DataType) -> bool {
+    use DataType::{
+        Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32, Utf8, Utf8View,
+    };
+    match (from, to) {
+        (from, to) if from == to => true,
+        (Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32, Int64 | Float64) => true,
+        (Float16 | Float32, Float64) | (LargeUtf8 | Utf8View, Utf8) => true,
+        (DataType::Dictionary(_, values), to) => **values == *to,
+        (DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond, zone), to) => match to {
+            DataType::Timestamp(TimeUnit::Microsecond, wanted) => zone.is_some() == wanted.is_some(),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn require(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Vec<CellFault>) {
+    let is_text = spec.data_type == DataType::Utf8;
+    let blank = (!is_text && array.data_type() == &DataType::Utf8).then(|| array.as_string::<i32>());
+    for row in 0..array.len() {
+        let is_missing = array.is_null(row) || blank.is_some_and(|texts| texts.value(row).trim().is_empty());
+        if is_missing {
+            faults.push(fault(row, spec, Fault { code: "null", reason: "the value is missing".to_owned() }));
+        }
+    }
+}
+
+fn fault(row: usize, spec: &ColumnSpec, fault: Fault) -> CellFault {
+    // Batches have far less than 2^32 rows.
+    CellFault { row: row as u32, column: spec.name.clone(), code: fault.code, reason: fault.reason }
+}
+
+/// Any column as texts that say its values exactly.
+fn texts(array: &ArrayRef) -> Result<StringArray> {
+    let failed = |cause| Error::internal("read", "a column as text").with_source(cause);
+    match array.data_type() {
+        DataType::Utf8 => Ok(array.as_string::<i32>().clone()),
+        DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(_, _) => {
+            let plain = cast(array, &DataType::Utf8).map_err(failed)?;
+            Ok(plain.as_string::<i32>().clone())
+        }
+        _ => (0..array.len()).map(|row| value_text(array.as_ref(), row)).collect(),
+    }
+}
+
+fn from_text(texts: &StringArray, spec: &ColumnSpec, faults: &mut Vec<CellFault>) -> ArrayRef {
+    let zoned = spec.data_type == timestamp_utc();
+    match &spec.data_type {
+        DataType::Int64 => parse::<Int64Type>(texts, spec, faults, |text| cell::declared_int(text, spec)),
+        DataType::Float64 => parse::<Float64Type>(texts, spec, faults, |text| cell::declared_float(text, spec)),
+        DataType::Date32 => parse::<Date32Type>(texts, spec, faults, |text| cell::declared(text, spec, cell::date)),
+        DataType::Timestamp(..) => {
+            let time = |text: &str| cell::timestamp(text).filter(|(_, utc)| *utc == zoned).map(|(micros, _)| micros);
+            let array = parse::<TimestampMicrosecondType>(texts, spec, faults, |text| cell::declared(text, spec, time));
+            let array = array.as_primitive::<TimestampMicrosecondType>().clone();
+            Arc::new(if zoned { array.with_timezone("UTC") } else { array })
+        }
+        DataType::Boolean => {
+            let mut builder = arrow::array::BooleanBuilder::with_capacity(texts.len());
+            each(
+                texts,
+                spec,
+                faults,
+                |text| cell::declared(text, spec, cell::boolean),
+                |value| {
+                    builder.append_option(value);
+                },
+            );
+            Arc::new(builder.finish())
+        }
+        _ => Arc::new(texts.clone()),
+    }
+}
+
+fn parse<T: ArrowPrimitiveType>(
+    texts: &StringArray,
+    spec: &ColumnSpec,
+    faults: &mut Vec<CellFault>,
+    read: impl Fn(&str) -> Result<T::Native, Fault>,
+) -> ArrayRef {
+    let mut builder: PrimitiveBuilder<T> = PrimitiveArray::builder(texts.len());
+    each(texts, spec, faults, read, |value| builder.append_option(value));
+    Arc::new(builder.finish())
+}
+
+/// Reads each text; a blank one is a missing value.
+fn each<V>(
+    texts: &StringArray,
+    spec: &ColumnSpec,
+    faults: &mut Vec<CellFault>,
+    read: impl Fn(&str) -> Result<V, Fault>,
+    mut append: impl FnMut(Option<V>),
+) {
+    for (row, text) in texts.iter().enumerate() {
+        append(match text.filter(|text| !text.trim().is_empty()).map(&read) {
+            None => None,
+            Some(Ok(value)) => Some(value),
+            Some(Err(found)) => {
+                faults.push(fault(row, spec, found));
+                None
+            }
+        });
+    }
+}
+
+/// A batch whose text cells that stand in `nulls` are missing instead; empty texts stay.
+pub(crate) fn with_nulls(batch: RecordBatch, nulls: &[String]) -> Result<RecordBatch> {
+    let nulls: Vec<&str> = nulls.iter().map(String::as_str).filter(|null| !null.is_empty()).collect();
+    if nulls.is_empty() {
+        return Ok(batch);
+    }
+    let columns = batch.columns().iter().map(|column| without(column, &nulls)).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+        .map_err(|cause| Error::invalid("read", "missing values").with_source(cause))
+}
+
+fn without(column: &ArrayRef, nulls: &[&str]) -> ArrayRef {
+    if column.data_type() != &DataType::Utf8 {
+        return Arc::clone(column);
+    }
+    let texts = column.as_string::<i32>().iter().map(|text| text.filter(|text| !nulls.contains(text)));
+    Arc::new(texts.collect::<StringArray>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Float32Array, Float64Array, Int32Array, Int64Array};
+
+    fn batch(name: &str, array: ArrayRef) -> RecordBatch {
+        RecordBatch::try_from_iter([(name, array)]).unwrap()
+    }
+
+    fn apply(array: ArrayRef, data_type: DataType) -> Conformed {
+        conform(&batch("x", array), &[ColumnSpec::new("x", data_type)]).unwrap()
+    }
+
+    #[test]
+    fn floats_become_integers_only_where_they_are_whole() {
+        let conformed = apply(Arc::new(Float64Array::from(vec![1.0, 1.5, f64::NAN, -3.0])), DataType::Int64);
+        assert_eq!(conformed.batch.column(0).as_primitive::<Int64Type>().values(), &[1, -3]);
+        assert_eq!(conformed.rows, [0, 3]);
+        assert_eq!(conformed.faults[0].reason, "`1.5` cannot be a int64 without loss");
+    }
+
+    #[test]
+    fn integers_become_floats_only_where_these_are_exact() {
+        let conformed = apply(Arc::new(Int64Array::from(vec![1, (1 << 53) + 1])), DataType::Float64);
+        assert_eq!(conformed.rows, [0]);
+        let small = apply(Arc::new(Int32Array::from(vec![7])), DataType::Float64);
+        assert_eq!(small.batch.column(0).as_primitive::<Float64Type>().value(0), 7.0);
+        let single = apply(Arc::new(Float32Array::from(vec![0.1])), DataType::Float64);
+        assert_eq!(single.batch.column(0).as_primitive::<Float64Type>().value(0), f64::from(0.1_f32));
+    }
+
+    #[test]
+    fn a_missing_value_is_a_fault_where_none_may_be() {
+        let texts = StringArray::from(vec![Some("1"), None, Some(" ")]);
+        let spec = ColumnSpec::new("x", DataType::Int64).with_nullable(false);
+        let conformed = conform(&batch("x", Arc::new(texts)), &[spec]).unwrap();
+        assert_eq!(conformed.rows, [0]);
+        assert!(conformed.faults.iter().all(|fault| fault.code == "null"));
+        assert!(!conformed.batch.schema().field(0).is_nullable());
+    }
+
+    #[test]
+    fn a_missing_column_is_null_or_an_error_with_the_nearest_name() {
+        let source = batch("protein", Arc::new(Int32Array::from(vec![7])));
+        let nullable = ColumnSpec::new("protien", DataType::Float64);
+        let conformer = Conformer::new(source.schema_ref(), &[nullable.clone()]).unwrap();
+        assert_eq!(conformer.notes()[0], "column `protien` is not in the source: all null");
+        assert_eq!(conformer.apply(&source).unwrap().batch.column(0).null_count(), 1);
+        let error = conform(&source, &[nullable.with_nullable(false)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.hint(), Some("the nearest name in the source is `protein`"));
+    }
+
+    #[test]
+    fn the_first_alias_that_exists_is_taken() {
+        let source = RecordBatch::try_from_iter([
+            ("b", Arc::new(Int32Array::from(vec![2])) as ArrayRef),
+            ("c", Arc::new(Int32Array::from(vec![3]))),
+        ])
+        .unwrap();
+        let spec = ColumnSpec::new("x", DataType::Int64).with_from(vec!["a".into(), "b".into(), "c".into()]);
+        let conformed = conform(&source, &[spec]).unwrap();
+        assert_eq!(conformed.batch.column(0).as_primitive::<Int64Type>().value(0), 2);
+    }
+}

@@ -1,0 +1,67 @@
+//! From any format to any other: read with one, write with the other.
+
+use super::batches::{Balance, Batches};
+use super::detect::{detect, for_sink};
+use super::options::{Infer, ReadOptions, WriteOptions};
+use super::schema::Misfit;
+use super::sink::{Sink, Written};
+use super::source::{Input, Source};
+use crate::error::Result;
+
+/// Up to this size in bytes, types are found from the whole of a source.
+const SMALL: u64 = 64 * 1024 * 1024;
+/// How many (decompressed) bytes of a larger one are looked at first.
+const SAMPLE: u64 = 16 * 1024 * 1024;
+
+/// What a conversion did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Converted {
+    /// What lies in the sink.
+    pub written: Written,
+    /// What became of the records.
+    pub balance: Balance,
+    /// The (decompressed) bytes that were read.
+    pub bytes_read: u64,
+    /// What a user should know, such as a column that is text because of one value.
+    pub notes: Vec<String>,
+}
+
+/// Reads a source and writes a sink; the formats are told by option, name or content.
+///
+/// The types of a large text are guessed from its beginning; if a later value does not fit, the conversion starts again
+/// with types found from the whole. The result is always that of having looked at the whole first.
+///
+/// # Errors
+/// Those of [`detect`], [`for_sink`], [`Format::read`](super::Format::read) and [`Format::write`](super::Format::write).
+/// An object or a file is then as it was before.
+pub async fn convert(source: Source, sink: Sink, read: ReadOptions, write: WriteOptions) -> Result<Converted> {
+    let to = for_sink(&sink, &write)?;
+    let source = source.spool().await?;
+    let (from, compression) = detect(&source, &read).await?;
+    let read = read.with_compression(Some(compression));
+    if let Some((source, sink)) = sampled(&source, &sink, &read).await? {
+        let guess = read.clone().with_infer(Infer::Sample(SAMPLE));
+        match finish(from.read(source, guess).await?, sink, &*to, &write).await {
+            Err(error) if Misfit::is_cause_of(&error) => {}
+            done => return done,
+        }
+    }
+    finish(from.read(source, read).await?, sink, &*to, &write).await
+}
+
+async fn finish(batches: Batches, sink: Sink, to: &dyn super::Format, write: &WriteOptions) -> Result<Converted> {
+    let (tally, notes) = (std::sync::Arc::clone(batches.tally()), batches.notes().to_vec());
+    let written = to.write(sink, batches, write.clone()).await?;
+    Ok(Converted { written, balance: tally.balance(), bytes_read: tally.bytes(), notes })
+}
+
+/// Source and sink once more, if it pays to guess types and nothing stands in the way of a second try: records are not
+/// yet rejected, bytes not yet given away.
+async fn sampled(source: &Source, sink: &Sink, read: &ReadOptions) -> Result<Option<(Source, Sink)>> {
+    let is_free = read.infer == Infer::Auto && read.schema.is_none() && !read.text && read.rejects.is_none();
+    if !is_free || Input::open(source).await?.size() <= SMALL {
+        return Ok(None);
+    }
+    Ok(source.again().zip(sink.again()))
+}

@@ -1,0 +1,162 @@
+//! Which format and compression a source or a sink has: by option, else by name, else by the first bytes.
+
+use std::sync::Arc;
+
+use super::Format;
+use super::compression::Compression;
+use super::csv::Csv;
+use super::drive;
+use super::json::Json;
+use super::options::{ReadOptions, WriteOptions};
+use super::parquet::Parquet;
+use super::sink::Sink;
+use super::source::{Input, Source};
+use crate::error::{Error, Result};
+
+/// The names of all formats.
+pub const FORMATS: [&str; 4] = ["csv", "ndjson", "json", "parquet"];
+
+/// The format of this name; `tsv` and `jsonl` are other names of `csv` and `ndjson`.
+///
+/// ```
+/// use datalake_core::format::{self, Format};
+/// assert_eq!(format::format("CSV").unwrap().name(), "csv");
+/// assert!(format::format("xml").is_none());
+/// ```
+#[must_use]
+pub fn format(name: &str) -> Option<Arc<dyn Format>> {
+    match name.to_ascii_lowercase().as_str() {
+        "csv" | "tsv" => Some(Arc::new(Csv)),
+        "ndjson" | "jsonl" => Some(Arc::new(Json::lines())),
+        "json" => Some(Arc::new(Json::document())),
+        "parquet" => Some(Arc::new(Parquet)),
+        _ => None,
+    }
+}
+
+/// The format and the compression of a source.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the format is not known, with those that are, or if the source
+/// is empty; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a [`Source::Stream`] whose first bytes would
+/// have to be looked at: spool it first.
+pub async fn detect(source: &Source, options: &ReadOptions) -> Result<(Arc<dyn Format>, Compression)> {
+    if let Some(name) = &options.format {
+        let format = format(name).ok_or_else(|| unknown("read", source, &format!("`{name}` is no format")))?;
+        let compression = match (source, options.compression) {
+            (_, Some(compression)) => compression,
+            (Source::Stream { .. }, None) => Compression::None,
+            _ => self::compression(&Input::open(source).await?, options).await?,
+        };
+        return Ok((format, compression));
+    }
+    let input = Input::open(source).await?;
+    let compression = self::compression(&input, options).await?;
+    if let Some(format) = source.file_name().and_then(|name| by_name(&name)) {
+        return Ok((format, compression));
+    }
+    let (head, _) = drive::head(&input, compression, 4096).await?;
+    let format = by_content(&head).ok_or_else(|| unknown("read", source, "its format is not known"))?;
+    Ok((format, compression))
+}
+
+/// The format of a sink, by option or by name.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if neither says a format that is known.
+pub fn for_sink(sink: &Sink, options: &WriteOptions) -> Result<Arc<dyn Format>> {
+    if let Some(name) = &options.format {
+        return format(name).ok_or_else(|| unknown("write", sink, &format!("`{name}` is no format")));
+    }
+    let by_name = sink.file_name().and_then(|name| by_name(&name));
+    by_name.ok_or_else(|| unknown("write", sink, "its name does not tell its format"))
+}
+
+fn unknown(action: &str, subject: impl std::fmt::Display, reason: &str) -> Error {
+    Error::invalid(action, subject)
+        .with_reason(reason)
+        .with_hint(format_args!("say the format; known are {}", FORMATS.join(", ")))
+}
+
+/// By the suffix, under that of a compression.
+fn by_name(name: &str) -> Option<Arc<dyn Format>> {
+    let (_, name) = Compression::of_name(name);
+    let (_, suffix) = name.rsplit_once('.')?;
+    match suffix.to_ascii_lowercase().as_str() {
+        "pq" => format("parquet"),
+        suffix => format(suffix),
+    }
+}
+
+/// By the first bytes: Parquet's mark, a bracket of JSON, or lines with a delimiter.
+fn by_content(head: &[u8]) -> Option<Arc<dyn Format>> {
+    if head.starts_with(b"PAR1") {
+        return format("parquet");
+    }
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    match text.iter().find(|byte| !byte.is_ascii_whitespace())? {
+        b'{' | b'[' => format("json"),
+        _ => {
+            let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+            let is_text = !text.contains(&0);
+            let has_delimiter = line.iter().any(|byte| matches!(byte, b',' | b';' | b'\t' | b'|'));
+            (is_text && has_delimiter).then(|| format("csv")).flatten()
+        }
+    }
+}
+
+/// The compression of an input, by option or by its first bytes.
+pub(crate) async fn compression(input: &Input, options: &ReadOptions) -> Result<Compression> {
+    match options.compression {
+        Some(compression) => Ok(compression),
+        None => Ok(Compression::of_bytes(&input.range(0..input.size().min(4)).await?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn name(format: Option<Arc<dyn Format>>) -> &'static str {
+        format.map_or("none", |format| format.name())
+    }
+
+    #[test]
+    fn names_tell_formats() {
+        for (file, expected) in [
+            ("a.csv", "csv"),
+            ("a.TSV.gz", "csv"),
+            ("a.jsonl.zst", "ndjson"),
+            ("a.json", "json"),
+            ("a.parquet", "parquet"),
+            ("a.txt", "none"),
+            ("parquet", "none"),
+        ] {
+            assert_eq!(name(by_name(file)), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn content_tells_formats() {
+        for (head, expected) in [
+            (&b"PAR1\0"[..], "parquet"),
+            (b"\xef\xbb\xbf {\"a\":1}", "json"),
+            (b"[1]", "json"),
+            (b"a;b\n1;2\n", "csv"),
+            (b"prose\n", "none"),
+            (b"\x7fELF,\0", "none"),
+        ] {
+            assert_eq!(name(by_content(head)), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_format_is_an_error_that_lists_the_known() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "some prose\n").unwrap();
+        let error = detect(&Source::LocalFile(file.path().into()), &ReadOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert_eq!(error.hint(), Some("say the format; known are csv, ndjson, json, parquet"));
+    }
+}

@@ -1,0 +1,319 @@
+//! The digest of a table: SHA-256 over its schema and its values in row order.
+//!
+//! It does not depend on how the rows were cut into batches or row groups, on dictionaries, views or large offsets,
+//! or on the file format. Each leaf column has a hash of its own, fed with one entry a value; the table's digest is
+//! the hash over names, logical types, the number of rows, and the column hashes. A float's NaN is one value, and
+//! -0.0 is 0.0. What a missing value hides in its buffer does not count. Nullability is no part of it: it says what
+//! could be missing, not what is.
+//!
+//! The entry of a value is one byte, 0 for missing and 1 for present, and for a present one: numbers, dates and
+//! times as little-endian bytes; booleans as one byte; texts and bytes as their length (8 bytes, little-endian) and
+//! themselves; lists as their length, with the elements as a column of their own. A struct has only the one byte, its
+//! fields are columns; where it is missing, they are skipped.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, OffsetSizeTrait, PrimitiveArray, RecordBatch, StructArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit};
+use arrow::downcast_primitive_array;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Digests a table batch by batch.
+///
+/// ```
+/// use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+/// use datalake_core::format::TableDigest;
+/// use std::sync::Arc;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let column = |values: &[i64]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
+/// let whole = RecordBatch::try_from_iter([("n", column(&[1, 2, 3]))])?;
+/// let mut once = TableDigest::new(&whole.schema());
+/// once.update(&whole)?;
+/// let mut twice = TableDigest::new(&whole.schema());
+/// twice.update(&whole.slice(0, 1))?;
+/// twice.update(&whole.slice(1, 2))?;
+/// assert_eq!(once.finish(), twice.finish());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TableDigest {
+    schema: SchemaRef,
+    rows: u64,
+    columns: Vec<Column>,
+}
+
+/// The hash of a column, and those of its fields or elements.
+#[derive(Debug)]
+struct Column {
+    hash: Sha256,
+    children: Vec<Column>,
+}
+
+impl TableDigest {
+    /// The digest of a table of this schema, without rows so far.
+    #[must_use]
+    pub fn new(schema: &SchemaRef) -> Self {
+        let columns = schema.fields().iter().map(|field| Column::of(field.data_type())).collect();
+        Self { schema: SchemaRef::clone(schema), rows: 0, columns }
+    }
+
+    /// Adds the rows of a batch.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for a type that has no canonical form, such as a map;
+    /// [`ErrorKind::Internal`] if the batch is of another schema.
+    pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_columns() != self.columns.len() {
+            return Err(Error::internal("digest", "a batch of another schema"));
+        }
+        self.rows += batch.num_rows() as u64;
+        for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
+            column.update(array)?;
+        }
+        Ok(())
+    }
+
+    /// The digest in hex.
+    #[must_use]
+    pub fn finish(self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"datalake table 1\n");
+        hash.update(signature(&self.schema));
+        hash.update(self.rows.to_le_bytes());
+        for column in self.columns {
+            column.finish(&mut hash);
+        }
+        hex(&hash.finalize())
+    }
+}
+
+impl Column {
+    fn of(data_type: &DataType) -> Self {
+        let children = match data_type {
+            DataType::Struct(fields) => fields.iter().map(|field| Self::of(field.data_type())).collect(),
+            DataType::List(element) | DataType::LargeList(element) => vec![Self::of(element.data_type())],
+            _ => Vec::new(),
+        };
+        Self { hash: Sha256::new(), children }
+    }
+
+    fn update(&mut self, array: &ArrayRef) -> Result<()> {
+        match array.data_type() {
+            DataType::Null => self.nulls(array.len()),
+            DataType::Boolean => self.booleans(array.as_boolean()),
+            DataType::Struct(_) => return self.structs(array.as_struct()),
+            DataType::List(_) => return self.lists(array.as_list::<i32>()),
+            DataType::LargeList(_) => return self.lists(array.as_list::<i64>()),
+            DataType::Dictionary(_, values) => return self.update(&cast(array, values)?),
+            DataType::Utf8 => self.texts(array.as_string::<i32>().iter().map(|text| text.map(str::as_bytes))),
+            DataType::LargeUtf8 => self.texts(array.as_string::<i64>().iter().map(|text| text.map(str::as_bytes))),
+            DataType::Utf8View => self.texts(array.as_string_view().iter().map(|text| text.map(str::as_bytes))),
+            DataType::Binary => self.texts(array.as_binary::<i32>().iter()),
+            DataType::LargeBinary => self.texts(array.as_binary::<i64>().iter()),
+            DataType::BinaryView => self.texts(array.as_binary_view().iter()),
+            DataType::FixedSizeBinary(_) => self.texts(array.as_fixed_size_binary().iter()),
+            DataType::Float64 => self.floats(array.as_primitive::<Float64Type>(), canonical),
+            DataType::Float32 => self.floats(array.as_primitive::<Float32Type>(), |value| {
+                // Through f64, which holds every f32 and has one NaN after `canonical`.
+                canonical(f64::from(value)) as f32
+            }),
+            _ => return self.primitives(array),
+        }
+        Ok(())
+    }
+
+    fn nulls(&mut self, rows: usize) {
+        for _ in 0..rows {
+            self.hash.update([0]);
+        }
+    }
+
+    fn booleans(&mut self, array: &BooleanArray) {
+        for value in array {
+            match value {
+                None => self.hash.update([0]),
+                Some(value) => self.hash.update([1, u8::from(value)]),
+            }
+        }
+    }
+
+    fn texts<'a>(&mut self, values: impl Iterator<Item = Option<&'a [u8]>>) {
+        for value in values {
+            match value {
+                None => self.hash.update([0]),
+                Some(value) => {
+                    self.hash.update([1]);
+                    self.hash.update((value.len() as u64).to_le_bytes());
+                    self.hash.update(value);
+                }
+            }
+        }
+    }
+
+    fn floats<T: ArrowPrimitiveType>(&mut self, array: &PrimitiveArray<T>, canonical: impl Fn(T::Native) -> T::Native) {
+        self.primitive_values(&array.unary::<_, T>(canonical));
+    }
+
+    fn primitives(&mut self, array: &ArrayRef) -> Result<()> {
+        let array = array.as_ref();
+        downcast_primitive_array!(
+            array => { self.primitive_values(array); Ok(()) }
+            other => Err(Error::new(ErrorKind::Unsupported, "digest", format_args!("a column of type {other}")))
+        )
+    }
+
+    fn primitive_values<T: ArrowPrimitiveType>(&mut self, array: &PrimitiveArray<T>) {
+        let width = size_of::<T::Native>();
+        let bytes = array.values().inner().as_slice();
+        let mut entries = Vec::with_capacity(array.len() * (width + 1));
+        for (row, value) in bytes.chunks_exact(width).enumerate() {
+            if array.is_valid(row) {
+                entries.push(1);
+                push_little_endian(&mut entries, value);
+            } else {
+                entries.push(0);
+            }
+        }
+        self.hash.update(&entries);
+    }
+
+    fn structs(&mut self, array: &StructArray) -> Result<()> {
+        self.validity(array.nulls(), array.len());
+        for (child, values) in self.children.iter_mut().zip(array.columns()) {
+            child.update(&present(values, array.nulls())?)?;
+        }
+        Ok(())
+    }
+
+    fn lists<O: OffsetSizeTrait>(&mut self, array: &GenericListArray<O>) -> Result<()> {
+        for row in 0..array.len() {
+            if array.is_null(row) {
+                self.hash.update([0]);
+            } else {
+                let elements = array.value(row);
+                self.hash.update([1]);
+                self.hash.update((elements.len() as u64).to_le_bytes());
+                for child in &mut self.children {
+                    child.update(&elements)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn validity(&mut self, nulls: Option<&NullBuffer>, rows: usize) {
+        match nulls {
+            None => self.hash.update(vec![1; rows]),
+            Some(nulls) => self.hash.update(nulls.iter().map(u8::from).collect::<Vec<_>>()),
+        }
+    }
+
+    fn finish(self, into: &mut Sha256) {
+        into.update(self.hash.finalize());
+        for child in self.children {
+            child.finish(into);
+        }
+    }
+}
+
+/// The one bit pattern of a value: no -0.0, and a single NaN.
+fn canonical(value: f64) -> f64 {
+    if value.is_nan() {
+        f64::NAN
+    } else if value == 0.0 {
+        0.0
+    } else {
+        value
+    }
+}
+
+#[cfg(target_endian = "little")]
+fn push_little_endian(bytes: &mut Vec<u8>, value: &[u8]) {
+    bytes.extend_from_slice(value);
+}
+
+#[cfg(target_endian = "big")]
+fn push_little_endian(bytes: &mut Vec<u8>, value: &[u8]) {
+    bytes.extend(value.iter().rev());
+}
+
+/// The values of a struct's field where the struct is present.
+fn present(values: &ArrayRef, nulls: Option<&NullBuffer>) -> Result<ArrayRef> {
+    match nulls {
+        None => Ok(ArrayRef::clone(values)),
+        Some(nulls) => arrow::compute::filter(values, &BooleanArray::new(nulls.inner().clone(), None))
+            .map_err(|cause| Error::internal("digest", "a struct").with_source(cause)),
+    }
+}
+
+fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    arrow::compute::cast(array, to).map_err(|cause| Error::internal("digest", "a dictionary").with_source(cause))
+}
+
+/// Names and logical types, each with its length before it, so that no two schemas read the same.
+fn signature(schema: &Schema) -> Vec<u8> {
+    let mut text = Vec::new();
+    push_text(&mut text, &schema.fields().len().to_string());
+    for field in schema.fields() {
+        push_text(&mut text, field.name());
+        push_type(&mut text, field.data_type());
+    }
+    text
+}
+
+fn push_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend((text.len() as u64).to_le_bytes());
+    bytes.extend(text.as_bytes());
+}
+
+fn push_type(bytes: &mut Vec<u8>, data_type: &DataType) {
+    match data_type {
+        DataType::Dictionary(_, values) => push_type(bytes, values),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => push_text(bytes, "text"),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            push_text(bytes, "bytes");
+        }
+        DataType::Timestamp(unit, zone) => {
+            push_text(bytes, "timestamp");
+            push_text(bytes, unit_name(*unit));
+            push_text(bytes, if zone.is_some() { "utc" } else { "local" });
+        }
+        DataType::List(element) | DataType::LargeList(element) => {
+            push_text(bytes, "list");
+            push_type(bytes, element.data_type());
+        }
+        DataType::Struct(fields) => {
+            push_text(bytes, "struct");
+            push_text(bytes, &fields.len().to_string());
+            for field in fields {
+                push_text(bytes, field.name());
+                push_type(bytes, field.data_type());
+            }
+        }
+        plain => push_text(bytes, &plain.to_string()),
+    }
+}
+
+fn unit_name(unit: TimeUnit) -> &'static str {
+    match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Millisecond => "ms",
+        TimeUnit::Microsecond => "us",
+        TimeUnit::Nanosecond => "ns",
+    }
+}
+
+/// Bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,265 @@
+//! The drivers between sources, codecs and sinks: they fetch and store, and run the codecs on the CPU threads.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::{Buf, Bytes};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+
+use super::batches::{Batches, Tally};
+use super::compression::{Compression, Deflate, Inflate};
+use super::digest::TableDigest;
+use super::sink::{Output, Sink, Written};
+use super::source::Input;
+use crate::compute;
+use crate::error::{Error, Result};
+
+/// Takes (decompressed) bytes in pieces of any size and gives record batches.
+pub(crate) trait Decode: Send + 'static {
+    /// Takes a piece.
+    fn push(&mut self, piece: &[u8]);
+    /// Says that no piece follows.
+    fn finish(&mut self);
+    /// The next batch; `None` when it takes another piece, or at the end.
+    fn next(&mut self) -> Result<Option<RecordBatch>>;
+}
+
+/// Takes record batches and gives bytes.
+pub(crate) trait Encode: Send + 'static {
+    /// Encodes a batch, to the end of `bytes`.
+    fn encode(&mut self, batch: &RecordBatch, bytes: &mut Vec<u8>) -> Result<()>;
+    /// Gives the last bytes.
+    fn finish(&mut self, bytes: &mut Vec<u8>) -> Result<()>;
+}
+
+/// A decoder and what feeds it.
+struct Pump<D> {
+    input: Input,
+    offset: u64,
+    inflate: Inflate,
+    decoder: D,
+    /// Compressed bytes not yet decompressed.
+    piece: Bytes,
+    plain: Vec<u8>,
+    tally: Arc<Tally>,
+    end: End,
+}
+
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum End {
+    Far,
+    Fetched,
+    Decoded,
+}
+
+impl<D: Decode> Pump<D> {
+    fn new(input: Input, compression: Compression, decoder: D, tally: Arc<Tally>) -> Result<Self> {
+        let inflate =
+            Inflate::new(compression).map_err(|cause| Error::io("prepare to decompress", input.name(), cause))?;
+        let (piece, plain, end) = (Bytes::new(), Vec::new(), End::Far);
+        Ok(Self { input, offset: 0, inflate, decoder, piece, plain, tally, end })
+    }
+
+    /// Goes on to the next batch, or to the end.
+    async fn step(mut self) -> Result<(Self, Option<RecordBatch>)> {
+        loop {
+            self.fetch().await?;
+            let batch;
+            (self, batch) = compute::run(move || {
+                let batch = self.work()?;
+                Ok((self, batch))
+            })
+            .await?;
+            if batch.is_some() || self.end == End::Decoded {
+                return Ok((self, batch));
+            }
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<()> {
+        if self.piece.is_empty() && self.end == End::Far {
+            self.piece = self.input.chunk(self.offset).await?;
+            self.offset += self.piece.len() as u64;
+            if self.piece.is_empty() {
+                self.end = End::Fetched;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes what is there, up to the next batch.
+    fn work(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.decoder.next()? {
+                return Ok(Some(batch));
+            }
+            match self.end {
+                End::Decoded => return Ok(None),
+                End::Far if self.piece.is_empty() => return Ok(None),
+                End::Far => self.inflate()?,
+                End::Fetched => self.drain()?,
+            }
+        }
+    }
+
+    fn inflate(&mut self) -> Result<()> {
+        self.plain.clear();
+        match self.inflate.step(&self.piece, &mut self.plain) {
+            Ok(taken) => self.piece.advance(taken),
+            Err(cause) => return Err(self.damaged(cause)),
+        }
+        self.push();
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        self.plain.clear();
+        if let Err(cause) = self.inflate.finish(&mut self.plain) {
+            return Err(self.damaged(cause));
+        }
+        self.push();
+        self.decoder.finish();
+        self.end = End::Decoded;
+        Ok(())
+    }
+
+    fn push(&mut self) {
+        self.tally.add_bytes(self.plain.len() as u64);
+        self.decoder.push(&self.plain);
+    }
+
+    fn damaged(&self, cause: std::io::Error) -> Error {
+        let error = Error::invalid("decompress", self.input.name());
+        match cause.kind() {
+            std::io::ErrorKind::UnexpectedEof => error
+                .with_reason(format_args!("the compressed data are cut short after {} bytes", self.input.size()))
+                .with_hint("fetch or write the file again"),
+            _ => error.with_reason("the compressed data are damaged").with_source(cause),
+        }
+    }
+}
+
+/// Decodes an input as a stream.
+pub(crate) fn batches<D: Decode>(
+    input: Input,
+    compression: Compression,
+    decoder: D,
+    tally: Arc<Tally>,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let pump = Pump::new(input, compression, decoder, tally)?;
+    let stream = futures::stream::try_unfold(pump, |pump| async move {
+        let (pump, batch) = pump.step().await?;
+        Ok(batch.map(|batch| (batch, pump)))
+    });
+    Ok(stream.boxed())
+}
+
+/// Feeds an input, or about its first `limit` bytes, to a decoder that gives no batches; says whether it was all.
+pub(crate) async fn observe<D: Decode>(
+    input: &Input,
+    compression: Compression,
+    decoder: D,
+    limit: Option<u64>,
+) -> Result<(D, bool)> {
+    let tally = Arc::new(Tally::default());
+    let mut pump = Pump::new(input.clone(), compression, decoder, Arc::clone(&tally))?;
+    while pump.end != End::Decoded {
+        if limit.is_some_and(|limit| tally.bytes() >= limit) {
+            return Ok((pump.decoder, false));
+        }
+        pump.fetch().await?;
+        pump = compute::run(move || {
+            while pump.work()?.is_some() {}
+            Ok(pump)
+        })
+        .await?;
+    }
+    Ok((pump.decoder, true))
+}
+
+/// Keeps the first bytes.
+struct Head {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Decode for Head {
+    fn push(&mut self, piece: &[u8]) {
+        let room = self.limit - self.bytes.len();
+        self.bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+    }
+
+    fn finish(&mut self) {}
+
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        Ok(None)
+    }
+}
+
+/// The first (decompressed) bytes of an input, and whether they are all.
+pub(crate) async fn head(input: &Input, compression: Compression, limit: usize) -> Result<(Vec<u8>, bool)> {
+    let head = Head { bytes: Vec::new(), limit };
+    let (head, whole) = observe(input, compression, head, Some(limit as u64)).await?;
+    let whole = whole && head.bytes.len() < limit;
+    Ok((head.bytes, whole))
+}
+
+/// An encoder and what hashes and compresses around it.
+struct Press<E> {
+    encoder: E,
+    deflate: Deflate,
+    digest: TableDigest,
+    bytes: Vec<u8>,
+    rows: u64,
+    name: String,
+}
+
+impl<E: Encode> Press<E> {
+    fn encode(&mut self, batch: &RecordBatch) -> Result<Bytes> {
+        self.rows += batch.num_rows() as u64;
+        self.digest.update(batch)?;
+        self.bytes.clear();
+        self.encoder.encode(batch, &mut self.bytes)?;
+        self.press().map(Bytes::from)
+    }
+
+    fn press(&mut self) -> Result<Vec<u8>> {
+        self.deflate.push(&self.bytes).map_err(|cause| Error::io("compress", &self.name, cause))
+    }
+
+    /// The last bytes, the rows and the table's digest.
+    fn finish(mut self) -> Result<(Bytes, u64, String)> {
+        self.bytes.clear();
+        self.encoder.finish(&mut self.bytes)?;
+        let mut last = self.press()?;
+        last.extend(self.deflate.finish().map_err(|cause| Error::io("compress", &self.name, cause))?);
+        Ok((last.into(), self.rows, self.digest.finish()))
+    }
+}
+
+/// Encodes all batches into a sink.
+pub(crate) async fn write<E: Encode>(
+    sink: Sink,
+    mut batches: Batches,
+    encoder: E,
+    deflate: Deflate,
+) -> Result<Written> {
+    let digest = TableDigest::new(batches.schema());
+    let name = sink.to_string();
+    let mut press = Press { encoder, deflate, digest, bytes: Vec::new(), rows: 0, name };
+    let mut output = Output::open(sink).await?;
+    while let Some(batch) = batches.try_next().await? {
+        let bytes;
+        (press, bytes) = compute::run(move || {
+            let bytes = press.encode(&batch)?;
+            Ok((press, bytes))
+        })
+        .await?;
+        output.write(bytes).await?;
+    }
+    let (last, rows, digest) = compute::run(move || press.finish()).await?;
+    output.write(last).await?;
+    let (bytes, sha256) = output.finish().await?;
+    Ok(Written { rows, bytes, sha256, digest })
+}

@@ -1,0 +1,247 @@
+//! What every reader does with decoded records: conform them to the schema, reject, count, select and number them.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::batches::Tally;
+use super::conform::{CellFault, Conformer, nearest};
+use super::options::ReadOptions;
+use super::reject::{OnRowError, Reject, Rejects};
+use super::schema::Misfit;
+use super::spec::ColumnSpec;
+use crate::error::{Error, Position, Result};
+
+/// Where a record stands in its source.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) row: u64,
+    pub(crate) line: Option<u64>,
+    pub(crate) byte: Option<u64>,
+}
+
+/// The records behind the rows of a batch.
+pub(crate) trait Records {
+    /// Where the record of this row stands.
+    fn place(&self, row: usize) -> Place;
+    /// It as it stood.
+    fn raw(&self, row: usize) -> String;
+}
+
+/// A record of which no row could be made.
+#[derive(Debug, Clone)]
+pub(crate) struct BadRecord {
+    pub(crate) place: Place,
+    pub(crate) column: Option<String>,
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
+    pub(crate) raw: String,
+}
+
+/// Where the schema comes from, which decides what a value that does not fit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The user: the record is broken.
+    Declared,
+    /// The whole source, or a sample: the schema is at fault.
+    Inferred,
+}
+
+/// The last stage of a reader.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    source: Arc<str>,
+    conformer: Option<(Conformer, Origin)>,
+    selected: Vec<usize>,
+    row_number: bool,
+    on_row_error: OnRowError,
+    rejects: Option<Arc<dyn Rejects>>,
+    tally: Arc<Tally>,
+    schema: SchemaRef,
+}
+
+impl Intake {
+    /// The stage after a decoder that gives batches of schema `decoded`; `specs` is what is made of them.
+    pub(crate) fn new(
+        source: &Arc<str>,
+        decoded: &SchemaRef,
+        specs: Option<(&[ColumnSpec], Origin)>,
+        options: &ReadOptions,
+        tally: &Arc<Tally>,
+    ) -> Result<Self> {
+        let conformer = match specs {
+            None => None,
+            Some((specs, origin)) => Some((Conformer::new(decoded, specs)?, origin)),
+        };
+        let whole = conformer.as_ref().map_or(decoded, |(conformer, _)| conformer.schema());
+        let selected = selected(source, whole, options.columns.as_deref())?;
+        let schema = output_schema(source, whole, &selected, options.row_number.as_deref())?;
+        Ok(Self {
+            source: Arc::clone(source),
+            selected,
+            row_number: options.row_number.is_some(),
+            on_row_error: options.on_row_error,
+            rejects: options.rejects.clone(),
+            tally: Arc::clone(tally),
+            schema,
+            conformer,
+        })
+    }
+
+    /// The schema of the batches that come out.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// What a user should know of columns missing or left out.
+    pub(crate) fn notes(&self) -> &[String] {
+        self.conformer.as_ref().map_or(&[], |(conformer, _)| conformer.notes())
+    }
+
+    /// Whether the bytes of rejected records are wanted.
+    pub(crate) fn wants_raw(&self) -> bool {
+        self.on_row_error == OnRowError::Quarantine && self.rejects.is_some()
+    }
+
+    /// Takes a decoded batch, and the bad records found among its own; gives the rows that are good.
+    pub(crate) fn accept(
+        &self,
+        batch: RecordBatch,
+        records: &dyn Records,
+        mut bad: Vec<BadRecord>,
+    ) -> Result<Option<RecordBatch>> {
+        let (batch, kept) = match &self.conformer {
+            None => (batch, None),
+            Some((conformer, origin)) => {
+                let conformed = conformer.apply(&batch)?;
+                if let (Origin::Inferred, Some(fault)) = (origin, conformed.faults.first()) {
+                    return Err(self.misfit(fault, records));
+                }
+                bad.extend(self.broken(&conformed.faults, records));
+                (conformed.batch, Some(conformed.rows))
+            }
+        };
+        self.reject(bad)?;
+        self.tally.add_written(batch.num_rows() as u64);
+        if batch.num_rows() == 0 {
+            return Ok(None);
+        }
+        self.select(&batch, records, kept.as_deref()).map(Some)
+    }
+
+    /// One bad record for each row at fault; all its faults in one reason.
+    fn broken(&self, faults: &[CellFault], records: &dyn Records) -> Vec<BadRecord> {
+        let by_row = faults.chunk_by(|a, b| a.row == b.row);
+        by_row
+            .map(|faults| {
+                let (first, others) = faults.split_first().expect("chunks are not empty");
+                let mut reason = first.reason.clone();
+                for other in others {
+                    reason.push_str(&format!("; column `{}`: {}", other.column, other.reason));
+                }
+                let row = first.row as usize;
+                let raw = if self.wants_raw() { records.raw(row) } else { String::new() };
+                let (place, column) = (records.place(row), Some(first.column.clone()));
+                BadRecord { place, column, code: first.code, reason, raw }
+            })
+            .collect()
+    }
+
+    fn misfit(&self, fault: &CellFault, records: &dyn Records) -> Error {
+        let place = records.place(fault.row as usize);
+        Error::invalid("read", &self.source)
+            .with_position(position(place, Some(fault.column.clone())))
+            .with_reason(&fault.reason)
+            .with_hint("declare the column's type, or have types found from the whole source")
+            .with_source(Misfit)
+    }
+
+    /// Deals with bad records, in the order of the source.
+    pub(crate) fn reject(&self, mut bad: Vec<BadRecord>) -> Result<()> {
+        bad.sort_by_key(|bad| bad.place.row);
+        for bad in bad {
+            match (self.on_row_error, &self.rejects) {
+                (OnRowError::Fail, _) => return Err(self.broken_row(bad)),
+                (OnRowError::Quarantine, rejects) => {
+                    self.tally.add_quarantined(1);
+                    if let Some(rejects) = rejects {
+                        rejects.reject(self.rejected(bad))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn broken_row(&self, bad: BadRecord) -> Error {
+        Error::invalid("read", &self.source)
+            .with_position(position(bad.place, bad.column))
+            .with_reason(bad.reason)
+            .with_hint("correct the record, or read with on_row_error = \"quarantine\" to set such records aside")
+    }
+
+    fn rejected(&self, bad: BadRecord) -> Reject {
+        let Place { row, line, byte } = bad.place;
+        let (source, code) = (self.source.to_string(), bad.code.to_owned());
+        Reject { source, row, line, byte, column: bad.column, code, reason: bad.reason, raw: bad.raw }
+    }
+
+    /// The columns asked for, and the numbers of the records.
+    fn select(&self, batch: &RecordBatch, records: &dyn Records, kept: Option<&[u32]>) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = self.selected.iter().map(|index| Arc::clone(batch.column(*index))).collect();
+        if self.row_number {
+            let rows = (0..batch.num_rows()).map(|row| kept.map_or(row, |kept| kept[row] as usize));
+            columns.push(Arc::new(rows.map(|row| records.place(row).row).collect::<UInt64Array>()));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|cause| Error::internal("read", &self.source).with_source(cause))
+    }
+}
+
+fn position(place: Place, column: Option<String>) -> Position {
+    let mut position = Position::row(place.row);
+    (position.line, position.byte, position.column) = (place.line, place.byte, column);
+    position
+}
+
+/// Where the columns asked for stand.
+fn selected(source: &str, schema: &Schema, columns: Option<&[String]>) -> Result<Vec<usize>> {
+    let Some(columns) = columns else { return Ok((0..schema.fields().len()).collect()) };
+    let find = |name: &String| {
+        schema.index_of(name).map_err(|_| {
+            let error = Error::not_found("find", format_args!("column `{name}` of {source}"));
+            match nearest(schema.fields().iter().map(|field| field.name().as_str()), &[name]) {
+                Some(near) => error.with_hint(format_args!("the nearest name is `{near}`")),
+                None => error,
+            }
+        })
+    };
+    columns.iter().map(find).collect()
+}
+
+fn output_schema(source: &str, schema: &Schema, selected: &[usize], row_number: Option<&str>) -> Result<SchemaRef> {
+    let mut fields: Vec<Field> = selected.iter().map(|index| schema.field(*index).clone()).collect();
+    if let Some(name) = row_number {
+        if fields.iter().any(|field| field.name() == name) {
+            return Err(Error::invalid("number the rows of", source)
+                .with_reason(format_args!("there is a column `{name}` already"))
+                .with_hint("choose another name for the row number"));
+        }
+        fields.push(Field::new(name, DataType::UInt64, false));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Bytes as text; those that are no UTF-8 as `\xNN`.
+pub(crate) fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    text
+}

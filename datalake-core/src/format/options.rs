@@ -1,0 +1,174 @@
+//! How a source is read and a sink is written.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::compression::Compression;
+use super::reject::{OnRowError, Rejects};
+use super::spec::{ColumnSpec, DecimalMark};
+
+/// How much of a source is looked at to find the types of its columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Infer {
+    /// All of it, except where [`convert`](super::convert()) finds it faster to guess and can start again.
+    #[default]
+    Auto,
+    /// All of it.
+    Whole,
+    /// About so many (decompressed) bytes from its start. A later value that does not fit ends the read with an
+    /// error whose source is a [`Misfit`](super::Misfit).
+    Sample(u64),
+}
+
+/// How a source is read. Options that a format has no use for are ignored by it.
+///
+/// ```
+/// use datalake_core::format::{OnRowError, ReadOptions};
+///
+/// let options = ReadOptions::default().with_delimiter(Some(';')).with_on_row_error(OnRowError::Quarantine);
+/// assert_eq!(options.batch_rows, 8192);
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// The format by name; `None` tells it from the source's name, then from its first bytes.
+    pub format: Option<String>,
+    /// The compression; `None` tells it from the source's first bytes.
+    pub compression: Option<Compression>,
+    /// CSV: what separates fields, one ASCII character; `None` finds it among `,`, `;`, tab and `|`.
+    pub delimiter: Option<char>,
+    /// CSV: what encloses fields, one ASCII character.
+    pub quote: char,
+    /// The decimal mark of numbers in text whose types are found; a declared column has its own.
+    pub decimal: DecimalMark,
+    /// CSV: whether the first record names the columns.
+    pub header: bool,
+    /// Texts that mean that a value is missing. The empty one applies to CSV fields, quoted or not; in JSON and
+    /// Parquet an empty text is a value of its own in a text column.
+    pub nulls: Vec<String>,
+    /// The declared schema. A record that does not fit it is a broken row; columns that are not in it are left out.
+    pub schema: Option<Vec<ColumnSpec>>,
+    /// Whether columns of CSV and scalars of JSON stay text, as they stand in the source.
+    pub text: bool,
+    /// The columns to give, in this order; `None` gives all. Which rows are broken does not depend on it.
+    pub columns: Option<Vec<String>>,
+    /// Rows a batch.
+    pub batch_rows: usize,
+    /// What becomes of a record that does not fit.
+    pub on_row_error: OnRowError,
+    /// Who takes the rejected records; without one they are only counted.
+    #[serde(skip)]
+    pub rejects: Option<Arc<dyn Rejects>>,
+    /// How much is looked at to find types.
+    pub infer: Infer,
+    /// JSON: whether the fields of objects become columns of their own, `a_b` for field `b` of `a`.
+    pub flatten: bool,
+    /// JSON: the member of a document that holds the rows; `None` takes the only array of objects.
+    pub rows: Option<String>,
+    /// The name of an additional last column (`UInt64`) with each record's number in its source, from 1.
+    pub row_number: Option<String>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            compression: None,
+            delimiter: None,
+            quote: '"',
+            decimal: DecimalMark::Dot,
+            header: true,
+            nulls: vec![String::new()],
+            schema: None,
+            text: false,
+            columns: None,
+            batch_rows: 8192,
+            on_row_error: OnRowError::Fail,
+            rejects: None,
+            infer: Infer::Auto,
+            flatten: false,
+            rows: None,
+            row_number: None,
+        }
+    }
+}
+
+/// How a sink is written. Options that a format has no use for are ignored by it.
+///
+/// ```
+/// use datalake_core::format::{Compression, WriteOptions};
+///
+/// let options = WriteOptions::default().with_compression(Some(Compression::Zstd));
+/// assert_eq!(options.row_group_rows, 122_880);
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// The format by name; `None` tells it from the sink's name.
+    pub format: Option<String>,
+    /// The compression around text; `None` tells it from the sink's name. Parquet compresses inside, with zstd.
+    pub compression: Option<Compression>,
+    /// CSV: what separates fields, one ASCII character; `None` is a comma, or a tab for a name that ends in `.tsv`.
+    pub delimiter: Option<char>,
+    /// CSV: whether the first record names the columns.
+    pub header: bool,
+    /// Parquet: rows a row group; memory and threads never change it.
+    pub row_group_rows: usize,
+    /// The level of zstd, 1 (fast) to 22 (small).
+    pub zstd_level: i32,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { format: None, compression: None, delimiter: None, header: true, row_group_rows: 122_880, zstd_level: 1 }
+    }
+}
+
+/// One documented setter per option.
+macro_rules! setters {
+    ($of:ident { $($setter:ident $field:ident: $type:ty),* $(,)? }) => {
+        impl $of {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](", stringify!($of), "::", stringify!($field), ").")]
+                #[must_use]
+                pub fn $setter(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters!(ReadOptions {
+    with_format format: Option<String>,
+    with_compression compression: Option<Compression>,
+    with_delimiter delimiter: Option<char>,
+    with_quote quote: char,
+    with_decimal decimal: DecimalMark,
+    with_header header: bool,
+    with_nulls nulls: Vec<String>,
+    with_schema schema: Option<Vec<ColumnSpec>>,
+    with_text text: bool,
+    with_columns columns: Option<Vec<String>>,
+    with_batch_rows batch_rows: usize,
+    with_on_row_error on_row_error: OnRowError,
+    with_rejects rejects: Option<Arc<dyn Rejects>>,
+    with_infer infer: Infer,
+    with_flatten flatten: bool,
+    with_rows rows: Option<String>,
+    with_row_number row_number: Option<String>,
+});
+
+setters!(WriteOptions {
+    with_format format: Option<String>,
+    with_compression compression: Option<Compression>,
+    with_delimiter delimiter: Option<char>,
+    with_header header: bool,
+    with_row_group_rows row_group_rows: usize,
+    with_zstd_level zstd_level: i32,
+});

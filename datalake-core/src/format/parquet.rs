@@ -1,0 +1,318 @@
+//! Parquet, in both directions, by the `parquet` crate's decoders that take bytes and do no input of their own.
+//!
+//! Row groups are cut by the number of rows alone, and the rows are given to the writer in portions of one size, so
+//! that the same table is the same file, whatever batches it comes in, on any machine.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::BatchCoalescer;
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use parquet::DecodeResult;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression as Codec, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
+use parquet::file::properties::WriterProperties;
+
+use super::Format;
+use super::batches::{Batches, Tally};
+use super::compression::{Compression, Deflate};
+use super::conform::with_nulls;
+use super::drive::{self, Encode};
+use super::intake::{Intake, Origin, Place, Records};
+use super::options::{ReadOptions, WriteOptions};
+use super::schema::Inferred;
+use super::sink::{Sink, Written};
+use super::source::{Input, Source};
+use super::text::push_object;
+use crate::compute;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What files name as their writer.
+const CREATED_BY: &str = "datalake";
+/// How many rows the writer is given at a time.
+const PORTION: usize = 8192;
+
+/// The Parquet format.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Parquet;
+
+/// An opened file with its metadata, and the stage after the decoder.
+struct Plan {
+    input: Input,
+    metadata: ArrowReaderMetadata,
+    mask: ProjectionMask,
+    schema: SchemaRef,
+    specs: bool,
+}
+
+impl Plan {
+    async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
+        let input = Input::open(source).await?;
+        let metadata = metadata(&input).await?;
+        let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), Default::default())
+            .map_err(|cause| damaged(&input, &cause))?;
+        let wanted = wanted(metadata.schema(), options);
+        let mask = ProjectionMask::roots(metadata.metadata().file_metadata().schema_descr(), wanted.clone());
+        let schema = metadata
+            .schema()
+            .project(&wanted)
+            .map_err(|cause| Error::internal("select the columns of", input.name()).with_source(cause))?;
+        Ok(Self { input, mask, schema: Arc::new(schema), specs: options.schema.is_some(), metadata })
+    }
+
+    fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
+        let specs = options.schema.as_deref().map(|specs| (specs, Origin::Declared));
+        Intake::new(self.input.name(), &self.schema, specs, options, tally)
+    }
+
+    fn rows(&self) -> u64 {
+        u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+}
+
+/// The columns of the file that must be read.
+fn wanted(schema: &Schema, options: &ReadOptions) -> Vec<usize> {
+    let is_wanted = |name: &str| match (&options.schema, &options.columns) {
+        // Broken rows must not depend on the columns asked for, so all that are declared are read.
+        (Some(specs), _) => specs.iter().any(|spec| spec.source_names().any(|wanted| wanted == name)),
+        (None, Some(columns)) => columns.iter().any(|wanted| wanted == name),
+        (None, None) => true,
+    };
+    (0..schema.fields().len()).filter(|index| is_wanted(schema.field(*index).name())).collect()
+}
+
+/// Reads a file's metadata from its end.
+async fn metadata(input: &Input) -> Result<ParquetMetaData> {
+    if input.size() < 12 {
+        return Err(Error::invalid("read", input.name())
+            .with_reason(format_args!("it is no Parquet file: it has only {} bytes", input.size())));
+    }
+    let mut decoder = ParquetMetaDataPushDecoder::try_new(input.size())
+        .map_err(|cause| damaged(input, &cause))?
+        .with_page_index_policy(PageIndexPolicy::Skip);
+    loop {
+        let decoded;
+        (decoder, decoded) = decode(input, move || {
+            let decoded = decoder.try_decode()?;
+            Ok((decoder, decoded))
+        })
+        .await?;
+        match decoded {
+            DecodeResult::Data(metadata) => return Ok(metadata),
+            DecodeResult::NeedsData(ranges) => {
+                let data = fetch(input, &ranges).await?;
+                decoder.push_ranges(ranges, data).map_err(|cause| damaged(input, &cause))?;
+            }
+            DecodeResult::Finished => return Err(Error::internal("read the metadata of", input.name())),
+        }
+    }
+}
+
+/// Runs decoding on the CPU threads. The decoder's panics, too, come of the file's bytes.
+async fn decode<T: Send + 'static>(
+    input: &Input,
+    work: impl FnOnce() -> Result<T, ParquetError> + Send + 'static,
+) -> Result<T> {
+    let result = compute::run(move || Ok(work())).await;
+    match result {
+        Ok(decoded) => decoded.map_err(|cause| damaged(input, &cause)),
+        Err(panic) => Err(Error::invalid("read", input.name()).with_reason("the file is damaged").with_source(panic)),
+    }
+}
+
+fn damaged(input: &Input, cause: &ParquetError) -> Error {
+    let error = Error::invalid("read", input.name());
+    match cause {
+        ParquetError::NYI(what) => Error::new(ErrorKind::Unsupported, "read", input.name()).with_reason(what),
+        _ => error
+            .with_reason(format_args!("it is no whole Parquet file of {} bytes: {cause}", input.size()))
+            .with_hint("fetch or write the file again"),
+    }
+}
+
+/// Fetches ranges that a decoder asks for; a damaged file can ask for more than there is.
+async fn fetch(input: &Input, ranges: &[std::ops::Range<u64>]) -> Result<Vec<Bytes>> {
+    let mut data = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        if range.start > range.end || range.end > input.size() {
+            return Err(Error::invalid("read", input.name())
+                .with_reason(format_args!("it names bytes {} to {} of {}", range.start, range.end, input.size()))
+                .with_hint("fetch or write the file again"));
+        }
+        data.push(input.range(range.clone()).await?);
+    }
+    Ok(data)
+}
+
+/// A file being read.
+struct Reader {
+    input: Input,
+    decoder: ParquetPushDecoder,
+    intake: Arc<Intake>,
+    nulls: Vec<String>,
+    rows: u64,
+}
+
+impl Reader {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
+        loop {
+            let decoded;
+            let mut decoder = self.decoder;
+            (self.decoder, decoded) = decode(&self.input, move || {
+                let decoded = decoder.try_decode()?;
+                Ok((decoder, decoded))
+            })
+            .await?;
+            match decoded {
+                DecodeResult::Finished => return Ok(None),
+                DecodeResult::NeedsData(ranges) => {
+                    let data = fetch(&self.input, &ranges).await?;
+                    self.decoder.push_ranges(ranges, data).map_err(|cause| damaged(&self.input, &cause))?;
+                }
+                DecodeResult::Data(batch) => {
+                    if let Some(batch) = self.accept(batch).await? {
+                        return Ok(Some((batch, self)));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn accept(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>> {
+        let (intake, nulls, first) = (Arc::clone(&self.intake), self.nulls.clone(), self.rows + 1);
+        self.rows += batch.num_rows() as u64;
+        compute::run(move || {
+            let records = Rows { batch: batch.clone(), first };
+            intake.accept(with_nulls(batch, &nulls)?, &records, Vec::new())
+        })
+        .await
+    }
+}
+
+/// The rows of a batch as records.
+struct Rows {
+    batch: RecordBatch,
+    first: u64,
+}
+
+impl Records for Rows {
+    fn place(&self, row: usize) -> Place {
+        Place { row: self.first + row as u64, line: None, byte: None }
+    }
+
+    fn raw(&self, row: usize) -> String {
+        let schema = self.batch.schema();
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        let mut json = String::new();
+        match push_object(names.zip(self.batch.columns()), row, &mut json) {
+            Ok(()) => json,
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+/// Writes Parquet.
+struct Encoder {
+    portions: BatchCoalescer,
+    writer: ArrowWriter<Vec<u8>>,
+    name: String,
+}
+
+impl Encoder {
+    fn new(schema: &SchemaRef, sink: &Sink, options: &WriteOptions) -> Result<Self> {
+        let name = sink.to_string();
+        let level = ZstdLevel::try_new(options.zstd_level).map_err(|_| {
+            Error::invalid("write", &name)
+                .with_reason(format_args!("zstd_level must be 1 to 22, got {}", options.zstd_level))
+        })?;
+        if options.row_group_rows == 0 {
+            return Err(Error::invalid("write", &name).with_reason("row_group_rows must be at least 1, got 0"));
+        }
+        let properties = WriterProperties::builder()
+            .set_compression(Codec::ZSTD(level))
+            .set_max_row_group_row_count(Some(options.row_group_rows))
+            .set_max_row_group_bytes(None)
+            .set_created_by(CREATED_BY.to_owned())
+            .build();
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties));
+        let writer = writer.map_err(|cause| not_written(&name, cause))?;
+        Ok(Self { portions: BatchCoalescer::new(Arc::clone(schema), PORTION), writer, name })
+    }
+
+    fn drain(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
+        while let Some(portion) = self.portions.next_completed_batch() {
+            self.writer.write(&portion).map_err(|cause| not_written(&self.name, cause))?;
+        }
+        bytes.append(self.writer.inner_mut());
+        Ok(())
+    }
+}
+
+fn not_written(name: &str, cause: ParquetError) -> Error {
+    match cause {
+        ParquetError::NYI(what) => Error::new(ErrorKind::Unsupported, "write", name).with_reason(what),
+        cause => Error::invalid("write", name).with_reason("Parquet cannot hold the table").with_source(cause),
+    }
+}
+
+impl Encode for Encoder {
+    fn encode(&mut self, batch: &RecordBatch, bytes: &mut Vec<u8>) -> Result<()> {
+        let pushed = self.portions.push_batch(batch.clone());
+        pushed.map_err(|cause| Error::internal("write", &self.name).with_source(cause))?;
+        self.drain(bytes)
+    }
+
+    fn finish(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
+        let finished = self.portions.finish_buffered_batch();
+        finished.map_err(|cause| Error::internal("write", &self.name).with_source(cause))?;
+        self.drain(bytes)?;
+        self.writer.finish().map_err(|cause| not_written(&self.name, cause))?;
+        bytes.append(self.writer.inner_mut());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Format for Parquet {
+    fn name(&self) -> &'static str {
+        "parquet"
+    }
+
+    async fn infer_schema(&self, source: &Source, options: &ReadOptions) -> Result<Inferred> {
+        let plan = Plan::new(source, options).await?;
+        let intake = plan.intake(options, &Arc::default())?;
+        let (schema, notes) = (Arc::clone(intake.schema()), intake.notes().to_vec());
+        Ok(Inferred { schema, notes, rows: plan.rows(), whole: true })
+    }
+
+    async fn read(&self, source: Source, options: ReadOptions) -> Result<Batches> {
+        let plan = Plan::new(&source.spool().await?, &options).await?;
+        let tally = Arc::new(Tally::default());
+        let intake = plan.intake(&options, &tally)?;
+        let (schema, notes) = (Arc::clone(intake.schema()), intake.notes().to_vec());
+        let decoder = ParquetPushDecoderBuilder::new_with_metadata(plan.metadata)
+            .with_batch_size(options.batch_rows.max(1))
+            .with_projection(plan.mask)
+            .build()
+            .map_err(|cause| damaged(&plan.input, &cause))?;
+        let nulls = if plan.specs { options.nulls } else { Vec::new() };
+        let reader = Reader { input: plan.input, decoder, intake: Arc::new(intake), nulls, rows: 0 };
+        let stream = futures::stream::try_unfold(reader, Reader::next).into_stream().boxed();
+        Ok(Batches::new(schema, stream, tally).with_notes(notes))
+    }
+
+    async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
+        let encoder = Encoder::new(batches.schema(), &sink, &options)?;
+        let plain = Deflate::new(Compression::None, options.zstd_level);
+        let plain = plain.map_err(|cause| Error::io("write", &sink, cause))?;
+        drive::write(sink, batches, encoder, plain).await
+    }
+}

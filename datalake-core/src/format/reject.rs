@@ -1,0 +1,59 @@
+//! Records that do not fit: what is kept of them, and where it goes.
+
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Position, Result};
+
+/// What becomes of a record that does not fit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRowError {
+    /// The read ends with an error that names the record.
+    #[default]
+    Fail,
+    /// The record goes to the quarantine, the read goes on.
+    Quarantine,
+}
+
+/// A record that was not handed on, with all that is needed to find, understand and repair it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// The object or file.
+    pub source: String,
+    /// The record's number, from 1, without a header.
+    pub row: u64,
+    /// The line of its first byte, from 1, where the format has lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The offset of its first byte in the decompressed input, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub byte: Option<u64>,
+    /// The column at fault, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// A stable code, such as `ragged`, `utf8`, `syntax`, `type`, `null`, or the name of a quality rule.
+    pub code: String,
+    /// Why, with the value found.
+    pub reason: String,
+    /// The record as it stood; bytes that are no UTF-8 are escaped as `\xNN`.
+    pub raw: String,
+}
+
+impl Reject {
+    /// Where the record stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { row: Some(self.row), line: self.line, column: self.column.clone(), byte: self.byte }
+    }
+}
+
+/// Takes rejected records, in the order of the source.
+pub trait Rejects: Debug + Send + Sync {
+    /// Keeps one.
+    ///
+    /// # Errors
+    /// When it cannot be kept, or the limit of bad rows is passed: the read must end.
+    fn reject(&self, reject: Reject) -> Result<()>;
+}

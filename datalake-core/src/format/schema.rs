@@ -1,0 +1,137 @@
+//! The types of columns, found from their texts: null, then bool, int64, float64, date or timestamp, then text.
+
+use std::fmt;
+
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::cell::Kinds;
+use super::spec::{ColumnSpec, DecimalMark, type_name};
+use crate::error::Error;
+
+/// A schema and how it was found.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Inferred {
+    /// The schema.
+    pub schema: SchemaRef,
+    /// What a user should know of it, such as a column that is text because of one value.
+    pub notes: Vec<String>,
+    /// How many records were looked at.
+    pub rows: u64,
+    /// Whether these were all.
+    pub whole: bool,
+}
+
+/// The cause of an error: a value that does not fit the types found from a sample. To read the source again with
+/// types found from the whole of it gives a result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Misfit;
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the types of the columns were found from a sample")
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+impl Misfit {
+    /// Whether an error comes of a schema found from a sample.
+    #[must_use]
+    pub fn is_cause_of(error: &Error) -> bool {
+        std::error::Error::source(error).is_some_and(|source| source.is::<Self>())
+    }
+}
+
+/// What the cells of a column have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Observed {
+    kinds: Kinds,
+    values: u64,
+    /// The record that made the column text, and its cell.
+    spoiler: Option<(u64, String)>,
+}
+
+impl Observed {
+    pub(crate) fn new() -> Self {
+        Self { kinds: Kinds::ALL, values: 0, spoiler: None }
+    }
+
+    /// Takes a cell that is not missing.
+    pub(crate) fn observe(&mut self, row: u64, text: &str, mark: DecimalMark) {
+        self.observe_kinds(row, text, || Kinds::of(text, mark));
+    }
+
+    /// Takes a cell whose types are known otherwise.
+    pub(crate) fn observe_kinds(&mut self, row: u64, text: &str, kinds: impl FnOnce() -> Kinds) {
+        if self.kinds != Kinds::NONE {
+            self.kinds = self.kinds.and(kinds());
+            if self.kinds == Kinds::NONE && self.values > 0 {
+                self.spoiler = Some((row, shortened(text)));
+            }
+        }
+        self.values += 1;
+    }
+
+    /// The narrowest type of all cells; text where there are none.
+    pub(crate) fn data_type(&self) -> DataType {
+        if self.values == 0 { DataType::Utf8 } else { self.kinds.narrowest() }
+    }
+
+    /// Why a column is text though its first values were not.
+    pub(crate) fn note(&self, column: &str) -> Option<String> {
+        let (row, text) = self.spoiler.as_ref()?;
+        Some(format!("column `{column}` is {} because of `{text}` in row {row}", type_name(&self.data_type())))
+    }
+
+    /// The column as if it were declared.
+    pub(crate) fn spec(&self, name: &str, mark: DecimalMark) -> ColumnSpec {
+        ColumnSpec::new(name, self.data_type()).with_decimal(mark)
+    }
+}
+
+/// The beginning of a text, for messages.
+pub(crate) fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(cells: &[&str]) -> Observed {
+        let mut observed = Observed::new();
+        for (row, cell) in cells.iter().enumerate() {
+            observed.observe(row as u64 + 1, cell, DecimalMark::Dot);
+        }
+        observed
+    }
+
+    #[test]
+    fn a_column_is_as_narrow_as_all_its_cells_allow() {
+        assert_eq!(of(&["1", "2"]).data_type(), DataType::Int64);
+        assert_eq!(of(&["1", "2.5"]).data_type(), DataType::Float64);
+        assert_eq!(of(&["true", "false"]).data_type(), DataType::Boolean);
+        assert_eq!(of(&["1", "true"]).data_type(), DataType::Utf8);
+        assert_eq!(of(&["2024-01-01", "2024-01-01T00:00:00"]).data_type(), DataType::Utf8);
+        assert_eq!(of(&[]).data_type(), DataType::Utf8);
+    }
+
+    #[test]
+    fn an_integer_that_no_float_holds_makes_the_column_text() {
+        let column = of(&["0.5", "9007199254740993"]);
+        assert_eq!(column.data_type(), DataType::Utf8);
+        assert_eq!(column.note("x").unwrap(), "column `x` is text because of `9007199254740993` in row 2");
+        assert_eq!(of(&["1", "9007199254740993"]).data_type(), DataType::Int64);
+    }
+
+    #[test]
+    fn a_column_that_never_looked_like_numbers_has_no_note() {
+        assert_eq!(of(&["a", "1"]).note("x"), None);
+    }
+}

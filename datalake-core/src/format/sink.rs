@@ -1,0 +1,141 @@
+//! Where bytes go: counted, hashed, and visible whole or not at all.
+
+use std::fmt::{self, Debug, Display};
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::error::{Error, Result};
+use crate::lake::{AtomicFile, Bucket, ObjectWriter};
+
+/// Where bytes go. Objects and files appear whole or not at all.
+pub enum Sink {
+    /// An object of a bucket, replaced if it is there.
+    Object {
+        /// The bucket.
+        bucket: Bucket,
+        /// The object's key.
+        path: Path,
+    },
+    /// A file on this machine, replaced if it is there.
+    LocalFile(PathBuf),
+    /// Bytes written as they come, such as stdout.
+    Stream {
+        /// What messages call it.
+        name: String,
+        /// The bytes.
+        writer: Pin<Box<dyn AsyncWrite + Send>>,
+    },
+}
+
+/// What a write left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes of the object or file.
+    pub bytes: u64,
+    /// The SHA-256 of the object's or file's bytes, in hex.
+    pub sha256: String,
+    /// The digest of the table (schema and values in row order), in hex; see [`digest`](crate::format::digest).
+    pub digest: String,
+}
+
+impl Sink {
+    /// The same sink once more, where nothing is given away before the end.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Object { bucket, path } => Some(Self::Object { bucket: bucket.clone(), path: path.clone() }),
+            Self::LocalFile(path) => Some(Self::LocalFile(path.clone())),
+            Self::Stream { .. } => None,
+        }
+    }
+
+    /// The last part of its name, from which a format may be told.
+    pub(crate) fn file_name(&self) -> Option<String> {
+        match self {
+            Self::Object { path, .. } => path.filename().map(ToOwned::to_owned),
+            Self::LocalFile(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
+            Self::Stream { .. } => None,
+        }
+    }
+}
+
+impl Display for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object { bucket, path } => f.write_str(&bucket.address(path)),
+            Self::LocalFile(path) => write!(f, "{}", path.display()),
+            Self::Stream { name, .. } => f.write_str(name),
+        }
+    }
+}
+
+impl Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sink({self})")
+    }
+}
+
+/// An opened sink. Dropped before [`Output::finish`], it leaves an object or a file as it was.
+pub(crate) struct Output {
+    name: String,
+    bytes: u64,
+    hash: Sha256,
+    target: Target,
+}
+
+enum Target {
+    Object(Box<ObjectWriter>),
+    File(AtomicFile),
+    Stream(Pin<Box<dyn AsyncWrite + Send>>),
+}
+
+impl Output {
+    pub(crate) async fn open(sink: Sink) -> Result<Self> {
+        let name = sink.to_string();
+        let target = match sink {
+            Sink::Object { bucket, path } => Target::Object(Box::new(bucket.writer(&path))),
+            Sink::LocalFile(path) => Target::File(AtomicFile::create(path).await?),
+            Sink::Stream { writer, .. } => Target::Stream(writer),
+        };
+        Ok(Self { name, bytes: 0, hash: Sha256::new(), target })
+    }
+
+    /// Appends bytes.
+    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.bytes += bytes.len() as u64;
+        self.hash.update(&bytes);
+        match &mut self.target {
+            Target::Object(object) => object.write(bytes).await,
+            Target::File(file) => file.write(bytes).await,
+            Target::Stream(writer) => {
+                writer.write_all(&bytes).await.map_err(|cause| Error::io("write", &self.name, cause))
+            }
+        }
+    }
+
+    /// Makes what was written visible; gives its size and SHA-256.
+    pub(crate) async fn finish(self) -> Result<(u64, String)> {
+        match self.target {
+            Target::Object(object) => {
+                object.finish().await?;
+            }
+            Target::File(file) => {
+                file.finish().await?;
+            }
+            Target::Stream(mut writer) => {
+                writer.flush().await.map_err(|cause| Error::io("write", &self.name, cause))?;
+            }
+        }
+        Ok((self.bytes, crate::format::digest::hex(&self.hash.finalize())))
+    }
+}
