@@ -27,7 +27,12 @@ impl Printer {
     }
 
     /// Prints rows: as a table under `headers`, or as a JSON array of `documents`.
-    pub(crate) fn rows<T: Serialize>(self, headers: &[&str], documents: &[T], cells: impl Fn(&T) -> Vec<String>) -> Result<()> {
+    pub(crate) fn rows<T: Serialize>(
+        self,
+        headers: &[&str],
+        documents: &[T],
+        cells: impl Fn(&T) -> Vec<String>,
+    ) -> Result<()> {
         if self.is_json() {
             return self.document(&documents);
         }
@@ -81,7 +86,9 @@ pub(crate) fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -
 
 fn is_number(cell: &str) -> bool {
     let plain = cell.replace(['_', ',', ' ', '%'], "");
-    plain.is_empty() || plain.parse::<f64>().is_ok() || cell.split_once(' ').is_some_and(|(n, _)| n.parse::<f64>().is_ok())
+    plain.is_empty()
+        || plain.parse::<f64>().is_ok()
+        || cell.split_once(' ').is_some_and(|(n, _)| n.parse::<f64>().is_ok())
 }
 
 /// A size in the unit that people would use.

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use datalake_core::lake::transfer;
-use datalake_core::lake::{Location, ObjectPattern, parse_object};
 use datalake_core::lake::{BucketName, ObjectMeta};
+use datalake_core::lake::{Location, ObjectPattern, parse_object};
 use datalake_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 use serde::Serialize;

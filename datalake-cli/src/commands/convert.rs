@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datalake_core::format::{self, Quarantine, Sink, Source, WriteOptions};
+use datalake_core::lake::BucketName;
 use datalake_core::lake::Location;
 use datalake_core::pipeline::{RUNS_BUCKET, RunId, ensure_bucket};
-use datalake_core::lake::BucketName;
 use datalake_core::{Lake, Result};
 
 use crate::cli::Convert;

@@ -32,6 +32,8 @@ fn decimal(mark: Option<char>) -> Result<DecimalMark> {
     match mark {
         None | Some('.') => Ok(DecimalMark::Dot),
         Some(',') => Ok(DecimalMark::Comma),
-        Some(other) => Err(Error::invalid("use", format_args!("`{other}` as the decimal mark")).with_hint("give `.` or `,`")),
+        Some(other) => {
+            Err(Error::invalid("use", format_args!("`{other}` as the decimal mark")).with_hint("give `.` or `,`"))
+        }
     }
 }

@@ -105,7 +105,10 @@ fn a_model_file_cut_short_is_refused() {
 #[test]
 fn a_misspelt_key_gets_the_right_one() {
     let scratch = Scratch::new();
-    scratch.write("p.toml", "name = \"p\"\n[prepare]\nname = \"t\"\nsuorces = \"raw-data/t.csv\"\ndestination = \"x/y.csv\"\n");
+    scratch.write(
+        "p.toml",
+        "name = \"p\"\n[prepare]\nname = \"t\"\nsuorces = \"raw-data/t.csv\"\ndestination = \"x/y.csv\"\n",
+    );
     scratch.run(&["run", "p.toml"]).failed(1, &["p.toml", "line 4", "suorces", "did you mean `sources`?"]);
 }
 
@@ -138,7 +141,8 @@ fn a_full_disk_leaves_nothing_behind() {
     let scratch = Scratch::new();
     let disk = scratch.path("disk");
     fs::create_dir(&disk).unwrap();
-    let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&disk).output();
+    let mount =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&disk).output();
     if !mount.is_ok_and(|output| output.status.success()) {
         eprintln!("SKIPPED: a_full_disk_leaves_nothing_behind needs the right to mount a tmpfs");
         return;

@@ -105,8 +105,6 @@ pub(crate) fn digests(manifest: &str) -> Vec<(String, String)> {
     let steps = manifest["steps"].as_array().unwrap();
     let outputs = steps.iter().flat_map(|step| step["report"]["outputs"].as_array().unwrap());
     outputs
-        .filter_map(|output| {
-            Some((output["path"].as_str().unwrap().to_owned(), output["digest"].as_str()?.to_owned()))
-        })
+        .filter_map(|output| Some((output["path"].as_str().unwrap().to_owned(), output["digest"].as_str()?.to_owned())))
         .collect()
 }

@@ -115,10 +115,7 @@ impl Column {
         }
         let order = arrow::compute::sort_to_indices(values, None, None).map_err(failed)?;
         let first = values.null_count() as u32;
-        let ends = arrow::array::UInt32Array::from(vec![
-            order.value(first as usize),
-            order.value(values.len() - 1),
-        ]);
+        let ends = arrow::array::UInt32Array::from(vec![order.value(first as usize), order.value(values.len() - 1)]);
         let ends = arrow::compute::take(values, &ends, None).map_err(failed)?;
         let all = match &self.extremes {
             None => ends,

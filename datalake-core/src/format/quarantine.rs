@@ -31,6 +31,13 @@ pub enum Limit {
     Percent(f64),
 }
 
+/// No limit: every row may be bad.
+impl Default for Limit {
+    fn default() -> Self {
+        Self::Percent(100.0)
+    }
+}
+
 /// A limit as users write it, with or without quotes.
 #[derive(Deserialize)]
 #[serde(untagged)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Float64Array, RecordBatch};
+use arrow::array::{Array, AsArray, Float64Array, RecordBatch, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Float64Type};
 use bytes::Bytes;
@@ -176,7 +176,7 @@ fn keep<'a>(train: &Train, frame: &'a Frame) -> Keep<'a> {
 }
 
 fn rows(table: &RecordBatch, indices: &[u32]) -> Result<RecordBatch> {
-    take_record_batch(table, &indices.to_vec().into())
+    take_record_batch(table, &UInt32Array::from(indices.to_vec()))
         .map_err(|cause| Error::internal("select", "rows of a table").with_source(cause))
 }
 
@@ -242,8 +242,8 @@ fn highlights(evaluation: &Evaluation) -> Vec<String> {
 }
 
 async fn put(evaluation: &Evaluation, path: &str, context: &Context) -> Result<Output> {
-    let json = serde_json::to_vec_pretty(evaluation)
-        .map_err(|cause| Error::internal("write", path).with_source(cause))?;
+    let json =
+        serde_json::to_vec_pretty(evaluation).map_err(|cause| Error::internal("write", path).with_source(cause))?;
     let sha256 = hex(&Sha256::digest(&json));
     let (bucket, key) = parse_object(path)?;
     let bucket = context.lake.bucket(&bucket).await?;

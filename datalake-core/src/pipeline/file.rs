@@ -135,7 +135,8 @@ impl File {
                     baselines: table.baselines.clone(),
                     folds: table.folds,
                     reference: table.reference.clone(),
-                    destination: destination.unwrap_or_else(|| format!("processed-data/evaluations/{}.json", train.name)),
+                    destination: destination
+                        .unwrap_or_else(|| format!("processed-data/evaluations/{}.json", train.name)),
                 }));
             }
         }
@@ -209,8 +210,10 @@ fn substitute(subject: &str, text: &str, settings: &[(String, String)]) -> Resul
     }
     for (name, value) in settings {
         if values.insert(name.clone(), value.clone()).is_none() {
-            let hint = nearest(name, values.keys().filter(|key| *key != name).map(String::as_str))
-                .map_or_else(|| "this pipeline has no [variables]".to_owned(), |near| format!("did you mean `{near}`?"));
+            let hint = nearest(name, values.keys().filter(|key| *key != name).map(String::as_str)).map_or_else(
+                || "this pipeline has no [variables]".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
             return Err(Error::invalid("set", format_args!("`{name}` in {subject}"))
                 .with_reason("there is no such variable")
                 .with_hint(hint));
@@ -361,9 +364,7 @@ mod tests {
 
     #[test]
     fn two_writers_of_one_object_are_refused() {
-        let text = format!(
-            "{PREPARE}destination = [\"processed-data/a.csv\", \"processed-data/a.csv\"]\n"
-        );
+        let text = format!("{PREPARE}destination = [\"processed-data/a.csv\", \"processed-data/a.csv\"]\n");
         assert!(read(&text).unwrap_err().to_string().contains("both write processed-data/a.csv"));
     }
 }

@@ -35,8 +35,8 @@ mod train;
 pub use evaluate::Evaluation;
 pub use file::Pipeline;
 pub use manifest::{
-    Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status, StepRecord,
-    StepReport, code_version, load, run_ids, runs_bucket,
+    Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status,
+    StepRecord, StepReport, code_version, load, run_ids, runs_bucket,
 };
 pub use predict::open_model;
 pub use run::{Context, InProcess, RunOptions, Runner, ensure_bucket};

@@ -235,10 +235,9 @@ fn importances(evaluation: &Evaluation) -> Vec<Importance> {
 fn plot(evaluation: &Evaluation) -> report::Evaluation {
     match &evaluation.held_out {
         Metrics::Regression(_) => report::Evaluation::Regression { pairs: evaluation.pairs.clone() },
-        Metrics::Classification(metrics) => report::Evaluation::Classification {
-            labels: metrics.classes.clone(),
-            counts: metrics.confusion.clone(),
-        },
+        Metrics::Classification(metrics) => {
+            report::Evaluation::Classification { labels: metrics.classes.clone(), counts: metrics.confusion.clone() }
+        }
     }
 }
 

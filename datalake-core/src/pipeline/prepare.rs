@@ -12,10 +12,11 @@ use object_store::path::Path;
 use crate::error::{Error, Result};
 use crate::format::{Batches, Quarantine, ReadOptions, profile};
 use crate::lake::BucketName;
+use crate::pipeline::ledger::Ledger;
 use crate::pipeline::manifest::{RUNS_BUCKET, StepReport};
 use crate::pipeline::publish::publish;
 use crate::pipeline::run::Context;
-use crate::pipeline::scan::{Ledger, Scan};
+use crate::pipeline::scan::Scan;
 use crate::pipeline::step::{Dedupe, Prepare};
 use crate::query::{DataSet, Session, SessionOptions};
 
@@ -67,8 +68,10 @@ fn first_of_each(dedupe: &Dedupe, rows: Batches, ledger: Arc<Ledger>) -> Result<
         .map(|name| {
             schema.index_of(name).map_err(|_| {
                 let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-                Error::invalid("remove", "duplicates")
-                    .with_reason(format_args!("the key column `{name}` is not in the table; it has {}", known.join(", ")))
+                Error::invalid("remove", "duplicates").with_reason(format_args!(
+                    "the key column `{name}` is not in the table; it has {}",
+                    known.join(", ")
+                ))
             })
         })
         .collect();

@@ -9,8 +9,8 @@ use chrono::Utc;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{ObjectPattern, parse_object};
 use crate::lake::{Bucket, BucketName, Lake};
+use crate::lake::{ObjectPattern, parse_object};
 use crate::pipeline::file::Pipeline;
 use crate::pipeline::log::StepLog;
 use crate::pipeline::manifest::{
@@ -90,7 +90,6 @@ impl Pipeline {
         options: RunOptions,
         progress: Arc<dyn Progress>,
     ) -> Result<Manifest> {
-        lake.sweep().await?;
         self.make_buckets(lake.as_ref()).await?;
         let bucket = runs_bucket(lake.as_ref()).await?;
         let context = Context { lake, run: RunId::now(), progress };
@@ -140,7 +139,7 @@ impl Pipeline {
         page::write(self, manifest, bucket, context).await
     }
 
-    /// Makes the buckets that the steps write into, and that of the run folders.
+    /// Makes the buckets that the steps write into, and that of the run folders; removes what dead writers left there.
     async fn make_buckets(&self, lake: &dyn Lake) -> Result<()> {
         let mut names = vec![BucketName::new(RUNS_BUCKET)?];
         for destination in self.steps().iter().flat_map(Step::destinations) {
@@ -150,6 +149,7 @@ impl Pipeline {
         names.dedup();
         for name in names {
             ensure_bucket(lake, &name).await?;
+            lake.sweep(&name).await?;
         }
         Ok(())
     }

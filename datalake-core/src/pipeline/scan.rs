@@ -48,11 +48,8 @@ impl Scan {
             columns => (columns.to_vec(), Vec::new()),
         };
         let schema = Arc::new(Schema::new(columns.iter().map(ColumnSpec::field).collect::<Vec<_>>()));
-        let rules: Result<_> = step
-            .rules
-            .iter()
-            .map(|rule| Ok((rule.clone(), RowExpression::new(&rule.keep, &schema)?)))
-            .collect();
+        let rules: Result<_> =
+            step.rules.iter().map(|rule| Ok((rule.clone(), RowExpression::new(&rule.keep, &schema)?))).collect();
         let ledger = Arc::new(Ledger::new(found.iter().map(|(part, _)| part.path())));
         Ok(Self {
             parts: found,
@@ -80,9 +77,8 @@ impl Scan {
     pub(crate) fn read(self) -> Batches {
         let schema = Arc::clone(&self.schema);
         let state = State { scan: self, index: 0, current: None };
-        let stream = stream::try_unfold(state, |mut state| async move {
-            Ok(state.next().await?.map(|batch| (batch, state)))
-        });
+        let stream =
+            stream::try_unfold(state, |mut state| async move { Ok(state.next().await?.map(|batch| (batch, state))) });
         Batches::new(schema, stream.boxed(), Arc::new(Tally::default()))
     }
 
@@ -100,10 +96,12 @@ impl Scan {
         for (rule, condition) in &self.rules {
             let kept = condition.condition(&typed)?;
             let mut dropped = 0;
-            for row in (0..typed.num_rows()).filter(|&row| keep[row] && kept.is_valid(row) && !kept.value(row)) {
-                source.break_rule(rule, rows[row] as usize)?;
-                keep[row] = false;
-                dropped += 1;
+            for row in 0..typed.num_rows() {
+                if keep[row] && kept.is_valid(row) && !kept.value(row) {
+                    source.break_rule(rule, rows[row] as usize)?;
+                    keep[row] = false;
+                    dropped += 1;
+                }
             }
             if rule.action == RuleAction::Drop {
                 self.ledger.add_dropped(index, &rule.name, dropped);
@@ -184,9 +182,8 @@ impl State {
         let rejects = SourceRejects::new(&self.scan.ledger, self.index, &self.scan.quarantine);
         let options = options.clone().with_rejects(Some(Arc::new(rejects)));
         let batches = part.read(options).await?;
-        let conformer = Conformer::new(batches.schema(), &self.scan.columns).map_err(|cause| {
-            Error::new(cause.kind(), "prepare", part.path()).with_source(cause)
-        })?;
+        let conformer = Conformer::new(batches.schema(), &self.scan.columns)
+            .map_err(|cause| Error::new(cause.kind(), "prepare", part.path()).with_source(cause))?;
         self.current = Some((batches, conformer));
         Ok(true)
     }
@@ -215,7 +212,11 @@ impl Raw<'_> {
 
     /// A row that breaks a rule.
     fn break_rule(&self, rule: &Rule, row: usize) -> Result<()> {
-        let reason = format!("rule `{}` does not hold: {}", rule.name, rule.keep.split_whitespace().collect::<Vec<_>>().join(" "));
+        let reason = format!(
+            "rule `{}` does not hold: {}",
+            rule.name,
+            rule.keep.split_whitespace().collect::<Vec<_>>().join(" ")
+        );
         match rule.action {
             RuleAction::Drop => Ok(()),
             RuleAction::Quarantine => self.keep(self.reject(row, None, &rule.name, &reason)),

@@ -67,7 +67,8 @@ fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
     let names: Vec<String> =
         names.filter(|name| named(name) && *name != step.target && !step.exclude.contains(name)).collect();
     if names.is_empty() {
-        return Err(Error::invalid("train", format_args!("model `{}`", step.name)).with_reason("no column is left to learn from"));
+        return Err(Error::invalid("train", format_args!("model `{}`", step.name))
+            .with_reason("no column is left to learn from"));
     }
     Ok(names)
 }

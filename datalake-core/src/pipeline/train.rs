@@ -32,7 +32,10 @@ pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
         .with_lineage("table", json!(input))
         .with_lineage("run", json!(context.run))
         .with_lineage("code", code_version())
-        .with_lineage("rows", json!({ "train": split.train.len(), "held_out": split.test.len(), "without_target": split.without_target }));
+        .with_lineage(
+            "rows",
+            json!({ "train": split.train.len(), "held_out": split.test.len(), "without_target": split.without_target }),
+        );
     let mut highlights = vec![format!("{} rows", split.train.len())];
     if let Some(seen) = model.out_of_bag() {
         envelope = envelope

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{CatalogProviderList, DynamicFileCatalog, MemoryCatalogProviderList};
+use datafusion::catalog::{CatalogProviderList, DynamicFileCatalog};
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -101,7 +101,8 @@ impl Session {
     /// # Errors
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the name is taken.
     pub fn register(&self, name: &str, batches: Batches) -> Result<()> {
-        let table = Once::table(batches).map_err(|cause| query_error("register", format_args!("table `{name}`"), cause))?;
+        let table =
+            Once::table(batches).map_err(|cause| query_error("register", format_args!("table `{name}`"), cause))?;
         let replaced = self
             .context
             .register_table(name, Arc::new(table))
@@ -197,12 +198,8 @@ fn plain_schema(schema: &Schema) -> Schema {
 }
 
 fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns: Result<Vec<_>, _> = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| cast(column, field.data_type()))
-        .collect();
+    let columns: Result<Vec<_>, _> =
+        batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type())).collect();
     columns
         .and_then(|columns| {
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -231,7 +228,9 @@ pub(super) fn query_error(action: &str, subject: impl Display, cause: DataFusion
 /// The error of ours inside, if there is one.
 fn unwrapped(cause: DataFusionError) -> Result<Error, DataFusionError> {
     match cause {
-        DataFusionError::External(inner) => inner.downcast::<Error>().map(|own| *own).map_err(DataFusionError::External),
+        DataFusionError::External(inner) => {
+            inner.downcast::<Error>().map(|own| *own).map_err(DataFusionError::External)
+        }
         DataFusionError::Context(text, inner) => unwrapped(*inner).map_err(|inner| inner.context(text)),
         DataFusionError::Diagnostic(_, inner) => unwrapped(*inner),
         DataFusionError::ArrowError(inner, text) => match *inner {

@@ -98,7 +98,8 @@ mod tests {
         let second = schema(&[("b", DataType::Boolean), ("a", DataType::Float64), ("c", DataType::Date32)]);
         let mut notes = Vec::new();
         let united = union(&[("x".into(), first), ("y".into(), second)], &mut notes).unwrap();
-        let types: Vec<_> = united.fields().iter().map(|field| (field.name().as_str(), field.data_type().clone())).collect();
+        let types: Vec<_> =
+            united.fields().iter().map(|field| (field.name().as_str(), field.data_type().clone())).collect();
         assert_eq!(types, [("a", DataType::Float64), ("b", DataType::Utf8), ("c", DataType::Date32)]);
         assert_eq!(notes.len(), 3, "{notes:?}");
     }

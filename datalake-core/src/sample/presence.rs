@@ -4,8 +4,8 @@ use std::fmt;
 
 use object_store::path::Path;
 
-use super::land::{Landed, MANIFEST, SampleOptions, land};
 use super::dirt::Table;
+use super::land::{Landed, MANIFEST, SampleOptions, land};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Bucket;
 use crate::progress::Progress;
@@ -57,7 +57,9 @@ pub async fn land_if_missing(
         return Ok(Presence::Kept(landed));
     }
     let objects = bucket.list(Some(prefix)).await?;
-    let ours = |name: Option<&str>| name.is_some_and(|name| name == MANIFEST || Table::ALL.iter().any(|table| table.file_name() == name));
+    let ours = |name: Option<&str>| {
+        name.is_some_and(|name| name == MANIFEST || Table::ALL.iter().any(|table| table.file_name() == name))
+    };
     let others = objects.iter().filter(|object| !ours(object.location.filename())).count();
     if others > 0 {
         return Ok(Presence::Other(others));
