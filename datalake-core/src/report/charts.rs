@@ -135,7 +135,7 @@ pub(super) fn confusion(labels: &[String], counts: &[Vec<u64>]) -> Option<Chart>
     }
     let classes = labels.len();
     let cell = if classes <= 20 { 32.0 } else { 27.0 };
-    let (left, top) = (214.0, 154.0);
+    let (left, top) = (238.0, 172.0);
     let right = left + cell * classes as f64;
     let mut svg = Svg::new(right + 90.0, top + cell * classes as f64 + 8.0);
     svg.text("axis", [left - 10.0, top - 10.0], Anchor::End, 0.0, "true class ↓   predicted →");
@@ -149,7 +149,7 @@ pub(super) fn confusion(labels: &[String], counts: &[Vec<u64>]) -> Option<Chart>
         let (hits, all) = (entry(counts, row, row), total(counts, row, classes));
         svg.text("tick", [right + 10.0, y + cell / 2.0 + 4.0], Anchor::Start, 0.0, &percent(hits as f64, all as f64));
     }
-    let caption = "Rows are true classes, columns predicted ones; the darker, the larger the share of the true class.";
+    let caption = "Rows are true classes, columns predicted ones; the stronger the color, the larger the share of the true class.";
     Some(Chart { svg: svg.finish("Confusion matrix", caption), caption: caption.to_owned() })
 }
 

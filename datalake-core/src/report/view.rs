@@ -32,6 +32,7 @@ struct ModelView<'a> {
     verdict: String,
     scores: Vec<ScoreView<'a>>,
     charts: Vec<Chart>,
+    importances: Option<Chart>,
     matrix: Option<Chart>,
     classes: Vec<ClassView<'a>>,
 }
@@ -128,7 +129,7 @@ fn tiles(report: &Report) -> Vec<Tile> {
     }
     if !report.steps.is_empty() {
         let time: f64 = report.steps.iter().map(|step| step.seconds).sum();
-        tiles.push(tile(seconds(time), "in all".to_owned()));
+        tiles.push(tile(seconds(time), "run time".to_owned()));
     }
     tiles
 }
@@ -148,9 +149,9 @@ impl<'a> ModelView<'a> {
     fn new(part: &'a ModelPart) -> Self {
         let (standing, verdict) = verdict(part);
         let (task, charts, matrix, classes) = evaluated(part);
-        let charts = charts.into_iter().chain(charts::importances(&part.importances)).collect();
+        let importances = charts::importances(&part.importances);
         let scores = part.scores.iter().map(|line| ScoreView::new(line, part.metrics.len())).collect();
-        Self { part, task, standing: standing_class(standing), verdict, scores, charts, matrix, classes }
+        Self { part, task, standing: standing_class(standing), verdict, scores, charts, importances, matrix, classes }
     }
 }
 
@@ -255,7 +256,7 @@ fn total(sources: &[SourceLine]) -> SourceLine {
 
 impl BalanceView {
     fn new(line: &SourceLine) -> Self {
-        let reasons = line.quarantined.iter().chain(&line.dropped);
+        let reasons = line.quarantined.iter().chain(&line.dropped).filter(|(_, rows)| **rows > 0);
         let why: Vec<String> = reasons.map(|(code, rows)| format!("{code} {}", count(*rows))).collect();
         Self {
             object: line.object.clone(),
