@@ -63,7 +63,7 @@ pub(crate) async fn sink(location: &Location, tools: &Tools) -> Result<Sink> {
 
 /// Keeps what was quarantined: in the lake for a lake object, beside a local file otherwise.
 pub(crate) async fn keep(quarantine: &Arc<Quarantine>, to: &Location, tools: &Tools) -> Result<Option<String>> {
-    if quarantine.is_empty() {
+    if quarantine.counts().is_empty() {
         return Ok(None);
     }
     match to {
@@ -71,7 +71,7 @@ pub(crate) async fn keep(quarantine: &Arc<Quarantine>, to: &Location, tools: &To
             let lake: Arc<dyn Lake> = tools.lake()?;
             let bucket = ensure_bucket(lake.as_ref(), &BucketName::new(RUNS_BUCKET)?).await?;
             let key = format!("_quarantine/{}/convert.ndjson", RunId::now()).into();
-            quarantine.store(&bucket, &key).await?;
+            quarantine.finish(&bucket, &key).await?;
             Ok(Some(bucket.address(&key)))
         }
         Location::File(path) => beside(quarantine, path).await.map(Some),
@@ -84,6 +84,6 @@ async fn beside(quarantine: &Quarantine, path: &Path) -> Result<String> {
     let mut folder = path.as_os_str().to_owned();
     folder.push(".run");
     let file = PathBuf::from(folder).join("quarantine.ndjson");
-    quarantine.save(&file).await?;
+    quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
     Ok(file.display().to_string())
 }

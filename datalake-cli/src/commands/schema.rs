@@ -1,7 +1,7 @@
 //! `schema`: the inferred schema of a table, and a profile of its columns.
 
 use datalake_core::Result;
-use datalake_core::format::{self, Profile};
+use datalake_core::format::{self, Infer, Profile};
 use datalake_core::lake::Location;
 use datalake_core::query::DataSet;
 
@@ -17,16 +17,18 @@ pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
         DataSet::open(&tools.lake()?, pattern, options).await?.read(None)
     } else {
         let source = convert::source(&location, tools).await?;
-        let (found, source, options) = format::opened(source, options).await?;
-        found.read(source, options).await?
+        let source = source.spool().await?;
+        let (found, _) = format::detect(&source, &options).await?;
+        found.read(source, options.with_infer(Infer::Whole)).await?
     };
     for note in batches.notes() {
         tools.printer.say(note);
     }
     let profile = format::profile(batches).await?;
     print(&profile, tools)?;
-    if !quarantine.is_empty() {
-        tools.printer.say(&format!("{} records would be quarantined", quarantine.len()));
+    let records: u64 = quarantine.counts().values().sum();
+    if records > 0 {
+        tools.printer.say(&format!("{records} records would be quarantined"));
     }
     Ok(())
 }

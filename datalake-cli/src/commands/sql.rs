@@ -32,9 +32,9 @@ pub(crate) async fn sql(arguments: Sql, tools: &Tools) -> Result<()> {
         }
         None => print(rows, arguments.limit, tools).await?,
     }
-    if !quarantine.is_empty() {
-        let kept = convert::keep(&quarantine, to.as_ref().unwrap_or(&Location::Stdio), tools).await?;
-        tools.printer.say(&format!("{} records quarantined ({})", quarantine.len(), kept.unwrap_or_default()));
+    if let Some(kept) = convert::keep(&quarantine, to.as_ref().unwrap_or(&Location::Stdio), tools).await? {
+        let records: u64 = quarantine.counts().values().sum();
+        tools.printer.say(&format!("{records} records quarantined ({kept})"));
     }
     Ok(())
 }
