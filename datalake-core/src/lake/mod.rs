@@ -31,6 +31,7 @@ mod renamed;
 mod s3;
 mod staging;
 mod store_error;
+mod transfer;
 mod url;
 mod writer;
 
@@ -46,6 +47,7 @@ use s3 as endpoint;
 #[cfg(feature = "s3")]
 pub use s3::S3Lake;
 pub use store_error::store_error;
+pub use transfer::{Copied, copy};
 pub use writer::{ObjectWriter, Stored};
 
 /// A place that holds buckets: a folder, memory, or an S3 endpoint.

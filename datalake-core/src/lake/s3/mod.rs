@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use self::answers::BucketList;
 use self::request::{Failure, Request, Requests};
-use self::settings::{Settings, process_environment};
+use self::settings::Settings;
 use super::{Bucket, BucketInfo, BucketName, Lake, LakeOptions, not_empty, store_error};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -65,7 +65,7 @@ impl S3Lake {
     /// [`ErrorKind::Invalid`] if the URL is not an endpoint's; [`ErrorKind::Denied`] without credentials;
     /// [`ErrorKind::Unsupported`] for credentials that are not static.
     pub fn open(url: &str, options: &LakeOptions) -> Result<Self> {
-        let settings = Settings::resolve(url, &process_environment)?;
+        let settings = Settings::resolve(url, &|name: &str| options.variable(name))?;
         Self::new(settings, options)
     }
 
