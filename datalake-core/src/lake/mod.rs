@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 mod atomic_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+#[cfg(test)]
+mod crash_tests;
 #[cfg(not(feature = "s3"))]
 #[path = "endpoint_absent.rs"]
 mod endpoint;

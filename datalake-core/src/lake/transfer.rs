@@ -39,7 +39,7 @@ enum Item {
 enum Target {
     Object(ObjectWriter),
     File(AtomicFile),
-    Stdout,
+    Stdout(u64),
 }
 
 /// Copies a file, an object or stdin to a file, an object or stdout; or, where the source is a folder or a prefix
@@ -90,7 +90,7 @@ async fn copy_one(lake: &dyn Lake, item: &Item, to: &Location) -> Result<Copied>
             pour(source, Target::file(path).await?).await
         }
         Location::Prefix { .. } => copy_below(lake, item, &item.name(to)?, to).await,
-        Location::Stdio => copy_item(item, Target::Stdout).await,
+        Location::Stdio => copy_item(item, Target::Stdout(0)).await,
     }
 }
 
@@ -213,7 +213,10 @@ impl Target {
         match self {
             Self::Object(writer) => writer.write(bytes).await,
             Self::File(file) => file.write(bytes).await,
-            Self::Stdout => blocking(move || print(&bytes)).await,
+            Self::Stdout(written) => {
+                *written += bytes.len() as u64;
+                blocking(move || print(&bytes)).await
+            }
         }
     }
 
@@ -221,7 +224,7 @@ impl Target {
         match self {
             Self::Object(writer) => Ok(writer.finish().await?.bytes),
             Self::File(file) => file.finish().await,
-            Self::Stdout => blocking(|| print(b"")).await.map(|()| 0),
+            Self::Stdout(written) => Ok(written),
         }
     }
 
