@@ -40,7 +40,8 @@ is_ready() { curl --fail --silent --output /dev/null --max-time 2 --noproxy '*' 
 
 # Prints the server's process id if it answers on port $2.
 try_port() {
-  local dir=$1 port=$2 console=$((port + 1)) pid
+  local dir=$1 port=$2 pid
+  local console=$((port + 1))
   MINIO_ROOT_USER=$user MINIO_ROOT_PASSWORD=$password MINIO_UPDATE=off MINIO_CALLHOME_ENABLE=off MINIO_BROWSER=off \
     setsid nohup "$server" server "$dir/data" --address "127.0.0.1:$port" --console-address "127.0.0.1:$console" \
     >"$dir/log" 2>&1 </dev/null &

@@ -11,9 +11,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult};
 
-#[allow(unused_imports, reason = "the documentation links to it")]
-use crate::error::ErrorKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 mod atomic_file;
 #[cfg(any(test, feature = "testing"))]
@@ -170,7 +168,7 @@ fn broken_rule(name: &str) -> Option<&'static str> {
 
 /// The refusal to delete a bucket that holds something.
 fn not_empty(called: &str, name: &BucketName) -> Error {
-    Error::invalid("delete", called)
+    Error::new(ErrorKind::Invalid, "delete", called)
         .with_reason("it is not empty")
         .with_hint(format_args!("remove its objects first: datalake rm --recursive {name}/"))
 }

@@ -22,7 +22,7 @@ pub fn store_error(action: &str, subject: impl Display, cause: Store) -> Error {
     error.with_source(Cause { said, inner: cause })
 }
 
-/// An error of object_store, said once: its own text repeats that of each of its sources.
+/// An error of `object_store`, said once: its own text repeats that of each of its sources.
 struct Cause {
     said: String,
     inner: Store,
@@ -66,11 +66,11 @@ fn kind_of_store(cause: &Store, text: &str) -> ErrorKind {
         // A task of a runtime that is going down.
         Store::JoinError { source } if source.is_cancelled() => ErrorKind::Cancelled,
         Store::JoinError { .. } => ErrorKind::Internal,
-        other => io_cause(other).map(kind_of_io).unwrap_or_else(|| kind_of_answer(text)),
+        other => io_cause(other).map_or_else(|| kind_of_answer(text), kind_of_io),
     }
 }
 
-/// The kind of an HTTP answer that object_store does not tell apart. Its types are private, its text is not.
+/// The kind of an HTTP answer that `object_store` does not tell apart. Its types are private, its text is not.
 fn kind_of_answer(text: &str) -> ErrorKind {
     if is_full(text) {
         return ErrorKind::Exhausted;

@@ -11,7 +11,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::location::parse_key;
-use super::{AtomicFile, Bucket, BucketName, Lake, Location, ObjectWriter, store_error};
+use super::{AtomicFile, Bucket, Lake, Location, ObjectWriter, store_error};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How much is read from a file or from stdin at a time.
@@ -292,7 +292,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 #[cfg(test)]
 mod tests {
-    use super::super::MemoryLake;
+    use super::super::{BucketName, MemoryLake};
     use super::*;
 
     async fn lake(keys: &[&str]) -> (MemoryLake, Bucket) {

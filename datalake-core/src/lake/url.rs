@@ -25,7 +25,7 @@ pub struct LakeOptions {
     /// How long an unfinished upload on S3 must have shown no sign of life before a sweep takes its writer for dead:
     /// 24 hours unless told.
     pub sweep_after: Duration,
-    variables: BTreeMap<String, String>,
+    pub(super) variables: BTreeMap<String, String>,
 }
 
 impl Debug for LakeOptions {
@@ -87,13 +87,6 @@ impl LakeOptions {
     pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.variables.insert(name.into(), value.into());
         self
-    }
-
-    /// A variable that was set here, else one of the environment; set to nothing counts as not set.
-    #[cfg(feature = "s3")]
-    pub(super) fn variable(&self, name: &str) -> Option<String> {
-        let own = self.variables.get(name).cloned();
-        own.or_else(|| std::env::var(name).ok()).filter(|value| !value.is_empty())
     }
 }
 

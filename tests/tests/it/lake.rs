@@ -14,7 +14,7 @@ fn options(server: &Minio) -> LakeOptions {
 }
 
 fn name(name: &str) -> BucketName {
-    BucketName::new(name).unwrap()
+    BucketName::new(name).expect("a valid name")
 }
 
 #[tokio::test(flavor = "multi_thread")]
