@@ -288,7 +288,7 @@ pub async fn updates_count(lake: &dyn Lake) {
     put(&bucket, &key, "1000").await;
     let results = join_all((0..4).map(|_| async {
         for _ in 0..5 {
-            increment(&bucket, &key).await
+            increment(&bucket, &key).await;
         }
     }))
     .await;

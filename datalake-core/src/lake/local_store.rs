@@ -1,4 +1,4 @@
-//! Objects of a local bucket: reads by object_store, writes whole, durable and conditional.
+//! Objects of a local bucket: reads by `object_store`, writes whole, durable and conditional.
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ use object_store::{
 
 use super::staging::{Session, Staged, is_linked, sync_folder};
 
-/// How this store is called in the errors of object_store.
+/// How this store is called in the errors of `object_store`.
 const STORE: &str = "local lake";
 /// How many deletions run at a time.
 const DELETIONS: usize = 10;
@@ -71,7 +71,7 @@ impl LocalStore {
         Ok(Self { reads, place: Arc::new(Place { root, writers }) })
     }
 
-    /// The file of a key. The few keys that object_store does not read from folders are refused here, so that
+    /// The file of a key. The few keys that `object_store` does not read from folders are refused here, so that
     /// nothing is written that cannot be read.
     fn path(&self, key: &Path) -> Result<PathBuf> {
         let staged = |(_, end): (&str, &str)| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
@@ -191,14 +191,14 @@ fn check_version(path: &FilePath, expected: &UpdateVersion) -> Result<()> {
     Err(Error::Precondition { path: path.display().to_string(), source: reason.into() })
 }
 
-/// The entity tag that object_store gives a local file: a put has to return the tag that a later read shows.
+/// The entity tag that `object_store` gives a local file: a put has to return the tag that a later read shows.
 fn e_tag(path: &FilePath) -> io::Result<String> {
     let found = fs::metadata(path)?;
     let since = found.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Ok(format!("{:x}-{:x}-{:x}", found.ino(), since.as_micros(), found.len()))
 }
 
-/// An operating system error in the terms of object_store, which stays the cause.
+/// An operating system error in the terms of `object_store`, which stays the cause.
 fn failure(cause: io::Error, path: &FilePath) -> Error {
     let path = path.display().to_string();
     match cause.kind() {

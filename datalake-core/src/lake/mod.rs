@@ -11,13 +11,13 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult};
 
-#[allow(unused_imports, reason = "the documentation links to it")]
-use crate::error::ErrorKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 mod atomic_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+#[cfg(test)]
+mod crash_tests;
 #[cfg(not(feature = "s3"))]
 #[path = "endpoint_absent.rs"]
 mod endpoint;
@@ -31,6 +31,7 @@ mod renamed;
 mod s3;
 mod staging;
 mod store_error;
+mod transfer;
 mod url;
 mod writer;
 
@@ -46,6 +47,7 @@ use s3 as endpoint;
 #[cfg(feature = "s3")]
 pub use s3::S3Lake;
 pub use store_error::store_error;
+pub use transfer::{Copied, copy};
 pub use writer::{ObjectWriter, Stored};
 
 /// A place that holds buckets: a folder, memory, or an S3 endpoint.
@@ -166,7 +168,7 @@ fn broken_rule(name: &str) -> Option<&'static str> {
 
 /// The refusal to delete a bucket that holds something.
 fn not_empty(called: &str, name: &BucketName) -> Error {
-    Error::invalid("delete", called)
+    Error::new(ErrorKind::Invalid, "delete", called)
         .with_reason("it is not empty")
         .with_hint(format_args!("remove its objects first: datalake rm --recursive {name}/"))
 }

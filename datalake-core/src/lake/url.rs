@@ -1,6 +1,7 @@
 //! Which lake a URL or folder path leads to.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::{BucketName, Lake, LocalLake, MemoryLake, Renamed, endpoint};
 use crate::error::{Error, Result};
 
 /// How a lake is opened, beside its URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LakeOptions {
     /// What the real names of buckets begin with.
@@ -24,6 +25,20 @@ pub struct LakeOptions {
     /// How long an unfinished upload on S3 must have shown no sign of life before a sweep takes its writer for dead:
     /// 24 hours unless told.
     pub sweep_after: Duration,
+    pub(super) variables: BTreeMap<String, String>,
+}
+
+impl Debug for LakeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LakeOptions")
+            .field("bucket_prefix", &self.bucket_prefix)
+            .field("buckets", &self.buckets)
+            .field("retry_timeout", &self.retry_timeout)
+            .field("sweep_after", &self.sweep_after)
+            // Their values may be secrets.
+            .field("variables", &self.variables.keys())
+            .finish()
+    }
 }
 
 impl Default for LakeOptions {
@@ -33,6 +48,7 @@ impl Default for LakeOptions {
             buckets: BTreeMap::new(),
             retry_timeout: Duration::from_secs(5),
             sweep_after: Duration::from_secs(24 * 60 * 60),
+            variables: BTreeMap::new(),
         }
     }
 }
@@ -63,6 +79,13 @@ impl LakeOptions {
     #[must_use]
     pub fn with_sweep_after(mut self, age: Duration) -> Self {
         self.sweep_after = age;
+        self
+    }
+
+    /// Sets a variable such as `AWS_ACCESS_KEY_ID` for this lake, in place of the one of the environment.
+    #[must_use]
+    pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.insert(name.into(), value.into());
         self
     }
 }
@@ -148,6 +171,12 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Invalid, "{url}");
             assert!(error.hint().is_some(), "{url}");
         }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let options = LakeOptions::default().with_variable("AWS_SECRET_ACCESS_KEY", "hush");
+        assert!(!format!("{options:?}").contains("hush"));
     }
 
     #[tokio::test]

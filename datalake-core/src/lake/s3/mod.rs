@@ -1,4 +1,4 @@
-//! A lake on S3 or a compatible server: buckets by requests of our own, objects through object_store.
+//! A lake on S3 or a compatible server: buckets by requests of our own, objects through `object_store`.
 
 mod answers;
 mod request;
@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use self::answers::BucketList;
 use self::request::{Failure, Request, Requests};
-use self::settings::{Settings, process_environment};
+use self::settings::Settings;
 use super::{Bucket, BucketInfo, BucketName, Lake, LakeOptions, not_empty, store_error};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -65,7 +65,7 @@ impl S3Lake {
     /// [`ErrorKind::Invalid`] if the URL is not an endpoint's; [`ErrorKind::Denied`] without credentials;
     /// [`ErrorKind::Unsupported`] for credentials that are not static.
     pub fn open(url: &str, options: &LakeOptions) -> Result<Self> {
-        let settings = Settings::resolve(url, &process_environment)?;
+        let settings = Settings::resolve(url, &|name: &str| variable(options, name))?;
         Self::new(settings, options)
     }
 
@@ -146,6 +146,12 @@ impl S3Lake {
     fn bucket_at(&self, name: &BucketName) -> String {
         format!("{} of {self}", bucket_called(name))
     }
+}
+
+/// A variable that the options set, else one of the environment; set to nothing counts as not set.
+fn variable(options: &LakeOptions, name: &str) -> Option<String> {
+    let own = options.variables.get(name).cloned();
+    own.or_else(|| std::env::var(name).ok()).filter(|value| !value.is_empty())
 }
 
 fn bucket_called(name: &BucketName) -> String {

@@ -1,4 +1,4 @@
-//! Requests that object_store has no call for: signed, tried again within bounds, their failures explained.
+//! Requests that `object_store` has no call for: signed, tried again within bounds, their failures explained.
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -33,11 +33,6 @@ pub(super) struct Settings {
 pub(super) trait Environment: Fn(&str) -> Option<String> {}
 impl<F: Fn(&str) -> Option<String>> Environment for F {}
 
-/// The process' own environment; a variable set to nothing counts as not set.
-pub(super) fn process_environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 impl Settings {
     pub(super) fn resolve(url: &str, environment: &impl Environment) -> Result<Self> {
         let profile = Profile::load(environment)?;
