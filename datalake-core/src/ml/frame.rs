@@ -359,11 +359,11 @@ fn read_labels(array: &ArrayRef, name: &str) -> Result<Target> {
     if let Some(row) = codes.iter().position(|code| *code == MISSING) {
         return Err(bad_target_value(array, name, row, f64::NAN));
     }
-    Ok(if array.data_type().is_integer() { by_value(classes, &codes) } else { Target::Labels { classes, codes } })
+    Ok(if array.data_type().is_integer() { by_value(&classes, &codes) } else { Target::Labels { classes, codes } })
 }
 
 /// Puts classes that are whole numbers into the order of their values.
-fn by_value(classes: Vec<String>, codes: &[u32]) -> Target {
+fn by_value(classes: &[String], codes: &[u32]) -> Target {
     let mut order: Vec<usize> = (0..classes.len()).collect();
     order.sort_by_key(|&index| classes[index].parse::<i128>().unwrap_or(i128::MAX));
     let place: HashMap<u32, u32> = (0..).zip(&order).map(|(new, old)| (*old as u32, new)).collect();

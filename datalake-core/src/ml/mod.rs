@@ -28,21 +28,31 @@
 //! ```
 
 mod codec;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+mod dummy;
 mod feature;
 pub mod forest;
 mod frame;
+mod linear;
+pub mod linfa;
+mod linfa_trees;
 mod metrics;
 mod model_file;
 mod registry;
 mod validate;
+mod weights;
 
 use std::fmt::Debug;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use serde::{Deserialize, Serialize};
 
+pub use dummy::DummyTrainer;
 pub use feature::{Column, Feature, FeatureKind, MISSING};
 pub use frame::{Frame, Target};
+pub use linear::{LinearTrainer, LogisticParams, LogisticTrainer};
+pub use linfa_trees::{LinfaTreesParams, LinfaTreesTrainer};
 pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, evaluate};
 pub use model_file::{Envelope, decode, digest, encode};
 pub use registry::{TRAINERS, trainer};
@@ -166,4 +176,20 @@ fn check_task(task: Task, table: &Frame) -> Result<()> {
     }
     Err(Error::invalid("learn", format_args!("column `{}`", table.target_name()))
         .with_reason(format_args!("the table was read for {}, the trainer is for {task}", table.task())))
+}
+
+/// The class of the greatest share, the first of equal ones.
+fn greatest(shares: &[f64]) -> u32 {
+    let best = (0..).zip(shares).reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map_or(0, |(class, _)| class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_equal_classes_wins() {
+        assert_eq!(greatest(&[0.2, 0.4, 0.4]), 1);
+    }
 }

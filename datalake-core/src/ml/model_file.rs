@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::Model;
 use super::codec::{Reader, Writer};
+use super::dummy::Dummy;
 use super::forest::Forest;
+use super::weights::LinearModel;
+use super::{Model, Task};
 use crate::error::{Error, ErrorKind, Result};
 
 const MAGIC: &[u8; 8] = b"DLMODEL\n";
@@ -174,6 +176,9 @@ fn decode_body(body: &[u8]) -> Result<Box<dyn Model>> {
     let name = reader.text()?;
     let model: Box<dyn Model> = match name.as_str() {
         "forest" => Box::new(Forest::read(&mut reader)?),
+        "dummy" => Box::new(Dummy::read(&mut reader)?),
+        "linear" => Box::new(LinearModel::read(&mut reader, Task::Regression)?),
+        "logistic" => Box::new(LinearModel::read(&mut reader, Task::Classification)?),
         other => {
             return Err(Error::new(ErrorKind::Unsupported, "read", "the model file")
                 .with_reason(format_args!("it holds a `{other}` model, which this program does not know"))
@@ -182,4 +187,110 @@ fn decode_body(body: &[u8]) -> Result<Box<dyn Model>> {
     };
     reader.finish()?;
     Ok(model)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::ml::conformance::{FEATURES, foods};
+    use crate::ml::{Frame, trainer};
+    use crate::progress::Silent;
+
+    fn model(name: &str, task: Task) -> Box<dyn Model> {
+        let target = if task == Task::Regression { "kcal" } else { "group" };
+        let frame = Frame::new(&foods(60, 1), &FEATURES, target, task).unwrap();
+        let params = if name == "forest" { json!({ "n_estimators": 3 }) } else { Value::Null };
+        trainer(name, task, &params).unwrap().train(&frame, &Silent).unwrap()
+    }
+
+    fn file() -> Vec<u8> {
+        encode(model("forest", Task::Regression).as_ref(), &Envelope::default().with_note("small")).unwrap()
+    }
+
+    fn refusal(file: &[u8]) -> String {
+        decode(file).unwrap_err().to_string()
+    }
+
+    /// The checksum made good again: what lies behind it must not rely on it.
+    fn resealed(mut file: Vec<u8>) -> Vec<u8> {
+        let end = file.len() - CHECKSUM;
+        let checksum = Sha256::digest(&file[..end]);
+        file[end..].copy_from_slice(&checksum);
+        file
+    }
+
+    #[test]
+    fn a_file_cut_short_says_so_at_every_length() {
+        let file = file();
+        assert!(refusal(b"").contains("does not begin as a model file does"));
+        assert!(refusal(b"PAR1....").contains("does not begin as a model file does"));
+        for length in 1..file.len() {
+            assert!(refusal(&file[..length]).contains("cut short"), "{length}");
+        }
+    }
+
+    #[test]
+    fn one_changed_byte_is_found_wherever_it_is() {
+        let file = file();
+        for at in (0..file.len()).step_by(7) {
+            let mut damaged = file.clone();
+            damaged[at] ^= 0x10;
+            assert!(decode(&damaged).is_err(), "byte {at}");
+        }
+        let mut longer = file;
+        longer.push(0);
+        assert!(refusal(&longer).contains("1 bytes follow its end"));
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let mut file = file();
+        file[8] = 9;
+        let error = decode(&resealed(file)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.reason(), Some("it has version 9, and this program reads up to 1"));
+    }
+
+    #[test]
+    fn the_envelope_never_reaches_the_digest() {
+        let model = model("dummy", Task::Classification);
+        let (again, envelope) =
+            decode(&encode(model.as_ref(), &Envelope::default().with_created("2024-05-01T00:00:00Z")).unwrap())
+                .unwrap();
+        assert_eq!(envelope.created.as_deref(), Some("2024-05-01T00:00:00Z"));
+        assert_eq!(digest(again.as_ref()).unwrap(), digest(model.as_ref()).unwrap());
+    }
+
+    #[test]
+    fn a_model_without_a_file_format_says_so() {
+        let error = encode(model("linfa-trees", Task::Classification).as_ref(), &Envelope::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Whoever writes a checksum too can write anything: it is refused, or it predicts.
+        #[test]
+        fn hostile_files_do_no_harm(kind in 0..5_usize, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+            let (name, task) = [
+                ("forest", Task::Regression),
+                ("forest", Task::Classification),
+                ("dummy", Task::Classification),
+                ("linear", Task::Regression),
+                ("logistic", Task::Classification),
+            ][kind];
+            let mut file = encode(model(name, task).as_ref(), &Envelope::default()).unwrap();
+            let length = file.len();
+            changes.iter().for_each(|(at, byte)| file[at.index(length)] = *byte);
+            if let Ok((model, _)) = decode(&resealed(file)) {
+                let _ = model.predict(&foods(5, 2));
+                let _ = model.predict_proba(&foods(5, 2));
+                let _ = model.importances();
+            }
+        }
+    }
 }

@@ -1,16 +1,16 @@
 //! Trainers by name, as pipeline files and command lines write them.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::feature::{list, nearest};
-use super::forest::{ForestParams, ForestTrainer};
-use super::{Task, Trainer};
+use super::forest::ForestTrainer;
+use super::{DummyTrainer, LinearTrainer, LinfaTreesTrainer, LogisticTrainer, Task, Trainer};
 use crate::error::{Error, Result};
 
 /// The names that [`trainer`] knows.
-pub const TRAINERS: [&str; 1] = ["forest"];
+pub const TRAINERS: [&str; 5] = ["forest", "linear", "logistic", "dummy", "linfa-trees"];
 
 /// The trainer of this name with these parameters; `null` means the defaults.
 ///
@@ -25,7 +25,20 @@ pub const TRAINERS: [&str; 1] = ["forest"];
 /// range, and for a trainer that does not do this task.
 pub fn trainer(name: &str, task: Task, params: &Value) -> Result<Box<dyn Trainer>> {
     match name {
-        "forest" => Ok(Box::new(ForestTrainer::new(task, read::<ForestParams>(name, params)?)?)),
+        "forest" => Ok(Box::new(ForestTrainer::new(task, read(name, params)?)?)),
+        "dummy" => read::<NoParams>(name, params).map(|_| Box::new(DummyTrainer::new(task)) as Box<dyn Trainer>),
+        "linear" => {
+            only(name, Task::Regression, task)?;
+            read::<NoParams>(name, params).map(|_| Box::new(LinearTrainer) as Box<dyn Trainer>)
+        }
+        "logistic" => {
+            only(name, Task::Classification, task)?;
+            Ok(Box::new(LogisticTrainer::new(read(name, params)?)?))
+        }
+        "linfa-trees" => {
+            only(name, Task::Classification, task)?;
+            Ok(Box::new(LinfaTreesTrainer::new(read(name, params)?)?))
+        }
         unknown => {
             let error = Error::invalid("train", format_args!("by `{unknown}`")).with_reason("there is no such trainer");
             Err(match nearest(unknown, &TRAINERS) {
@@ -34,6 +47,20 @@ pub fn trainer(name: &str, task: Task, params: &Value) -> Result<Box<dyn Trainer
             })
         }
     }
+}
+
+/// A trainer without parameters.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct NoParams {}
+
+fn only(name: &str, does: Task, asked: Task) -> Result<()> {
+    if does == asked {
+        return Ok(());
+    }
+    let instead = if asked == Task::Regression { "linear" } else { "logistic" };
+    Err(Error::invalid("train", format_args!("by `{name}`"))
+        .with_reason(format_args!("it does {does}, and the target is for {asked}"))
+        .with_hint(format_args!("use `forest` or `{instead}`")))
 }
 
 /// Parameters from their JSON form, on top of the defaults.
@@ -76,5 +103,18 @@ mod tests {
         assert!(trainer("forest", Task::Regression, &json!({ "n_estimators": "many" })).is_err());
         assert!(trainer("forest", Task::Regression, &json!(5)).is_err());
         assert!(trainer("forest", Task::Regression, &json!({ "n_estimators": 0 })).is_err());
+    }
+
+    #[test]
+    fn every_name_is_known_and_some_do_one_task_only() {
+        for name in TRAINERS {
+            let tasks = [Task::Regression, Task::Classification].map(|task| trainer(name, task, &Value::Null));
+            assert!(tasks.iter().flatten().all(|trainer| trainer.name() == name));
+            assert!(tasks.iter().any(Result::is_ok), "{name}");
+        }
+        let error = trainer("linear", Task::Classification, &Value::Null).unwrap_err();
+        assert_eq!(error.hint(), Some("use `forest` or `logistic`"));
+        let error = trainer("dummy", Task::Regression, &json!({ "mean": 5 })).unwrap_err();
+        assert_eq!(error.hint(), Some("`dummy` has no parameters"));
     }
 }

@@ -28,14 +28,14 @@ pub use params::{Criterion, ForestParams, MaxFeatures};
 
 use self::columns::{Cells, Ranked};
 use self::grow::Plan;
-use self::predict::{Bag, greatest, mean_of_trees};
+use self::predict::{Bag, mean_of_trees};
 use self::tally::{ClassTally, NumberTally};
 use self::target::FixedTarget;
 use self::tree::Tree;
 use super::codec::{ModelSchema, Reader, Writer};
 use super::feature::{Column, Feature, encode};
 use super::frame::{Frame, Target, labels};
-use super::{Model, OutOfBag, Task, Trainer, metrics, no_probabilities};
+use super::{Model, OutOfBag, Task, Trainer, greatest, metrics, no_probabilities};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 

@@ -60,12 +60,6 @@ fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags:
     }
 }
 
-/// The class of the greatest share, the first of equal ones.
-pub(super) fn greatest(shares: &[f64]) -> u32 {
-    let best = (0..).zip(shares).reduce(|best, next| if next.1 > best.1 { next } else { best });
-    best.map_or(0, |(class, _)| class)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,10 +69,5 @@ mod tests {
         let weights: Vec<u32> = (0..130).map(|row| u32::from(row % 3 == 0)).collect();
         let bag = Bag::of(&weights);
         assert!((0..130).all(|row| bag.contains(row) == (row % 3 == 0)));
-    }
-
-    #[test]
-    fn the_first_of_equal_classes_wins() {
-        assert_eq!(greatest(&[0.2, 0.4, 0.4]), 1);
     }
 }

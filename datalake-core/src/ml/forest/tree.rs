@@ -260,9 +260,9 @@ mod tests {
     #[test]
     fn rows_end_in_the_leaf_that_the_splits_say() {
         let tree = example();
-        let leaf = |number: f32, code: u32| tree.leaf_of(&[number.to_bits(), code])[0];
+        let leaf = |number: f32, code: u32| tree.leaf_of(&[number.to_bits(), code])[0] as u32;
         let found = [leaf(1.5, 0), leaf(2.0, 70), leaf(2.0, 3), leaf(f32::NAN, 70), leaf(2.0, MISSING)];
-        assert_eq!(found, [10.0, 20.0, 30.0, 20.0, 20.0]);
+        assert_eq!(found, [10, 20, 30, 20, 20]);
     }
 
     #[test]
