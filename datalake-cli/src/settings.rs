@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use datalake_core::lake::{LakeOptions, open};
+use datalake_core::lake::{BucketName, LakeOptions, open};
 use datalake_core::{Error, Lake, Result};
 use serde::Deserialize;
 
@@ -33,7 +33,9 @@ pub(crate) fn lake(global: &Global) -> Result<Arc<dyn Lake>> {
     let prefix = std::env::var("DATALAKE_BUCKET_PREFIX").ok().filter(|prefix| !prefix.is_empty());
     let mut options = LakeOptions::default();
     options.bucket_prefix = prefix.or(settings.bucket_prefix);
-    options.buckets = settings.buckets;
+    for (logical, real) in settings.buckets {
+        options.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);
+    }
     open(&url, &options)
 }
 

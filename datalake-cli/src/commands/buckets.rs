@@ -1,11 +1,11 @@
 //! `mb`, `rb`, `ls`, `cp`, `rm`, `cat`: buckets and objects by hand.
 
 use chrono::{DateTime, Utc};
-use datalake_core::lake::transfer;
 use datalake_core::lake::{BucketName, ObjectMeta};
 use datalake_core::lake::{Location, ObjectPattern, parse_object};
 use datalake_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
+use object_store::ObjectMeta;
 use serde::Serialize;
 
 use crate::commands::Tools;
@@ -75,7 +75,7 @@ fn moment(time: DateTime<Utc>) -> String {
 pub(crate) async fn copy(from: &str, to: &str, tools: &Tools) -> Result<()> {
     let (from, to): (Location, Location) = (from.parse()?, to.parse()?);
     let lake = tools.lake()?;
-    let copied = transfer::copy(lake.as_ref(), &from, &to, tools.progress.as_ref()).await?;
+    let copied = lake::copy(lake.as_ref(), &from, &to).await?;
     tools.printer.say(&format!("copied {} objects, {}", copied.objects, size(copied.bytes)));
     Ok(())
 }
@@ -113,7 +113,7 @@ pub(crate) async fn print(path: &str, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let (bucket, key) = parse_object(path.strip_prefix("lake://").unwrap_or(path))?;
     let bucket = lake.bucket(&bucket).await?;
-    let failed = |cause| datalake_core::lake::store_error("read", bucket.address(&key), cause);
+    let failed = |cause| store_error("read", bucket.address(&key), cause);
     let object = bucket.store().get_opts(&key, Default::default()).await.map_err(failed)?;
     let mut chunks = object.into_stream();
     while let Some(chunk) = chunks.try_next().await.map_err(failed)? {

@@ -7,7 +7,7 @@ use datalake_core::format::{self, Quarantine, Sink, Source, WriteOptions};
 use datalake_core::lake::BucketName;
 use datalake_core::lake::Location;
 use datalake_core::pipeline::{RUNS_BUCKET, RunId, ensure_bucket};
-use datalake_core::{Lake, Result};
+use datalake_core::{Error, Lake, Result};
 
 use crate::cli::Convert;
 use crate::commands::{Tools, reading};
@@ -42,10 +42,11 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
 /// Where a table comes from.
 pub(crate) async fn source(location: &Location, tools: &Tools) -> Result<Source> {
     Ok(match location {
-        Location::Lake { bucket, key } => {
+        Location::Object { bucket, key } => {
             Source::Object { bucket: tools.lake()?.bucket(bucket).await?, path: key.clone() }
         }
-        Location::File(path) => Source::LocalFile(path.clone()),
+        Location::Local(path) => Source::LocalFile(path.clone()),
+        Location::Prefix { .. } => return Err(prefix(location)),
         Location::Stdio => Source::Stream { name: "stdin".to_owned(), reader: Box::pin(tokio::io::stdin()) },
     })
 }
@@ -53,12 +54,19 @@ pub(crate) async fn source(location: &Location, tools: &Tools) -> Result<Source>
 /// Where a table goes.
 pub(crate) async fn sink(location: &Location, tools: &Tools) -> Result<Sink> {
     Ok(match location {
-        Location::Lake { bucket, key } => {
+        Location::Object { bucket, key } => {
             Sink::Object { bucket: tools.lake()?.bucket(bucket).await?, path: key.clone() }
         }
-        Location::File(path) => Sink::LocalFile(path.clone()),
+        Location::Local(path) => Sink::LocalFile(path.clone()),
+        Location::Prefix { .. } => return Err(prefix(location)),
         Location::Stdio => Sink::Stream { name: "stdout".to_owned(), writer: Box::pin(tokio::io::stdout()) },
     })
+}
+
+fn prefix(location: &Location) -> Error {
+    Error::invalid("use", location)
+        .with_reason("it names a prefix, and one object is needed")
+        .with_hint("name the object: `lake://bucket/key.parquet`")
 }
 
 /// Keeps what was quarantined: in the lake for a lake object, beside a local file otherwise.
@@ -67,14 +75,14 @@ pub(crate) async fn keep(quarantine: &Arc<Quarantine>, to: &Location, tools: &To
         return Ok(None);
     }
     match to {
-        Location::Lake { .. } => {
+        Location::Object { .. } | Location::Prefix { .. } => {
             let lake: Arc<dyn Lake> = tools.lake()?;
             let bucket = ensure_bucket(lake.as_ref(), &BucketName::new(RUNS_BUCKET)?).await?;
             let key = format!("_quarantine/{}/convert.ndjson", RunId::now()).into();
             quarantine.finish(&bucket, &key).await?;
             Ok(Some(bucket.address(&key)))
         }
-        Location::File(path) => beside(quarantine, path).await.map(Some),
+        Location::Local(path) => beside(quarantine, path).await.map(Some),
         Location::Stdio => beside(quarantine, Path::new("stdout")).await.map(Some),
     }
 }
