@@ -1,8 +1,7 @@
 //! `mb`, `rb`, `ls`, `cp`, `rm`, `cat`: buckets and objects by hand.
 
 use chrono::{DateTime, Utc};
-use datalake_core::lake::{BucketName, ObjectMeta};
-use datalake_core::lake::{Location, ObjectPattern, parse_object};
+use datalake_core::lake::{self, BucketName, Location, ObjectPattern, parse_object, store_error};
 use datalake_core::{Error, ErrorKind, Result};
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
