@@ -213,25 +213,29 @@ impl Drop for Upload {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::{BucketName, Lake, LocalLake};
     use super::*;
     use crate::error::ErrorKind;
 
-    #[tokio::test]
-    async fn a_cancelled_write_cannot_be_finished() {
-        let folder = tempfile::tempdir().unwrap();
-        let lake = LocalLake::new(folder.path());
-        let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
-        let mut writer = bucket.writer(&"a".into());
-        let write = writer.write(Bytes::from(vec![0; 3 * PART]));
-        // The first poll hands a part to another thread and waits for it; then the write is dropped.
-        let _ = tokio::time::timeout(Duration::ZERO, write).await;
-        assert!(writer.broken);
-        assert_eq!(writer.write("b".into()).await.unwrap_err().kind(), ErrorKind::Invalid);
-        assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Invalid);
-        assert!(bucket.list(None).await.unwrap().is_empty());
+    #[test]
+    fn a_cancelled_write_cannot_be_finished() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let lake = LocalLake::new(folder.path());
+            let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+            // The only thread for files is busy, so that the first part has to wait.
+            let (release, busy) = std::sync::mpsc::channel::<()>();
+            tokio::task::spawn_blocking(move || busy.recv());
+            let mut writer = bucket.writer(&"a".into());
+            let mut write = Box::pin(writer.write(Bytes::from(vec![0; 3 * PART])));
+            assert!(futures::poll!(&mut write).is_pending());
+            drop(write);
+            drop(release);
+            assert_eq!(writer.write("b".into()).await.unwrap_err().kind(), ErrorKind::Invalid);
+            assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Invalid);
+            assert!(bucket.list(None).await.unwrap().is_empty());
+        });
     }
 
     #[test]
