@@ -17,6 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::decode::{Decoder, Rows, Scan, text_schema};
+pub(crate) use self::header::column_names;
 use self::split::Dialect;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
@@ -73,7 +74,7 @@ impl Plan {
             }
         };
         if options.text || options.schema.is_some() {
-            notes.retain(|note| note.contains("of the header"));
+            notes.retain(|note| note.contains("is read as"));
         }
         Ok(Self { input, compression, dialect, names, specs, notes, rows, whole })
     }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::split::{Dialect, Next, Splitter};
 use crate::error::{Error, Result};
 use crate::format::drive::Decode;
-use crate::format::intake::{BadRecord, Intake, Place, Records, escaped};
+use crate::format::intake::{BadRecord, Intake, Log, Place, escaped};
 use crate::format::schema::{Observed, shortened};
 use crate::format::spec::DecimalMark;
 
@@ -240,26 +240,6 @@ impl Decode for Scan {
     }
 }
 
-/// The records of the batch in the making.
-#[derive(Default)]
-struct Batch {
-    places: Vec<Place>,
-    raw: Vec<u8>,
-    raw_ends: Vec<usize>,
-    bad: Vec<BadRecord>,
-}
-
-impl Records for Batch {
-    fn place(&self, row: usize) -> Place {
-        self.places[row]
-    }
-
-    fn raw(&self, row: usize) -> String {
-        let start = if row == 0 { 0 } else { self.raw_ends[row - 1] };
-        escaped(&self.raw[start..self.raw_ends[row]])
-    }
-}
-
 /// Gives record batches.
 pub(crate) struct Decoder {
     rows: Rows,
@@ -269,50 +249,39 @@ pub(crate) struct Decoder {
     intake: Intake,
     batch_rows: usize,
     columns: Vec<StringBuilder>,
-    batch: Batch,
+    log: Log,
     has_ended: bool,
 }
 
 impl Decoder {
     pub(crate) fn new(rows: Rows, names: Vec<String>, nulls: Vec<String>, intake: Intake, batch_rows: usize) -> Self {
         let columns = names.iter().map(|_| StringBuilder::new()).collect();
-        let (schema, batch) = (text_schema(&names), Batch::default());
+        let (schema, log) = (text_schema(&names), Log::new(intake.wants_raw()));
         let batch_rows = batch_rows.max(1);
-        Self { rows, names, schema, nulls, intake, batch_rows, columns, batch, has_ended: false }
+        Self { rows, names, schema, nulls, intake, batch_rows, columns, log, has_ended: false }
     }
 
     fn take(&mut self, row: u64) {
         let text = match self.rows.check(row, &self.names) {
             Ok(text) => text,
-            Err(bad) => return self.batch.bad.push(bad),
+            Err(bad) => return self.log.add_bad(bad),
         };
         for (column, cell) in self.columns.iter_mut().zip(self.rows.fields(text)) {
             let is_null = self.nulls.iter().any(|null| null == cell);
             column.append_option((!is_null).then_some(cell));
         }
-        self.batch.places.push(self.rows.place(row));
-        if self.intake.wants_raw() {
-            self.batch.raw.extend_from_slice(self.rows.splitter().raw());
-            self.batch.raw_ends.push(self.batch.raw.len());
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.batch.places.len() >= self.batch_rows || self.batch.bad.len() >= self.batch_rows
+        self.log.add(self.rows.place(row), self.rows.splitter().raw());
     }
 
     /// Hands the records so far on.
     fn flush(&mut self) -> Result<Option<RecordBatch>> {
-        let mut batch = std::mem::take(&mut self.batch);
-        if batch.places.is_empty() && batch.bad.is_empty() {
-            return Ok(None);
-        }
+        let mut log = self.log.take();
         let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| Arc::new(column.finish()) as _).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.places.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(log.len()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|cause| Error::internal("read", "a batch of texts").with_source(cause))?;
-        let bad = std::mem::take(&mut batch.bad);
-        self.intake.accept(rows, &batch, bad)
+        let bad = log.take_bad();
+        self.intake.accept(rows, &log, bad)
     }
 }
 
@@ -330,11 +299,11 @@ impl Decode for Decoder {
         loop {
             match self.rows.next()? {
                 Row::Record(row) => self.take(row),
-                Row::Bad(bad) => self.batch.bad.push(bad),
-                Row::Wait if self.has_ended => return self.flush(),
+                Row::Bad(bad) => self.log.add_bad(bad),
+                Row::Wait if self.has_ended && !self.log.is_empty() => return self.flush(),
                 Row::Wait => return Ok(None),
             }
-            if self.is_full()
+            if self.log.is_full(self.batch_rows)
                 && let Some(batch) = self.flush()?
             {
                 return Ok(Some(batch));
