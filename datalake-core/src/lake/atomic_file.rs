@@ -115,7 +115,8 @@ impl Draft {
 
     fn beside(to: PathBuf) -> io::Result<Self> {
         let folder = folder_of(&to);
-        sweep(folder)?;
+        // A leftover that cannot be removed is no reason not to write.
+        let _ = sweep(folder);
         for _ in 0..ATTEMPTS {
             let (begin, end) = TEMPORARY;
             let temporary = folder.join(format!("{begin}{}{end}", unique_name()));

@@ -158,3 +158,18 @@ impl Lake for LocalLake {
         sweep(&self.folder).map_err(|cause| Error::io("sweep", self, cause))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_local_lake_keeps_every_promise() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = LocalLake::new(folder.path().join("my lake"));
+        conformance::run_all(&lake).await;
+        drop(lake);
+        assert_eq!(fs::read_dir(folder.path().join("my lake")).unwrap().count(), 0);
+    }
+}

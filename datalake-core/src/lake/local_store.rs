@@ -1,4 +1,4 @@
-//! Objects of a local bucket: reads by object_store, writes whole, durable and conditional.
+//! Objects of a local bucket: reads by `object_store`, writes whole, durable and conditional.
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ use object_store::{
 
 use super::staging::{Session, Staged, is_linked, sync_folder};
 
-/// How this store is called in the errors of object_store.
+/// How this store is called in the errors of `object_store`.
 const STORE: &str = "local lake";
 /// How many deletions run at a time.
 const DELETIONS: usize = 10;
@@ -69,6 +69,18 @@ impl LocalStore {
         let root = fs::canonicalize(root).map_err(|cause| failure(cause, root))?;
         let reads = LocalFileSystem::new_with_prefix(&root)?;
         Ok(Self { reads, place: Arc::new(Place { root, writers }) })
+    }
+
+    /// The file of a key. The few keys that `object_store` does not read from folders are refused here, so that
+    /// nothing is written that cannot be read.
+    fn path(&self, key: &Path) -> Result<PathBuf> {
+        let staged = |(_, end): (&str, &str)| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+        let name = key.filename().unwrap_or_default();
+        if name.ends_with(':') || name.split_once('#').is_some_and(staged) {
+            let reason = format!("a local lake has no keys that end with `:` or `#` and digits, such as `{key}`");
+            return Err(Error::NotSupported { source: reason.into() });
+        }
+        self.reads.path_to_filesystem(key)
     }
 }
 
@@ -179,14 +191,14 @@ fn check_version(path: &FilePath, expected: &UpdateVersion) -> Result<()> {
     Err(Error::Precondition { path: path.display().to_string(), source: reason.into() })
 }
 
-/// The entity tag that object_store gives a local file: a put has to return the tag that a later read shows.
+/// The entity tag that `object_store` gives a local file: a put has to return the tag that a later read shows.
 fn e_tag(path: &FilePath) -> io::Result<String> {
     let found = fs::metadata(path)?;
     let since = found.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Ok(format!("{:x}-{:x}-{:x}", found.ino(), since.as_micros(), found.len()))
 }
 
-/// An operating system error in the terms of object_store, which stays the cause.
+/// An operating system error in the terms of `object_store`, which stays the cause.
 fn failure(cause: io::Error, path: &FilePath) -> Error {
     let path = path.display().to_string();
     match cause.kind() {
@@ -223,7 +235,7 @@ impl Display for LocalStore {
 impl ObjectStore for LocalStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         refuse_attributes(options.attributes.is_empty())?;
-        let to = self.reads.path_to_filesystem(location)?;
+        let to = self.path(location)?;
         let place = Arc::clone(&self.place);
         blocking(move || {
             let staged = place.stage()?;
@@ -239,7 +251,7 @@ impl ObjectStore for LocalStore {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         refuse_attributes(options.attributes.is_empty())?;
-        let to = self.reads.path_to_filesystem(location)?;
+        let to = self.path(location)?;
         let place = Arc::clone(&self.place);
         blocking(move || {
             let parts = Arc::new(Parts { staged: place.stage()?, missing: AtomicUsize::new(0) });
@@ -249,10 +261,12 @@ impl ObjectStore for LocalStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.path(location)?;
         self.reads.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.path(location)?;
         self.reads.get_ranges(location, ranges).await
     }
 
@@ -262,7 +276,7 @@ impl ObjectStore for LocalStore {
             let store = store.clone();
             blocking(move || {
                 let location = location?;
-                let path = store.reads.path_to_filesystem(&location)?;
+                let path = store.path(&location)?;
                 store.place.delete(&path)?;
                 Ok(location)
             })
@@ -283,8 +297,8 @@ impl ObjectStore for LocalStore {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        let from = self.reads.path_to_filesystem(from)?;
-        let to = self.reads.path_to_filesystem(to)?;
+        let from = self.path(from)?;
+        let to = self.path(to)?;
         let place = Arc::clone(&self.place);
         let mode = match options.mode {
             CopyMode::Overwrite => PutMode::Overwrite,
@@ -300,8 +314,8 @@ impl ObjectStore for LocalStore {
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        let from = self.reads.path_to_filesystem(from)?;
-        let to = self.reads.path_to_filesystem(to)?;
+        let from = self.path(from)?;
+        let to = self.path(to)?;
         let place = Arc::clone(&self.place);
         blocking(move || place.rename(&from, &to, options.target_mode)).await
     }

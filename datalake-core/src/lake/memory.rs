@@ -98,3 +98,14 @@ impl Lake for MemoryLake {
         self.find("sweep", name).map(|_| 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lake_in_memory_keeps_every_promise() {
+        conformance::run_all(&MemoryLake::default()).await;
+    }
+}

@@ -14,23 +14,40 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
 use crate::error::{Error, ErrorKind, Result};
 
 mod atomic_file;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+#[cfg(test)]
+mod crash_tests;
+#[cfg(not(feature = "s3"))]
+#[path = "endpoint_absent.rs"]
+mod endpoint;
 mod local;
 mod local_store;
 mod location;
 mod memory;
 mod pattern;
 mod renamed;
+#[cfg(feature = "s3")]
+mod s3;
 mod staging;
 mod store_error;
+mod transfer;
+mod url;
 mod writer;
 
+pub use self::url::{LakeOptions, open};
 pub use atomic_file::AtomicFile;
 pub use local::LocalLake;
 pub use location::{Location, parse_object};
 pub use memory::MemoryLake;
 pub use pattern::ObjectPattern;
 pub use renamed::Renamed;
+#[cfg(feature = "s3")]
+use s3 as endpoint;
+#[cfg(feature = "s3")]
+pub use s3::S3Lake;
 pub use store_error::store_error;
+pub use transfer::{Copied, copy};
 pub use writer::{ObjectWriter, Stored};
 
 /// A place that holds buckets: a folder, memory, or an S3 endpoint.
@@ -151,7 +168,7 @@ fn broken_rule(name: &str) -> Option<&'static str> {
 
 /// The refusal to delete a bucket that holds something.
 fn not_empty(called: &str, name: &BucketName) -> Error {
-    Error::invalid("delete", called)
+    Error::new(ErrorKind::Invalid, "delete", called)
         .with_reason("it is not empty")
         .with_hint(format_args!("remove its objects first: datalake rm --recursive {name}/"))
 }

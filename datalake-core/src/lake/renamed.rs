@@ -119,11 +119,17 @@ impl Lake for Renamed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MemoryLake;
+    use super::super::{MemoryLake, conformance};
     use super::*;
 
     fn name(name: &str) -> BucketName {
         BucketName::new(name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_renamed_lake_keeps_every_promise() {
+        let lake = Renamed::new(Arc::new(MemoryLake::default()), "acme-", BTreeMap::new()).unwrap();
+        conformance::run_all(&lake).await;
     }
 
     #[tokio::test]

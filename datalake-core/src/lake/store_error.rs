@@ -1,7 +1,7 @@
 //! The errors of object stores in our terms: kind, and what to do.
 
 use std::error::Error as StdError;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 
 use object_store::Error as Store;
@@ -18,7 +18,42 @@ pub fn store_error(action: &str, subject: impl Display, cause: Store) -> Error {
         Some(hint) => error.with_hint(hint),
         None => error,
     };
-    error.with_source(cause)
+    let said = said(&cause, &text).unwrap_or(text);
+    error.with_source(Cause { said, inner: cause })
+}
+
+/// An error of `object_store`, said once: its own text repeats that of each of its sources.
+struct Cause {
+    said: String,
+    inner: Store,
+}
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.said)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.inner, f)
+    }
+}
+
+impl StdError for Cause {}
+
+/// What the operating system or the server said, without the layers around it.
+fn said(cause: &Store, text: &str) -> Option<String> {
+    if let Some(io) = cause.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+        return Some(io.to_string());
+    }
+    let (_, answer) = text.split_once("status code: ")?;
+    let (status, body) = answer.split_once(": ")?;
+    let element = |name: &str| {
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        rest.split_once("</").map(|(value, _)| value)
+    };
+    Some(format!("the server answered {status}: {}: {}", element("Code")?, element("Message").unwrap_or_default()))
 }
 
 fn kind_of_store(cause: &Store, text: &str) -> ErrorKind {
@@ -31,19 +66,23 @@ fn kind_of_store(cause: &Store, text: &str) -> ErrorKind {
         // A task of a runtime that is going down.
         Store::JoinError { source } if source.is_cancelled() => ErrorKind::Cancelled,
         Store::JoinError { .. } => ErrorKind::Internal,
-        other => io_cause(other).map(kind_of_io).unwrap_or_else(|| kind_of_answer(text)),
+        other => io_cause(other).map_or_else(|| kind_of_answer(text), kind_of_io),
     }
 }
 
-/// The kind of an HTTP answer that object_store does not tell apart. Its types are private, its text is not.
+/// The kind of an HTTP answer that `object_store` does not tell apart. Its types are private, its text is not.
 fn kind_of_answer(text: &str) -> ErrorKind {
     if is_full(text) {
         return ErrorKind::Exhausted;
     }
     match status(text) {
         Some(400) if names_credentials(text) => ErrorKind::Denied,
+        Some(401 | 403) => ErrorKind::Denied,
+        Some(404) => ErrorKind::NotFound,
+        Some(409 | 412) => ErrorKind::AlreadyExists,
         Some(501) => ErrorKind::Unsupported,
-        Some(300..500) if !matches!(status(text), Some(408 | 425 | 429)) => ErrorKind::Invalid,
+        Some(408 | 425 | 429) => ErrorKind::Unavailable,
+        Some(300..=499) => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     }
 }
@@ -113,6 +152,8 @@ mod tests {
         assert_eq!(answer("500 Internal Server Error"), ErrorKind::Unavailable);
         assert_eq!(answer("429 Too Many Requests"), ErrorKind::Unavailable);
         assert_eq!(answer("507 Insufficient Storage"), ErrorKind::Exhausted);
+        assert_eq!(answer("404 Not Found"), ErrorKind::NotFound);
+        assert_eq!(answer("403 Forbidden"), ErrorKind::Denied);
         assert_eq!(answer("501 Not Implemented"), ErrorKind::Unsupported);
         assert_eq!(answer("400 Bad Request"), ErrorKind::Invalid);
         assert_eq!(answer("400 Bad Request: <Code>InvalidAccessKeyId</Code>"), ErrorKind::Denied);
@@ -125,6 +166,15 @@ mod tests {
         assert!(full.hint().unwrap().contains("free some space"));
         assert_eq!(generic(io::Error::from(io::ErrorKind::ConnectionRefused)).kind(), ErrorKind::Unavailable);
         assert_eq!(generic(io::Error::other("no such host")).kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let body = "<?xml?><Error><Code>SlowDown</Code><Message>Wait.</Message></Error>";
+        let error = generic(format!("GET x - Server returned non-2xx status code: 503 Service Unavailable: {body}"));
+        let source = StdError::source(&error).unwrap();
+        assert_eq!(source.to_string(), "the server answered 503 Service Unavailable: SlowDown: Wait.");
+        assert!(source.source().is_none());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// The size of a part in bytes, and the largest object that is put in one request.
 const PART: usize = 8 * 1024 * 1024;
-/// After so many parts they grow by [`PART`], so that the 10,000 parts that S3 allows hold 440 GiB.
+/// After so many parts they grow by [`PART`], so that the 10,000 parts that S3 allows hold 429 GiB.
 const PARTS_PER_SIZE: usize = 1000;
 /// How many parts are under way at a time.
 const IN_FLIGHT: usize = 2;
@@ -27,6 +27,8 @@ pub struct ObjectWriter {
     buffer: BytesMut,
     written: u64,
     upload: Option<Upload>,
+    // Set while a part is handed over: after an error, or a write that was cancelled, bytes are missing.
+    broken: bool,
 }
 
 /// What a finished write left behind.
@@ -50,14 +52,15 @@ struct Upload {
 
 impl ObjectWriter {
     pub(super) fn new(bucket: Bucket, key: Path) -> Self {
-        Self { bucket, key, buffer: BytesMut::new(), written: 0, upload: None }
+        Self { bucket, key, buffer: BytesMut::new(), written: 0, upload: None, broken: false }
     }
 
     /// Appends bytes.
     ///
     /// # Errors
-    /// What the store says of a part. The writer is of no use afterwards.
+    /// What the store says of a part; what was stored is freed then, and the writer is of no further use.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        self.check()?;
         self.written += bytes.len() as u64;
         loop {
             let size = self.upload.as_ref().map_or(PART, Upload::part_size);
@@ -68,7 +71,11 @@ impl ObjectWriter {
                 return Ok(());
             }
             self.buffer.extend_from_slice(&bytes.split_to(room));
-            self.send_part().await.map_err(|cause| self.error(cause))?;
+            self.broken = true;
+            if let Err(cause) = self.send_part().await {
+                return Err(self.fail(cause).await);
+            }
+            self.broken = false;
         }
     }
 
@@ -83,8 +90,11 @@ impl ObjectWriter {
     /// # Errors
     /// What the store says; the key is then as it was before.
     pub async fn finish(mut self) -> Result<Stored> {
-        let done = self.complete().await.map_err(|cause| self.error(cause))?;
-        Ok(Stored { bytes: self.written, e_tag: done.e_tag })
+        self.check()?;
+        match self.complete().await {
+            Ok(done) => Ok(Stored { bytes: self.written, e_tag: done.e_tag }),
+            Err(cause) => Err(self.fail(cause).await),
+        }
     }
 
     /// Gives the object up and frees what was stored of it.
@@ -116,6 +126,22 @@ impl ObjectWriter {
                 self.bucket.store().put_opts(&self.key, object, Default::default()).await
             }
         }
+    }
+
+    fn check(&self) -> Result<()> {
+        if !self.broken {
+            return Ok(());
+        }
+        Err(Error::invalid("write", self.bucket.address(&self.key)).with_reason("an earlier write failed"))
+    }
+
+    /// Frees what was stored, and says why.
+    async fn fail(&mut self, cause: object_store::Error) -> Error {
+        if let Some(mut upload) = self.upload.take() {
+            // The first error is the one to tell; a sweep removes what stays.
+            let _ = upload.abort().await;
+        }
+        self.error(cause)
     }
 
     fn error(&self, cause: object_store::Error) -> Error {
@@ -162,8 +188,8 @@ impl Upload {
     }
 
     async fn abort(&mut self) -> object_store::Result<()> {
-        // A part that arrives after the abort would be stored for good.
-        self.under_way.shutdown().await;
+        // A part that arrives after the abort would be stored for good, so those under way end first.
+        while self.under_way.join_next().await.is_some() {}
         match self.inner.take() {
             Some(mut upload) => upload.abort().await,
             None => Ok(()),
@@ -182,5 +208,36 @@ impl Drop for Upload {
                 let _ = inner.abort().await;
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{BucketName, Lake, LocalLake};
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[tokio::test]
+    async fn a_cancelled_write_cannot_be_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = LocalLake::new(folder.path());
+        let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+        let mut writer = bucket.writer(&"a".into());
+        let write = writer.write(Bytes::from(vec![0; 3 * PART]));
+        // The first poll hands a part to another thread and waits for it; then the write is dropped.
+        let _ = tokio::time::timeout(Duration::ZERO, write).await;
+        assert!(writer.broken);
+        assert_eq!(writer.write("b".into()).await.unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Invalid);
+        assert!(bucket.list(None).await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn parts_grow_so_that_ten_thousand_hold_hundreds_of_gibibytes() {
+        let upload = |parts| Upload { inner: None, under_way: JoinSet::new(), parts }.part_size() as u64;
+        assert_eq!((upload(0), upload(999), upload(1000)), (PART as u64, PART as u64, 2 * PART as u64));
+        assert_eq!((0..10_000).map(upload).sum::<u64>() >> 30, 429);
     }
 }
