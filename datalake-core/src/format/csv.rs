@@ -10,6 +10,8 @@
 mod decode;
 mod header;
 mod split;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;

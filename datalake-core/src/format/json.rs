@@ -13,6 +13,8 @@ mod build;
 mod decode;
 mod frame;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod value;
 mod write;
 
