@@ -65,3 +65,59 @@ async fn sampled(source: &Source, sink: &Sink, read: &ReadOptions) -> Result<Opt
     }
     Ok(source.again().zip(sink.again()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn rows(count: usize) -> String {
+        (0..count).fold("id,x\n".to_owned(), |text, row| text + &format!("{row},{}\n", "7".repeat(100)))
+    }
+
+    #[tokio::test]
+    async fn a_late_misfit_starts_again_and_the_result_is_that_of_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = folder.path().join("large.csv");
+        // Longer than what counts as small, its last value alone no integer.
+        let text = rows(usize::try_from(SMALL).unwrap() / 100) + "x,1\n";
+        std::fs::write(&large, &text).unwrap();
+        let to = folder.path().join("large.ndjson.zst");
+        let done =
+            convert(Source::LocalFile(large), Sink::LocalFile(to), ReadOptions::default(), WriteOptions::default())
+                .await
+                .unwrap();
+        assert_eq!(done.written.rows, SMALL / 100 + 1);
+        assert_eq!(done.balance.seen, done.written.rows);
+        assert_eq!(done.bytes_read, text.len() as u64);
+        assert!(done.notes[0].starts_with("column `id` is text because of `x` in row "), "{:?}", done.notes);
+    }
+
+    #[tokio::test]
+    async fn every_pair_of_formats_converts_with_one_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["a.csv", "a.tsv.gz", "a.ndjson", "a.json.zst", "a.parquet", "b.csv.zst"];
+        let first = folder.path().join("first.csv");
+        std::fs::write(&first, "id,name,at,x\n1,\"a, b\",2024-02-29,1.5\n2,,2024-03-01,\n").unwrap();
+        let (mut from, mut digests) = (first, Vec::new());
+        for name in names {
+            let to = folder.path().join(name);
+            let (read, write) = (ReadOptions::default(), WriteOptions::default());
+            let done = convert(Source::LocalFile(from), Sink::LocalFile(to.clone()), read, write).await.unwrap();
+            assert_eq!(std::fs::metadata(&to).unwrap().len(), done.written.bytes);
+            digests.push(done.written.digest);
+            from = to;
+        }
+        digests.dedup();
+        assert_eq!(digests.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_sink_without_a_known_format_is_refused_before_anything_is_read() {
+        let sink = Sink::LocalFile("/nowhere/a.xyz".into());
+        let source = Source::LocalFile("/nowhere/a.csv".into());
+        let error = convert(source, sink, ReadOptions::default(), WriteOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.hint().unwrap().contains("ndjson"));
+    }
+}

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::decode::{Decoder, Rows, Scan, text_schema};
+use self::decode::{Decoder, Found, Rows, Scan, text_schema};
 pub(crate) use self::header::column_names;
 use self::split::Dialect;
 use self::write::Encoder;
@@ -66,7 +66,7 @@ impl Plan {
         let rows = Rows::new(input.name(), dialect, options.header);
         let scan = Scan::new(rows, options.nulls.clone(), options.decimal);
         let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
-        let (names, columns, mut notes, rows) = scan.found()?;
+        let Found { names, columns, mut notes, rows } = scan.found()?;
         let specs = match &options.schema {
             Some(specs) => Some((specs.clone(), Origin::Declared)),
             None if options.text => None,

@@ -58,8 +58,8 @@ impl Plan {
     async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
         let input = Input::open(source).await?;
         let metadata = metadata(&input).await?;
-        let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), Default::default())
-            .map_err(|cause| damaged(&input, &cause))?;
+        let metadata =
+            decode(&input, move || ArrowReaderMetadata::try_new(Arc::new(metadata), Default::default())).await?;
         // The names in errors and notes are those of all columns, not only of those that are read.
         let whole = intake(&input, metadata.schema(), options, &Arc::default())?;
         let wanted = wanted(metadata.schema(), options);
@@ -303,11 +303,12 @@ impl Format for Parquet {
         let tally = Arc::new(Tally::default());
         let intake = intake(&plan.input, &plan.schema, &options, &tally)?;
         let schema = Arc::clone(intake.schema());
-        let decoder = ParquetPushDecoderBuilder::new_with_metadata(plan.metadata)
-            .with_batch_size(options.batch_rows.max(1))
-            .with_projection(plan.mask)
-            .build()
-            .map_err(|cause| damaged(&plan.input, &cause))?;
+        let batch_rows = options.batch_rows.max(1);
+        let (file, mask) = (plan.metadata, plan.mask);
+        let decoder = decode(&plan.input, move || {
+            ParquetPushDecoderBuilder::new_with_metadata(file).with_batch_size(batch_rows).with_projection(mask).build()
+        })
+        .await?;
         let nulls = if options.schema.is_some() { options.nulls } else { Vec::new() };
         let reader = Reader { input: plan.input, decoder, intake: Arc::new(intake), nulls, rows: 0 };
         let stream = futures::stream::try_unfold(reader, Reader::next).into_stream().boxed();

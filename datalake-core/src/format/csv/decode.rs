@@ -129,7 +129,7 @@ impl Rows {
     }
 
     /// Checks that the record at hand has a field for each of the columns, all in UTF-8; gives its text.
-    pub(crate) fn check(&self, row: u64, columns: &[String]) -> Result<&str, BadRecord> {
+    pub(crate) fn check(&self, row: u64, columns: &[String]) -> Result<&str, Box<BadRecord>> {
         if self.splitter.fields() != columns.len() {
             let reason = format!("the record has {} fields, the header {}", self.splitter.fields(), columns.len());
             return Err(self.bad(row, None, "ragged", reason));
@@ -141,7 +141,7 @@ impl Rows {
         }
     }
 
-    fn not_utf8(&self, row: u64, columns: &[String]) -> BadRecord {
+    fn not_utf8(&self, row: u64, columns: &[String]) -> Box<BadRecord> {
         let mut start = 0;
         for (end, column) in self.splitter.ends().iter().zip(columns) {
             let field = &self.splitter.text()[std::mem::replace(&mut start, *end)..*end];
@@ -153,8 +153,8 @@ impl Rows {
         self.bad(row, None, "utf8", "the record is not UTF-8".to_owned())
     }
 
-    fn bad(&self, row: u64, column: Option<String>, code: &'static str, reason: String) -> BadRecord {
-        BadRecord { place: self.place(row), column, code, reason, raw: escaped(self.splitter.raw()) }
+    fn bad(&self, row: u64, column: Option<String>, code: &'static str, reason: String) -> Box<BadRecord> {
+        Box::new(BadRecord { place: self.place(row), column, code, reason, raw: escaped(self.splitter.raw()) })
     }
 
     /// The fields of the record at hand, from its text.
@@ -166,6 +166,15 @@ impl Rows {
     pub(crate) fn splitter(&self) -> &Splitter {
         &self.splitter
     }
+}
+
+/// The columns of a text, with notes of names that were changed and of types.
+pub(crate) struct Found {
+    pub(crate) names: Vec<String>,
+    pub(crate) columns: Vec<Observed>,
+    pub(crate) notes: Vec<String>,
+    /// The number of records seen.
+    pub(crate) rows: u64,
 }
 
 /// Finds the names and types of columns; gives no batches.
@@ -184,8 +193,11 @@ impl Scan {
         Self { rows, nulls, mark, names: Vec::new(), notes: Vec::new(), columns: Vec::new(), seen: 0 }
     }
 
-    /// Names, what was seen in their columns, notes, and the number of records.
-    pub(crate) fn found(mut self) -> Result<(Vec<String>, Vec<Observed>, Vec<String>, u64)> {
+    /// What was found.
+    ///
+    /// # Errors
+    /// If there is no record, and so no column.
+    pub(crate) fn found(mut self) -> Result<Found> {
         self.name_columns();
         if self.names.is_empty() {
             return Err(Error::invalid("read", &self.rows.source).with_reason("it is empty: there is no record in it"));
@@ -193,7 +205,7 @@ impl Scan {
         for (name, column) in self.names.iter().zip(&self.columns) {
             self.notes.extend(column.note(name));
         }
-        Ok((self.names, self.columns, self.notes, self.seen))
+        Ok(Found { names: self.names, columns: self.columns, notes: self.notes, rows: self.seen })
     }
 
     fn name_columns(&mut self) {
@@ -264,7 +276,7 @@ impl Decoder {
     fn take(&mut self, row: u64) {
         let text = match self.rows.check(row, &self.names) {
             Ok(text) => text,
-            Err(bad) => return self.log.add_bad(bad),
+            Err(bad) => return self.log.add_bad(*bad),
         };
         for (column, cell) in self.columns.iter_mut().zip(self.rows.fields(text)) {
             let is_null = self.nulls.iter().any(|null| null == cell);

@@ -75,7 +75,7 @@ async fn all_faults_of_a_declared_row_are_in_one_reason() {
     ];
     let options = ReadOptions::default().with_schema(Some(specs));
     let (table, rejected) = rejects("a,b\n1,2 mg\nx,\n", options).await;
-    assert_eq!(table.column(1).as_primitive::<Float64Type>().value(0), 0.002);
+    assert_eq!(table.column(1).as_primitive::<Float64Type>().values(), &[0.002]);
     assert_eq!(rejected.len(), 1);
     assert_eq!(rejected[0].reason, "`x` is not a int64; column `b`: the value is missing");
     assert_eq!((rejected[0].code.as_str(), rejected[0].raw.as_str()), ("type", "x,"));

@@ -20,8 +20,8 @@ use crate::format::schema::{Misfit, shortened};
 type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 /// Parses a record, and checks all that is in it.
-fn parse(raw: &[u8], place: Place) -> Result<Fields<'_>, BadRecord> {
-    let bad = |code, reason| BadRecord { place, column: None, code, reason, raw: escaped(raw) };
+fn parse(raw: &[u8], place: Place) -> Result<Fields<'_>, Box<BadRecord>> {
+    let bad = |code, reason| Box::new(BadRecord { place, column: None, code, reason, raw: escaped(raw) });
     let text = std::str::from_utf8(raw).map_err(|_| bad("utf8", "the record is not UTF-8".to_owned()))?;
     let no_json = |cause: serde_json::Error| bad("syntax", format!("the record is no JSON: {}", relative(&cause)));
     let value = Value::of_text(text).map_err(no_json)?;
@@ -154,7 +154,7 @@ impl Decoder {
         let place = self.framer.place();
         let raw = self.framer.raw();
         match parse(raw, place) {
-            Err(bad) => self.log.add_bad(bad),
+            Err(bad) => self.log.add_bad(*bad),
             Ok(fields) => {
                 self.members.append(&fields, &self.nulls).map_err(|unfit| misfit(&self.source, place, unfit))?;
                 self.log.add(place, raw);

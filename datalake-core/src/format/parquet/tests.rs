@@ -34,7 +34,7 @@ async fn row_groups_are_cut_by_rows_alone() {
     let (_folder, path, _) = file(&table, WriteOptions::default().with_row_group_rows(10_000)).await;
     let input = Input::open(&Source::LocalFile(path)).await.unwrap();
     let metadata = metadata(&input).await.unwrap();
-    let rows: Vec<_> = metadata.row_groups().iter().map(|group| group.num_rows()).collect();
+    let rows: Vec<_> = metadata.row_groups().iter().map(parquet::file::metadata::RowGroupMetaData::num_rows).collect();
     assert_eq!(rows, [10_000, 10_000, 5_000]);
     assert_eq!(metadata.file_metadata().created_by(), Some("datalake"));
 }
