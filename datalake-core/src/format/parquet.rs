@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use parquet::DecodeResult;
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression as Codec, ZstdLevel};
@@ -58,8 +58,7 @@ impl Plan {
     async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
         let input = Input::open(source).await?;
         let metadata = metadata(&input).await?;
-        let metadata =
-            decode(&input, move || ArrowReaderMetadata::try_new(Arc::new(metadata), Default::default())).await?;
+        let metadata = with_schema(&input, Arc::new(metadata)).await?;
         // The names in errors and notes are those of all columns, not only of those that are read.
         let whole = intake(&input, metadata.schema(), options, &Arc::default())?;
         let wanted = wanted(metadata.schema(), options);
@@ -118,6 +117,19 @@ async fn metadata(input: &Input) -> Result<ParquetMetaData> {
                 decoder.push_ranges(ranges, data).map_err(|cause| damaged(input, &cause))?;
             }
             DecodeResult::Finished => return Err(Error::internal("read the metadata of", input.name())),
+        }
+    }
+}
+
+/// The metadata with the Arrow schema that the writer left in it; without that where other writers, nanoparquet for
+/// one, left what Arrow cannot read: Parquet's own schema says all that is needed.
+async fn with_schema(input: &Input, metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
+    let again = Arc::clone(&metadata);
+    match decode(input, move || ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())).await {
+        Ok(metadata) => Ok(metadata),
+        Err(_) => {
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            decode(input, move || ArrowReaderMetadata::try_new(again, options)).await
         }
     }
 }

@@ -111,3 +111,15 @@ async fn small_integers_are_read_as_they_are() {
     let back = read(&path, ReadOptions::default()).await.unwrap();
     assert_eq!(back[0].column(0).as_primitive::<Int32Type>().len(), 2);
 }
+
+#[tokio::test]
+async fn an_arrow_schema_that_cannot_be_read_is_done_without() {
+    let (_folder, path, _) = file(&table(10), WriteOptions::default()).await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let key = b"ARROW:schema";
+    let place = bytes.windows(key.len()).position(|window| window == key).unwrap();
+    // The value begins some bytes after its key.
+    bytes[place + 20..place + 40].fill(b'A');
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(read(&path, ReadOptions::default()).await.unwrap()[0].num_rows(), 10);
+}
