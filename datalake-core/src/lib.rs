@@ -1,7 +1,7 @@
 //! A data lake with batch machine learning in one engine.
 //!
 //! - [`lake`]: buckets and objects, in a folder, in memory or on S3;
-//! - [`format`]: CSV, JSON and Parquet as streams of record batches, in both directions;
+//! - [`mod@format`]: CSV, JSON and Parquet as streams of record batches, in both directions;
 //! - `query`: SQL over lake objects;
 //! - `ml`: random forests, baselines, metrics and model files;
 //! - `pipeline`: prepare, train, evaluate and predict from one file, with a manifest of what happened.

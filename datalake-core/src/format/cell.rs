@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use arrow::datatypes::DataType;
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime};
 
 use super::spec::{ColumnSpec, DecimalMark, timestamp_utc, type_name};
 use super::units::Unit;
@@ -212,13 +212,6 @@ fn number(bytes: &[u8]) -> Option<u32> {
     (rest.is_empty() && !found.is_empty()).then(|| std::str::from_utf8(found).ok()?.parse().ok()).flatten()
 }
 
-/// A timestamp as text, with `Z` if it is in UTC; `None` if it is out of the calendar.
-pub(crate) fn timestamp_text(micros: i64, utc: bool) -> Option<String> {
-    let time = DateTime::from_timestamp_micros(micros)?.naive_utc();
-    let text = time.format("%Y-%m-%dT%H:%M:%S%.f");
-    Some(if utc { format!("{text}Z") } else { text.to_string() })
-}
-
 /// Why a cell is not of its column's type.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -343,7 +336,15 @@ fn plain(text: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::DateTime;
     use proptest::prelude::*;
+
+    /// A timestamp as text, with `Z` if it is in UTC; `None` if it is out of the calendar.
+    fn timestamp_text(micros: i64, utc: bool) -> Option<String> {
+        let time = DateTime::from_timestamp_micros(micros)?.naive_utc();
+        let text = time.format("%Y-%m-%dT%H:%M:%S%.f");
+        Some(if utc { format!("{text}Z") } else { text.to_string() })
+    }
 
     fn kind(text: &str) -> DataType {
         Kinds::of(text, DecimalMark::Dot).narrowest()

@@ -376,9 +376,9 @@ mod tests {
         let conformed = apply(Arc::new(Int64Array::from(vec![1, (1 << 53) + 1])), DataType::Float64);
         assert_eq!(conformed.rows, [0]);
         let small = apply(Arc::new(Int32Array::from(vec![7])), DataType::Float64);
-        assert_eq!(small.batch.column(0).as_primitive::<Float64Type>().value(0), 7.0);
+        assert_eq!(small.batch.column(0).as_primitive::<Float64Type>().values(), &[7.0]);
         let single = apply(Arc::new(Float32Array::from(vec![0.1])), DataType::Float64);
-        assert_eq!(single.batch.column(0).as_primitive::<Float64Type>().value(0), f64::from(0.1_f32));
+        assert_eq!(single.batch.column(0).as_primitive::<Float64Type>().values(), &[f64::from(0.1_f32)]);
     }
 
     #[test]
@@ -395,7 +395,7 @@ mod tests {
     fn a_missing_column_is_null_or_an_error_with_the_nearest_name() {
         let source = batch("protein", Arc::new(Int32Array::from(vec![7])));
         let nullable = ColumnSpec::new("protien", DataType::Float64);
-        let conformer = Conformer::new(source.schema_ref(), &[nullable.clone()]).unwrap();
+        let conformer = Conformer::new(source.schema_ref(), std::slice::from_ref(&nullable)).unwrap();
         assert_eq!(conformer.notes()[0], "column `protien` is not in the source: all null");
         assert_eq!(conformer.apply(&source).unwrap().batch.column(0).null_count(), 1);
         let error = conform(&source, &[nullable.with_nullable(false)]).unwrap_err();

@@ -36,12 +36,24 @@ pub struct Converted {
 /// Those of [`detect`], [`for_sink`], [`Format::read`](super::Format::read) and [`Format::write`](super::Format::write).
 /// An object or a file is then as it was before.
 pub async fn convert(source: Source, sink: Sink, read: ReadOptions, write: WriteOptions) -> Result<Converted> {
+    convert_guessing(source, sink, read, write, SMALL, SAMPLE).await
+}
+
+/// Converts; the types of a source of more than `small` bytes are guessed from its first `sample` bytes.
+async fn convert_guessing(
+    source: Source,
+    sink: Sink,
+    read: ReadOptions,
+    write: WriteOptions,
+    small: u64,
+    sample: u64,
+) -> Result<Converted> {
     let to = for_sink(&sink, &write)?;
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
     let read = read.with_compression(Some(compression));
-    if let Some((source, sink)) = sampled(&source, &sink, &read).await? {
-        let guess = read.clone().with_infer(Infer::Sample(SAMPLE));
+    if let Some((source, sink)) = twice(&source, &sink, &read, small).await? {
+        let guess = read.clone().with_infer(Infer::Sample(sample));
         match finish(from.read(source, guess).await?, sink, &*to, &write).await {
             Err(error) if Misfit::is_cause_of(&error) => {}
             done => return done,
@@ -58,10 +70,61 @@ async fn finish(batches: Batches, sink: Sink, to: &dyn super::Format, write: &Wr
 
 /// Source and sink once more, if it pays to guess types and nothing stands in the way of a second try: records are not
 /// yet rejected, bytes not yet given away.
-async fn sampled(source: &Source, sink: &Sink, read: &ReadOptions) -> Result<Option<(Source, Sink)>> {
+async fn twice(source: &Source, sink: &Sink, read: &ReadOptions, small: u64) -> Result<Option<(Source, Sink)>> {
     let is_free = read.infer == Infer::Auto && read.schema.is_none() && !read.text && read.rejects.is_none();
-    if !is_free || Input::open(source).await?.size() <= SMALL {
+    if !is_free || Input::open(source).await?.size() <= small {
         return Ok(None);
     }
     Ok(source.again().zip(sink.again()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[tokio::test]
+    async fn a_late_misfit_starts_again_and_the_result_is_that_of_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a.csv"), folder.path().join("a.ndjson"));
+        let text = (0..20_000).fold("id,x\n".to_owned(), |text, row| text + &format!("{row},y\n")) + "z,1\n";
+        std::fs::write(&from, &text).unwrap();
+        let convert = |small| {
+            let (source, sink) = (Source::LocalFile(from.clone()), Sink::LocalFile(to.clone()));
+            convert_guessing(source, sink, ReadOptions::default(), WriteOptions::default(), small, 10)
+        };
+        let guessed = convert(1000).await.unwrap();
+        assert_eq!(guessed.balance.seen, 20_001);
+        assert_eq!(guessed.bytes_read, text.len() as u64);
+        assert_eq!(guessed.notes, ["column `id` is text because of `z` in row 20001"]);
+        assert_eq!(guessed, convert(SMALL).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn every_pair_of_formats_converts_with_one_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["a.csv", "a.tsv.gz", "a.ndjson", "a.json.zst", "a.parquet", "b.csv.zst"];
+        let first = folder.path().join("first.csv");
+        std::fs::write(&first, "id,name,at,x\n1,\"a, b\",2024-02-29,1.5\n2,,2024-03-01,\n").unwrap();
+        let (mut from, mut digests) = (first, Vec::new());
+        for name in names {
+            let to = folder.path().join(name);
+            let (read, write) = (ReadOptions::default(), WriteOptions::default());
+            let done = convert(Source::LocalFile(from), Sink::LocalFile(to.clone()), read, write).await.unwrap();
+            assert_eq!(std::fs::metadata(&to).unwrap().len(), done.written.bytes);
+            digests.push(done.written.digest);
+            from = to;
+        }
+        digests.dedup();
+        assert_eq!(digests.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_sink_without_a_known_format_is_refused_before_anything_is_read() {
+        let sink = Sink::LocalFile("/nowhere/a.xyz".into());
+        let source = Source::LocalFile("/nowhere/a.csv".into());
+        let error = convert(source, sink, ReadOptions::default(), WriteOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.hint().unwrap().contains("ndjson"));
+    }
 }

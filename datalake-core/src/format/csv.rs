@@ -10,13 +10,16 @@
 mod decode;
 mod header;
 mod split;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::decode::{Decoder, Rows, Scan, text_schema};
+use self::decode::{Decoder, Found, Rows, Scan, text_schema};
+pub(crate) use self::header::column_names;
 use self::split::Dialect;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
@@ -63,7 +66,7 @@ impl Plan {
         let rows = Rows::new(input.name(), dialect, options.header);
         let scan = Scan::new(rows, options.nulls.clone(), options.decimal);
         let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
-        let (names, columns, mut notes, rows) = scan.found()?;
+        let Found { names, columns, mut notes, rows } = scan.found()?;
         let specs = match &options.schema {
             Some(specs) => Some((specs.clone(), Origin::Declared)),
             None if options.text => None,
@@ -73,7 +76,7 @@ impl Plan {
             }
         };
         if options.text || options.schema.is_some() {
-            notes.retain(|note| note.contains("of the header"));
+            notes.retain(|note| note.contains("is read as"));
         }
         Ok(Self { input, compression, dialect, names, specs, notes, rows, whole })
     }

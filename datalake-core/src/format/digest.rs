@@ -317,3 +317,82 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{DictionaryArray, Float64Array, Int64Array, LargeStringArray, StringArray, StringViewArray};
+    use arrow::datatypes::{Field, Int8Type};
+    use std::sync::Arc;
+
+    fn digest(columns: &[(&str, ArrayRef)]) -> String {
+        let batch = RecordBatch::try_from_iter(columns.iter().cloned()).unwrap();
+        let mut digest = TableDigest::new(batch.schema_ref());
+        digest.update(&batch).unwrap();
+        digest.finish()
+    }
+
+    fn of(array: impl Array + 'static) -> String {
+        digest(&[("x", Arc::new(array))])
+    }
+
+    /// The digest is a promise to every manifest ever written.
+    #[test]
+    fn the_digest_never_changes() {
+        let table: [(&str, ArrayRef); 2] = [
+            ("name", Arc::new(StringArray::from(vec![Some("lentils"), None]))),
+            ("protein_g", Arc::new(Float64Array::from(vec![Some(24.6), Some(0.9)]))),
+        ];
+        assert_eq!(digest(&table), "cbce43c25835b5ea42860e7829a530d638689604d44e2b49bba8b017c142b4d2");
+    }
+
+    #[test]
+    fn encodings_do_not_count() {
+        let texts = vec!["a", "b", "a"];
+        let plain = of(StringArray::from(texts.clone()));
+        assert_eq!(plain, of(LargeStringArray::from(texts.clone())));
+        assert_eq!(plain, of(StringViewArray::from(texts.clone())));
+        assert_eq!(plain, of(texts.into_iter().collect::<DictionaryArray<Int8Type>>()));
+    }
+
+    #[test]
+    fn one_nan_and_one_zero() {
+        let nan = f64::from_bits(f64::NAN.to_bits() | 1);
+        assert_eq!(of(Float64Array::from(vec![nan, -0.0])), of(Float64Array::from(vec![f64::NAN, 0.0])));
+    }
+
+    #[test]
+    fn what_a_missing_value_hides_does_not_count() {
+        let hidden = |value| Int64Array::new(vec![1, value].into(), Some(vec![true, false].into()));
+        assert_eq!(of(hidden(7)), of(hidden(9)));
+        let lists = |values: Vec<i64>| {
+            let field = Arc::new(Field::new_list_field(DataType::Int64, true));
+            let offsets = arrow::buffer::OffsetBuffer::from_lengths([1, 1]);
+            let nulls = Some(vec![true, false].into());
+            arrow::array::ListArray::new(field, offsets, Arc::new(Int64Array::from(values)), nulls)
+        };
+        assert_eq!(of(lists(vec![1, 2])), of(lists(vec![1, 3])));
+        let structs = |values: Vec<i64>| {
+            let values: ArrayRef = Arc::new(Int64Array::from(values));
+            let fields = vec![Field::new("a", DataType::Int64, true)];
+            StructArray::new(fields.into(), vec![values], Some(vec![true, false].into()))
+        };
+        assert_eq!(of(structs(vec![1, 2])), of(structs(vec![1, 3])));
+    }
+
+    #[test]
+    fn everything_else_counts() {
+        let base = of(StringArray::from(vec!["ab", "c"]));
+        for other in [
+            of(StringArray::from(vec!["a", "bc"])),
+            of(StringArray::from(vec!["c", "ab"])),
+            of(StringArray::from(vec!["ab"])),
+            of(StringArray::from(vec![Some("ab"), None])),
+            of(Int64Array::from(vec![1, 2])),
+            digest(&[("y", Arc::new(StringArray::from(vec!["ab", "c"])))]),
+        ] {
+            assert_ne!(base, other);
+        }
+        assert_ne!(of(StringArray::from(vec![Some("")])), of(StringArray::from(vec![None::<&str>])));
+    }
+}

@@ -43,6 +43,8 @@ struct Pump<D> {
     piece: Bytes,
     plain: Vec<u8>,
     tally: Arc<Tally>,
+    /// How many decompressed bytes are enough.
+    limit: u64,
     end: End,
 }
 
@@ -58,7 +60,7 @@ impl<D: Decode> Pump<D> {
         let inflate =
             Inflate::new(compression).map_err(|cause| Error::io("prepare to decompress", input.name(), cause))?;
         let (piece, plain, end) = (Bytes::new(), Vec::new(), End::Far);
-        Ok(Self { input, offset: 0, inflate, decoder, piece, plain, tally, end })
+        Ok(Self { input, offset: 0, inflate, decoder, piece, plain, tally, limit: u64::MAX, end })
     }
 
     /// Goes on to the next batch, or to the end.
@@ -96,11 +98,15 @@ impl<D: Decode> Pump<D> {
             }
             match self.end {
                 End::Decoded => return Ok(None),
-                End::Far if self.piece.is_empty() => return Ok(None),
+                End::Far if self.piece.is_empty() || self.has_enough() => return Ok(None),
                 End::Far => self.inflate()?,
                 End::Fetched => self.drain()?,
             }
         }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.tally.bytes() >= self.limit
     }
 
     fn inflate(&mut self) -> Result<()> {
@@ -163,9 +169,10 @@ pub(crate) async fn observe<D: Decode>(
     limit: Option<u64>,
 ) -> Result<(D, bool)> {
     let tally = Arc::new(Tally::default());
-    let mut pump = Pump::new(input.clone(), compression, decoder, Arc::clone(&tally))?;
+    let mut pump = Pump::new(input.clone(), compression, decoder, tally)?;
+    pump.limit = limit.unwrap_or(u64::MAX);
     while pump.end != End::Decoded {
-        if limit.is_some_and(|limit| tally.bytes() >= limit) {
+        if pump.has_enough() {
             return Ok((pump.decoder, false));
         }
         pump.fetch().await?;
@@ -203,6 +210,26 @@ pub(crate) async fn head(input: &Input, compression: Compression, limit: usize) 
     let (head, whole) = observe(input, compression, head, Some(limit as u64)).await?;
     let whole = whole && head.bytes.len() < limit;
     Ok((head.bytes, whole))
+}
+
+/// Decodes a text that comes in these pieces.
+#[cfg(test)]
+pub(crate) fn decode_pieces<'a>(
+    mut decoder: impl Decode,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    for piece in pieces {
+        decoder.push(piece);
+        while let Some(batch) = decoder.next()? {
+            batches.push(batch);
+        }
+    }
+    decoder.finish();
+    while let Some(batch) = decoder.next()? {
+        batches.push(batch);
+    }
+    Ok(batches)
 }
 
 /// An encoder and what hashes and compresses around it.

@@ -39,6 +39,70 @@ pub(crate) struct BadRecord {
     pub(crate) raw: String,
 }
 
+/// The records of a text that make up a batch, and those that cannot.
+#[derive(Debug)]
+pub(crate) struct Log {
+    keeps_raw: bool,
+    places: Vec<Place>,
+    raw: Vec<u8>,
+    raw_ends: Vec<usize>,
+    bad: Vec<BadRecord>,
+}
+
+impl Log {
+    pub(crate) fn new(keeps_raw: bool) -> Self {
+        Self { keeps_raw, places: Vec::new(), raw: Vec::new(), raw_ends: Vec::new(), bad: Vec::new() }
+    }
+
+    /// Adds the record of the next row.
+    pub(crate) fn add(&mut self, place: Place, raw: &[u8]) {
+        self.places.push(place);
+        if self.keeps_raw {
+            self.raw.extend_from_slice(raw);
+            self.raw_ends.push(self.raw.len());
+        }
+    }
+
+    /// Adds a record of which no row can be made.
+    pub(crate) fn add_bad(&mut self, bad: BadRecord) {
+        self.bad.push(bad);
+    }
+
+    /// The number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.bad.is_empty()
+    }
+
+    pub(crate) fn is_full(&self, rows: usize) -> bool {
+        self.places.len() >= rows || self.bad.len() >= rows
+    }
+
+    /// All of it, with an empty one in its place.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = Self::new(self.keeps_raw);
+        std::mem::replace(self, empty)
+    }
+
+    pub(crate) fn take_bad(&mut self) -> Vec<BadRecord> {
+        std::mem::take(&mut self.bad)
+    }
+}
+
+impl Records for Log {
+    fn place(&self, row: usize) -> Place {
+        self.places[row]
+    }
+
+    fn raw(&self, row: usize) -> String {
+        let start = if row == 0 { 0 } else { self.raw_ends[row - 1] };
+        escaped(&self.raw[start..self.raw_ends[row]])
+    }
+}
+
 /// Where the schema comes from, which decides what a value that does not fit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {

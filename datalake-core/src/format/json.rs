@@ -1,34 +1,192 @@
-//! JSON stub.
-use super::*;
-/// JSON.
+//! JSON, in both directions: one object a line (NDJSON), an array of objects, or a document that holds one.
+//!
+//! A scanner cuts the text into records; `serde_json` parses each of them level by level, so that numbers stay as they
+//! are written until their column's type is known. Arrow's own JSON reader takes 1.5 for 1 in a column of integers,
+//! and fails a whole batch for one bad value, so columns are built here.
+//!
+//! Objects become structs and arrays lists, unless fields are asked to be columns of their own. A field that holds
+//! values of several kinds is text: scalars as they are written, anything with an object or an array as JSON. Texts
+//! become dates and times where all of a field are, and never numbers. What is written reads back as the same values;
+//! but JSON has no NaN and no infinities, which are written as `null`.
+
+mod build;
+mod decode;
+mod frame;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod value;
+mod write;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+
+use self::decode::{Decoder, Scan, Target};
+use self::frame::{Framer, Layout};
+use self::shape::{Kind, struct_fields};
+use self::value::Value;
+use self::write::Encoder;
+use super::batches::{Batches, Tally};
+use super::compression::{Compression, Deflate};
+use super::csv::{column_names, refuse_utf16};
+use super::intake::{Intake, Origin, escaped};
+use super::options::{Infer, ReadOptions, WriteOptions};
+use super::schema::{Inferred, shortened};
+use super::sink::{Sink, Written};
+use super::source::{Input, Source};
+use super::{Format, detect, drive};
+use crate::error::{Error, Result};
+
+/// The JSON formats: `ndjson` and `json`.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Json {
-    lines: bool,
+    is_lines: bool,
 }
+
 impl Json {
-    /// x
+    /// One object a line.
     #[must_use]
     pub fn lines() -> Self {
-        Self { lines: true }
+        Self { is_lines: true }
     }
-    /// x
+
+    /// An array of objects. What is read may also be a document that holds one, or one object a line.
     #[must_use]
     pub fn document() -> Self {
-        Self { lines: false }
+        Self { is_lines: false }
     }
 }
+
+/// An opened source, and all that must be known of it before its records are read.
+struct Plan {
+    input: Input,
+    compression: Compression,
+    layout: Layout,
+    kinds: Vec<(String, Kind)>,
+    schema: SchemaRef,
+    notes: Vec<String>,
+    rows: u64,
+    whole: bool,
+}
+
+impl Plan {
+    async fn new(source: &Source, options: &ReadOptions, is_lines: bool) -> Result<Self> {
+        let input = Input::open(source).await?;
+        let compression = detect::compression(&input, options).await?;
+        let layout = layout(&input, compression, options, is_lines).await?;
+        let limit = match options.infer {
+            Infer::Sample(bytes) => Some(bytes.max(1)),
+            Infer::Auto | Infer::Whole => None,
+        };
+        let scan = Scan::new(Framer::new(input.name(), layout.clone()), options.nulls.clone());
+        let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
+        let is_text = options.text || options.schema.is_some();
+        let (mut kinds, mut notes, rows) = scan.found(!is_text);
+        if is_text {
+            for (_, kind) in &mut kinds {
+                *kind = kind.as_text(options.flatten);
+            }
+        }
+        let schema = decoded_schema(&kinds, options.flatten, &mut notes);
+        Ok(Self { input, compression, layout, kinds, schema, notes, rows, whole })
+    }
+
+    fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
+        let specs = options.schema.as_deref().map(|specs| (specs, Origin::Declared));
+        Intake::new(self.input.name(), &self.schema, specs, options, tally)
+    }
+}
+
+/// The schema of decoded batches; names that are empty or taken are changed.
+fn decoded_schema(kinds: &[(String, Kind)], flattens: bool, notes: &mut Vec<String>) -> SchemaRef {
+    let mut columns = Vec::new();
+    for field in &struct_fields(kinds) {
+        push_columns("", field, flattens, &mut columns);
+    }
+    let given: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+    let (names, renamed) = column_names(&given);
+    notes.extend(renamed);
+    let fields = names.iter().zip(columns).map(|(name, (_, data_type))| Field::new(name, data_type, true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn push_columns(prefix: &str, field: &Field, flattens: bool, columns: &mut Vec<(String, DataType)>) {
+    let name = format!("{prefix}{}", field.name());
+    match field.data_type() {
+        DataType::Struct(fields) if flattens => {
+            for field in fields {
+                push_columns(&format!("{name}_"), field, flattens, columns);
+            }
+        }
+        data_type => columns.push((name, data_type.clone())),
+    }
+}
+
+/// How the records lie in a text, seen from its beginning.
+async fn layout(input: &Input, compression: Compression, options: &ReadOptions, is_lines: bool) -> Result<Layout> {
+    const HEAD: usize = 1024 * 1024;
+    let (head, is_whole) = drive::head(input, compression, HEAD).await?;
+    refuse_utf16(input.name(), &head)?;
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
+    match text.first() {
+        None if is_whole => {
+            Err(Error::invalid("read", input.name()).with_reason("it is empty: there is nothing but blanks in it"))
+        }
+        Some(b'[') => Ok(Layout::Array),
+        _ if is_lines => Ok(Layout::Lines),
+        Some(b'{') if options.rows.is_none() && is_one_a_line(text) => Ok(Layout::Lines),
+        Some(b'{') => Ok(Layout::Document(options.rows.clone())),
+        _ => Err(Error::invalid("read", input.name()).with_reason(format_args!(
+            "it is no JSON: it begins with `{}`",
+            shortened(&escaped(&text[..text.len().min(40)]))
+        ))),
+    }
+}
+
+/// Whether the first line is an object and another begins after it.
+fn is_one_a_line(text: &[u8]) -> bool {
+    let mut lines = text.splitn(2, |byte| *byte == b'\n');
+    let (Some(first), Some(rest)) = (lines.next(), lines.next()) else { return false };
+    let is_object = std::str::from_utf8(first).is_ok_and(|line| matches!(Value::of_text(line), Ok(Value::Object(_))));
+    is_object && rest.trim_ascii_start().first() == Some(&b'{')
+}
+
 #[async_trait]
 impl Format for Json {
     fn name(&self) -> &'static str {
-        if self.lines { "ndjson" } else { "json" }
+        if self.is_lines { "ndjson" } else { "json" }
     }
-    async fn infer_schema(&self, _source: &Source, _options: &ReadOptions) -> Result<Inferred> {
-        Err(crate::error::Error::internal("read", "JSON"))
+
+    async fn infer_schema(&self, source: &Source, options: &ReadOptions) -> Result<Inferred> {
+        let mut plan = Plan::new(source, options, self.is_lines).await?;
+        let intake = plan.intake(options, &Arc::default())?;
+        plan.notes.extend_from_slice(intake.notes());
+        Ok(Inferred { schema: Arc::clone(intake.schema()), notes: plan.notes, rows: plan.rows, whole: plan.whole })
     }
-    async fn read(&self, _source: Source, _options: ReadOptions) -> Result<Batches> {
-        Err(crate::error::Error::internal("read", "JSON"))
+
+    async fn read(&self, source: Source, options: ReadOptions) -> Result<Batches> {
+        let plan = Plan::new(&source.spool().await?, &options, self.is_lines).await?;
+        let tally = Arc::new(Tally::default());
+        let intake = plan.intake(&options, &tally)?;
+        let schema = Arc::clone(intake.schema());
+        let mut notes = plan.notes;
+        notes.extend_from_slice(intake.notes());
+        let name = Arc::clone(plan.input.name());
+        let framer = Framer::new(&name, plan.layout);
+        let target = Target { kinds: plan.kinds, schema: plan.schema, flattens: options.flatten };
+        let decoder = Decoder::new(&name, framer, target, options.nulls, intake, options.batch_rows);
+        let stream = drive::batches(plan.input, plan.compression, decoder, Arc::clone(&tally))?;
+        Ok(Batches::new(schema, stream, tally).with_notes(notes))
     }
-    async fn write(&self, _sink: Sink, _batches: Batches, _options: WriteOptions) -> Result<Written> {
-        Err(crate::error::Error::internal("read", "JSON"))
+
+    async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
+        let by_name = Compression::of_name(&sink.file_name().unwrap_or_default()).0;
+        let compression = options.compression.unwrap_or(by_name);
+        let deflate =
+            Deflate::new(compression, options.zstd_level).map_err(|cause| Error::io("compress", &sink, cause))?;
+        drive::write(sink, batches, Encoder::new(!self.is_lines), deflate).await
     }
 }

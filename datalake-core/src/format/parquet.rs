@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use parquet::DecodeResult;
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression as Codec, ZstdLevel};
@@ -27,6 +27,7 @@ use super::conform::with_nulls;
 use super::drive::{self, Encode};
 use super::intake::{Intake, Origin, Place, Records};
 use super::options::{ReadOptions, WriteOptions};
+use super::reject::OnRowError;
 use super::schema::Inferred;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
@@ -50,27 +51,23 @@ struct Plan {
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
     schema: SchemaRef,
-    specs: bool,
+    notes: Vec<String>,
 }
 
 impl Plan {
     async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
         let input = Input::open(source).await?;
         let metadata = metadata(&input).await?;
-        let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), Default::default())
-            .map_err(|cause| damaged(&input, &cause))?;
+        let metadata = with_schema(&input, Arc::new(metadata)).await?;
+        // The names in errors and notes are those of all columns, not only of those that are read.
+        let whole = intake(&input, metadata.schema(), options, &Arc::default())?;
         let wanted = wanted(metadata.schema(), options);
         let mask = ProjectionMask::roots(metadata.metadata().file_metadata().schema_descr(), wanted.clone());
         let schema = metadata
             .schema()
             .project(&wanted)
             .map_err(|cause| Error::internal("select the columns of", input.name()).with_source(cause))?;
-        Ok(Self { input, mask, schema: Arc::new(schema), specs: options.schema.is_some(), metadata })
-    }
-
-    fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
-        let specs = options.schema.as_deref().map(|specs| (specs, Origin::Declared));
-        Intake::new(self.input.name(), &self.schema, specs, options, tally)
+        Ok(Self { input, mask, schema: Arc::new(schema), notes: whole.notes().to_vec(), metadata })
     }
 
     fn rows(&self) -> u64 {
@@ -78,9 +75,17 @@ impl Plan {
     }
 }
 
+fn intake(input: &Input, schema: &SchemaRef, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
+    let specs = options.schema.as_deref().map(|specs| (specs, Origin::Declared));
+    Intake::new(input.name(), schema, specs, options, tally)
+}
+
 /// The columns of the file that must be read.
 fn wanted(schema: &Schema, options: &ReadOptions) -> Vec<usize> {
+    let keeps_rejects = options.on_row_error == OnRowError::Quarantine && options.rejects.is_some();
     let is_wanted = |name: &str| match (&options.schema, &options.columns) {
+        // A rejected record is kept whole.
+        (Some(_), _) if keeps_rejects => true,
         // Broken rows must not depend on the columns asked for, so all that are declared are read.
         (Some(specs), _) => specs.iter().any(|spec| spec.source_names().any(|wanted| wanted == name)),
         (None, Some(columns)) => columns.iter().any(|wanted| wanted == name),
@@ -112,6 +117,19 @@ async fn metadata(input: &Input) -> Result<ParquetMetaData> {
                 decoder.push_ranges(ranges, data).map_err(|cause| damaged(input, &cause))?;
             }
             DecodeResult::Finished => return Err(Error::internal("read the metadata of", input.name())),
+        }
+    }
+}
+
+/// The metadata with the Arrow schema that the writer left in it; without that where other writers, nanoparquet for
+/// one, left what Arrow cannot read: Parquet's own schema says all that is needed.
+async fn with_schema(input: &Input, metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
+    let again = Arc::clone(&metadata);
+    match decode(input, move || ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())).await {
+        Ok(metadata) => Ok(metadata),
+        Err(_) => {
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            decode(input, move || ArrowReaderMetadata::try_new(again, options)).await
         }
     }
 }
@@ -288,25 +306,25 @@ impl Format for Parquet {
 
     async fn infer_schema(&self, source: &Source, options: &ReadOptions) -> Result<Inferred> {
         let plan = Plan::new(source, options).await?;
-        let intake = plan.intake(options, &Arc::default())?;
-        let (schema, notes) = (Arc::clone(intake.schema()), intake.notes().to_vec());
-        Ok(Inferred { schema, notes, rows: plan.rows(), whole: true })
+        let intake = intake(&plan.input, &plan.schema, options, &Arc::default())?;
+        Ok(Inferred { schema: Arc::clone(intake.schema()), rows: plan.rows(), notes: plan.notes, whole: true })
     }
 
     async fn read(&self, source: Source, options: ReadOptions) -> Result<Batches> {
         let plan = Plan::new(&source.spool().await?, &options).await?;
         let tally = Arc::new(Tally::default());
-        let intake = plan.intake(&options, &tally)?;
-        let (schema, notes) = (Arc::clone(intake.schema()), intake.notes().to_vec());
-        let decoder = ParquetPushDecoderBuilder::new_with_metadata(plan.metadata)
-            .with_batch_size(options.batch_rows.max(1))
-            .with_projection(plan.mask)
-            .build()
-            .map_err(|cause| damaged(&plan.input, &cause))?;
-        let nulls = if plan.specs { options.nulls } else { Vec::new() };
+        let intake = intake(&plan.input, &plan.schema, &options, &tally)?;
+        let schema = Arc::clone(intake.schema());
+        let batch_rows = options.batch_rows.max(1);
+        let (file, mask) = (plan.metadata, plan.mask);
+        let decoder = decode(&plan.input, move || {
+            ParquetPushDecoderBuilder::new_with_metadata(file).with_batch_size(batch_rows).with_projection(mask).build()
+        })
+        .await?;
+        let nulls = if options.schema.is_some() { options.nulls } else { Vec::new() };
         let reader = Reader { input: plan.input, decoder, intake: Arc::new(intake), nulls, rows: 0 };
         let stream = futures::stream::try_unfold(reader, Reader::next).into_stream().boxed();
-        Ok(Batches::new(schema, stream, tally).with_notes(notes))
+        Ok(Batches::new(schema, stream, tally).with_notes(plan.notes))
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
@@ -316,3 +334,6 @@ impl Format for Parquet {
         drive::write(sink, batches, encoder, plain).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ impl Misfit {
     /// Whether an error comes of a schema found from a sample.
     #[must_use]
     pub fn is_cause_of(error: &Error) -> bool {
-        std::error::Error::source(error).is_some_and(|source| source.is::<Self>())
+        std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Self>)
     }
 }
 

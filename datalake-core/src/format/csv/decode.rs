@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::split::{Dialect, Next, Splitter};
 use crate::error::{Error, Result};
 use crate::format::drive::Decode;
-use crate::format::intake::{BadRecord, Intake, Place, Records, escaped};
+use crate::format::intake::{BadRecord, Intake, Log, Place, escaped};
 use crate::format::schema::{Observed, shortened};
 use crate::format::spec::DecimalMark;
 
@@ -129,7 +129,7 @@ impl Rows {
     }
 
     /// Checks that the record at hand has a field for each of the columns, all in UTF-8; gives its text.
-    pub(crate) fn check(&self, row: u64, columns: &[String]) -> Result<&str, BadRecord> {
+    pub(crate) fn check(&self, row: u64, columns: &[String]) -> Result<&str, Box<BadRecord>> {
         if self.splitter.fields() != columns.len() {
             let reason = format!("the record has {} fields, the header {}", self.splitter.fields(), columns.len());
             return Err(self.bad(row, None, "ragged", reason));
@@ -141,7 +141,7 @@ impl Rows {
         }
     }
 
-    fn not_utf8(&self, row: u64, columns: &[String]) -> BadRecord {
+    fn not_utf8(&self, row: u64, columns: &[String]) -> Box<BadRecord> {
         let mut start = 0;
         for (end, column) in self.splitter.ends().iter().zip(columns) {
             let field = &self.splitter.text()[std::mem::replace(&mut start, *end)..*end];
@@ -153,8 +153,8 @@ impl Rows {
         self.bad(row, None, "utf8", "the record is not UTF-8".to_owned())
     }
 
-    fn bad(&self, row: u64, column: Option<String>, code: &'static str, reason: String) -> BadRecord {
-        BadRecord { place: self.place(row), column, code, reason, raw: escaped(self.splitter.raw()) }
+    fn bad(&self, row: u64, column: Option<String>, code: &'static str, reason: String) -> Box<BadRecord> {
+        Box::new(BadRecord { place: self.place(row), column, code, reason, raw: escaped(self.splitter.raw()) })
     }
 
     /// The fields of the record at hand, from its text.
@@ -166,6 +166,15 @@ impl Rows {
     pub(crate) fn splitter(&self) -> &Splitter {
         &self.splitter
     }
+}
+
+/// The columns of a text, with notes of names that were changed and of types.
+pub(crate) struct Found {
+    pub(crate) names: Vec<String>,
+    pub(crate) columns: Vec<Observed>,
+    pub(crate) notes: Vec<String>,
+    /// The number of records seen.
+    pub(crate) rows: u64,
 }
 
 /// Finds the names and types of columns; gives no batches.
@@ -184,8 +193,11 @@ impl Scan {
         Self { rows, nulls, mark, names: Vec::new(), notes: Vec::new(), columns: Vec::new(), seen: 0 }
     }
 
-    /// Names, what was seen in their columns, notes, and the number of records.
-    pub(crate) fn found(mut self) -> Result<(Vec<String>, Vec<Observed>, Vec<String>, u64)> {
+    /// What was found.
+    ///
+    /// # Errors
+    /// If there is no record, and so no column.
+    pub(crate) fn found(mut self) -> Result<Found> {
         self.name_columns();
         if self.names.is_empty() {
             return Err(Error::invalid("read", &self.rows.source).with_reason("it is empty: there is no record in it"));
@@ -193,7 +205,7 @@ impl Scan {
         for (name, column) in self.names.iter().zip(&self.columns) {
             self.notes.extend(column.note(name));
         }
-        Ok((self.names, self.columns, self.notes, self.seen))
+        Ok(Found { names: self.names, columns: self.columns, notes: self.notes, rows: self.seen })
     }
 
     fn name_columns(&mut self) {
@@ -240,26 +252,6 @@ impl Decode for Scan {
     }
 }
 
-/// The records of the batch in the making.
-#[derive(Default)]
-struct Batch {
-    places: Vec<Place>,
-    raw: Vec<u8>,
-    raw_ends: Vec<usize>,
-    bad: Vec<BadRecord>,
-}
-
-impl Records for Batch {
-    fn place(&self, row: usize) -> Place {
-        self.places[row]
-    }
-
-    fn raw(&self, row: usize) -> String {
-        let start = if row == 0 { 0 } else { self.raw_ends[row - 1] };
-        escaped(&self.raw[start..self.raw_ends[row]])
-    }
-}
-
 /// Gives record batches.
 pub(crate) struct Decoder {
     rows: Rows,
@@ -269,50 +261,39 @@ pub(crate) struct Decoder {
     intake: Intake,
     batch_rows: usize,
     columns: Vec<StringBuilder>,
-    batch: Batch,
+    log: Log,
     has_ended: bool,
 }
 
 impl Decoder {
     pub(crate) fn new(rows: Rows, names: Vec<String>, nulls: Vec<String>, intake: Intake, batch_rows: usize) -> Self {
         let columns = names.iter().map(|_| StringBuilder::new()).collect();
-        let (schema, batch) = (text_schema(&names), Batch::default());
+        let (schema, log) = (text_schema(&names), Log::new(intake.wants_raw()));
         let batch_rows = batch_rows.max(1);
-        Self { rows, names, schema, nulls, intake, batch_rows, columns, batch, has_ended: false }
+        Self { rows, names, schema, nulls, intake, batch_rows, columns, log, has_ended: false }
     }
 
     fn take(&mut self, row: u64) {
         let text = match self.rows.check(row, &self.names) {
             Ok(text) => text,
-            Err(bad) => return self.batch.bad.push(bad),
+            Err(bad) => return self.log.add_bad(*bad),
         };
         for (column, cell) in self.columns.iter_mut().zip(self.rows.fields(text)) {
             let is_null = self.nulls.iter().any(|null| null == cell);
             column.append_option((!is_null).then_some(cell));
         }
-        self.batch.places.push(self.rows.place(row));
-        if self.intake.wants_raw() {
-            self.batch.raw.extend_from_slice(self.rows.splitter().raw());
-            self.batch.raw_ends.push(self.batch.raw.len());
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.batch.places.len() >= self.batch_rows || self.batch.bad.len() >= self.batch_rows
+        self.log.add(self.rows.place(row), self.rows.splitter().raw());
     }
 
     /// Hands the records so far on.
     fn flush(&mut self) -> Result<Option<RecordBatch>> {
-        let mut batch = std::mem::take(&mut self.batch);
-        if batch.places.is_empty() && batch.bad.is_empty() {
-            return Ok(None);
-        }
+        let mut log = self.log.take();
         let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| Arc::new(column.finish()) as _).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.places.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(log.len()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|cause| Error::internal("read", "a batch of texts").with_source(cause))?;
-        let bad = std::mem::take(&mut batch.bad);
-        self.intake.accept(rows, &batch, bad)
+        let bad = log.take_bad();
+        self.intake.accept(rows, &log, bad)
     }
 }
 
@@ -330,11 +311,11 @@ impl Decode for Decoder {
         loop {
             match self.rows.next()? {
                 Row::Record(row) => self.take(row),
-                Row::Bad(bad) => self.batch.bad.push(bad),
-                Row::Wait if self.has_ended => return self.flush(),
+                Row::Bad(bad) => self.log.add_bad(bad),
+                Row::Wait if self.has_ended && !self.log.is_empty() => return self.flush(),
                 Row::Wait => return Ok(None),
             }
-            if self.is_full()
+            if self.log.is_full(self.batch_rows)
                 && let Some(batch) = self.flush()?
             {
                 return Ok(Some(batch));

@@ -20,7 +20,7 @@ pub(crate) fn column_names(header: &[String]) -> (Vec<String>, Vec<String>) {
             .map(|number| format!("{base}_{number}"))
             .find(|name| !given.contains(name.as_str()) && !used.contains(name))
             .unwrap_or_default();
-        notes.push(format!("column {} of the header, `{name}`, is read as `{renamed}`", index + 1));
+        notes.push(format!("column {}, `{name}`, is read as `{renamed}`", index + 1));
         used.insert(renamed.clone());
         names.push(renamed);
     }

@@ -1,0 +1,183 @@
+//! CSV as it is found: dirt, line ends, quotes, encodings.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use futures::TryStreamExt;
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::format::{DecimalMark, Limit, Misfit, OnRowError, Quarantine, Reject, Rejects};
+
+/// Remembers what is rejected.
+#[derive(Debug, Default)]
+struct Seen(std::sync::Mutex<Vec<Reject>>);
+
+impl Rejects for Seen {
+    fn reject(&self, reject: Reject) -> Result<()> {
+        self.0.lock().unwrap().push(reject);
+        Ok(())
+    }
+}
+
+fn source(text: &[u8]) -> Source {
+    Source::Stream { name: "test".into(), reader: Box::pin(std::io::Cursor::new(text.to_vec())) }
+}
+
+async fn read(text: impl AsRef<[u8]>, options: ReadOptions) -> Result<RecordBatch> {
+    let mut batches = Csv.read(source(text.as_ref()), options).await?;
+    let mut all = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        all.push(batch);
+    }
+    Ok(concat_batches(batches.schema(), &all).unwrap())
+}
+
+async fn rejects(text: impl AsRef<[u8]>, options: ReadOptions) -> (RecordBatch, Vec<Reject>) {
+    let seen = Arc::new(Seen::default());
+    let options = options.with_on_row_error(OnRowError::Quarantine).with_rejects(Some(seen.clone()));
+    let table = read(text, options).await.unwrap();
+    let rejected = seen.0.lock().unwrap().clone();
+    (table, rejected)
+}
+
+fn ints(table: &RecordBatch, column: usize) -> Vec<Option<i64>> {
+    table.column(column).as_primitive::<Int64Type>().iter().collect()
+}
+
+#[tokio::test]
+async fn broken_records_are_set_aside_in_their_order_with_place_and_bytes() {
+    let text = b"id,x\r\n1,2\r\n3\r\n\r\n4,\xff\r\n5,6,7\r\n8,\"9\r\n10,11\r\n";
+    let (table, rejected) = rejects(text, ReadOptions::default()).await;
+    assert_eq!(ints(&table, 0), [Some(1), Some(10)]);
+    let found: Vec<_> =
+        rejected.iter().map(|r| (r.row, r.line.unwrap(), r.byte.unwrap(), r.code.as_str(), r.raw.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            (2, 3, 11, "ragged", "3"),
+            (3, 5, 16, "utf8", "4,\\xFF"),
+            (4, 6, 21, "ragged", "5,6,7"),
+            (5, 7, 28, "quote", "8,\"9"),
+        ]
+    );
+    assert_eq!(rejected[1].column.as_deref(), Some("x"));
+    assert_eq!(rejected[0].reason, "the record has 1 fields, the header 2");
+}
+
+#[tokio::test]
+async fn all_faults_of_a_declared_row_are_in_one_reason() {
+    let specs = vec![
+        ColumnSpec::new("a", DataType::Int64),
+        ColumnSpec::new("b", DataType::Float64).with_unit("g").with_nullable(false),
+    ];
+    let options = ReadOptions::default().with_schema(Some(specs));
+    let (table, rejected) = rejects("a,b\n1,2 mg\nx,\n", options).await;
+    assert_eq!(table.column(1).as_primitive::<Float64Type>().values(), &[0.002]);
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].reason, "`x` is not a int64; column `b`: the value is missing");
+    assert_eq!((rejected[0].code.as_str(), rejected[0].raw.as_str()), ("type", "x,"));
+}
+
+#[tokio::test]
+async fn line_ends_of_every_kind_and_a_mark_at_the_start_are_no_data() {
+    for text in ["\u{feff}a,b\n1,2\n3,4\n", "a,b\r\n1,2\r\n3,4", "a,b\r1,2\r3,4\r", "\n\na,b\n\n1,2\n\n3,4\n\n"] {
+        let table = read(text, ReadOptions::default()).await.unwrap();
+        assert_eq!(table.schema().field(0).name(), "a", "{text:?}");
+        assert_eq!(ints(&table, 1), [Some(2), Some(4)], "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn missing_values_are_those_of_the_list() {
+    let table = read("a,b\n,\"\"\nNA,-\n", ReadOptions::default()).await.unwrap();
+    assert_eq!(table.column(0).as_string::<i32>().iter().collect::<Vec<_>>(), [None, Some("NA")]);
+    let nulls = ["", "NA", "-"].map(String::from).to_vec();
+    let table = read("a,b\n1,\nNA,-\n", ReadOptions::default().with_nulls(nulls)).await.unwrap();
+    assert_eq!(ints(&table, 0), [Some(1), None]);
+    assert_eq!(table.column(1).null_count(), 2);
+}
+
+#[tokio::test]
+async fn a_european_table_is_read_as_one() {
+    let text = "name;fat_g\nbutter;82,5\nlentils;1,1\n";
+    let table = read(text, ReadOptions::default().with_decimal(DecimalMark::Comma)).await.unwrap();
+    assert_eq!(table.column(1).as_primitive::<Float64Type>().values(), &[82.5, 1.1]);
+}
+
+#[tokio::test]
+async fn a_header_alone_is_a_table_without_rows() {
+    let table = read("a,b\n", ReadOptions::default()).await.unwrap();
+    assert_eq!((table.num_rows(), table.num_columns()), (0, 2));
+    let error = read("\n\n", ReadOptions::default()).await.unwrap_err();
+    assert_eq!(error.reason(), Some("it is empty: there is no record in it"));
+}
+
+#[tokio::test]
+async fn a_text_in_utf16_is_refused_with_what_to_do() {
+    let error = read(b"\xff\xfea\0,\0b\0", ReadOptions::default()).await.unwrap_err();
+    assert_eq!(error.reason(), Some("it is in UTF-16"));
+    assert!(error.hint().unwrap().contains("iconv"));
+    let error = read(b"\xe6,b\n1,2\n", ReadOptions::default()).await.unwrap_err();
+    assert_eq!(error.reason(), Some("the header is not UTF-8"));
+}
+
+#[tokio::test]
+async fn without_a_header_columns_are_numbered() {
+    let table = read("1,2\n3,4\n", ReadOptions::default().with_header(false)).await.unwrap();
+    assert_eq!(table.schema().field(1).name(), "column_2");
+    assert_eq!(ints(&table, 0), [Some(1), Some(3)]);
+}
+
+#[tokio::test]
+async fn text_stays_as_it_stands() {
+    let table = read("a,b\n007, 1.50\n", ReadOptions::default().with_text(true)).await.unwrap();
+    assert_eq!(table.column(0).as_string::<i32>().value(0), "007");
+    assert_eq!(table.column(1).as_string::<i32>().value(0), " 1.50");
+}
+
+#[tokio::test]
+async fn a_value_beyond_the_sample_is_a_misfit_and_not_a_broken_row() {
+    let mut text = String::from("a\n");
+    for row in 0..20_000 {
+        text.push_str(&format!("{row}\n"));
+    }
+    text.push_str("x\n");
+    let sample = ReadOptions::default().with_infer(Infer::Sample(100)).with_on_row_error(OnRowError::Quarantine);
+    let error = read(&text, sample).await.unwrap_err();
+    assert!(Misfit::is_cause_of(&error), "{error:?}");
+    let whole = read(&text, ReadOptions::default()).await.unwrap();
+    assert_eq!(whole.schema().field(0).data_type(), &DataType::Utf8);
+}
+
+#[tokio::test]
+async fn too_many_broken_rows_end_the_read() {
+    let quarantine = Arc::new(Quarantine::new(Limit::Rows(1)));
+    let options = ReadOptions::default().with_on_row_error(OnRowError::Quarantine).with_rejects(Some(quarantine));
+    let error = read("a,b\n1\n2\n3,4\n", options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("the limit is 1"));
+}
+
+#[test]
+fn batches_do_not_depend_on_the_pieces_of_the_text() {
+    let text = "\u{feff}id,\"na\"\"me\"\r\n1,\"a\r\nb\"\r\n\r\n2\n3,\u{4e2d}\r4,\"\"\r\n5,\"x".as_bytes();
+    let decode = |piece: usize| {
+        let dialect = Dialect { delimiter: b',', quote: b'"' };
+        let source: Arc<str> = "test".into();
+        let names = vec!["id".to_owned(), "na\"me".to_owned()];
+        let options = ReadOptions::default().with_on_row_error(OnRowError::Quarantine);
+        let tally = Arc::new(Tally::default());
+        let intake = Intake::new(&source, &text_schema(&names), None, &options, &tally).unwrap();
+        let rows = Rows::new(&source, dialect, true);
+        let decoder = Decoder::new(rows, names, vec![String::new()], intake, 2);
+        (drive::decode_pieces(decoder, text.chunks(piece)).unwrap(), tally.balance())
+    };
+    let (whole, balance) = decode(text.len());
+    assert_eq!((balance.written, balance.quarantined), (3, 2));
+    for piece in 1..text.len() {
+        assert_eq!(decode(piece), (whole.clone(), balance), "pieces of {piece}");
+    }
+}

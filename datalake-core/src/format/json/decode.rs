@@ -1,0 +1,230 @@
+//! JSON text to record batches: records that cannot be rows are set aside, the fields of the others become columns.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, SchemaRef};
+use serde_json::value::RawValue;
+
+use super::build::{Members, Unfit};
+use super::frame::{Framer, Next};
+use super::shape::{Kind, Shape};
+use super::value::Value;
+use crate::error::{Error, Position, Result};
+use crate::format::drive::Decode;
+use crate::format::intake::{BadRecord, Intake, Log, Place, escaped};
+use crate::format::schema::{Misfit, shortened};
+
+/// An object's members, and their values unparsed.
+type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
+/// Parses a record, and checks all that is in it.
+fn parse(raw: &[u8], place: Place) -> Result<Fields<'_>, Box<BadRecord>> {
+    let bad = |code, reason| Box::new(BadRecord { place, column: None, code, reason, raw: escaped(raw) });
+    let text = std::str::from_utf8(raw).map_err(|_| bad("utf8", "the record is not UTF-8".to_owned()))?;
+    let no_json = |cause: serde_json::Error| bad("syntax", format!("the record is no JSON: {}", relative(&cause)));
+    let value = Value::of_text(text).map_err(no_json)?;
+    // Only an escape can be wrong in a string that was passed over so far.
+    if text.contains("\\u") {
+        serde_json::from_str::<serde_json::Value>(text).map_err(no_json)?;
+    }
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(bad("type", format!("a record must be an object, found `{}`", shortened(text)))),
+    }
+}
+
+/// What a parser says, its place counted within the record.
+fn relative(cause: &serde_json::Error) -> String {
+    let text = cause.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    format!("{what} (line {}, column {} of the record)", cause.line(), cause.column())
+}
+
+/// Finds the names and types of fields; gives no batches.
+pub(crate) struct Scan {
+    framer: Framer,
+    nulls: Vec<String>,
+    shape: Shape,
+    repeated: Option<(u64, String)>,
+    rows: u64,
+}
+
+impl Scan {
+    pub(crate) fn new(framer: Framer, nulls: Vec<String>) -> Self {
+        Self { framer, nulls, shape: Shape::new(), repeated: None, rows: 0 }
+    }
+
+    /// The fields of the records with their kinds, notes (of types too, if these count), and the number of records.
+    pub(crate) fn found(self, has_types: bool) -> (Vec<(String, Kind)>, Vec<String>, u64) {
+        let mut notes = Vec::new();
+        if let Some((rows_in, left_out)) = self.framer.members()
+            && !left_out.is_empty()
+        {
+            let names: Vec<String> = left_out.iter().map(|name| format!("`{name}`")).collect();
+            notes.push(format!("the rows are the elements of `{rows_in}`; left out: {}", names.join(", ")));
+        }
+        if let Some((row, name)) = &self.repeated {
+            notes.push(format!("`{name}` is repeated in row {row}; of repeated names the last counts"));
+        }
+        if has_types {
+            self.shape.field_notes(&mut notes);
+        }
+        (self.shape.record(), notes, self.rows)
+    }
+
+    fn observe(&mut self) {
+        let place = self.framer.place();
+        self.rows = place.row;
+        // Broken records are the reader's business.
+        let Ok(fields) = parse(self.framer.raw(), place) else { return };
+        if let Ok(Some(name)) = self.shape.observe(place.row, Value::Object(fields), &self.nulls, 0) {
+            self.repeated.get_or_insert((place.row, name));
+        }
+    }
+}
+
+impl Decode for Scan {
+    fn push(&mut self, piece: &[u8]) {
+        self.framer.push(piece);
+    }
+
+    fn finish(&mut self) {
+        self.framer.finish();
+    }
+
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            match self.framer.next()? {
+                Next::Record => self.observe(),
+                Next::Cut(bad) => self.rows = bad.place.row,
+                Next::Wait => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Gives record batches.
+pub(crate) struct Decoder {
+    source: Arc<str>,
+    framer: Framer,
+    nulls: Vec<String>,
+    members: Members,
+    schema: SchemaRef,
+    flattens: bool,
+    intake: Intake,
+    batch_rows: usize,
+    log: Log,
+    has_ended: bool,
+}
+
+/// What a decoder makes of records.
+pub(crate) struct Target {
+    pub(crate) kinds: Vec<(String, Kind)>,
+    /// Of the decoded batches, fields of objects as columns of their own if they are to be.
+    pub(crate) schema: SchemaRef,
+    pub(crate) flattens: bool,
+}
+
+impl Decoder {
+    pub(crate) fn new(
+        source: &Arc<str>,
+        framer: Framer,
+        target: Target,
+        nulls: Vec<String>,
+        intake: Intake,
+        batch_rows: usize,
+    ) -> Self {
+        Self {
+            source: Arc::clone(source),
+            framer,
+            nulls,
+            members: Members::new(&target.kinds),
+            schema: target.schema,
+            flattens: target.flattens,
+            batch_rows: batch_rows.max(1),
+            log: Log::new(intake.wants_raw()),
+            intake,
+            has_ended: false,
+        }
+    }
+
+    fn take(&mut self) -> Result<()> {
+        let place = self.framer.place();
+        let raw = self.framer.raw();
+        match parse(raw, place) {
+            Err(bad) => self.log.add_bad(*bad),
+            Ok(fields) => {
+                self.members.append(&fields, &self.nulls).map_err(|unfit| misfit(&self.source, place, unfit))?;
+                self.log.add(place, raw);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the records so far on.
+    fn flush(&mut self) -> Result<Option<RecordBatch>> {
+        let mut log = self.log.take();
+        let mut columns = self.members.finish_fields()?;
+        if self.flattens {
+            let nested = std::mem::take(&mut columns);
+            nested.into_iter().for_each(|column| flatten(column, &mut columns));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(log.len()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|cause| Error::internal("read", &self.source).with_source(cause))?;
+        let bad = log.take_bad();
+        self.intake.accept(batch, &log, bad)
+    }
+}
+
+/// A value that the fields' types, found from a sample, do not have.
+fn misfit(source: &str, place: Place, unfit: Unfit) -> Error {
+    let mut position = Position::row(place.row);
+    (position.line, position.byte) = (place.line, place.byte);
+    Error::invalid("read", source)
+        .with_position(position)
+        .with_reason(unfit.0)
+        .with_hint("declare the column's type, or have types found from the whole source")
+        .with_source(Misfit)
+}
+
+/// The fields of structs in their place. Where a struct is missing, so are its fields.
+fn flatten(column: ArrayRef, columns: &mut Vec<ArrayRef>) {
+    match column.data_type() {
+        DataType::Struct(_) => {
+            for field in column.as_struct().columns() {
+                flatten(Arc::clone(field), columns);
+            }
+        }
+        _ => columns.push(column),
+    }
+}
+
+impl Decode for Decoder {
+    fn push(&mut self, piece: &[u8]) {
+        self.framer.push(piece);
+    }
+
+    fn finish(&mut self) {
+        self.framer.finish();
+        self.has_ended = true;
+    }
+
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            match self.framer.next()? {
+                Next::Record => self.take()?,
+                Next::Cut(bad) => self.log.add_bad(bad),
+                Next::Wait if self.has_ended && !self.log.is_empty() => return self.flush(),
+                Next::Wait => return Ok(None),
+            }
+            if self.log.is_full(self.batch_rows)
+                && let Some(batch) = self.flush()?
+            {
+                return Ok(Some(batch));
+            }
+        }
+    }
+}

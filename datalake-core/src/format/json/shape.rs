@@ -1,0 +1,198 @@
+//! The types of JSON values, found from all of them: scalars, lists, objects, or a mixture that stays JSON text.
+
+use std::borrow::Cow;
+
+use arrow::datatypes::{DataType, Field, Fields};
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
+
+use super::value::Value;
+use crate::format::cell::Kinds;
+use crate::format::schema::Observed;
+use crate::format::spec::DecimalMark;
+
+/// Values nested deeper than this stay JSON text.
+const DEEPEST: usize = 32;
+/// Objects with more names than this are maps rather than records, and stay JSON text.
+const WIDEST: usize = 4096;
+
+/// What the values of a field have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    scalars: Option<Observed>,
+    list: Option<Box<Shape>>,
+    object: Option<IndexMap<String, Shape>>,
+    /// Too deep or too wide for a type.
+    is_unbounded: bool,
+}
+
+/// How the values of a field are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// As values of this type; text takes any scalar as it is written.
+    Scalar(DataType),
+    List(Box<Kind>),
+    Struct(Vec<(String, Kind)>),
+    /// As JSON text.
+    Json,
+}
+
+impl Shape {
+    pub(crate) fn new() -> Self {
+        Self { scalars: None, list: None, object: None, is_unbounded: false }
+    }
+
+    /// Takes a value; says which name is repeated in it, if one is.
+    pub(crate) fn observe(
+        &mut self,
+        row: u64,
+        value: Value<'_>,
+        nulls: &[String],
+        depth: usize,
+    ) -> serde_json::Result<Option<String>> {
+        if depth > DEEPEST {
+            self.is_unbounded = true;
+            return Ok(None);
+        }
+        let (kinds, text) = match value {
+            Value::Null => return Ok(None),
+            Value::Text(text) if is_null(&text, nulls) => return Ok(None),
+            Value::List(elements) => return self.observe_list(row, &elements, nulls, depth),
+            Value::Object(members) => return self.observe_object(row, members, nulls, depth),
+            Value::Bool(value) => (Kinds::BOOL, value.to_string()),
+            Value::Number(text) => (Kinds::of(text, DecimalMark::Dot), text.to_owned()),
+            Value::Text(text) => (kinds_of_text(&text), text.into_owned()),
+        };
+        let scalars = self.scalars.get_or_insert_with(Observed::new);
+        scalars.observe_kinds(row, &text, || kinds);
+        Ok(None)
+    }
+
+    fn observe_list(
+        &mut self,
+        row: u64,
+        elements: &[&RawValue],
+        nulls: &[String],
+        depth: usize,
+    ) -> serde_json::Result<Option<String>> {
+        let element = self.list.get_or_insert_with(|| Box::new(Self::new()));
+        let mut repeated = None;
+        for raw in elements {
+            repeated = repeated.or(element.observe(row, Value::of(raw)?, nulls, depth + 1)?);
+        }
+        Ok(repeated)
+    }
+
+    fn observe_object(
+        &mut self,
+        row: u64,
+        members: Vec<(Cow<'_, str>, &RawValue)>,
+        nulls: &[String],
+        depth: usize,
+    ) -> serde_json::Result<Option<String>> {
+        let fields = self.object.get_or_insert_with(IndexMap::new);
+        let mut repeated = repeated_name(&members);
+        for (name, raw) in members {
+            let is_top = depth == 0;
+            if fields.len() >= WIDEST && !fields.contains_key(name.as_ref()) {
+                self.is_unbounded = !is_top;
+            }
+            if self.is_unbounded {
+                return Ok(repeated);
+            }
+            let field = fields.entry(name.into_owned()).or_insert_with(Self::new);
+            repeated = repeated.or(field.observe(row, Value::of(raw)?, nulls, depth + 1)?);
+        }
+        Ok(repeated)
+    }
+
+    /// How the values are stored.
+    pub(crate) fn kind(&self) -> Kind {
+        match (&self.scalars, &self.list, &self.object) {
+            _ if self.is_unbounded => Kind::Json,
+            (None, None, None) => Kind::Scalar(DataType::Utf8),
+            (Some(scalars), None, None) => Kind::Scalar(scalars.data_type()),
+            (None, Some(element), None) => Kind::List(Box::new(element.kind())),
+            // Parquet has no structs without fields.
+            (None, None, Some(fields)) if !fields.is_empty() => {
+                Kind::Struct(fields.iter().map(|(name, field)| (name.clone(), field.kind())).collect())
+            }
+            _ => Kind::Json,
+        }
+    }
+
+    /// The fields of the records.
+    pub(crate) fn record(&self) -> Vec<(String, Kind)> {
+        let fields = self.object.iter().flatten();
+        fields.map(|(name, field)| (name.clone(), field.kind())).collect()
+    }
+
+    /// What a user should know of the fields of the records.
+    pub(crate) fn field_notes(&self, notes: &mut Vec<String>) {
+        for (name, field) in self.object.iter().flatten() {
+            field.notes(name, notes);
+        }
+    }
+
+    /// What a user should know of the field of this name.
+    fn notes(&self, name: &str, notes: &mut Vec<String>) {
+        let kinds = [self.scalars.is_some(), self.list.is_some(), self.object.is_some()];
+        if kinds.iter().filter(|is_there| **is_there).count() > 1 {
+            notes.push(format!("column `{name}` holds values of several kinds, kept as JSON text"));
+        } else if self.is_unbounded {
+            notes.push(format!("column `{name}` is nested too deeply or has too many names, kept as JSON text"));
+        } else {
+            notes.extend(self.scalars.as_ref().and_then(|scalars| scalars.note(name)));
+            if let Some(element) = &self.list {
+                element.notes(&format!("{name}[]"), notes);
+            }
+            for (field, shape) in self.object.iter().flatten() {
+                shape.notes(&format!("{name}.{field}"), notes);
+            }
+        }
+    }
+}
+
+impl Kind {
+    /// With scalars as they are written, and lists as JSON text; objects too, unless their fields are wanted.
+    pub(crate) fn as_text(&self, keeps_objects: bool) -> Self {
+        match self {
+            Self::Scalar(_) => Self::Scalar(DataType::Utf8),
+            Self::Struct(fields) if keeps_objects => {
+                Self::Struct(fields.iter().map(|(name, kind)| (name.clone(), kind.as_text(true))).collect())
+            }
+            _ => Self::Json,
+        }
+    }
+
+    /// As a type of Arrow.
+    pub(crate) fn data_type(&self) -> DataType {
+        match self {
+            Self::Scalar(data_type) => data_type.clone(),
+            Self::Json => DataType::Utf8,
+            Self::List(element) => DataType::new_list(element.data_type(), true),
+            Self::Struct(fields) => DataType::Struct(struct_fields(fields)),
+        }
+    }
+}
+
+pub(crate) fn struct_fields(fields: &[(String, Kind)]) -> Fields {
+    fields.iter().map(|(name, kind)| Field::new(name, kind.data_type(), true)).collect()
+}
+
+/// Dates and times have no other form than text in JSON; other texts are text even if they look like numbers.
+fn kinds_of_text(text: &str) -> Kinds {
+    let times = Kinds::DATE.or(Kinds::TIMESTAMP).or(Kinds::TIMESTAMP_UTC);
+    Kinds::of(text, DecimalMark::Dot).and(times)
+}
+
+/// Whether a text means that the value is missing; the empty one does not.
+pub(crate) fn is_null(text: &str, nulls: &[String]) -> bool {
+    !text.is_empty() && nulls.iter().any(|null| null == text)
+}
+
+fn repeated_name(members: &[(Cow<'_, str>, &RawValue)]) -> Option<String> {
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
+    names.sort_unstable();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned())
+}

@@ -1,0 +1,170 @@
+//! JSON as it is found: dirt, nesting, numbers, layouts.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Float64Type, Int64Type};
+use futures::TryStreamExt;
+
+use super::*;
+use crate::format::{ColumnSpec, OnRowError, Reject, Rejects};
+
+#[derive(Debug, Default)]
+struct Seen(std::sync::Mutex<Vec<Reject>>);
+
+impl Rejects for Seen {
+    fn reject(&self, reject: Reject) -> Result<()> {
+        self.0.lock().unwrap().push(reject);
+        Ok(())
+    }
+}
+
+fn source(text: &[u8]) -> Source {
+    Source::Stream { name: "test".into(), reader: Box::pin(std::io::Cursor::new(text.to_vec())) }
+}
+
+async fn read_noted(text: &[u8], options: ReadOptions) -> Result<(RecordBatch, Vec<String>)> {
+    let mut batches = Json::document().read(source(text), options).await?;
+    let mut all = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        all.push(batch);
+    }
+    Ok((concat_batches(batches.schema(), &all).unwrap(), batches.notes().to_vec()))
+}
+
+async fn read(text: &str) -> (RecordBatch, Vec<String>) {
+    read_noted(text.as_bytes(), ReadOptions::default()).await.unwrap()
+}
+
+fn texts(table: &RecordBatch, column: &str) -> Vec<Option<String>> {
+    let column = table.column_by_name(column).unwrap();
+    column.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn a_table_is_the_same_in_every_layout() {
+    let lines = read("{\"a\":1,\"b\":\"x\"}\n{\"a\":2.5}\n").await.0;
+    let array = read("[{\"a\":1,\"b\":\"x\"},\n {\"a\":2.5}]").await.0;
+    let document = read("{\"v\":1,\n \"rows\":[{\"a\":1,\"b\":\"x\"},{\"a\":2.5}]}").await;
+    assert_eq!(lines, array);
+    assert_eq!(lines, document.0);
+    assert_eq!(document.1, ["the rows are the elements of `rows`; left out: `v`"]);
+    assert_eq!(lines.column(0).as_primitive::<Float64Type>().values(), &[1.0, 2.5]);
+}
+
+#[tokio::test]
+async fn numbers_are_never_rounded() {
+    let (table, notes) = read("{\"a\":9007199254740993,\"b\":12345678901234567890}\n{\"a\":0.5,\"b\":1}\n").await;
+    assert_eq!(texts(&table, "a"), [Some("9007199254740993".into()), Some("0.5".into())]);
+    assert_eq!(texts(&table, "b"), [Some("12345678901234567890".into()), Some("1".into())]);
+    assert_eq!(notes, ["column `a` is text because of `0.5` in row 2"]);
+}
+
+#[tokio::test]
+async fn a_field_first_seen_late_is_in_the_schema() {
+    let (table, _) = read("{\"a\":1}\n{\"b\":2}\n").await;
+    assert_eq!(
+        table.column_by_name("b").unwrap().as_primitive::<Int64Type>().iter().collect::<Vec<_>>(),
+        [None, Some(2)]
+    );
+}
+
+#[tokio::test]
+async fn objects_are_structs_or_columns_of_their_own() {
+    let text = "{\"n\":{\"fat\":1.5,\"x\":{\"y\":true}},\"l\":[1,null],\"n_fat\":7}\n{\"n\":null,\"l\":[]}\n{}\n";
+    let (nested, _) = read(text).await;
+    assert_eq!(nested.num_columns(), 3);
+    assert!(nested.column(0).is_null(1) && nested.column(1).is_null(2));
+    assert_eq!(nested.column(1).as_list::<i32>().value_length(1), 0);
+    let options = ReadOptions::default().with_flatten(true);
+    let (flat, notes) = read_noted(text.as_bytes(), options).await.unwrap();
+    let names: Vec<_> = flat.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["n_fat", "n_x_y", "l", "n_fat_1"]);
+    assert_eq!(notes, ["column 4, `n_fat`, is read as `n_fat_1`"]);
+    assert_eq!(flat.column(0).null_count(), 2);
+}
+
+#[tokio::test]
+async fn values_of_several_kinds_are_text() {
+    let (table, notes) = read("{\"a\":1,\"b\":\"x\"}\n{\"a\":[ 2 ],\"b\":3}\n{\"a\":\"s\",\"b\":true}\n").await;
+    assert_eq!(texts(&table, "a"), [Some("1".into()), Some("[2]".into()), Some("\"s\"".into())]);
+    assert_eq!(texts(&table, "b"), [Some("x".into()), Some("3".into()), Some("true".into())]);
+    assert_eq!(notes, ["column `a` holds values of several kinds, kept as JSON text"]);
+}
+
+#[tokio::test]
+async fn of_repeated_names_the_last_counts_and_is_noted() {
+    let (table, notes) = read("{\"a\":1,\"a\":2}\n").await;
+    assert_eq!(table.column(0).as_primitive::<Int64Type>().value(0), 2);
+    assert_eq!(notes, ["`a` is repeated in row 1; of repeated names the last counts"]);
+}
+
+#[tokio::test]
+async fn broken_records_are_set_aside() {
+    let text = b"{\"a\":1}\n{\"a\":\n{\"a\":2}\n[3]\n{\"a\":\"\xff\"}\n{\"a\":\"\\ud800\"}\n{\"a\":4";
+    let seen = Arc::new(Seen::default());
+    let options = ReadOptions::default().with_on_row_error(OnRowError::Quarantine).with_rejects(Some(seen.clone()));
+    let mut batches = Json::lines().read(source(text), options).await.unwrap();
+    let mut rows = 0;
+    while let Some(batch) = batches.try_next().await.unwrap() {
+        rows += batch.num_rows();
+    }
+    assert_eq!(rows, 2);
+    let rejected = seen.0.lock().unwrap().clone();
+    let found: Vec<_> = rejected.iter().map(|r| (r.row, r.line.unwrap(), r.byte.unwrap(), r.code.as_str())).collect();
+    assert_eq!(
+        found,
+        [(2, 2, 8, "syntax"), (4, 4, 22, "type"), (5, 5, 26, "utf8"), (6, 6, 36, "syntax"), (7, 7, 51, "syntax")]
+    );
+    assert_eq!(rejected[1].reason, "a record must be an object, found `[3]`");
+    assert_eq!(rejected[2].raw, "{\"a\":\"\\xFF\"}");
+}
+
+#[tokio::test]
+async fn an_array_that_is_cut_ends_the_read_or_is_set_aside() {
+    let error = read_noted(b"[{\"a\":1},\n{\"a\":", ReadOptions::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot read test at row 2, line 2, byte 10: the text ends within `{\"a\":`");
+    let options = ReadOptions::default().with_on_row_error(OnRowError::Quarantine);
+    assert_eq!(read_noted(b"[{\"a\":1},\n{\"a\":", options).await.unwrap().0.num_rows(), 1);
+}
+
+#[tokio::test]
+async fn a_declared_schema_reads_texts_numbers_and_flattened_fields() {
+    let specs = vec![
+        ColumnSpec::new("fat_g", DataType::Float64).with_unit("g").with_from(vec!["n_fat".into()]),
+        ColumnSpec::new("name", DataType::Utf8),
+    ];
+    let options = ReadOptions::default().with_schema(Some(specs)).with_flatten(true);
+    let text = "{\"name\":\"\",\"n\":{\"fat\":\"300 mg\"}}\n{\"name\":\"b\",\"n\":{\"fat\":2}}\n";
+    let (table, _) = read_noted(text.as_bytes(), options).await.unwrap();
+    assert_eq!(table.column(0).as_primitive::<Float64Type>().values(), &[0.3, 2.0]);
+    assert_eq!(texts(&table, "name"), [Some(String::new()), Some("b".into())]);
+}
+
+#[tokio::test]
+async fn deep_nesting_is_kept_as_text() {
+    let deep = format!("{{\"a\":{}1{}}}\n", "[".repeat(5000), "]".repeat(5000));
+    let (table, _) = read(&deep).await;
+    assert_eq!(table.num_rows(), 1);
+}
+
+#[test]
+fn batches_do_not_depend_on_the_pieces_of_the_text() {
+    let text = "\u{feff}[{\"a\":\"x,]}\\\"\"}, {\"a\":\n null} ,{\"a\":\"\u{4e2d}\"},{\"a\":".as_bytes();
+    let decode = |piece: usize| {
+        let source: Arc<str> = "test".into();
+        let kinds = vec![("a".to_owned(), Kind::Scalar(DataType::Utf8))];
+        let schema = decoded_schema(&kinds, false, &mut Vec::new());
+        let options = ReadOptions::default().with_on_row_error(OnRowError::Quarantine);
+        let tally = Arc::new(Tally::default());
+        let intake = Intake::new(&source, &schema, None, &options, &tally).unwrap();
+        let framer = Framer::new(&source, Layout::Array);
+        let target = Target { kinds, schema, flattens: false };
+        let decoder = Decoder::new(&source, framer, target, Vec::new(), intake, 2);
+        (drive::decode_pieces(decoder, text.chunks(piece)).unwrap(), tally.balance())
+    };
+    let (whole, balance) = decode(text.len());
+    assert_eq!((balance.written, balance.quarantined), (3, 1));
+    for piece in 1..text.len() {
+        assert_eq!(decode(piece), (whole.clone(), balance), "pieces of {piece}");
+    }
+}

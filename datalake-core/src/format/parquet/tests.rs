@@ -1,0 +1,125 @@
+//! Parquet as it is found: cut, damaged, of other writers, nested.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+};
+use arrow::datatypes::{DataType, Field, Int32Type};
+use futures::TryStreamExt;
+
+use super::*;
+use crate::format::{ColumnSpec, Csv, Json};
+
+fn table(rows: i64) -> RecordBatch {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+    RecordBatch::try_from_iter_with_nullable([("id", ids, true)]).unwrap()
+}
+
+async fn file(table: &RecordBatch, options: WriteOptions) -> (tempfile::TempDir, std::path::PathBuf, Written) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let batches = Batches::from_vec(table.schema(), vec![table.clone()]);
+    let written = Parquet.write(Sink::LocalFile(path.clone()), batches, options).await.unwrap();
+    (folder, path, written)
+}
+
+async fn read(path: &std::path::Path, options: ReadOptions) -> Result<Vec<RecordBatch>> {
+    Parquet.read(Source::LocalFile(path.into()), options).await?.try_collect().await
+}
+
+#[tokio::test]
+async fn row_groups_are_cut_by_rows_alone() {
+    let table = table(25_000);
+    let (_folder, path, _) = file(&table, WriteOptions::default().with_row_group_rows(10_000)).await;
+    let input = Input::open(&Source::LocalFile(path)).await.unwrap();
+    let metadata = metadata(&input).await.unwrap();
+    let rows: Vec<_> = metadata.row_groups().iter().map(parquet::file::metadata::RowGroupMetaData::num_rows).collect();
+    assert_eq!(rows, [10_000, 10_000, 5_000]);
+    assert_eq!(metadata.file_metadata().created_by(), Some("datalake"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_or_damaged_is_an_error() {
+    let (_folder, path, _) = file(&table(1000), WriteOptions::default()).await;
+    let whole = std::fs::read(&path).unwrap();
+    for length in [1, 4, 11, 12, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let error = read(&path, ReadOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "cut at {length}: {error:?}");
+        assert!(error.to_string().contains("Parquet"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_declared_schema_reads_only_its_columns_and_notes_the_others() {
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let names: ArrayRef = Arc::new(StringArray::from(vec!["1.0", "x"]));
+    let table = RecordBatch::try_from_iter_with_nullable([("id", ids, true), ("name", names, true)]).unwrap();
+    let (_folder, path, _) = file(&table, WriteOptions::default()).await;
+    let options = |name: &str| {
+        ReadOptions::default().with_schema(Some(vec![ColumnSpec::new(name, DataType::Int64).with_nullable(false)]))
+    };
+    let batches = Parquet.read(Source::LocalFile(path.clone()), options("id")).await.unwrap();
+    assert_eq!(batches.notes(), ["not in the declared schema, so left out: `name`"]);
+    let error = read(&path, options("nmae")).await.unwrap_err();
+    assert_eq!(error.hint(), Some("the nearest name in the source is `name`"));
+    let error = read(&path, options("name")).await.unwrap_err();
+    assert_eq!(error.to_string().split(" at ").last(), Some("row 2, column `name`: `x` is not a int64"));
+}
+
+#[tokio::test]
+async fn nested_and_encoded_columns_keep_their_digest_in_every_format() {
+    let words = DictionaryArray::<Int32Type>::from_iter([Some("a"), None, Some("a")]);
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
+    let inner = StructArray::new(
+        vec![Field::new("n", DataType::Int64, true)].into(),
+        vec![numbers],
+        Some(vec![true, false, true].into()),
+    );
+    let lists = ListArray::from_iter_primitive::<arrow::datatypes::Int64Type, _, _>([
+        Some(vec![Some(1), None]),
+        None,
+        Some(vec![]),
+    ]);
+    let columns: [(&str, ArrayRef); 3] = [("w", Arc::new(words)), ("s", Arc::new(inner)), ("l", Arc::new(lists))];
+    let table = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+    let (folder, path, written) = file(&table, WriteOptions::default()).await;
+    let back = read(&path, ReadOptions::default()).await.unwrap();
+    assert_eq!(back[0].column(1), table.column(1));
+    for format in [Json::lines(), Json::document()] {
+        let json = folder.path().join(format.name());
+        let batches = Batches::from_vec(table.schema(), vec![table.clone()]);
+        let as_json = format.write(Sink::LocalFile(json.clone()), batches, WriteOptions::default()).await.unwrap();
+        assert_eq!(as_json.digest, written.digest);
+        let batches = format.read(Source::LocalFile(json), ReadOptions::default()).await.unwrap();
+        let again = folder.path().join("again.parquet");
+        let again = Parquet.write(Sink::LocalFile(again), batches, WriteOptions::default()).await.unwrap();
+        assert_eq!(again.digest, written.digest, "{}", format.name());
+    }
+    let batches = Batches::from_vec(table.schema(), vec![table]);
+    let csv = folder.path().join("t.csv");
+    Csv.write(Sink::LocalFile(csv.clone()), batches, WriteOptions::default()).await.unwrap();
+    let text = std::fs::read_to_string(csv).unwrap();
+    assert_eq!(text, "w,s,l\na,\"{\"\"n\"\":1}\",\"[1,null]\"\n,,\na,\"{\"\"n\"\":3}\",[]\n");
+}
+
+#[tokio::test]
+async fn small_integers_are_read_as_they_are() {
+    let table = RecordBatch::try_from_iter([("x", Arc::new(Int32Array::from(vec![1, 2])) as ArrayRef)]).unwrap();
+    let (_folder, path, _) = file(&table, WriteOptions::default()).await;
+    let back = read(&path, ReadOptions::default()).await.unwrap();
+    assert_eq!(back[0].column(0).as_primitive::<Int32Type>().len(), 2);
+}
+
+#[tokio::test]
+async fn an_arrow_schema_that_cannot_be_read_is_done_without() {
+    let (_folder, path, _) = file(&table(10), WriteOptions::default()).await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let key = b"ARROW:schema";
+    let place = bytes.windows(key.len()).position(|window| window == key).unwrap();
+    // The value begins some bytes after its key.
+    bytes[place + 20..place + 40].fill(b'A');
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(read(&path, ReadOptions::default()).await.unwrap()[0].num_rows(), 10);
+}
