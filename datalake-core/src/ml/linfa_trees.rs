@@ -79,7 +79,7 @@ impl Trainer for LinfaTreesTrainer {
         if progress.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "fit", "a `linfa-trees` model"));
         }
-        let design = Design::of(table);
+        let design = Design::of(table, f64::MAX);
         let targets: Array1<usize> = codes.iter().map(|&code| code as usize).collect();
         let params = DecisionTree::params()
             .max_depth(Some(self.params.max_depth))

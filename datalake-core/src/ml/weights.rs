@@ -24,6 +24,7 @@ enum Block {
     Number {
         mean: f64,
         scale: f64,
+        reach: f64,
     },
     /// The categories that have a column, and the share of rows in each.
     Categories {
@@ -33,9 +34,9 @@ enum Block {
 }
 
 impl Block {
-    fn of(feature: &Feature, column: &Column) -> Self {
+    fn of(feature: &Feature, column: &Column, reach: f64) -> Self {
         match (column, &feature.kind) {
-            (Column::Numeric(values), _) => standard(values),
+            (Column::Numeric(values), _) => standard(values, reach),
             (Column::Categorical(codes), FeatureKind::Categorical { categories }) => frequent(codes, categories.len()),
             (Column::Categorical(codes), FeatureKind::Numeric { .. }) => frequent(codes, 0),
         }
@@ -50,13 +51,14 @@ impl Block {
 }
 
 /// Mean and deviation, in row order; a column that does not vary keeps its scale.
-fn standard(values: &[f64]) -> Block {
+fn standard(values: &[f64], reach: f64) -> Block {
     let known = || values.iter().filter(|value| !value.is_nan());
     let count = known().count().max(1) as f64;
     // Divided first: the sum of the largest numbers has no number of its own.
     let mean: f64 = known().map(|value| value / count).sum();
     let deviation = known().map(|value| (value - mean) * ((value - mean) / count)).sum::<f64>().sqrt();
-    Block::Number { mean, scale: if deviation > 0.0 && deviation.is_finite() { deviation } else { 1.0 } }
+    let scale = if deviation > 0.0 && deviation.is_finite() { deviation } else { 1.0 };
+    Block::Number { mean, scale, reach }
 }
 
 fn frequent(codes: &[u32], categories: usize) -> Block {
@@ -77,8 +79,10 @@ pub(crate) struct Design {
 }
 
 impl Design {
-    pub(crate) fn of(frame: &Frame) -> Self {
-        Self { blocks: frame.features().iter().zip(frame.columns()).map(|(f, column)| Block::of(f, column)).collect() }
+    /// Numbers further than `reach` deviations from their mean count as just that far.
+    pub(crate) fn of(frame: &Frame, reach: f64) -> Self {
+        let columns = frame.features().iter().zip(frame.columns());
+        Self { blocks: columns.map(|(feature, column)| Block::of(feature, column, reach)).collect() }
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -93,8 +97,8 @@ impl Design {
         let mut at = 0;
         for (block, column) in self.blocks.iter().zip(columns) {
             match (block, column) {
-                (Block::Number { mean, scale }, Column::Numeric(values)) => {
-                    let standardized = values.iter().map(|value| (value - mean) / scale);
+                (Block::Number { mean, scale, reach }, Column::Numeric(values)) => {
+                    let standardized = values.iter().map(|value| ((value - mean) / scale).clamp(-reach, *reach));
                     let cells = matrix.column_mut(at).into_iter().zip(standardized);
                     cells.filter(|(_, value)| value.is_finite()).for_each(|(cell, value)| *cell = value);
                 }
@@ -118,9 +122,9 @@ impl Design {
         let mut at = 0;
         for (block, feature) in self.blocks.iter().zip(features) {
             terms.push(match block {
-                Block::Number { mean, scale } => {
+                Block::Number { mean, scale, reach } => {
                     let slopes = coefficients.iter().map(|output| output[at]).collect();
-                    Term::Number { mean: *mean, scale: *scale, slopes }
+                    Term::Number { mean: *mean, scale: *scale, reach: *reach, slopes }
                 }
                 Block::Categories { kept, shares } => {
                     // The shares that were taken off each column move into the intercepts.
@@ -158,8 +162,8 @@ fn effects(feature: &Feature, kept: &[u32], coefficients: &[Vec<f64>], at: usize
 /// What one feature adds to the outputs.
 #[derive(Debug, Clone, PartialEq)]
 enum Term {
-    /// `(value - mean) / scale` times a slope for each output; nothing if missing.
-    Number { mean: f64, scale: f64, slopes: Vec<f64> },
+    /// `(value - mean) / scale`, kept within `reach`, times a slope for each output; nothing if missing.
+    Number { mean: f64, scale: f64, reach: f64, slopes: Vec<f64> },
     /// A number for each category and output, category by category.
     Categories { effects: Vec<f64> },
 }
@@ -188,9 +192,10 @@ impl Weights {
         writer.f64s(&self.intercepts);
         for term in &self.terms {
             match term {
-                Term::Number { mean, scale, slopes } => {
+                Term::Number { mean, scale, reach, slopes } => {
                     writer.f64(*mean);
                     writer.f64(*scale);
+                    writer.f64(*reach);
                     writer.f64s(slopes);
                 }
                 Term::Categories { effects } => writer.f64s(effects),
@@ -217,8 +222,8 @@ impl Weights {
 impl Term {
     fn add(&self, column: &Column, row: usize, sums: &mut [f64]) {
         match (self, column) {
-            (Self::Number { mean, scale, slopes }, Column::Numeric(values)) => {
-                let value = (values[row] - mean) / scale;
+            (Self::Number { mean, scale, reach, slopes }, Column::Numeric(values)) => {
+                let value = ((values[row] - mean) / scale).clamp(-reach, *reach);
                 if value.is_finite() {
                     sums.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum += slope * value);
                 }
@@ -234,12 +239,15 @@ impl Term {
     fn read(reader: &mut Reader<'_>, feature: &Feature, outputs: usize) -> Result<Self> {
         let (term, found, wanted) = match &feature.kind {
             FeatureKind::Numeric { .. } => {
-                let (mean, scale, slopes) = (reader.f64()?, reader.f64()?, reader.f64s()?);
-                if scale <= 0.0 {
-                    return Err(reader.damaged(format_args!("feature `{}` with scale {scale}", feature.name)));
+                let (mean, scale, reach) = (reader.f64()?, reader.f64()?, reader.f64()?);
+                let slopes = reader.f64s()?;
+                if scale <= 0.0 || reach <= 0.0 {
+                    return Err(
+                        reader.damaged(format_args!("feature `{}` with scale {scale} and reach {reach}", feature.name))
+                    );
                 }
                 let found = slopes.len();
-                (Self::Number { mean, scale, slopes }, found, Some(outputs))
+                (Self::Number { mean, scale, reach, slopes }, found, Some(outputs))
             }
             FeatureKind::Categorical { categories } => {
                 let effects = reader.f64s()?;
