@@ -70,7 +70,10 @@ impl Printer {
 /// A table for people: numbers to the right, no wider than the terminal.
 pub(crate) fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(headers);
+    table.load_preset(UTF8_FULL_CONDENSED).set_header(headers);
+    if let Some((_, width)) = console::Term::stdout().size_checked() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     let rows: Vec<Vec<String>> = rows.collect();
     for column in 0..headers.len() {
         let numeric = |row: &Vec<String>| row.get(column).is_none_or(|cell| is_number(cell));
