@@ -49,12 +49,12 @@ impl SessionOptions {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use datalake_core::lake::{BucketName, Lake, memory::MemoryLake};
+/// use datalake_core::lake::{BucketName, Lake, MemoryLake};
 /// use datalake_core::query::{Session, SessionOptions};
 /// use futures::TryStreamExt;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> datalake_core::Result<()> {
-/// let lake: Arc<dyn Lake> = Arc::new(MemoryLake::new());
+/// let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
 /// let bucket = lake.create_bucket(&BucketName::new("raw-data")?).await?;
 /// bucket.put(&"foods.csv".into(), "name,kcal\napple,52\nbread,265\n", Default::default()).await?;
 ///

@@ -1,3 +1,5 @@
 //! End-to-end tests, one binary.
 
+mod food;
 mod lake;
+mod pipeline;
