@@ -39,7 +39,7 @@ pub(crate) struct Global {
     /// Says nothing but errors and results.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Says more.
+    /// Says what begins, too.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }

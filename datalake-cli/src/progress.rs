@@ -14,6 +14,7 @@ use crate::cli::Global;
 #[derive(Debug)]
 pub(crate) struct Terminal {
     quiet: bool,
+    verbose: bool,
     bars: Option<MultiProgress>,
     stages: Mutex<Vec<ProgressBar>>,
     cancelled: AtomicBool,
@@ -22,7 +23,13 @@ pub(crate) struct Terminal {
 impl Terminal {
     pub(crate) fn new(global: &Global) -> Arc<Self> {
         let bars = (!global.quiet && io::stderr().is_terminal()).then(MultiProgress::new);
-        Arc::new(Self { quiet: global.quiet, bars, stages: Mutex::default(), cancelled: AtomicBool::new(false) })
+        Arc::new(Self {
+            quiet: global.quiet,
+            verbose: global.verbose,
+            bars,
+            stages: Mutex::default(),
+            cancelled: AtomicBool::new(false),
+        })
     }
 
     /// Asks the work to stop.
@@ -37,6 +44,9 @@ impl Terminal {
 
 impl Progress for Terminal {
     fn begin(&self, stage: &str, total: Option<u64>) {
+        if self.verbose {
+            self.note(&format!("{stage} …"));
+        }
         if let Some(bars) = &self.bars {
             let bar = bars.add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
             bar.set_style(style(total));
