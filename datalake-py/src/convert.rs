@@ -63,7 +63,9 @@ fn location(path: PathBuf) -> Result<Location> {
 
 async fn source_at(location: &Location, lake: &dyn Lake) -> Result<Source> {
     match location {
-        Location::Object { bucket, key } => Ok(Source::Object { bucket: lake.bucket(bucket).await?, path: key.clone() }),
+        Location::Object { bucket, key } => {
+            Ok(Source::Object { bucket: lake.bucket(bucket).await?, path: key.clone() })
+        }
         Location::Local(path) => Ok(Source::LocalFile(path.clone())),
         other => Err(many(other)),
     }

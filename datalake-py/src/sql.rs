@@ -26,8 +26,8 @@ pub(crate) fn sql(
     settings.memory = memory;
     let session = Session::new(LakeLike::open_or_default(lake, py)?, settings).map_err(|error| raised(py, &error))?;
     for (name, rows) in tables.into_iter().flatten() {
-        let rows = Table::from_arrow(&rows)?.plain();
-        let named = rows.and_then(|rows| session.register(name.extract().unwrap_or_default(), rows));
+        let (name, rows) = (name.extract::<String>()?, Table::from_arrow(&rows)?);
+        let named = rows.plain().and_then(|rows| session.register(&name, rows));
         named.map_err(|error| raised(py, &error))?;
     }
     wait(py, async move {

@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict};
+use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use pyo3_arrow::input::AnyRecordBatch;
 
@@ -52,12 +52,10 @@ impl Table {
             return Ok(table.get().shared());
         }
         // pandas would hand its index over as a column.
-        let reset = match rows.get_type().module()?.to_str()?.starts_with("pandas") && rows.hasattr("reset_index")? {
-            true => Some(rows.call_method("reset_index", (), Some(&[("drop", true)].into_py_dict(rows.py())?))?),
-            false => None,
-        };
-        let (batches, schema) =
-            reset.as_ref().unwrap_or(rows).extract::<AnyRecordBatch>()?.into_table()?.into_inner();
+        let indexed = rows.get_type().module()?.to_string().starts_with("pandas") && rows.hasattr("reset_index")?;
+        let without = [("drop", true)].into_py_dict(rows.py())?;
+        let reset = indexed.then(|| rows.call_method("reset_index", (), Some(&without))).transpose()?;
+        let (batches, schema) = reset.as_ref().unwrap_or(rows).extract::<AnyRecordBatch>()?.into_table()?.into_inner();
         Ok(Self::of(schema, batches))
     }
 
@@ -66,7 +64,8 @@ impl Table {
     fn from_columns(py: Python<'_>, names: Vec<String>, columns: Vec<Values>) -> PyResult<Self> {
         let arrays = columns.iter().map(|column| column.array(py)).collect::<PyResult<Vec<_>>>()?;
         let fields = names.into_iter().zip(&arrays);
-        let fields: Vec<Field> = fields.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
+        let fields: Vec<Field> =
+            fields.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
         let schema = Arc::new(Schema::new(fields));
         let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|cause| {
             raised(py, &Error::invalid("make", "a table").with_reason("its columns are not alike").with_source(cause))
@@ -225,7 +224,7 @@ fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 pub(crate) fn read(
     py: Python<'_>,
     path: PathBuf,
-    lake: Option<LakeLike>,
+    lake: Option<LakeLike<'_>>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Table> {
     let Some(name) = path.to_str() else {

@@ -90,22 +90,22 @@ class _Forest(BaseEstimator):
         params["seed"] = _seed(given["random_state"])
         return params
 
-    def _rows(self, X: Any) -> _datalake.Table:
-        """Give rows as the fitted model needs them."""
+    def _fitted(self) -> Model:
         if not hasattr(self, "_model_"):
             msg = f"This {type(self).__name__} instance is not fitted yet. Call 'fit' before using this estimator."
             raise NotFittedError(msg)
-        rows, _ = rows_of(X, [name for name, _ in self._model_.features])
+        return self._model_
+
+    def _rows(self, X: Any) -> _datalake.Table:
+        """Give rows as the fitted model needs them."""
+        rows, _ = rows_of(X, [name for name, _ in self._fitted().features])
         return rows
 
     def save(self, path: str | os.PathLike[str], lake: Lake | str | os.PathLike[str] | None = None) -> None:
         """Write the model as a file, or as an object of `lake` (`lake://models/mine.model`), whole or not at all."""
-        self._check_fitted()
+        model = self._fitted()
         lineage = {"saved": datetime.now(UTC).isoformat(), "python": self._lineage()}
-        _datalake.put_file(path, self._model_.to_bytes(json.dumps(lineage)), lake)
-
-    def _check_fitted(self) -> None:
-        self._rows(np.empty((0, getattr(self, "n_features_in_", 0))))
+        _datalake.put_file(path, model.to_bytes(json.dumps(lineage)), lake)
 
     def _lineage(self) -> dict[str, Any]:
         return {"named": hasattr(self, "feature_names_in_")}
@@ -188,11 +188,8 @@ class RandomForestRegressor(RegressorMixin, _Forest):
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Predict a number for each row. Columns with names are found by name; further ones do not matter."""
-        return np.frombuffer(self._model_predict(X), dtype=np.float64).copy()
-
-    def _model_predict(self, X: Any) -> bytes:
         rows = self._rows(X)
-        return self._model_.predict(rows)
+        return np.frombuffer(self._model_.predict(rows), dtype=np.float64).copy()
 
 
 class RandomForestClassifier(ClassifierMixin, _Forest):
@@ -257,7 +254,8 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Predict a class for each row: the one of the greatest share, the first of equal ones."""
         shares = self.predict_proba(X)
-        return self.classes_[np.argmax(shares, axis=1)]
+        labels: npt.NDArray[Any] = self.classes_[np.argmax(shares, axis=1)]
+        return labels
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Predict the share of each class, in the order of `classes_`."""
@@ -322,10 +320,11 @@ def _plain(value: Any) -> Any:
 def _share(max_samples: Any, rows: int) -> float | None:
     """Give a number of rows as a share of them."""
     if isinstance(max_samples, numbers.Integral):
-        if not 1 <= max_samples <= rows:
-            msg = f"max_samples must be between 1 and {rows}, the number of rows, got {max_samples}"
+        count = int(max_samples)
+        if not 1 <= count <= rows:
+            msg = f"max_samples must be between 1 and {rows}, the number of rows, got {count}"
             raise InvalidError(msg)
-        return int(max_samples) / rows
+        return count / rows
     return None if max_samples is None else float(max_samples)
 
 
