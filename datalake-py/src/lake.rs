@@ -233,14 +233,14 @@ impl Lake {
     }
 
     /// Lands synthetic food tables, in place of an earlier sample; returns what was landed, as JSON.
-    #[pyo3(signature = (rows=None, seed=None, *, clean=false, prefix="raw-data/foods".to_owned()))]
+    #[pyo3(signature = (rows=None, seed=None, *, clean=false, prefix="raw-data/foods"))]
     fn land_sample<'py>(
         &self,
         py: Python<'py>,
         rows: Option<u64>,
         seed: Option<u64>,
         clean: bool,
-        prefix: String,
+        prefix: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         let defaults = SampleOptions::default();
         let options = SampleOptions::default()
@@ -249,8 +249,9 @@ impl Lake {
             .with_clean(clean);
         let (lake, stop) = (Arc::clone(&self.lake), Arc::<Stop>::default());
         let progress = Arc::clone(&stop);
+        let place = prefix.trim_end_matches('/').to_owned();
         let landed = wait_or_stop(py, &stop, async move {
-            let (bucket, key) = parse_object(prefix.trim_end_matches('/'))?;
+            let (bucket, key) = parse_object(&place)?;
             let bucket = ensure_bucket(lake.as_ref(), &bucket).await?;
             land(&bucket, &key, &options, progress.as_ref()).await
         })?;
