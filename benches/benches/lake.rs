@@ -27,7 +27,9 @@ fn lake(criterion: &mut Criterion) {
                 bencher.to_async(&runtime).iter(|| async { put().await.expect("the lake takes it") });
             });
             group.bench_function(BenchmarkId::new("get", size), |bencher| {
-                bencher.to_async(&runtime).iter(|| async { bucket.get(&"a/object".into()).await.expect("it is there") });
+                bencher
+                    .to_async(&runtime)
+                    .iter(|| async { bucket.get(&"a/object".into()).await.expect("it is there") });
             });
         }
         group.finish();

@@ -282,7 +282,7 @@ pub(crate) struct Train {
     /// Columns never to learn from.
     #[arg(long, value_delimiter = ',')]
     pub(crate) exclude: Vec<String>,
-    /// Which trainer: forest, linear, linfa-trees or dummy.
+    /// Which trainer: forest, linear, logistic, linfa-trees or dummy.
     #[arg(long, default_value = "forest")]
     pub(crate) trainer: String,
     /// How many trees.
@@ -324,8 +324,8 @@ pub(crate) enum Task {
 pub(crate) struct Evaluate {
     /// The model: `bucket/key`, or its name.
     pub(crate) model: String,
-    /// Trainers to compare with.
-    #[arg(long, value_delimiter = ',', default_value = "dummy,linear")]
+    /// Trainers to compare with [default: dummy, and linear or logistic].
+    #[arg(long, value_delimiter = ',')]
     pub(crate) baselines: Vec<String>,
     /// Cross-validates with so many folds too.
     #[arg(long)]

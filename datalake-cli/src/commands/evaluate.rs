@@ -1,6 +1,6 @@
 //! `evaluate`: a model's errors on the rows that were held out when it was trained.
 
-use datalake_core::pipeline::{Evaluate, Pipeline, Step, Train, open_model};
+use datalake_core::pipeline::{Evaluate, Pipeline, Step, Train, baselines, open_model};
 use datalake_core::{Error, Result};
 
 use crate::cli;
@@ -21,7 +21,8 @@ pub(crate) async fn evaluate(arguments: cli::Evaluate, tools: &Tools) -> Result<
     train.destination = Some(path);
     let destination = format!("processed-data/evaluations/{}.json", train.name);
     let name = format!("evaluate-{}", train.name);
-    let step = Evaluate { train, baselines: arguments.baselines, folds: arguments.folds, reference: None, destination };
+    let baselines = if arguments.baselines.is_empty() { baselines(train.task) } else { arguments.baselines };
+    let step = Evaluate { train, baselines, folds: arguments.folds, reference: None, destination };
     let steps = Pipeline::from_steps(&name, vec![Step::Evaluate(step)])?;
     pipeline::execute(&steps, lake, false, tools).await
 }

@@ -40,6 +40,33 @@ fn a_killed_run_goes_on() {
     eprintln!("{landed} of {kills} runs were killed before their end; a whole run takes {whole:?}");
 }
 
+#[test]
+fn ctrl_c_ends_a_run_cleanly() {
+    let scratch = Scratch::new();
+    scratch.ok(&["sample", "foods", "--rows", "60000"]);
+    let run = ["ml-pipeline", "--output", "json"];
+    let child = scratch.command(&run).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_a_run(&scratch);
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("stopped by the user"), "{stderr}");
+    assert!(scratch.ok(&["runs"]).contains("cancelled"));
+    let temporary: Vec<String> = scratch.files("lake").into_iter().filter(|name| is_temporary(name)).collect();
+    assert!(temporary.is_empty(), "{temporary:?}");
+}
+
+/// Waits until the run has written its first manifest.
+fn wait_for_a_run(scratch: &Scratch) {
+    let patience = Instant::now();
+    while !scratch.files("lake/processed-data/_runs").iter().any(|name| name.ends_with("manifest.json")) {
+        assert!(patience.elapsed() < Duration::from_secs(60), "no run began");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn is_temporary(name: &str) -> bool {
     name.contains("/tmp/") || name.contains(".tmp") || name.contains('#')
 }

@@ -9,7 +9,7 @@ use serde::de::{IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Position, Result};
-use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train};
+use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train, baselines};
 
 /// A pipeline: its name and the steps that follow from its file.
 ///
@@ -106,8 +106,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct EvaluateTable {
     model: Option<String>,
-    #[serde(default)]
-    baselines: Vec<String>,
+    baselines: Option<Vec<String>>,
     folds: Option<usize>,
     reference: Option<Reference>,
     destination: Option<String>,
@@ -132,7 +131,7 @@ impl File {
                 let destination = table.destination.clone();
                 evaluations.push(Step::Evaluate(Evaluate {
                     train: train.clone(),
-                    baselines: table.baselines.clone(),
+                    baselines: table.baselines.clone().unwrap_or_else(|| baselines(train.task)),
                     folds: table.folds,
                     reference: table.reference.clone(),
                     destination: destination

@@ -40,4 +40,4 @@ pub use manifest::{
 };
 pub use predict::open_model;
 pub use run::{Context, InProcess, RunOptions, Runner, ensure_bucket};
-pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train};
+pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};

@@ -192,6 +192,16 @@ pub struct Predict {
     pub destination: Vec<String>,
 }
 
+/// What a model is compared with where nothing else is asked for: no skill at all, and a linear model.
+#[must_use]
+pub fn baselines(task: Task) -> Vec<String> {
+    let linear = match task {
+        Task::Regression => "linear",
+        Task::Classification => "logistic",
+    };
+    vec!["dummy".to_owned(), linear.to_owned()]
+}
+
 fn forest() -> String {
     "forest".to_owned()
 }

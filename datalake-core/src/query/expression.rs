@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, Result as QueryResult};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
@@ -42,6 +45,7 @@ impl RowExpression {
         let failed = |cause| query_error("use", format_args!("the expression `{sql}`"), cause);
         let schema = DFSchema::try_from(schema.clone()).map_err(failed)?;
         let logical = context.parse_sql_expr(sql, &schema).map_err(failed)?;
+        let logical = simplified(logical, &schema).map_err(failed)?;
         let expression = context.create_physical_expr(logical, &schema).map_err(failed)?;
         Ok(Self { sql: sql.to_owned(), expression })
     }
@@ -87,6 +91,13 @@ impl RowExpression {
     }
 }
 
+/// Some functions, such as `coalesce`, exist only until the optimizer has rewritten them.
+fn simplified(expression: Expr, schema: &DFSchema) -> QueryResult<Expr> {
+    let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
+    let simplifier = ExprSimplifier::new(context);
+    simplifier.simplify(simplifier.coerce(expression, schema)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +114,13 @@ mod tests {
         let expression = RowExpression::new("4 * n + 1", &batch().schema()).unwrap();
         let numbers: Vec<Option<f64>> = expression.numbers(&batch()).unwrap().iter().collect();
         assert_eq!(numbers, [Some(5.0), None, Some(13.0)]);
+    }
+
+    #[test]
+    fn functions_that_the_optimizer_rewrites_are_known() {
+        let expression = RowExpression::new("coalesce(n, 0)", &batch().schema()).unwrap();
+        let numbers: Vec<Option<f64>> = expression.numbers(&batch()).unwrap().iter().collect();
+        assert_eq!(numbers, [Some(1.0), Some(0.0), Some(3.0)]);
     }
 
     #[test]
