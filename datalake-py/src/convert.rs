@@ -95,7 +95,10 @@ async fn keep(quarantine: &Quarantine, to: &Location, lake: &Arc<dyn Lake>) -> R
     if let Location::Local(path) = to {
         let mut folder = path.clone().into_os_string();
         folder.push(".run");
-        let file = PathBuf::from(folder).join("quarantine.ndjson");
+        let folder = PathBuf::from(folder);
+        let made = tokio::fs::create_dir_all(&folder).await;
+        made.map_err(|cause| Error::io("create", folder.display(), cause))?;
+        let file = folder.join("quarantine.ndjson");
         quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
         return Ok(Some(file.display().to_string()));
     }

@@ -21,7 +21,8 @@ def rows_of(X: Any, names: Sequence[str] | None = None) -> tuple[Table, bool]:
     Columns without names are called `names`, or `x0`, `x1` and so on.
     """
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
-        if not hasattr(X, "columns") or all(isinstance(name, str) for name in X.columns):
+        # Only pandas has columns whose names are not text.
+        if not hasattr(X, "iloc") or all(isinstance(name, str) for name in X.columns):
             return Table.from_arrow(X), True
         X = X.to_numpy()
     values = _matrix(X)
@@ -37,9 +38,10 @@ def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:
     """Give a target's name, where it has one, and its values."""
     if isinstance(y, Table):
         y = y.to_pyarrow()
-    if hasattr(y, "columns") and getattr(y, "ndim", 2) != 1 and len(y.columns) == 1:
-        y = y[y.columns[0]] if isinstance(y.columns[0], str) else y.column(0)
     name = getattr(y, "name", None)
+    if hasattr(y, "columns") and not isinstance(y, np.ndarray) and len(y.columns) == 1:
+        names = y.column_names if hasattr(y, "column_names") else y.columns
+        name, y = names[0], y[names[0]]
     values = np.asarray(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

@@ -11,6 +11,26 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
+__all__ = [
+    "Lake",
+    "Model",
+    "ObjectInfo",
+    "Table",
+    "__version__",
+    "code_version",
+    "convert",
+    "get_file",
+    "manifest",
+    "put_file",
+    "read",
+    "run_pipeline",
+    "runs",
+    "set_threads",
+    "sql",
+    "threads",
+    "train",
+]
+
 __version__: str
 code_version: str
 
