@@ -31,7 +31,7 @@ def test_it_runs_and_shows_plots(
     monkeypatch.setenv("DATALAKE_URL", str(tmp_path / "lake"))
     monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in shown) >= 5
     assert datalake.load_run(tmp_path / "lake").digests == analyzed.digests
