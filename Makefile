@@ -37,8 +37,9 @@ lint:
 bench: ## runs the benchmarks
 	$(CARGO) bench --locked -p datalake-benches
 
-soak: ## the long tests: kills, fuzzing
-	DATALAKE_SOAK=1 $(CARGO) test --release --locked -p datalake-tests -- --nocapture
+soak: ## the long tests: fifty kills, twenty times the cases of every property
+	DATALAKE_SOAK=1 $(CARGO) test --release --locked --workspace --exclude datalake-py --test it kill -- --nocapture
+	PROPTEST_CASES=5000 $(CARGO) test --release --locked --workspace --exclude datalake-py
 
 wheel: ## builds the Python wheel into ./dist
 	tests/wheel.sh

@@ -7,6 +7,7 @@ trap 'rm -rf "$work"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 
 mkdir "$work/src"
+# shellcheck disable=SC2016 # The backquotes are those of the README.
 sed -n '/^```rust$/,/^```$/p' "$root/README.md" | sed '1d;$d' >"$work/src/main.rs"
 # The versions of the workspace, so that what it has compiled is used again.
 cp "$root/Cargo.lock" "$work/Cargo.lock"
