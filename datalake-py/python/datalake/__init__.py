@@ -1,0 +1,82 @@
+r"""A data lake with batch machine learning in one engine.
+
+Buckets in a folder or on S3, conversion between CSV, JSON and Parquet, SQL, pipelines and random forests. Results are
+the same bits here, on the command line and in Rust.
+
+>>> import datalake
+>>> lake = datalake.Lake("memory:")
+>>> lake.create_bucket("raw-data")
+>>> lake.put("raw-data/foods.csv", b"name,kcal\napple,52\nbread,265\n")
+>>> len(lake.sql("SELECT name FROM 'raw-data/foods.csv' WHERE kcal > 100"))
+1
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datalake._datalake import (
+    Lake,
+    ObjectInfo,
+    Table,
+    __version__,
+    convert,
+    read,
+    runs,
+    set_threads,
+    sql,
+    threads,
+)
+from datalake._run import Run, load_run, run
+from datalake.errors import (
+    AlreadyExistsError,
+    DeniedError,
+    Error,
+    ExhaustedError,
+    InternalError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from datalake.sklearn import RandomForestClassifier, RandomForestRegressor, load_model
+
+__all__ = [
+    "AlreadyExistsError",
+    "DeniedError",
+    "Error",
+    "ExhaustedError",
+    "InternalError",
+    "InvalidError",
+    "Lake",
+    "NotFoundError",
+    "ObjectInfo",
+    "RandomForestClassifier",
+    "RandomForestRegressor",
+    "Run",
+    "Table",
+    "UnavailableError",
+    "UnsupportedError",
+    "__version__",
+    "convert",
+    "load_model",
+    "load_run",
+    "read",
+    "run",
+    "runs",
+    "set_threads",
+    "sql",
+    "threads",
+]
+
+
+def __getattr__(name: str) -> object:
+    # The estimators import scikit-learn where it is installed, which takes a second that few scripts need.
+    if name in {"RandomForestClassifier", "RandomForestRegressor", "load_model"}:
+        from datalake import sklearn
+
+        return getattr(sklearn, name)
+    msg = f"module 'datalake' has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,0 +1,108 @@
+"""What users call a table or a column (NumPy, pandas, Polars, pyarrow, lists) as tables of the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datalake._datalake import Table
+from datalake.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+
+def rows_of(X: Any, names: Sequence[str] | None = None) -> tuple[Table, bool]:
+    """Give rows as a table, and say whether their columns have names of their own.
+
+    Columns without names are called `names`, or `x0`, `x1` and so on.
+    """
+    if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
+        # Only pandas has columns whose names are not text.
+        if not hasattr(X, "iloc") or all(isinstance(name, str) for name in X.columns):
+            return Table.from_arrow(X), True
+        X = X.to_numpy()
+    values = _matrix(X)
+    if names is None:
+        names = [f"x{index}" for index in range(values.shape[1])]
+    elif len(names) != values.shape[1]:
+        msg = f"X has {values.shape[1]} features, but the model has learnt from {len(names)} features"
+        raise InvalidError(msg)
+    return Table.from_columns(names, [_values(values[:, index]) for index in range(values.shape[1])]), False
+
+
+def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:
+    """Give a target's name, where it has one, and its values."""
+    if isinstance(y, Table):
+        y = y.to_pyarrow()
+    name = getattr(y, "name", None)
+    if hasattr(y, "columns") and not isinstance(y, np.ndarray) and len(y.columns) == 1:
+        names = y.column_names if hasattr(y, "column_names") else y.columns
+        name, y = names[0], y[names[0]]
+    values = np.asarray(y)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        msg = f"y must be a column, got an array of shape {values.shape}"
+        raise InvalidError(msg)
+    return name if isinstance(name, str) and name else fallback, values
+
+
+def numbers_table(name: str, values: npt.NDArray[Any]) -> Table:
+    """Give a numeric target as a table of one column."""
+    try:
+        column = np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as cause:
+        msg = f"the target `{name}` of a regression must be numbers: {cause}"
+        raise InvalidError(msg) from cause
+    return Table.from_columns([name], [column])
+
+
+def labels_table(name: str, values: npt.NDArray[Any]) -> tuple[Table, npt.NDArray[Any]]:
+    """Give labels as a table of one column, and the classes in the order of the engine."""
+    if any(value is None or value != value for value in values.tolist()):  # noqa: PLR0124 - NaN differs from itself
+        msg = f"the target `{name}` of a classification has missing values"
+        raise InvalidError(msg)
+    if values.dtype.kind == "O":
+        values = np.asarray(values.tolist())
+    classes = np.unique(values)
+    kind = values.dtype.kind
+    if kind == "b":
+        return Table.from_columns([name], [values.tolist()]), classes
+    if kind in "iu":
+        return Table.from_columns([name], [np.ascontiguousarray(values, dtype=np.int64)]), classes
+    if kind == "f" and bool(np.all(values == np.floor(values))):
+        return Table.from_columns([name], [np.ascontiguousarray(values, dtype=np.int64)]), classes
+    if kind in "UT":
+        return Table.from_columns([name], [values.tolist()]), classes
+    msg = f"the target `{name}` of a classification must be text, whole numbers or booleans, got {values.dtype}"
+    raise InvalidError(msg)
+
+
+def _matrix(X: Any) -> npt.NDArray[Any]:
+    if isinstance(X, (list, tuple)):
+        X = _from_lists(X)
+    values = np.asarray(X)
+    if values.ndim != 2:
+        msg = f"X must be a table, got an array of shape {values.shape}"
+        raise InvalidError(msg)
+    return values
+
+
+def _from_lists(rows: Sequence[Any]) -> npt.NDArray[Any]:
+    values = np.asarray(rows)
+    # Numbers beside text would all become text.
+    return np.asarray(rows, dtype=object) if values.dtype.kind == "U" else values
+
+
+def _values(column: npt.NDArray[Any]) -> npt.NDArray[np.float64] | list[str | None]:
+    """Give numbers where all are numbers, else text."""
+    if column.dtype.kind not in "OUST":
+        return np.ascontiguousarray(column, dtype=np.float64)
+    values = column.tolist()
+    if any(isinstance(value, str) for value in values):
+        return [None if value is None or value != value else str(value) for value in values]  # noqa: PLR0124
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

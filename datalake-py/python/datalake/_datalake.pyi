@@ -1,0 +1,346 @@
+"""The native half of the package."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from os import PathLike
+from typing import Any, Literal, Protocol, Self, TypeAlias, TypedDict, Unpack, final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+__all__ = [
+    "Lake",
+    "Model",
+    "ObjectInfo",
+    "Table",
+    "__version__",
+    "code_version",
+    "convert",
+    "get_file",
+    "manifest",
+    "put_file",
+    "read",
+    "run_pipeline",
+    "runs",
+    "set_threads",
+    "sql",
+    "threads",
+    "train",
+]
+
+__version__: str
+code_version: str
+
+_Path: TypeAlias = str | PathLike[str]
+_Lake: TypeAlias = Lake | _Path
+_Compression: TypeAlias = Literal["none", "gzip", "zstd"]
+_Format: TypeAlias = Literal["csv", "ndjson", "json", "parquet"]
+
+class _ArrowStream(Protocol):
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+class _ArrowArray(Protocol):
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
+
+# Anything that hands rows over by Arrow's PyCapsule interface.
+_Rows: TypeAlias = _ArrowStream | _ArrowArray
+
+class _ReadOptions(TypedDict, total=False):
+    """How a table is read. Options that a format has no use for are ignored by it."""
+
+    format: _Format | None
+    """The format; `None` tells it from the name, then from the content."""
+    compression: _Compression | None
+    """The compression; `None` tells it from the content."""
+    delimiter: str | None
+    """CSV: what separates fields; `None` finds it among `,`, `;`, tab and `|`."""
+    quote: str
+    """CSV: what encloses fields."""
+    decimal: Literal[".", ",", "dot", "comma", "either"]
+    """The decimal mark of numbers in text."""
+    header: bool
+    """CSV: whether the first record names the columns."""
+    nulls: Sequence[str]
+    """Further texts, beside the empty one, that mean that a value is missing."""
+    schema: Mapping[str, str] | Sequence[Mapping[str, Any]] | None
+    """The declared columns: names with their types (`text`, `int64`, `float64`, `bool`, `date`, `timestamp`,
+    `timestamp_utc`), or a list of columns with `name`, `type`, `nullable`, `unit`, `decimal` and `from`. A record that
+    does not fit is a broken row."""
+    text: bool
+    """Whether all values stay text."""
+    columns: Sequence[str] | None
+    """The columns to give, in this order; `None` gives all."""
+    on_row_error: Literal["fail", "quarantine"]
+    """What becomes of a broken row: the read fails, or the row is put aside and counted."""
+    max_bad_rows: int | str
+    """How many broken rows are put up with, such as `100` or `"5%"`."""
+    flatten: bool
+    """JSON: whether the fields of objects become columns of their own."""
+    rows: str | None
+    """JSON: the member of a document that holds the rows."""
+    row_number: str | None
+    """The name of an additional last column with each record's number in its source, from 1."""
+
+class _Written(TypedDict):
+    rows: int
+    bytes: int
+    sha256: str
+    digest: str
+
+class _Balance(TypedDict):
+    seen: int
+    written: int
+    quarantined: int
+
+class _Converted(_Written):
+    balance: _Balance
+    notes: list[str]
+    quarantine: str | None
+
+@final
+class Table:
+    """Rows in memory that anything which speaks Arrow's PyCapsule interface takes over without a copy.
+
+    `pyarrow.table(rows)`, `polars.DataFrame(rows)`, `duckdb.from_arrow(rows)` and the like all work.
+    """
+
+    @staticmethod
+    def from_arrow(rows: _Rows) -> Table:
+        """Take rows over from pyarrow, Polars, pandas (without its index), DuckDB and the like."""
+    @staticmethod
+    def from_columns(
+        names: Sequence[str],
+        columns: Sequence[
+            npt.NDArray[np.float64] | npt.NDArray[np.int64] | Sequence[bool | None] | Sequence[str | None]
+        ],
+    ) -> Table:
+        """Make a table of arrays of `float64` or `int64`, lists of booleans or lists of text."""
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+    @property
+    def num_columns(self) -> int:
+        """The number of columns."""
+    @property
+    def column_names(self) -> list[str]:
+        """The columns' names."""
+    @property
+    def schema(self) -> list[tuple[str, str]]:
+        """The columns' names and types, in Arrow's words."""
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how the types came about, such as a column that is text because of one value."""
+    @property
+    def quarantined(self) -> dict[str, int]:
+        """How many records were put aside while reading, by reason."""
+    def to_pyarrow(self) -> pa.Table:
+        """Give the rows as a pyarrow table."""
+    def to_pandas(self) -> pd.DataFrame:
+        """Give the rows as a pandas data frame; needs pyarrow too."""
+    def to_polars(self) -> pl.DataFrame:
+        """Give the rows as a Polars data frame."""
+    def __len__(self) -> int: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def __arrow_c_schema__(self) -> object: ...
+
+@final
+class ObjectInfo:
+    """An object of a lake, as a listing shows it."""
+
+    @property
+    def path(self) -> str:
+        """`bucket/key`."""
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+    @property
+    def modified(self) -> datetime:
+        """When it was written, in UTC."""
+    @property
+    def etag(self) -> str | None:
+        """The store's tag of this version, where it has one."""
+
+@final
+class Lake:
+    """A folder, an S3 endpoint or memory that holds buckets.
+
+    `url` is a folder (`./lake`), an endpoint (`http://127.0.0.1:9000`, with credentials by the usual `AWS_*` variables
+    or in `variables`), or `memory:`; without one `DATALAKE_URL` says it, and without that it is `./lake`. Nothing is
+    made, and nothing is asked of an endpoint yet.
+
+    Buckets go by logical names: `bucket_prefix` (or `DATALAKE_BUCKET_PREFIX`) is what the real ones begin with, and
+    `buckets` gives the real names of single ones. `retry_timeout` is how many seconds a request is tried again.
+    """
+
+    def __new__(
+        cls,
+        url: _Path | None = None,
+        *,
+        bucket_prefix: str | None = None,
+        buckets: Mapping[str, str] | None = None,
+        retry_timeout: float | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Self: ...
+    @property
+    def url(self) -> str:
+        """The folder or endpoint, as it was given."""
+    def buckets(self) -> list[str]:
+        """Give the names of all buckets, sorted."""
+    def create_bucket(self, name: str, *, exist_ok: bool = False) -> None:
+        """Make an empty bucket; `AlreadyExistsError` if there is one of this name, unless `exist_ok`."""
+    def delete_bucket(self, name: str) -> None:
+        """Remove a bucket that holds nothing."""
+    def ls(self, path: str) -> list[ObjectInfo]:
+        """List the objects of a bucket, or those whose key begins with a prefix: `raw-data`, `raw-data/foods/`."""
+    def exists(self, path: str) -> bool:
+        """Say whether there is such an object; `NotFoundError` if there is no such bucket."""
+    def get(self, path: str) -> bytes:
+        """Read a whole object."""
+    def put(self, path: str, data: bytes, *, overwrite: bool = True) -> None:
+        """Put a whole object: it appears complete or not at all."""
+    def delete(self, pattern: str) -> int:
+        """Remove the objects that a pattern names (`bucket/key`, with `*` and `**`), and say how many."""
+    def upload(self, local: _Path, path: str) -> int:
+        """Copy a local file or folder to an object or a prefix that ends in `/`, and say how many objects that were."""
+    def download(self, path: str, local: _Path) -> int:
+        """Copy an object, or all below a prefix that ends in `/`, to this machine; say how many files that were."""
+    def read(self, path: str, **options: Unpack[_ReadOptions]) -> Table:
+        """Read the objects that a pattern names (`bucket/key`, with `*` and `**`) as one table."""
+    def write(
+        self,
+        path: str,
+        table: _Rows,
+        *,
+        format: _Format | None = None,
+        compression: _Compression | None = None,
+        row_group_rows: int | None = None,
+        zstd_level: int | None = None,
+    ) -> _Written:
+        """Write rows as an object, its format told from the name; say what was written."""
+    def sql(
+        self,
+        query: str,
+        *,
+        tables: Mapping[str, _Rows] | None = None,
+        memory: int | None = None,
+        **options: Unpack[_ReadOptions],
+    ) -> Table:
+        """Run one query over the objects of this lake; see :func:`datalake.sql`."""
+    def land_sample(
+        self, rows: int | None = None, seed: int | None = None, *, clean: bool = False, prefix: str = "raw-data/foods"
+    ) -> dict[str, Any]:
+        """Land synthetic food tables, 6000 records by default, in place of an earlier sample.
+
+        Returns what was landed: the objects, how many records each has, and how many of them are broken on purpose.
+        """
+
+def read(path: _Path, *, lake: _Lake | None = None, **options: Unpack[_ReadOptions]) -> Table:
+    """Read a local file, or objects of a lake: `lake://bucket/key`, with `*` and `**`."""
+
+def convert(
+    source: _Path,
+    destination: _Path,
+    *,
+    lake: _Lake | None = None,
+    to: _Format | None = None,
+    to_compression: _Compression | None = None,
+    row_group_rows: int | None = None,
+    zstd_level: int | None = None,
+    **options: Unpack[_ReadOptions],
+) -> _Converted:
+    """Convert one table between CSV, NDJSON, JSON and Parquet, in a stream.
+
+    A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read; `to` is the
+    format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or below
+    `processed-data/_quarantine/` of the lake.
+    """
+
+def sql(
+    query: str,
+    lake: _Lake | None = None,
+    *,
+    tables: Mapping[str, _Rows] | None = None,
+    memory: int | None = None,
+    **options: Unpack[_ReadOptions],
+) -> Table:
+    """Run one query over the objects of a lake, whose paths stand in quotes, and over `tables` by name.
+
+    `SELECT name FROM 'raw-data/foods/*.csv' JOIN mine USING (food_code)`. `memory` bounds, in bytes, what sorts, joins
+    and aggregates may hold. The options say how objects are read.
+    """
+
+def runs(lake: _Lake | None = None) -> list[str]:
+    """Give the names of all runs in a lake, oldest first."""
+
+def set_threads(threads: int) -> None:
+    """Fix the number of CPU threads of this process, before the first work. Results never depend on it."""
+
+def threads() -> int:
+    """Give the number of CPU threads of this process."""
+
+def run_pipeline(
+    pipeline: _Path, lake: _Lake | None, settings: Sequence[tuple[str, str]], fresh: bool
+) -> dict[str, Any]:
+    """Run a pipeline; see :func:`datalake.run`."""
+
+def manifest(lake: _Lake | None, run: str | None) -> dict[str, Any]:
+    """Read the manifest of a run; see :func:`datalake.load_run`."""
+
+def get_file(path: _Path, lake: _Lake | None = None) -> bytes:
+    """Read a local file or a lake object."""
+
+def put_file(path: _Path, data: bytes, lake: _Lake | None = None) -> None:
+    """Write a local file or a lake object, whole or not at all."""
+
+def train(rows: Table, target: Table, classification: bool, params: str) -> Model:
+    """Learn a forest; `params` are in JSON."""
+
+@final
+class Model:
+    """A learnt model, beneath the estimators of :mod:`datalake.sklearn`."""
+
+    @staticmethod
+    def from_bytes(file: bytes) -> Model:
+        """Read a model file."""
+    def to_bytes(self, lineage: str = "{}") -> bytes:
+        """Give the bytes of a model file, with further facts of its lineage by name, in JSON."""
+    @property
+    def name(self) -> str:
+        """The trainer's name, such as `forest`."""
+    @property
+    def task(self) -> str:
+        """`regression` or `classification`."""
+    @property
+    def target(self) -> str:
+        """The column that it predicts."""
+    @property
+    def features(self) -> list[tuple[str, bool]]:
+        """The columns that it needs, each with whether it is categorical."""
+    @property
+    def classes(self) -> list[str]:
+        """The class labels as text, in the order of the columns of `predict_proba`."""
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that it was trained with."""
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """What its file says of it: time, metrics, lineage, notes."""
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its body: equal for equal tables, parameters and seeds, on every machine."""
+    @property
+    def importances(self) -> list[float] | None:
+        """How much each feature contributes, summing to one."""
+    @property
+    def oob_score(self) -> float | None:
+        """R² or accuracy of the rows by the trees that have not seen them; none for a model from a file."""
+    @property
+    def oob_predictions(self) -> bytes | None:
+        """The out-of-bag predictions, or shares of the classes row by row, as native `float64`."""
+    def predict(self, rows: Table) -> bytes:
+        """Predict one number a row, as native `float64`."""
+    def predict_proba(self, rows: Table) -> bytes:
+        """Predict the share of each class, row by row, as native `float64`."""

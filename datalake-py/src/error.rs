@@ -1,0 +1,57 @@
+//! Errors of the engine as Python exceptions, by the table of outcomes.
+
+use std::error::Error as _;
+
+use datalake_core::{Error, ErrorKind};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+
+/// The exception for an error: its class by kind, with what is known of the place, and the hint as a note.
+pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
+    match class(error.kind()) {
+        Some(name) => exception(py, name, error).unwrap_or_else(|failed| failed),
+        None => PyKeyboardInterrupt::new_err(message(error)),
+    }
+}
+
+/// The class in `datalake.errors`; none for an interruption, which is Python's own.
+fn class(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::NotFound => "NotFoundError",
+        ErrorKind::AlreadyExists => "AlreadyExistsError",
+        ErrorKind::Invalid => "InvalidError",
+        ErrorKind::Unsupported => "UnsupportedError",
+        ErrorKind::Denied => "DeniedError",
+        ErrorKind::Unavailable => "UnavailableError",
+        ErrorKind::Exhausted => "ExhaustedError",
+        ErrorKind::Cancelled => return None,
+        // A kind that this module does not know is a bug in it.
+        _ => "InternalError",
+    })
+}
+
+fn exception(py: Python<'_>, name: &str, error: &Error) -> PyResult<PyErr> {
+    let raised = py.import("datalake.errors")?.getattr(name)?.call1((message(error),))?;
+    if let Some(position) = error.position() {
+        raised.setattr("row", position.row)?;
+        raised.setattr("line", position.line)?;
+        raised.setattr("column", position.column.as_deref())?;
+        raised.setattr("byte", position.byte)?;
+    }
+    if let Some(hint) = error.hint() {
+        raised.setattr("hint", hint)?;
+        raised.call_method1("add_note", (format!("hint: {hint}"),))?;
+    }
+    Ok(PyErr::from_value(raised))
+}
+
+/// The error and its causes, a line each.
+fn message(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!("\ncaused by: {cause}"));
+        source = cause.source();
+    }
+    text
+}

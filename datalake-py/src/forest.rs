@@ -1,0 +1,197 @@
+//! Models: training, prediction and model files, beneath the estimators of `datalake.sklearn`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Field, Float64Type, Schema};
+use datalake_core::ml::{self, Envelope, FeatureKind, Frame, Model as AnyModel, Task, trainer};
+use datalake_core::{Error, Result, compute};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use serde_json::{Map, Value};
+
+use crate::error::raised;
+use crate::lake::document;
+use crate::runtime::{Stop, wait, wait_or_stop};
+use crate::table::Table;
+
+/// A learnt model.
+#[pyclass(frozen, module = "datalake._datalake")]
+#[derive(Debug)]
+pub(crate) struct Model {
+    model: Arc<dyn AnyModel>,
+    envelope: Envelope,
+}
+
+/// Learns a model from rows and a target of as many values; `params` are those of the forest, in JSON.
+#[pyfunction]
+pub(crate) fn train(
+    py: Python<'_>,
+    rows: &Bound<'_, Table>,
+    target: &Bound<'_, Table>,
+    classification: bool,
+    params: &str,
+) -> PyResult<Model> {
+    let failed = |error: Error| raised(py, &error);
+    let (batch, name) = joined(rows.get(), target.get()).map_err(failed)?;
+    let params: Value = serde_json::from_str(params)
+        .map_err(|cause| failed(Error::internal("read", "the parameters of a forest").with_source(cause)))?;
+    let task = if classification { Task::Classification } else { Task::Regression };
+    let stop = Arc::<Stop>::default();
+    let progress = Arc::clone(&stop);
+    let model = wait_or_stop(py, &stop, async move {
+        let work = move || {
+            let frame = Frame::new(&batch, &[], &name, task)?;
+            trainer("forest", task, &params)?.train(&frame, progress.as_ref())
+        };
+        compute::run(work).await
+    })?;
+    Ok(Model { model: Arc::from(model), envelope: Envelope::default() })
+}
+
+#[pymethods]
+impl Model {
+    /// Reads a model file.
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, file: &[u8]) -> PyResult<Self> {
+        let (model, envelope) = ml::decode(file).map_err(|error| raised(py, &error))?;
+        Ok(Self { model: Arc::from(model), envelope })
+    }
+
+    /// The bytes of a model file, with further facts of its lineage by name, in JSON.
+    #[pyo3(signature = (lineage="{}"))]
+    fn to_bytes<'py>(&self, py: Python<'py>, lineage: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let facts: Map<String, Value> = serde_json::from_str(lineage)
+            .map_err(|cause| raised(py, &Error::invalid("save", "the lineage of a model").with_source(cause)))?;
+        let mut envelope = self.envelope.clone();
+        envelope.lineage.extend(facts);
+        let file = ml::encode(self.model.as_ref(), &envelope).map_err(|error| raised(py, &error))?;
+        Ok(PyBytes::new(py, &file))
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        Ok((py.get_type::<Self>().getattr("from_bytes")?, (self.to_bytes(py, "{}")?,)))
+    }
+
+    /// The trainer's name, such as `forest`.
+    #[getter]
+    fn name(&self) -> &'static str {
+        self.model.name()
+    }
+
+    /// `regression` or `classification`.
+    #[getter]
+    fn task(&self) -> String {
+        self.model.task().to_string()
+    }
+
+    /// The column that it predicts.
+    #[getter]
+    fn target(&self) -> String {
+        self.model.target().to_owned()
+    }
+
+    /// The columns that it needs, each with whether it is categorical.
+    #[getter]
+    fn features(&self) -> Vec<(String, bool)> {
+        let categorical = |kind: &FeatureKind| matches!(kind, FeatureKind::Categorical { .. });
+        self.model.features().iter().map(|feature| (feature.name.clone(), categorical(&feature.kind))).collect()
+    }
+
+    /// The class labels as text, in the order of the columns of `predict_proba`.
+    #[getter]
+    fn classes(&self) -> Vec<String> {
+        self.model.classes().to_vec()
+    }
+
+    /// The parameters that it was trained with.
+    #[getter]
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        document(py, &self.model.params())
+    }
+
+    /// What its file says of it: time, metrics, lineage, notes.
+    #[getter]
+    fn envelope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        document(py, &self.envelope)
+    }
+
+    /// The SHA-256 of its body: equal for equal tables, parameters and seeds, on every machine.
+    #[getter]
+    fn digest(&self, py: Python<'_>) -> PyResult<String> {
+        ml::digest(self.model.as_ref()).map_err(|error| raised(py, &error))
+    }
+
+    /// How much each feature contributes, summing to one.
+    #[getter]
+    fn importances(&self) -> Option<Vec<f64>> {
+        self.model.importances()
+    }
+
+    /// R² or accuracy of the rows by the trees that have not seen them; none for a model from a file.
+    #[getter]
+    fn oob_score(&self) -> Option<f64> {
+        self.model.out_of_bag().and_then(|seen| seen.score)
+    }
+
+    /// The out-of-bag predictions, or shares of the classes row by row, as native `float64`.
+    #[getter]
+    fn oob_predictions<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.model.out_of_bag().map(|seen| numbers(py, &seen.predictions))
+    }
+
+    /// One number a row, as native `float64`.
+    fn predict<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
+        let predicted = self.apply(py, rows.get(), |model, batch| {
+            let predicted = model.predict(batch)?;
+            let values = predicted.as_primitive_opt::<Float64Type>().map(|values| values.values().to_vec());
+            values.ok_or_else(|| Error::internal("predict", "numbers by a model of classes"))
+        })?;
+        Ok(numbers(py, &predicted))
+    }
+
+    /// The share of each class, row by row, as native `float64`.
+    fn predict_proba<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
+        let shares = self.apply(py, rows.get(), |model, batch| model.predict_proba(batch))?;
+        Ok(numbers(py, &shares))
+    }
+}
+
+impl Model {
+    fn apply(
+        &self,
+        py: Python<'_>,
+        rows: &Table,
+        predict: impl FnOnce(&dyn AnyModel, &RecordBatch) -> Result<Vec<f64>> + Send + 'static,
+    ) -> PyResult<Vec<f64>> {
+        let (model, batch) = (Arc::clone(&self.model), rows.batch().map_err(|error| raised(py, &error))?);
+        wait(py, async move { compute::run(move || predict(model.as_ref(), &batch)).await })
+    }
+}
+
+/// Numbers as bytes, which NumPy takes without knowing of this module.
+fn numbers<'py>(py: Python<'py>, values: &[f64]) -> Bound<'py, PyBytes> {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+    PyBytes::new(py, &bytes)
+}
+
+/// Rows and target as one batch, the target last and under a name of its own.
+fn joined(rows: &Table, target: &Table) -> Result<(RecordBatch, String)> {
+    let (rows, target) = (rows.batch()?, target.batch()?);
+    let (expected, found) = (rows.num_rows(), target.num_rows());
+    if expected != found {
+        return Err(Error::invalid("learn", "from rows and target")
+            .with_reason(format_args!("there are {expected} rows and {found} values of the target")));
+    }
+    let schema = rows.schema();
+    let mut name = target.schema().field(0).name().clone();
+    while schema.index_of(&name).is_ok() {
+        name.push('_');
+    }
+    let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(&name, target.column(0).data_type().clone(), true)));
+    let columns: Vec<ArrayRef> = rows.columns().iter().chain(target.columns()).cloned().collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|cause| Error::internal("join", "rows and target").with_source(cause))?;
+    Ok((batch, name))
+}

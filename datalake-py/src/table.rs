@@ -1,0 +1,263 @@
+//! Tables: rows in memory that anything which speaks Arrow's PyCapsule interface can take over without a copy.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datalake_core::format::{self, Batches, Quarantine, Source};
+use datalake_core::lake::Location;
+use datalake_core::query::DataSet;
+use datalake_core::{Error, Result};
+use futures::TryStreamExt;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
+use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
+use pyo3_arrow::input::AnyRecordBatch;
+
+use crate::error::raised;
+use crate::lake::LakeLike;
+use crate::options::reading;
+use crate::runtime::wait;
+
+/// Rows in memory.
+#[pyclass(frozen, module = "datalake")]
+#[derive(Debug)]
+pub(crate) struct Table {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    notes: Vec<String>,
+    quarantined: BTreeMap<String, u64>,
+}
+
+/// A column of Python values.
+#[derive(FromPyObject)]
+pub(crate) enum Values {
+    Float(PyBuffer<f64>),
+    Int(PyBuffer<i64>),
+    Bool(Vec<Option<bool>>),
+    Text(Vec<Option<String>>),
+}
+
+#[pymethods]
+impl Table {
+    /// Takes rows over from anything with `__arrow_c_stream__` or `__arrow_c_array__`: pyarrow, Polars, pandas, DuckDB.
+    #[staticmethod]
+    pub(crate) fn from_arrow(rows: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(table) = rows.cast::<Self>() {
+            return Ok(table.get().shared());
+        }
+        // pandas would hand its index over as a column.
+        let indexed = rows.get_type().module()?.to_string().starts_with("pandas") && rows.hasattr("reset_index")?;
+        let without = [("drop", true)].into_py_dict(rows.py())?;
+        let reset = indexed.then(|| rows.call_method("reset_index", (), Some(&without))).transpose()?;
+        let (batches, schema) = reset.as_ref().unwrap_or(rows).extract::<AnyRecordBatch>()?.into_table()?.into_inner();
+        Ok(Self::of(schema, batches))
+    }
+
+    /// Makes a table of one-dimensional `float64` or `int64` arrays, lists of booleans or lists of text.
+    #[staticmethod]
+    fn from_columns(py: Python<'_>, names: Vec<String>, columns: Vec<Values>) -> PyResult<Self> {
+        let arrays = columns.iter().map(|column| column.array(py)).collect::<PyResult<Vec<_>>>()?;
+        let fields = names.into_iter().zip(&arrays);
+        let fields: Vec<Field> =
+            fields.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|cause| {
+            raised(py, &Error::invalid("make", "a table").with_reason("its columns are not alike").with_source(cause))
+        })?;
+        Ok(Self::of(schema, vec![batch]))
+    }
+
+    /// The number of rows.
+    #[getter]
+    pub(crate) fn num_rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The number of columns.
+    #[getter]
+    fn num_columns(&self) -> usize {
+        self.schema.fields().len()
+    }
+
+    /// The columns' names.
+    #[getter]
+    fn column_names(&self) -> Vec<String> {
+        self.schema.fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    /// The columns' types by name, in Arrow's words.
+    #[getter]
+    fn schema(&self) -> Vec<(String, String)> {
+        self.schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect()
+    }
+
+    /// What a user should know of how the types came about.
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    /// Records that were put aside while reading, by reason.
+    #[getter]
+    fn quarantined(&self) -> BTreeMap<String, u64> {
+        self.quarantined.clone()
+    }
+
+    fn __len__(&self) -> usize {
+        self.num_rows()
+    }
+
+    fn __repr__(&self) -> String {
+        let columns: Vec<String> = self.schema().into_iter().map(|(name, kind)| format!("{name}: {kind}")).collect();
+        format!("datalake.Table({} rows; {})", self.num_rows(), columns.join(", "))
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let field = Field::new_struct("", self.schema.fields().clone(), false);
+        let rows = self.batches.clone().into_iter().map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
+        let rows = ArrayIterator::new(rows, field.with_metadata(self.schema.metadata().clone()).into());
+        Ok(to_stream_pycapsule(py, Box::new(rows), requested_schema)?)
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        Ok(to_schema_pycapsule(py, self.schema.as_ref())?)
+    }
+
+    /// The rows as a `pyarrow.Table`.
+    fn to_pyarrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("pyarrow")?.call_method1("table", (slf,))
+    }
+
+    /// The rows as a `pandas.DataFrame`, by way of pyarrow.
+    fn to_pandas<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::to_pyarrow(slf)?.call_method0("to_pandas")
+    }
+
+    /// The rows as a `polars.DataFrame`.
+    fn to_polars<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("polars")?.call_method1("DataFrame", (slf,))
+    }
+}
+
+impl Table {
+    fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, batches, notes: Vec::new(), quarantined: BTreeMap::new() }
+    }
+
+    fn shared(&self) -> Self {
+        Self {
+            schema: Arc::clone(&self.schema),
+            batches: self.batches.clone(),
+            notes: self.notes.clone(),
+            quarantined: self.quarantined.clone(),
+        }
+    }
+
+    /// All rows of a stream, with what its reader has put aside.
+    pub(crate) async fn collected(rows: Batches, quarantine: &Quarantine, notes: Vec<String>) -> Result<Self> {
+        let schema = Arc::clone(rows.schema());
+        let batches = rows.try_collect().await?;
+        Ok(Self { notes, quarantined: quarantine.counts(), ..Self::of(schema, batches) })
+    }
+
+    /// The rows as one batch.
+    pub(crate) fn batch(&self) -> Result<RecordBatch> {
+        concat_batches(&self.schema, &self.batches)
+            .map_err(|cause| Error::internal("join", "the batches of a table").with_source(cause))
+    }
+
+    /// The rows with plain types, as every format writes them: views and dictionaries of text become text.
+    pub(crate) fn plain(&self) -> Result<Batches> {
+        let fields: Vec<Field> = self.schema.fields().iter().map(|field| plain_field(field)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batches = self.batches.iter().map(|batch| plain_batch(batch, &schema)).collect::<Result<Vec<_>>>()?;
+        Ok(Batches::from_vec(schema, batches))
+    }
+}
+
+impl Values {
+    fn array(&self, py: Python<'_>) -> PyResult<ArrayRef> {
+        Ok(match self {
+            Self::Float(values) => Arc::new(Float64Array::from(values.to_vec(py)?)),
+            Self::Int(values) => Arc::new(Int64Array::from(values.to_vec(py)?)),
+            Self::Bool(values) => Arc::new(BooleanArray::from(values.clone())),
+            Self::Text(values) => Arc::new(StringArray::from_iter(values)),
+        })
+    }
+}
+
+fn plain_field(field: &Field) -> Field {
+    let plain = match field.data_type() {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::Dictionary(_, values) => match values.as_ref() {
+            DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+            other => other.clone(),
+        },
+        other => other.clone(),
+    };
+    Field::new(field.name(), plain, field.is_nullable())
+}
+
+fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns: Result<Vec<_>, _> = columns.map(|(column, field)| cast(column, field.data_type())).collect();
+    columns
+        .and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns))
+        .map_err(|cause| Error::invalid("write", "the table").with_source(cause))
+}
+
+/// Reads a local file, or objects of a lake (`lake://bucket/key`, with `*` and `**`).
+#[pyfunction]
+#[pyo3(signature = (path, *, lake=None, **options))]
+pub(crate) fn read(
+    py: Python<'_>,
+    path: PathBuf,
+    lake: Option<LakeLike<'_>>,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Table> {
+    let Some(name) = path.to_str() else {
+        return Err(PyTypeError::new_err("the path is not UTF-8"));
+    };
+    if let Some(pattern) = name.strip_prefix("lake://") {
+        return read_objects(py, &LakeLike::open_or_default(lake, py)?, pattern.to_owned(), options);
+    }
+    let location = name.parse::<Location>().map_err(|error| raised(py, &error))?;
+    let Location::Local(path) = location else {
+        return Err(PyTypeError::new_err("a table is read from a file or from a lake"));
+    };
+    let reading = reading(options)?;
+    wait(py, async move {
+        let source = Source::LocalFile(path).spool().await?;
+        let (format, compression) = format::detect(&source, &reading.options).await?;
+        let rows = format.read(source, reading.options.with_compression(Some(compression))).await?;
+        let notes = rows.notes().to_vec();
+        Table::collected(rows, &reading.quarantine, notes).await
+    })
+}
+
+/// Reads the objects that a pattern names, as one table.
+pub(crate) fn read_objects(
+    py: Python<'_>,
+    lake: &Arc<dyn datalake_core::Lake>,
+    pattern: String,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Table> {
+    let (lake, reading) = (Arc::clone(lake), reading(options)?);
+    wait(py, async move {
+        let data = DataSet::open(&lake, &pattern, reading.options).await?;
+        let notes = data.notes().to_vec();
+        Table::collected(data.read(None), &reading.quarantine, notes).await
+    })
+}

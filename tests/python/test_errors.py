@@ -1,0 +1,126 @@
+"""Every kind of outcome is an exception of its own, caught as ours and as Python's."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datalake
+
+
+@pytest.mark.parametrize(
+    ("ours", "builtin"),
+    [
+        (datalake.NotFoundError, FileNotFoundError),
+        (datalake.AlreadyExistsError, FileExistsError),
+        (datalake.InvalidError, ValueError),
+        (datalake.UnsupportedError, NotImplementedError),
+        (datalake.DeniedError, PermissionError),
+        (datalake.UnavailableError, ConnectionError),
+        (datalake.ExhaustedError, OSError),
+        (datalake.ExhaustedError, MemoryError),
+        (datalake.InternalError, RuntimeError),
+    ],
+)
+def test_each_class_is_caught_as_ours_and_as_pythons(ours: type[Exception], builtin: type[Exception]) -> None:
+    error = ours("cannot read a table")
+    assert isinstance(error, datalake.Error)
+    assert isinstance(error, builtin)
+    assert str(error) == "cannot read a table"
+
+
+def test_a_missing_object_is_a_missing_file(lake: datalake.Lake) -> None:
+    with pytest.raises(FileNotFoundError, match=r"raw-data/none\.csv") as caught:
+        lake.get("raw-data/none.csv")
+    assert isinstance(caught.value, datalake.NotFoundError)
+    with pytest.raises(datalake.NotFoundError, match="no-such-bucket"):
+        lake.ls("no-such-bucket")
+
+
+def test_what_must_be_new_is_there_already(lake: datalake.Lake) -> None:
+    with pytest.raises(datalake.AlreadyExistsError):
+        lake.create_bucket("raw-data")
+    lake.create_bucket("raw-data", exist_ok=True)
+    lake.put("raw-data/a", b"1")
+    with pytest.raises(FileExistsError, match="raw-data/a"):
+        lake.put("raw-data/a", b"2", overwrite=False)
+    assert lake.get("raw-data/a") == b"1"
+
+
+def test_a_broken_row_is_named_by_row_and_column(lake: datalake.Lake) -> None:
+    lake.put("raw-data/a.csv", b"name,kcal\napple,52\nbread,many\n")
+    with pytest.raises(ValueError, match="many") as caught:
+        lake.read("raw-data/a.csv", schema={"name": "text", "kcal": "float64"})
+    error = caught.value
+    assert isinstance(error, datalake.InvalidError)
+    assert (error.row, error.line, error.column) == (2, 3, "kcal")
+
+
+def test_a_hint_is_an_attribute_and_a_note(lake: datalake.Lake) -> None:
+    lake.put("raw-data/a.csv", b"name,kcal\napple,52\nbread,265\n")
+    rows = lake.read("raw-data/a.csv")
+    forest = datalake.RandomForestRegressor(n_estimators=2).fit(rows, [1.0, 2.0])
+    with pytest.raises(datalake.InvalidError) as caught:
+        forest.predict(datalake.Table.from_columns(["kcal", "nama"], [np.zeros(1), ["x"]]))
+    assert caught.value.hint == "did you mean `nama`?"
+    assert caught.value.__notes__ == ["hint: did you mean `nama`?"]
+
+
+def test_an_endpoint_that_is_down_is_unavailable() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
+    lake = datalake.Lake("http://127.0.0.1:9", retry_timeout=0.2, variables=keys)
+    with pytest.raises(ConnectionError):
+        lake.buckets()
+
+
+def test_a_folder_without_permission_is_denied(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError):
+        datalake.Lake(tmp_path / "lake").create_bucket("raw-data")
+
+
+def test_a_misspelt_option_is_a_wrong_call(lake: datalake.Lake) -> None:
+    with pytest.raises(TypeError, match="delimeter"):
+        lake.read("raw-data/a.csv", delimeter=";")  # type: ignore[call-arg]
+
+
+def test_an_option_of_the_wrong_kind_is_named(lake: datalake.Lake) -> None:
+    with pytest.raises(datalake.InvalidError, match="on_row_error"):
+        lake.read("raw-data/a.csv", on_row_error="ignore")  # type: ignore[arg-type]
+
+
+def test_errors_survive_pickling(lake: datalake.Lake) -> None:
+    with pytest.raises(datalake.NotFoundError) as caught:
+        lake.get("raw-data/none.csv")
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
+    assert (type(again), str(again), again.hint) == (type(caught.value), str(caught.value), caught.value.hint)
+
+
+def test_control_c_ends_a_long_fit() -> None:
+    rows = np.random.default_rng(0).normal(size=(60_000, 20))
+    forest = datalake.RandomForestRegressor(n_estimators=5000)
+    interrupt = threading.Timer(0.7, signal.raise_signal, [signal.SIGINT])
+    interrupt.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        forest.fit(rows, rows[:, 0])
+    assert time.monotonic() - started < 15
+    assert not hasattr(forest, "feature_importances_")
+
+
+def test_control_c_leaves_a_cancelled_run(tmp_path: Path) -> None:
+    lake = datalake.Lake(tmp_path / "lake")
+    lake.land_sample(60_000, 1)
+    threading.Timer(0.7, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        datalake.run("food-calories", lake)
+    assert datalake.load_run(lake).status == "cancelled"

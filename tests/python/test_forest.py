@@ -1,0 +1,252 @@
+"""The estimators: every kind of input, scikit-learn's rules, saving and loading."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import datalake
+from datalake import RandomForestClassifier, RandomForestRegressor
+
+Foods = tuple[np.ndarray, np.ndarray]
+NAMES = ["protein_g", "fat_g", "carbohydrate_g"]
+
+
+def groups_of(energy: np.ndarray) -> np.ndarray:
+    return np.where(energy > 300, "rich", np.where(energy > 200, "medium", "light"))
+
+
+def test_every_kind_of_input_grows_the_same_forest(foods: Foods) -> None:
+    X, y = foods
+    frame = pd.DataFrame(X, columns=NAMES)
+    inputs = [
+        (frame, pd.Series(y)),
+        (frame.set_index(np.arange(400)[::-1]), y),
+        (pl.from_pandas(frame), pl.Series(y)),
+        (pa.Table.from_pandas(frame), pa.array(y)),
+        (datalake.Table.from_arrow(pa.Table.from_pandas(frame)), y.tolist()),
+    ]
+    digests = {RandomForestRegressor(n_estimators=5, random_state=1).fit(X, y).digest_ for X, y in inputs}
+    assert len(digests) == 1
+    by_position = RandomForestRegressor(n_estimators=5, random_state=1).fit(X, y)
+    by_lists = RandomForestRegressor(n_estimators=5, random_state=1).fit(X.tolist(), y.tolist())
+    by_name = RandomForestRegressor(n_estimators=5, random_state=1).fit(frame, y)
+    assert by_position.digest_ == by_lists.digest_
+    np.testing.assert_array_equal(by_position.predict(X), by_name.predict(frame))
+
+
+def test_a_regressor_learns_and_says_how_well(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(random_state=0).fit(X[:300], y[:300])
+    assert forest.score(X[300:], y[300:]) > 0.85
+    assert forest.oob_score_ > 0.85
+    assert forest.oob_prediction_.shape == (300,)
+    assert forest.feature_importances_.sum() == pytest.approx(1)
+    assert forest.feature_importances_.argmax() == 1
+    assert forest.n_features_in_ == 3
+    assert not hasattr(forest, "feature_names_in_")
+    assert forest.predict(X[300:]).dtype == np.float64
+
+
+def test_columns_are_found_by_name(foods: Foods) -> None:
+    X, y = foods
+    frame = pd.DataFrame(X, columns=NAMES)
+    forest = RandomForestRegressor(n_estimators=5).fit(frame, y)
+    assert forest.feature_names_in_.tolist() == NAMES
+    shuffled = frame[NAMES[::-1]].assign(further="text")
+    np.testing.assert_array_equal(forest.predict(frame), forest.predict(shuffled))
+    np.testing.assert_array_equal(forest.predict(frame), forest.predict(X))
+    with pytest.raises(datalake.InvalidError, match="fat_g"):
+        forest.predict(frame.drop(columns="fat_g"))
+    with pytest.raises(ValueError, match="2 features"):
+        forest.predict(X[:, :2])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        groups_of,
+        lambda energy: groups_of(energy).astype(object),
+        lambda energy: pd.Series(groups_of(energy)),
+        lambda energy: pd.Series(groups_of(energy)).astype("category"),
+        lambda energy: pl.Series("group", groups_of(energy)),
+        lambda energy: pa.array(groups_of(energy)),
+        lambda energy: groups_of(energy).tolist(),
+        lambda energy: energy > 200,
+        lambda energy: (energy // 100).astype(np.int32),
+        lambda energy: energy // 100,
+    ],
+)
+def test_a_classifier_keeps_the_kind_of_its_labels(foods: Foods, labels: object, tmp_path: Path) -> None:
+    X, energy = foods
+    y = labels(energy)
+    forest = RandomForestClassifier(n_estimators=20).fit(X, y)
+    truth = np.asarray(y)
+    assert set(forest.classes_.tolist()) == set(truth.tolist())
+    assert forest.classes_.tolist() == sorted(forest.classes_.tolist())
+    assert np.mean(forest.predict(X) == truth) > 0.95
+    shares = forest.predict_proba(X)
+    assert shares.shape == (400, len(forest.classes_))
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    forest.save(tmp_path / "a.model")
+    again = datalake.load_model(tmp_path / "a.model")
+    assert isinstance(again, RandomForestClassifier)
+    np.testing.assert_array_equal(forest.predict(X), again.predict(X))
+    assert again.classes_.tolist() == forest.classes_.tolist()
+
+
+def test_text_columns_are_categories() -> None:
+    kinds = ["oil", "fruit", "bread", None] * 50
+    energy = [{"oil": 900.0, "fruit": 50.0, "bread": 250.0, None: 0.0}[kind] for kind in kinds]
+    for frame in [
+        pd.DataFrame({"kind": pd.Categorical(kinds)}),
+        pd.DataFrame({"kind": kinds}),
+        pl.DataFrame({"kind": kinds}),
+        np.array([[kind] for kind in kinds], dtype=object),
+    ]:
+        forest = RandomForestRegressor(n_estimators=10).fit(frame, energy)
+        assert forest.score(frame, energy) > 0.99
+
+
+def test_the_same_seed_gives_the_same_forest(foods: Foods) -> None:
+    X, y = foods
+    fit = lambda seed: RandomForestRegressor(n_estimators=3, random_state=seed).fit(X, y).digest_  # noqa: E731
+    assert fit(5) == fit(5) == fit(np.int64(5))
+    assert fit(5) != fit(6)
+    assert fit(None) == fit(0)
+    assert fit(np.random.RandomState(1)) == fit(np.random.RandomState(1))
+
+
+def test_scikit_learn_takes_them_for_its_own(foods: Foods) -> None:
+    X, y = foods
+    assert is_regressor(RandomForestRegressor())
+    assert is_classifier(RandomForestClassifier())
+    forest = clone(RandomForestRegressor(n_estimators=7, max_features="third"))
+    assert (forest.get_params()["n_estimators"], forest.max_features) == (7, "third")
+    assert forest.set_params(n_estimators=9).n_estimators == 9
+    assert cross_val_score(forest, X, y, cv=3).mean() > 0.7
+    assert cross_val_score(RandomForestClassifier(n_estimators=9), X, groups_of(y), cv=3).mean() > 0.7
+    search = GridSearchCV(forest, {"min_samples_leaf": [1, 50]}, cv=2).fit(X, y)
+    assert search.best_params_ == {"min_samples_leaf": 1}
+    piped = make_pipeline(FunctionTransformer(), RandomForestRegressor(n_estimators=3)).fit(X, y)
+    assert piped.predict(X).shape == y.shape
+
+
+def test_cross_validation_in_other_processes(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=5)
+    np.testing.assert_array_equal(cross_val_score(forest, X, y, cv=2, n_jobs=2), cross_val_score(forest, X, y, cv=2))
+
+
+def test_an_estimator_that_is_not_fitted_says_so(foods: Foods) -> None:
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError, match="RandomForestRegressor"):
+        RandomForestRegressor().predict(foods[0])
+
+
+def test_fitted_estimators_survive_pickling_and_copying(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=5).fit(X, y)
+    for again in [pickle.loads(pickle.dumps(forest)), copy.deepcopy(forest)]:  # noqa: S301 - our own bytes
+        np.testing.assert_array_equal(again.predict(X), forest.predict(X))
+        assert (again.digest_, again.oob_score_) == (forest.digest_, forest.oob_score_)
+
+
+def test_a_saved_model_is_the_same_model(foods: Foods, lake: datalake.Lake) -> None:
+    X, y = foods
+    lake.create_bucket("models")
+    forest = RandomForestRegressor(n_estimators=5, max_features="third", random_state=3)
+    forest.fit(pd.DataFrame(X, columns=NAMES), pd.Series(y, name="energy_kcal"))
+    forest.save("lake://models/mine.model", lake)
+    again = datalake.load_model("lake://models/mine.model", lake)
+    assert isinstance(again, RandomForestRegressor)
+    np.testing.assert_array_equal(again.predict(X), forest.predict(X))
+    assert again.digest_ == forest.digest_
+    assert (again.max_features, again.random_state) == ("third", 3)
+    assert clone(again).fit(pd.DataFrame(X, columns=NAMES), pd.Series(y, name="energy_kcal")).digest_ == forest.digest_
+
+
+def test_a_damaged_model_is_refused(foods: Foods, tmp_path: Path) -> None:
+    X, y = foods
+    path = tmp_path / "a.model"
+    RandomForestRegressor(n_estimators=2).fit(X, y).save(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(datalake.InvalidError, match="cut short"):
+        datalake.load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_estimators": 0}, "n_estimators must be at least 1, got 0"),
+        ({"max_features": 1.5}, "got 1.5"),
+        ({"max_features": "squirt"}, "squirt"),
+        ({"max_samples": 4000}, "max_samples must be between 1 and 400"),
+        ({"criterion": "gini"}, "gini"),
+    ],
+)
+def test_parameters_are_checked_by_fit(foods: Foods, change: dict[str, object], message: str) -> None:
+    X, y = foods
+    with pytest.raises(ValueError, match=message):
+        RandomForestRegressor(**change).fit(X, y)
+
+
+def test_data_that_cannot_be_learnt_from_is_refused(foods: Foods) -> None:
+    X, y = foods
+    with pytest.raises(ValueError, match="400 rows and 399 values"):
+        RandomForestRegressor().fit(X, y[:-1])
+    with pytest.raises(ValueError, match="constant"):
+        RandomForestRegressor().fit(X, np.ones(400))
+    with pytest.raises(ValueError, match="whole numbers"):
+        RandomForestClassifier().fit(X, y)
+    with pytest.raises(ValueError, match="missing"):
+        RandomForestClassifier().fit(X[:3], ["a", None, "b"])
+    with pytest.raises(ValueError, match="finite"):
+        RandomForestRegressor().fit(np.where(np.isnan(X), np.inf, X), y)
+
+
+def test_max_samples_counts_rows_or_shares(foods: Foods) -> None:
+    X, y = foods
+    fit = lambda samples: RandomForestRegressor(n_estimators=3, max_samples=samples).fit(X, y).digest_  # noqa: E731
+    assert fit(100) == fit(0.25)
+
+
+WITHOUT_SKLEARN = """
+import sys
+sys.modules["sklearn"] = sys.modules["sklearn.base"] = None
+import numpy as np, datalake
+X = np.arange(40.0).reshape(20, 2)
+forest = datalake.RandomForestRegressor(n_estimators=5).fit(X, X[:, 0])
+assert forest.score(X, X[:, 0]) > 0.8, forest.score(X, X[:, 0])
+assert forest.set_params(n_estimators=3).get_params()["n_estimators"] == 3
+assert repr(forest) == "RandomForestRegressor(n_estimators=3)", repr(forest)
+try:
+    datalake.RandomForestClassifier().predict(X)
+except ValueError as error:
+    assert "not fitted" in str(error)
+assert datalake.RandomForestClassifier(n_estimators=5).fit(X, X[:, 0] > 9).score(X, X[:, 0] > 9) > 0.8
+"""
+
+
+def test_they_work_without_scikit_learn() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_SKLEARN], check=True)
+
+
+def test_the_package_imports_nothing_heavy() -> None:
+    check = "import sys, datalake; print([n for n in ('sklearn', 'pandas', 'polars', 'pyarrow') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,34 @@
+"""Uses of the package as a type checker must see them; checked, not run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import datalake
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+def tables(lake: datalake.Lake) -> int:
+    rows = lake.read("raw-data/foods/*.csv", nulls=["n/a"], on_row_error="quarantine", max_bad_rows="5%")
+    more = datalake.sql("SELECT * FROM mine", lake, tables={"mine": rows})
+    return rows.num_rows + len(more)
+
+
+def converts() -> str:
+    return datalake.convert("a.csv", "a.parquet", delimiter=";")["digest"]
+
+
+def learns(rows: datalake.Table) -> npt.NDArray[np.float64]:
+    forest = datalake.RandomForestRegressor(n_estimators=10, max_features="third", random_state=1)
+    return forest.fit(rows, [1.0, 2.0]).predict(rows)
+
+
+def fails() -> str | None:
+    try:
+        datalake.run("food-calories", "memory:", settings={"source": "raw-data/x"})
+    except datalake.NotFoundError as error:
+        return error.hint
+    return None
