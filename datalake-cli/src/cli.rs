@@ -282,7 +282,7 @@ pub(crate) struct Train {
     /// Columns never to learn from.
     #[arg(long, value_delimiter = ',')]
     pub(crate) exclude: Vec<String>,
-    /// Which trainer: forest, linear, logistic, linfa-trees or dummy.
+    /// Which trainer: forest, linear, logistic or dummy.
     #[arg(long, default_value = "forest")]
     pub(crate) trainer: String,
     /// How many trees.

@@ -21,7 +21,7 @@ pub(crate) async fn evaluate(arguments: cli::Evaluate, tools: &Tools) -> Result<
     train.destination = Some(path);
     let destination = format!("processed-data/evaluations/{}.json", train.name);
     let name = format!("evaluate-{}", train.name);
-    let baselines = if arguments.baselines.is_empty() { baselines(train.task) } else { arguments.baselines };
+    let baselines = if arguments.baselines.is_empty() { baselines(&train) } else { arguments.baselines };
     let step = Evaluate { train, baselines, folds: arguments.folds, reference: None, destination };
     let steps = Pipeline::from_steps(&name, vec![Step::Evaluate(step)])?;
     pipeline::execute(&steps, lake, false, tools).await

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use clap::CommandFactory;
 use datalake_core::progress::Progress;
 use datalake_core::{Error, ErrorKind, Lake, Result, compute};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command, Global, Model, Sample};
 use crate::output::Printer;
@@ -57,12 +58,14 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
     outcome
 }
 
-/// Ends a command at the first Ctrl-C: what it was writing is taken back, or never appears.
+/// Ends a command at the first Ctrl-C or termination: what it was writing is taken back, or never appears.
 async fn interruptible(command: impl Future<Output = Result<()>>, terminal: &Terminal) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|cause| Error::io("listen for", "signals", cause))?;
     tokio::pin!(command);
     tokio::select! {
         outcome = &mut command => return outcome,
         _ = tokio::signal::ctrl_c() => terminal.cancel(),
+        _ = terminate.recv() => terminal.cancel(),
     }
     // Pipelines notice and say so in their manifest; all else is dropped.
     match tokio::time::timeout(std::time::Duration::from_secs(2), command).await {

@@ -42,7 +42,12 @@ pub(crate) async fn list(tools: &Tools) -> Result<()> {
     let mut lines = Vec::new();
     for object in bucket.list(None).await? {
         if object.location.as_ref().ends_with(SUFFIX) {
-            lines.push(line(lake.as_ref(), bucket.address(&object.location), object.size).await?);
+            let path = bucket.address(&object.location);
+            match line(lake.as_ref(), path, object.size).await {
+                Ok(line) => lines.push(line),
+                Err(error) if error.kind() == ErrorKind::Invalid => tools.printer.say(&error.to_string()),
+                Err(error) => return Err(error),
+            }
         }
     }
     print(&lines, tools)

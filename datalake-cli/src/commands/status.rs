@@ -54,6 +54,7 @@ pub(crate) async fn runs(tools: &Tools) -> Result<()> {
             Ok(manifest) => manifests.push(manifest),
             // Killed before it had written its manifest.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::Invalid => tools.printer.say(&format!("run {run}: {error}")),
             Err(error) => return Err(error),
         }
     }

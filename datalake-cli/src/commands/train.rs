@@ -19,6 +19,7 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
         Some(cli::Task::Classification) => Task::Classification,
         None => task_of(&lake, &arguments).await?,
     };
+    tools.printer.say(&format!("{task} of `{}`", arguments.target));
     let name = arguments.name.clone().unwrap_or_else(|| arguments.target.replace(['/', '\\'], "_"));
     let step = Train {
         name: name.clone(),

@@ -63,6 +63,17 @@ impl ObjectPattern {
         matches!(self.what, What::One(_))
     }
 
+    /// Whether it stands for an object of this bucket and key, were it there.
+    #[must_use]
+    pub fn stands_for(&self, bucket: &BucketName, key: &Path) -> bool {
+        *bucket == self.bucket
+            && match &self.what {
+                What::One(own) => own == key,
+                What::Below(prefix) => key.prefix_matches(prefix),
+                What::Matching(pattern) => pattern.matches_with(key.as_ref(), OPTIONS),
+            }
+    }
+
     /// The objects it stands for, sorted by key; at least one.
     ///
     /// # Errors

@@ -13,14 +13,14 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::compute;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::lake::parse_object;
 use crate::ml::{
     CrossValidation, Feature, Frame, Keep, Metrics, Model, RegressionMetrics, Task, Trainer, cross_validate, digest,
     evaluate, k_fold, trainer,
 };
-use crate::pipeline::manifest::{ObjectVersion, Output, StepReport};
+use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, version};
 use crate::pipeline::predict::open_model;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::{Evaluate, Reference, Train};
@@ -89,13 +89,25 @@ impl Score {
 
 pub(crate) async fn run(step: &Evaluate, context: &Context) -> Result<StepReport> {
     let (model, envelope) = open_model(context.lake.as_ref(), &step.train.destination()).await?;
-    let split = split(&step.train, &context.lake).await?;
+    same_table(&step.train, &envelope.lineage, context).await?;
+    let split = split(&step.train, context).await?;
     let work = Work { step: step.clone(), model, split, progress: Arc::clone(&context.progress) };
     let out_of_bag = out_of_bag(&step.train, &envelope.metrics);
     let evaluation = compute::run(move || work.evaluate(out_of_bag)).await?;
     let highlights = highlights(&evaluation);
     let output = put(&evaluation, &step.destination, context).await?;
     Ok(StepReport { outputs: vec![output], highlights, ..StepReport::default() })
+}
+
+/// The rows held out are only known on the very table that the model was trained on.
+async fn same_table(train: &Train, lineage: &serde_json::Map<String, Value>, context: &Context) -> Result<()> {
+    let now = version(context.lake.as_ref(), &train.table).await?;
+    if lineage.get("table") == Some(&serde_json::json!(now)) {
+        return Ok(());
+    }
+    Err(Error::invalid("evaluate", format_args!("model `{}`", train.name))
+        .with_reason(format_args!("{} has changed since it was trained, so rows held out then are not known now", train.table))
+        .with_hint("train it again"))
 }
 
 /// All that an evaluation computes with.
@@ -110,13 +122,17 @@ impl Work {
     fn evaluate(&self, out_of_bag: Option<Score>) -> Result<Evaluation> {
         let train = &self.step.train;
         let held_out = rows(&self.split.table, &self.split.test)?;
-        let metrics = evaluate(self.model.as_ref(), &held_out)?;
+        let metrics = finite(&train.name, evaluate(self.model.as_ref(), &held_out)?)?;
         let mut scores = vec![Score::held_out(&train.trainer, &metrics)];
         scores.extend(out_of_bag);
         let learnt = self.split.frame.select(&self.split.train)?;
         for name in &self.step.baselines {
-            let baseline = trainer(name, train.task, &Value::Null)?.train(&learnt, self.progress.as_ref())?;
-            scores.push(Score::held_out(name, &evaluate(baseline.as_ref(), &held_out)?));
+            match self.baseline(name, &learnt, &held_out) {
+                Ok(score) => scores.push(score),
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                // A baseline that gives up says nothing against the model.
+                Err(error) => self.progress.note(&format!("baseline `{name}` left out: {error}")),
+            }
         }
         if let Some(reference) = &self.step.reference {
             scores.push(formula(reference, &held_out, train)?);
@@ -142,6 +158,11 @@ impl Work {
         })
     }
 
+    fn baseline(&self, name: &str, learnt: &Frame, held_out: &RecordBatch) -> Result<Score> {
+        let baseline = trainer(name, self.step.train.task, &Value::Null)?.train(learnt, self.progress.as_ref())?;
+        Ok(Score::held_out(name, &finite(name, evaluate(baseline.as_ref(), held_out)?)?))
+    }
+
     fn cross_validation(&self) -> Result<BTreeMap<String, CrossValidation>> {
         let Some(folds) = self.step.folds else { return Ok(BTreeMap::new()) };
         let train = &self.step.train;
@@ -163,6 +184,16 @@ impl Work {
             return trainer(name, train.task, &Value::Null);
         }
         trainer(name, train.task, &train.settings()?)
+    }
+}
+
+/// Figures that can be written down: sums over huge targets may leave the range of numbers.
+fn finite(name: &str, metrics: Metrics) -> Result<Metrics> {
+    match metrics.figures().into_iter().find(|(_, value)| !value.is_finite()) {
+        None => Ok(metrics),
+        Some((figure, value)) => Err(Error::invalid("measure", format_args!("`{name}`"))
+            .with_reason(format_args!("{figure} is {value}"))
+            .with_hint("scale the target to a smaller unit")),
     }
 }
 

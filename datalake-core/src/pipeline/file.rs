@@ -8,7 +8,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use object_store::path::Path;
+
 use crate::error::{Error, Position, Result};
+use crate::lake::{BucketName, parse_object};
 use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train, baselines};
 
 /// A pipeline: its name and the steps that follow from its file.
@@ -55,8 +58,16 @@ impl Pipeline {
     /// [`Invalid`](crate::ErrorKind::Invalid) with the line and what was expected; a misspelt key is named with the
     /// nearest right one.
     pub fn from_toml(subject: &str, text: &str, settings: &[(String, String)]) -> Result<Self> {
-        let text = substitute(subject, text, settings)?;
-        let file: File = toml::from_str(&text).map_err(|cause| syntax_error(subject, &text, &cause))?;
+        let mut table: toml::Table = text.parse().map_err(|cause| syntax_error(subject, text, &cause))?;
+        let values = variables(subject, &table, settings)?;
+        for (_, value) in table.iter_mut().filter(|(key, _)| *key != "variables") {
+            fill(value, &values).map_err(|name| {
+                Error::invalid("read", subject)
+                    .with_reason(format_args!("variable `{name}` has no value"))
+                    .with_hint(format_args!("give `{name}` a default under [variables]"))
+            })?;
+        }
+        let file = File::deserialize(table).map_err(|cause| placed_error(subject, text, &cause))?;
         let steps = file.into_steps().map_err(|reason| Error::invalid("use", subject).with_reason(reason))?;
         Ok(steps)
     }
@@ -90,7 +101,7 @@ struct File {
     name: String,
     #[serde(default)]
     #[expect(dead_code, reason = "read in a first pass, where its values are filled in")]
-    variables: BTreeMap<String, toml::Value>,
+    variables: toml::Table,
     #[serde(default, deserialize_with = "one_or_many")]
     prepare: Vec<Prepare>,
     #[serde(default, deserialize_with = "one_or_many")]
@@ -131,7 +142,7 @@ impl File {
                 let destination = table.destination.clone();
                 evaluations.push(Step::Evaluate(Evaluate {
                     train: train.clone(),
-                    baselines: table.baselines.clone().unwrap_or_else(|| baselines(train.task)),
+                    baselines: table.baselines.clone().unwrap_or_else(|| baselines(train)),
                     folds: table.folds,
                     reference: table.reference.clone(),
                     destination: destination
@@ -184,71 +195,104 @@ fn check(steps: &[Step]) -> Result<(), String> {
     unique(steps)
 }
 
-/// No two steps may write the same object: the second would silently replace the first's.
+/// No two steps may have the same title, or write the same object: the second would silently replace what the first left.
 fn unique(steps: &[Step]) -> Result<(), String> {
-    let mut writers: BTreeMap<String, String> = BTreeMap::new();
-    for step in steps {
+    let mut writers: BTreeMap<(BucketName, Path), String> = BTreeMap::new();
+    for (index, step) in steps.iter().enumerate() {
+        let title = step.title();
+        if steps[..index].iter().any(|other| other.title() == title) {
+            return Err(format!("two steps are called `{title}`"));
+        }
         for destination in step.destinations() {
-            if let Some(first) = writers.insert(destination.clone(), step.title()) {
-                return Err(format!("{} and {} both write {destination}", first, step.title()));
+            let object = parse_object(&destination).map_err(|error| error.to_string())?;
+            if let Some(first) = writers.insert(object, title.clone()) {
+                return Err(format!("{first} and {title} both write {destination}"));
             }
         }
     }
     Ok(())
 }
 
-/// Fills `${name}` in, from the settings or the defaults under `[variables]`.
-fn substitute(subject: &str, text: &str, settings: &[(String, String)]) -> Result<String> {
-    let table: toml::Table = text.parse().map_err(|cause| syntax_error(subject, text, &cause))?;
-    let mut values = BTreeMap::new();
-    if let Some(toml::Value::Table(variables)) = table.get("variables") {
-        for (name, value) in variables {
-            let plain = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            values.insert(name.clone(), plain);
-        }
-    }
-    for (name, value) in settings {
-        if values.insert(name.clone(), value.clone()).is_none() {
-            let hint = nearest(name, values.keys().filter(|key| *key != name).map(String::as_str)).map_or_else(
-                || "this pipeline has no [variables]".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
+/// The values of variables: the defaults under `[variables]`, replaced by settings, which keep the default's type.
+fn variables(subject: &str, table: &toml::Table, settings: &[(String, String)]) -> Result<toml::Table> {
+    let mut values = match table.get("variables") {
+        Some(toml::Value::Table(defaults)) => defaults.clone(),
+        _ => toml::Table::new(),
+    };
+    for (name, text) in settings {
+        let Some(default) = values.get(name) else {
+            let hint = nearest(name, values.keys().map(String::as_str))
+                .map_or_else(|| "this pipeline has no such variable".to_owned(), |near| format!("did you mean `{near}`?"));
             return Err(Error::invalid("set", format_args!("`{name}` in {subject}"))
-                .with_reason("there is no such variable")
+                .with_reason("there is no such variable under [variables]")
                 .with_hint(hint));
-        }
-    }
-    let mut filled = String::with_capacity(text.len());
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        fill_line(line, &values, &mut filled).map_err(|name| {
-            Error::invalid("read", subject)
-                .with_position(Position::default().with_line(index as u64 + 1))
-                .with_reason(format_args!("variable `{name}` has no value"))
-                .with_hint(format_args!("give it one under [variables], or by `--set {name}=…`"))
+        };
+        let value = like(default, text).ok_or_else(|| {
+            Error::invalid("set", format_args!("`{name}` in {subject}"))
+                .with_reason(format_args!("`{text}` is not of the type of its default, {}", default.type_str()))
         })?;
+        values.insert(name.clone(), value);
     }
-    Ok(filled)
+    Ok(values)
 }
 
-/// Copies a line with its variables filled in; the error is the name of one without a value.
-fn fill_line(line: &str, values: &BTreeMap<String, String>, filled: &mut String) -> Result<(), String> {
-    let mut rest = line;
+/// A setting as a value of the same type as its default.
+fn like(default: &toml::Value, text: &str) -> Option<toml::Value> {
+    Some(match default {
+        toml::Value::Integer(_) => toml::Value::Integer(text.parse().ok()?),
+        toml::Value::Float(_) => toml::Value::Float(text.parse().ok()?),
+        toml::Value::Boolean(_) => toml::Value::Boolean(text.parse().ok()?),
+        _ => toml::Value::String(text.to_owned()),
+    })
+}
+
+/// Fills `${name}` in, in every string of the file; a string that is just a variable takes the variable's type.
+fn fill(value: &mut toml::Value, values: &toml::Table) -> Result<(), String> {
+    match value {
+        toml::Value::String(text) => {
+            if let Some(filled) = filled(text, values)? {
+                *value = filled;
+            }
+            Ok(())
+        }
+        toml::Value::Array(items) => items.iter_mut().try_for_each(|item| fill(item, values)),
+        toml::Value::Table(table) => table.iter_mut().try_for_each(|(_, item)| fill(item, values)),
+        _ => Ok(()),
+    }
+}
+
+/// A string with its variables filled in, if it has any; the error is the name of one without a value.
+fn filled(text: &str, values: &toml::Table) -> Result<Option<toml::Value>, String> {
+    if !text.contains("${") {
+        return Ok(None);
+    }
+    let value = |name: &str| values.get(name).ok_or_else(|| name.to_owned());
+    if let Some(name) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
+        && !name.contains("${")
+    {
+        return value(name).cloned().map(Some);
+    }
+    let mut whole = String::new();
+    let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
-        filled.push_str(before);
-        let (name, tail) = after.split_once('}').ok_or_else(|| after.trim_end().to_owned())?;
-        let value = values.get(name).ok_or_else(|| name.to_owned())?;
-        filled.push_str(&escaped(value));
+        let (name, tail) = after.split_once('}').ok_or_else(|| after.to_owned())?;
+        whole.push_str(before);
+        match value(name)? {
+            toml::Value::String(text) => whole.push_str(text),
+            other => whole.push_str(&other.to_string()),
+        }
         rest = tail;
     }
-    filled.push_str(rest);
-    Ok(())
+    whole.push_str(rest);
+    Ok(Some(toml::Value::String(whole)))
 }
 
-/// A value as it stands inside a basic TOML string.
-fn escaped(value: &str) -> String {
-    let quoted = toml::Value::String(value.to_owned());
-    let json = serde_json::Value::String(quoted.as_str().unwrap_or_default().to_owned()).to_string();
-    json[1..json.len() - 1].to_owned()
+/// An error of the filled-in file, with the line that the same error has in the file as written.
+fn placed_error(subject: &str, text: &str, cause: &toml::de::Error) -> Error {
+    match toml::from_str::<File>(text) {
+        Err(written) if written.message() == cause.message() => syntax_error(subject, text, &written),
+        _ => syntax_error(subject, "", cause),
+    }
 }
 
 /// An error of the TOML parser with line and, for a misspelt key, the right one.
@@ -359,6 +403,24 @@ mod tests {
                     destination = \"processed-data/b.csv\"\n";
         let pipeline = Pipeline::from_toml("p.toml", text, &[("n".into(), "say \"hi\" \\ \n".into())]).unwrap();
         assert_eq!(pipeline.name(), "say \"hi\" \\ \n");
+    }
+
+    #[test]
+    fn variables_reach_literal_strings_and_keep_their_type() {
+        let text = "name = \"p\" # ${HOME} in a comment is none\n[variables]\nn = 3\nword = \"a\"\n[train]\nname = \"t\"\n\
+                    task = \"regression\"\ntable = 'x-y/${word}.csv'\ntarget = \"y\"\nforest = { n_estimators = \"${n}\" }\n";
+        let settings = [("n".to_owned(), "7".to_owned()), ("word".to_owned(), "\\d".to_owned())];
+        let pipeline = Pipeline::from_toml("p.toml", text, &settings).unwrap();
+        let Step::Train(train) = &pipeline.steps()[0] else { panic!("one train step") };
+        assert_eq!((train.forest.n_estimators, train.table.as_str()), (7, "x-y/\\d.csv"));
+        let wrong = [("n".to_owned(), "many".to_owned())];
+        assert!(Pipeline::from_toml("p.toml", text, &wrong).unwrap_err().to_string().contains("`many`"));
+    }
+
+    #[test]
+    fn a_step_may_not_write_over_its_input() {
+        let error = read(&format!("{PREPARE}destination = \"lake://raw-data/a.csv\"\n")).unwrap_err();
+        assert!(error.to_string().contains("over its own input"), "{error}");
     }
 
     #[test]

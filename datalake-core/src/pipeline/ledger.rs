@@ -10,13 +10,15 @@ use crate::pipeline::manifest::{PrepareBalance, SourceBalance};
 #[derive(Debug)]
 pub(crate) struct Ledger {
     balance: Mutex<PrepareBalance>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Ledger {
     /// A ledger for sources, in their order.
     pub(crate) fn new(paths: impl Iterator<Item = String>) -> Self {
         let sources = paths.map(|path| SourceBalance { path, ..SourceBalance::default() }).collect();
-        Self { balance: Mutex::new(PrepareBalance { sources, ..PrepareBalance::default() }) }
+        let balance = Mutex::new(PrepareBalance { sources, ..PrepareBalance::default() });
+        Self { balance, notes: Mutex::default() }
     }
 
     fn open(&self) -> MutexGuard<'_, PrepareBalance> {
@@ -45,6 +47,16 @@ impl Ledger {
         let mut balance = self.open();
         balance.sources[source].span = span;
         balance.sources[source].seen = seen;
+    }
+
+    /// Something that the user should know of the sources.
+    pub(crate) fn note(&self, line: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// All notes so far.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All counts so far.

@@ -293,14 +293,22 @@ pub(crate) async fn get_json<T: for<'de> Deserialize<'de>>(bucket: &Bucket, key:
 /// [`NotFound`](ErrorKind::NotFound) if there is no such run.
 pub async fn load(lake: &dyn Lake, run: Option<&RunId>) -> Result<Manifest> {
     let bucket = runs_bucket(lake).await?;
-    let run = match run {
-        Some(run) => run.clone(),
-        None => run_ids(&bucket).await?.pop().ok_or_else(|| {
-            Error::not_found("find", format_args!("a run in {lake}")).with_hint("start one: `datalake ml-pipeline`")
-        })?,
-    };
-    let mut manifest: Manifest = get_json(&bucket, &run.key("manifest.json")).await?;
-    if manifest.status == Status::Running && !heart_beats(&bucket, &run).await? {
+    if let Some(run) = run {
+        return load_from(&bucket, run).await;
+    }
+    for run in run_ids(&bucket).await?.iter().rev() {
+        match load_from(&bucket, run).await {
+            // Killed before it had written its manifest.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            loaded => return loaded,
+        }
+    }
+    Err(Error::not_found("find", format_args!("a run in {lake}")).with_hint("start one: `datalake ml-pipeline`"))
+}
+
+async fn load_from(bucket: &Bucket, run: &RunId) -> Result<Manifest> {
+    let mut manifest: Manifest = get_json(bucket, &run.key("manifest.json")).await?;
+    if manifest.status == Status::Running && !heart_beats(bucket, run).await? {
         manifest.status = Status::Interrupted;
     }
     Ok(manifest)
@@ -355,6 +363,11 @@ pub(crate) async fn finished(lake: &Arc<dyn Lake>, fingerprint: &str) -> Result<
         if version(lake.as_ref(), &output.object.path).await?.as_ref() != Some(&output.object) {
             return Ok(None);
         }
+    }
+    if let Some(kept) = found.1.report.balance.as_ref().and_then(|balance| balance.quarantine.as_deref())
+        && version(lake.as_ref(), kept).await?.is_none()
+    {
+        return Ok(None);
     }
     Ok(Some(found))
 }

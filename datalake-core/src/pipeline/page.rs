@@ -21,6 +21,9 @@ use crate::report::{
 };
 use crate::sample::{MANIFEST, SOURCE};
 
+/// A confusion matrix of more classes cannot be read, and is left out.
+const MOST_DRAWN: usize = 60;
+
 /// Writes `report.html` into the run's folder.
 pub(crate) async fn write(pipeline: &Pipeline, manifest: &Manifest, bucket: &Bucket, context: &Context) -> Result<()> {
     let report = Report {

@@ -27,11 +27,21 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
     let quarantine = Arc::new(Quarantine::new(step.max_bad_rows));
     let scan = Scan::plan(step, context, Arc::clone(&quarantine)).await?;
     let ledger = Arc::clone(scan.ledger());
-    let notes = scan.notes().to_vec();
-    let combined = combine(step, scan.read(), &ledger, context).await?;
-    let outputs = publish(context.lake.as_ref(), &step.destination, combined).await?;
+    let combined = combine(step, scan.read(), &ledger).await?;
+    let outputs = match publish(context.lake.as_ref(), &step.destination, combined).await {
+        Ok(outputs) => outputs,
+        Err(error) => {
+            // What was rejected until then is what the user needs to see.
+            let kept = keep(step, context, &quarantine).await?;
+            return Err(match kept {
+                Some(place) => error.with_hint(format_args!("the records rejected so far, with reasons, are in {place}")),
+                None => error,
+            });
+        }
+    };
 
     let mut balance = ledger.balance();
+    let notes = ledger.notes();
     balance.combine_out = outputs.first().and_then(|output| output.rows).unwrap_or_default();
     balance.quarantine = keep(step, context, &quarantine).await?;
     if let Some(source) = balance.sources.iter().find(|source| !source.holds()) {
@@ -44,7 +54,7 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
 }
 
 /// One worker: duplicates out, then the step's SQL.
-async fn combine(step: &Prepare, rows: Batches, ledger: &Arc<Ledger>, context: &Context) -> Result<Batches> {
+async fn combine(step: &Prepare, rows: Batches, ledger: &Arc<Ledger>) -> Result<Batches> {
     let rows = match &step.dedupe {
         None => rows,
         Some(dedupe) => first_of_each(dedupe, rows, Arc::clone(ledger))?,
@@ -52,7 +62,8 @@ async fn combine(step: &Prepare, rows: Batches, ledger: &Arc<Ledger>, context: &
     match &step.sql {
         None => Ok(rows),
         Some(sql) => {
-            let session = Session::new(Arc::clone(&context.lake), SessionOptions::default())?;
+            // Other objects would be inputs that the manifest does not know of.
+            let session = Session::isolated(&SessionOptions::default())?;
             session.register(SCAN, rows)?;
             session.sql_ordered(sql).await
         }

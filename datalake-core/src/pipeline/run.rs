@@ -14,7 +14,7 @@ use crate::lake::{ObjectPattern, parse_object};
 use crate::pipeline::file::Pipeline;
 use crate::pipeline::log::StepLog;
 use crate::pipeline::manifest::{
-    HEARTBEAT, Manifest, ObjectVersion, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version, finished,
+    HEARTBEAT, Manifest, ObjectVersion, Output, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version, finished,
     put_json, remember, runs_bucket,
 };
 use crate::pipeline::step::Step;
@@ -116,7 +116,9 @@ impl Pipeline {
             let log = Arc::new(StepLog::new(Arc::clone(&context.progress)));
             let logged = Context { progress: Arc::clone(&log) as Arc<dyn Progress>, ..context.clone() };
             manifest.steps[index].status = Status::Running;
-            let outcome = run_step(step, &logged, runner, options, bucket).await;
+            save(bucket, manifest).await?;
+            let before: Vec<&Output> = manifest.steps[..index].iter().flat_map(|step| &step.report.outputs).collect();
+            let outcome = run_step(step, &logged, runner, options, bucket, &before).await;
             let folder = format!("steps/{:02}-{}-{}/0/0", index + 1, step.kind(), step.name());
             bucket
                 .put(
@@ -211,8 +213,10 @@ async fn run_step(
     runner: &dyn Runner,
     options: RunOptions,
     bucket: &Bucket,
+    before: &[&Output],
 ) -> Result<StepRecord> {
     let inputs = inputs(step, context.lake.as_ref()).await?;
+    unreplaced(step, &inputs, before)?;
     let fingerprint = fingerprint(step, &inputs)?;
     if !options.fresh
         && let Some((run, record)) = finished(&context.lake, &fingerprint).await?
@@ -257,6 +261,19 @@ async fn watched(step: &Step, context: &Context, runner: &dyn Runner, bucket: &B
                 }
             }
         }
+    }
+}
+
+/// What earlier steps of this run wrote must still be there: another run may have replaced it since.
+fn unreplaced(step: &Step, inputs: &[ObjectVersion], before: &[&Output]) -> Result<()> {
+    let replaced = |input: &&ObjectVersion| {
+        before.iter().any(|output| output.object.path == input.path && output.object != **input)
+    };
+    match inputs.iter().find(replaced) {
+        None => Ok(()),
+        Some(input) => Err(Error::invalid("run", step.title())
+            .with_reason(format_args!("{} is no longer what this run wrote: another run has replaced it", input.path))
+            .with_hint("run one at a time, or give each its own destinations")),
     }
 }
 

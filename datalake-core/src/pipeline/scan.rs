@@ -15,6 +15,7 @@ use crate::pipeline::ledger::{Ledger, SourceRejects};
 use crate::pipeline::prepare::filtered;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::{Prepare, Rule, RuleAction, SourceSpec};
+use crate::progress::Progress;
 use crate::query::{Part, RowExpression, parts, unite};
 
 /// The column that carries a record's number through the scan.
@@ -30,7 +31,7 @@ pub(crate) struct Scan {
     on_row_error: OnRowError,
     quarantine: Arc<Quarantine>,
     ledger: Arc<Ledger>,
-    notes: Vec<String>,
+    progress: Arc<dyn Progress>,
 }
 
 impl Scan {
@@ -51,6 +52,10 @@ impl Scan {
         let rules: Result<_> =
             step.rules.iter().map(|rule| Ok((rule.clone(), RowExpression::new(&rule.keep, &schema)?))).collect();
         let ledger = Arc::new(Ledger::new(found.iter().map(|(part, _)| part.path())));
+        for note in notes {
+            context.progress.note(&note);
+            ledger.note(note);
+        }
         Ok(Self {
             parts: found,
             columns,
@@ -59,7 +64,7 @@ impl Scan {
             on_row_error: step.on_row_error,
             quarantine,
             ledger,
-            notes,
+            progress: Arc::clone(&context.progress),
         })
     }
 
@@ -68,15 +73,11 @@ impl Scan {
         &self.ledger
     }
 
-    /// What the user should know of the inferred types.
-    pub(crate) fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
     /// All clean rows, object by object, in order.
     pub(crate) fn read(self) -> Batches {
         let schema = Arc::clone(&self.schema);
-        let state = State { scan: self, index: 0, current: None };
+        let found = vec![false; self.columns.len()];
+        let state = State { scan: self, index: 0, current: None, found };
         let stream =
             stream::try_unfold(state, |mut state| async move { Ok(state.next().await?.map(|batch| (batch, state))) });
         Batches::new(schema, stream.boxed(), Arc::new(Tally::default()))
@@ -94,7 +95,7 @@ impl Scan {
         }
         let mut keep = vec![true; typed.num_rows()];
         for (rule, condition) in &self.rules {
-            let kept = condition.condition(&typed)?;
+            let kept = condition.condition(&typed).map_err(|cause| source.unanswered(rule, cause))?;
             let mut dropped = 0;
             for row in 0..typed.num_rows() {
                 if keep[row] && kept.is_valid(row) && !kept.value(row) {
@@ -146,6 +147,8 @@ struct State {
     scan: Scan,
     index: usize,
     current: Option<(Batches, Conformer)>,
+    /// Which declared columns some object had.
+    found: Vec<bool>,
 }
 
 impl State {
@@ -153,6 +156,7 @@ impl State {
         loop {
             let Some((batches, conformer)) = &mut self.current else {
                 if !self.open().await? {
+                    self.every_column_found()?;
                     let seen = self.scan.ledger.balance().seen();
                     self.scan.quarantine.check(seen)?;
                     return Ok(None);
@@ -184,8 +188,31 @@ impl State {
         let batches = part.read(options).await?;
         let conformer = Conformer::new(batches.schema(), &self.scan.columns)
             .map_err(|cause| Error::new(cause.kind(), "prepare", part.path()).with_source(cause))?;
+        let path = part.path();
+        for (column, found) in self.scan.columns.iter().zip(&mut self.found) {
+            if column.source_names().any(|name| batches.schema().field_with_name(name).is_ok()) {
+                *found = true;
+            } else {
+                let note = format!("{path}: has no column `{}`: null there", column.name);
+                self.scan.progress.note(&note);
+                self.scan.ledger.note(note);
+            }
+        }
         self.current = Some((batches, conformer));
         Ok(true)
+    }
+
+    /// A declared column that no object has is a misspelt one.
+    fn every_column_found(&self) -> Result<()> {
+        match self.scan.columns.iter().zip(&self.found).find(|(_, found)| !**found) {
+            None => Ok(()),
+            Some((column, _)) => {
+                let names: Vec<&str> = column.source_names().collect();
+                Err(Error::invalid("find", format_args!("column `{}`", names.join("` or `")))
+                    .with_reason("no source has it, so it would be null in every row")
+                    .with_hint("correct `from` or the name, or leave the column out"))
+            }
+        }
     }
 }
 
@@ -225,6 +252,14 @@ impl Raw<'_> {
                 .with_reason(reason)
                 .with_hint("correct the row, or give the rule the action `quarantine` or `drop`")),
         }
+    }
+
+    /// A rule that cannot be evaluated on these rows.
+    fn unanswered(&self, rule: &Rule, cause: Error) -> Error {
+        let (first, last) = (self.rows.first().copied().unwrap_or(0), self.rows.last().copied().unwrap_or(0));
+        Error::new(cause.kind(), "apply", format_args!("rule `{}`", rule.name))
+            .with_reason(format_args!("rows {first} to {last} of {}", self.source()))
+            .with_source(cause)
     }
 
     fn keep(&self, reject: Reject) -> Result<()> {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::format::{ColumnSpec, Limit, OnRowError};
-use crate::lake::parse_object;
+use crate::lake::{ObjectPattern, parse_object};
 use crate::ml::Task;
 use crate::ml::forest::ForestParams;
 use crate::pipeline::file::one_or_many;
@@ -194,12 +194,12 @@ pub struct Predict {
 
 /// What a model is compared with where nothing else is asked for: no skill at all, and a linear model.
 #[must_use]
-pub fn baselines(task: Task) -> Vec<String> {
-    let linear = match task {
+pub fn baselines(train: &Train) -> Vec<String> {
+    let linear = match train.task {
         Task::Regression => "linear",
         Task::Classification => "logistic",
     };
-    vec!["dummy".to_owned(), linear.to_owned()]
+    ["dummy", linear].into_iter().filter(|name| *name != train.trainer).map(ToOwned::to_owned).collect()
 }
 
 fn forest() -> String {
@@ -289,7 +289,13 @@ impl Step {
             return Err(format!("{title}: `destination` must name at least one object"));
         }
         for destination in destinations {
-            parse_object(&destination).map_err(|error| format!("{title}: {error}"))?;
+            let (bucket, key) = parse_object(&destination).map_err(|error| format!("{title}: {error}"))?;
+            for input in self.inputs() {
+                let pattern: ObjectPattern = input.parse().map_err(|error| format!("{title}: {error}"))?;
+                if pattern.stands_for(&bucket, &key) {
+                    return Err(format!("{title}: it would write {destination} over its own input {input}"));
+                }
+            }
         }
         match self {
             Self::Prepare(step) => step.check().map_err(|reason| format!("{title}: {reason}")),
@@ -320,6 +326,9 @@ impl Train {
     fn check(&self) -> Result<(), String> {
         if !(self.test > 0.0 && self.test < 1.0) {
             return Err(format!("test must lie between 0 and 1, got {}", self.test));
+        }
+        if self.trainer == "linfa-trees" {
+            return Err("models of `linfa-trees` cannot be saved; compare with it under `baselines`".into());
         }
         Ok(())
     }

@@ -1,15 +1,13 @@
 //! The tables that models learn from and predict for: read whole, rows without a target set aside.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, BooleanArray, RecordBatch};
 
 use crate::error::{Error, Result};
 use crate::format::ReadOptions;
-use crate::lake::Lake;
 use crate::ml::{Frame, Keep, holdout};
 use crate::pipeline::file::nearest;
 use crate::pipeline::prepare::filtered;
+use crate::pipeline::run::Context;
 use crate::pipeline::step::Train;
 use crate::query::DataSet;
 
@@ -28,14 +26,19 @@ pub(crate) struct Split {
     pub(crate) without_target: u64,
 }
 
-/// Reads an object as one table.
-pub(crate) async fn read(lake: &Arc<dyn Lake>, path: &str) -> Result<RecordBatch> {
-    DataSet::open(lake, path, ReadOptions::default()).await?.collect(None).await
+/// A classification of more classes is taken for a mistake: an identifier as the target.
+const MOST_CLASSES: usize = 1_000;
+
+/// Reads an object as one table, and passes on what there is to know of its types.
+pub(crate) async fn read(context: &Context, path: &str) -> Result<RecordBatch> {
+    let data = DataSet::open(&context.lake, path, ReadOptions::default()).await?;
+    data.notes().iter().for_each(|note| context.progress.note(note));
+    data.collect(None).await
 }
 
 /// Reads a step's table and splits it: the same settings give the same split.
-pub(crate) async fn split(step: &Train, lake: &Arc<dyn Lake>) -> Result<Split> {
-    let whole = read(lake, &step.table).await?;
+pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
+    let whole = read(context, &step.table).await?;
     let target = column(&whole, &step.target, step)?;
     let present: BooleanArray = (0..whole.num_rows()).map(|row| Some(target.is_valid(row))).collect();
     let table = filtered(&whole, &present)?;
@@ -43,6 +46,11 @@ pub(crate) async fn split(step: &Train, lake: &Arc<dyn Lake>) -> Result<Split> {
     let features = features(step, &table)?;
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let mut frame = Frame::new(&table, &features, &step.target, step.task)?;
+    if frame.classes().len() > MOST_CLASSES {
+        return Err(Error::invalid("train", format_args!("model `{}`", step.name))
+            .with_reason(format_args!("`{}` has {} classes in {} rows", step.target, frame.classes().len(), frame.rows()))
+            .with_hint("is it an identifier, or a number with a few words among its values?"));
+    }
     if let Some(by) = &step.split_by {
         column(&table, by, step)?;
         frame = frame.with_groups(&table, by)?;

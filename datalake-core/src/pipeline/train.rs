@@ -20,7 +20,7 @@ use crate::pipeline::table::split;
 
 pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
     let input = version(context.lake.as_ref(), &step.table).await?;
-    let split = split(step, &context.lake).await?;
+    let split = split(step, context).await?;
     let trainer = trainer(&step.trainer, step.task, &step.settings()?)?;
     let rows = split.frame.select(&split.train)?;
     let progress = Arc::clone(&context.progress);

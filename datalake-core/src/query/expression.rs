@@ -13,7 +13,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
 use crate::error::{Error, Result};
-use crate::query::session::query_error;
+use crate::query::session::{query_error, refuse_volatile};
 
 /// An SQL expression, checked against a schema and ready for its batches.
 ///
@@ -45,6 +45,7 @@ impl RowExpression {
         let failed = |cause| query_error("use", format_args!("the expression `{sql}`"), cause);
         let schema = DFSchema::try_from(schema.clone()).map_err(failed)?;
         let logical = context.parse_sql_expr(sql, &schema).map_err(failed)?;
+        refuse_volatile(&logical)?;
         let logical = simplified(logical, &schema).map_err(failed)?;
         let expression = context.create_physical_expr(logical, &schema).map_err(failed)?;
         Ok(Self { sql: sql.to_owned(), expression })
@@ -121,6 +122,14 @@ mod tests {
         let expression = RowExpression::new("coalesce(n, 0)", &batch().schema()).unwrap();
         let numbers: Vec<Option<f64>> = expression.numbers(&batch()).unwrap().iter().collect();
         assert_eq!(numbers, [Some(1.0), Some(0.0), Some(3.0)]);
+    }
+
+    #[test]
+    fn what_differs_from_run_to_run_is_refused() {
+        for sql in ["random() < 0.5", "n > 1 AND now() > now()"] {
+            let error = RowExpression::new(sql, &batch().schema()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+        }
     }
 
     #[test]

@@ -8,9 +8,10 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProviderList, DynamicFileCatalog};
 use datafusion::common::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::{StreamExt, TryStreamExt};
 
@@ -80,20 +81,20 @@ impl Session {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) for a memory bound that cannot be kept.
     pub fn new(lake: Arc<dyn Lake>, options: SessionOptions) -> Result<Self> {
-        let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(8192);
-        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        let mut runtime = RuntimeEnvBuilder::new();
-        if let Some(bytes) = options.memory {
-            runtime = runtime.with_memory_limit(bytes, 1.0);
-        }
-        let runtime = runtime.build_arc().map_err(|cause| query_error("start", "a query session", cause))?;
-        let plain = SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(runtime);
-        let plain = plain.build();
+        let plain = plain_state(options.memory)?;
         let tables = Arc::new(LakeTables { lake, options: options.read });
         let catalogs: Arc<dyn CatalogProviderList> =
             Arc::new(DynamicFileCatalog::new(Arc::clone(plain.catalog_list()), tables));
         let state = SessionStateBuilder::new_from_existing(plain).with_catalog_list(catalogs).build();
         Ok(Self { context: SessionContext::new_with_state(state) })
+    }
+
+    /// A session that sees nothing but what is registered with it.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn isolated(options: &SessionOptions) -> Result<Self> {
+        Ok(Self { context: SessionContext::new_with_state(plain_state(options.memory)?) })
     }
 
     /// Names batches that can be read once by a query.
@@ -130,6 +131,17 @@ impl Session {
     /// one sort key.
     pub async fn sql_ordered(&self, sql: &str) -> Result<Batches> {
         let frame = self.plan(sql).await?;
+        let mut verdict = Ok(());
+        // The closure gives no error, so neither does the walk.
+        let _ = frame.logical_plan().apply_with_subqueries(|node| {
+            node.apply_expressions(|expression| {
+                if verdict.is_ok() {
+                    verdict = refuse_volatile(expression);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        });
+        verdict?;
         let keys = sort_columns(frame.logical_plan()).ok_or_else(|| unordered(sql))?;
         let batches = stream_of(frame).await?;
         super::dataset::unique_in_order(batches, keys, sql)
@@ -144,6 +156,38 @@ impl Session {
     }
 }
 
+/// One partition, so that rows keep their order; plain strings; no more memory than asked for.
+fn plain_state(memory: Option<usize>) -> Result<SessionState> {
+    let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(8192);
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    let mut runtime = RuntimeEnvBuilder::new();
+    if let Some(bytes) = memory {
+        runtime = runtime.with_memory_limit(bytes, 1.0);
+    }
+    let runtime = runtime.build_arc().map_err(|cause| query_error("start", "a query session", cause))?;
+    Ok(SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(runtime).build())
+}
+
+/// Refuses functions whose value is not that of their arguments: a result must be the same whenever it is computed.
+pub(super) fn refuse_volatile(expression: &Expr) -> Result<()> {
+    let mut found = None;
+    // The closure gives no error, so neither does the walk.
+    let _ = expression.apply(|part| {
+        if let Expr::ScalarFunction(call) = part
+            && call.func.signature().volatility != Volatility::Immutable
+        {
+            found = Some(call.func.name().to_owned());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    match found {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid("use", format_args!("the function `{name}`"))
+            .with_reason("its value differs from one run to the next")
+            .with_hint("pipelines give the same result each time; bring such values in as data")),
+    }
+}
+
 /// The output columns that a plan's last step sorts by; none where it does not end in a sort over plain columns.
 fn sort_columns(plan: &LogicalPlan) -> Option<Vec<String>> {
     match plan {
@@ -151,7 +195,7 @@ fn sort_columns(plan: &LogicalPlan) -> Option<Vec<String>> {
             .expr
             .iter()
             .map(|key| match &key.expr {
-                datafusion::logical_expr::Expr::Column(column) => Some(column.name.clone()),
+                Expr::Column(column) => Some(column.name.clone()),
                 _ => None,
             })
             .collect(),
