@@ -73,10 +73,10 @@ pub(crate) fn runs(py: Python<'_>, lake: Option<LakeLike<'_>>) -> PyResult<Vec<S
 pub(crate) fn manifest<'py>(
     py: Python<'py>,
     lake: Option<LakeLike<'py>>,
-    run: Option<String>,
+    run: Option<&str>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let lake = LakeLike::open_or_default(lake, py)?;
-    let run = run.as_deref().map(RunId::from);
+    let run = run.map(RunId::from);
     let manifest = wait(py, async move { load(lake.as_ref(), run.as_ref()).await })?;
     document(py, &manifest)
 }

@@ -92,7 +92,7 @@ where
             Ok(Ok(outcome)) => return Ok(outcome),
             Ok(Err(lost)) => return Ok(Err(Error::internal("finish", "the work").with_reason(lost))),
             Err(_) => {
-                if let Err(interrupt) = Python::attach(|py| py.check_signals()) {
+                if let Err(interrupt) = signals() {
                     stop.0.store(true, Ordering::Relaxed);
                     if timeout(GRACE, &mut work).await.is_err() {
                         work.abort();
@@ -102,6 +102,14 @@ where
             }
         }
     }
+}
+
+/// Runs the handlers of signals that have come; Ctrl-C's raises.
+fn signals() -> PyResult<()> {
+    Python::attach(|py| {
+        py.check_signals()?;
+        Ok(())
+    })
 }
 
 fn runtime() -> PyResult<&'static Runtime> {

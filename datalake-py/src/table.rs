@@ -1,4 +1,4 @@
-//! Tables: rows in memory that anything which speaks Arrow's PyCapsule interface can take over without a copy.
+//! Tables: rows in memory that anything which speaks Arrow's `PyCapsule` interface can take over without a copy.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ impl Table {
     /// Makes a table of one-dimensional `float64` or `int64` arrays, lists of booleans or lists of text.
     #[staticmethod]
     fn from_columns(py: Python<'_>, names: Vec<String>, columns: Vec<Values>) -> PyResult<Self> {
-        let arrays = columns.iter().map(|column| column.array(py)).collect::<PyResult<Vec<_>>>()?;
+        let arrays = columns.into_iter().map(|column| column.array(py)).collect::<PyResult<Vec<_>>>()?;
         let fields = names.into_iter().zip(&arrays);
         let fields: Vec<Field> =
             fields.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
@@ -187,11 +187,11 @@ impl Table {
 }
 
 impl Values {
-    fn array(&self, py: Python<'_>) -> PyResult<ArrayRef> {
+    fn array(self, py: Python<'_>) -> PyResult<ArrayRef> {
         Ok(match self {
             Self::Float(values) => Arc::new(Float64Array::from(values.to_vec(py)?)),
             Self::Int(values) => Arc::new(Int64Array::from(values.to_vec(py)?)),
-            Self::Bool(values) => Arc::new(BooleanArray::from(values.clone())),
+            Self::Bool(values) => Arc::new(BooleanArray::from(values)),
             Self::Text(values) => Arc::new(StringArray::from_iter(values)),
         })
     }
@@ -227,7 +227,7 @@ pub(crate) fn read(
     lake: Option<LakeLike<'_>>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Table> {
-    let Some(name) = path.to_str() else {
+    let Ok(name) = path.into_os_string().into_string() else {
         return Err(PyTypeError::new_err("the path is not UTF-8"));
     };
     if let Some(pattern) = name.strip_prefix("lake://") {
