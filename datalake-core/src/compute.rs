@@ -10,13 +10,17 @@ use crate::error::{Error, ErrorKind, Result};
 
 static POOL: OnceLock<ThreadPool> = OnceLock::new();
 
+/// More threads than any machine has use for.
+const MOST_THREADS: usize = 1024;
+
 /// Fixes the number of CPU threads. Results never depend on it.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] for zero; [`ErrorKind::AlreadyExists`] when the pool has been started with another number.
+/// [`ErrorKind::Invalid`] for zero, or more than 1024; [`ErrorKind::AlreadyExists`] when the pool has been started with another number.
 pub fn set_threads(threads: usize) -> Result<()> {
-    if threads == 0 {
-        return Err(Error::invalid("start", "the CPU threads").with_reason("threads must be at least 1, got 0"));
+    if !(1..=MOST_THREADS).contains(&threads) {
+        return Err(Error::invalid("start", "the CPU threads")
+            .with_reason(format_args!("threads must be between 1 and {MOST_THREADS}, got {threads}")));
     }
     let started = POOL.get_or_init(|| build(threads)).current_num_threads();
     if started == threads {
@@ -101,7 +105,8 @@ mod tests {
     }
 
     #[test]
-    fn zero_threads_are_refused() {
+    fn no_threads_and_too_many_are_refused() {
         assert_eq!(set_threads(0).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(set_threads(100_000).unwrap_err().kind(), ErrorKind::Invalid);
     }
 }

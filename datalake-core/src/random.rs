@@ -92,7 +92,7 @@ impl Draws {
 
 /// One 64-bit number from two: names the stream of a child from that of its parent.
 ///
-/// The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) over their combination.
+/// The finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014) over their combination.
 #[must_use]
 pub fn mix(parent: u64, child: u64) -> u64 {
     let mut z = parent.rotate_left(32) ^ child.wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -91,7 +91,9 @@ pub(crate) async fn keep(quarantine: &Arc<Quarantine>, to: &Location, tools: &To
 async fn beside(quarantine: &Quarantine, path: &Path) -> Result<String> {
     let mut folder = path.as_os_str().to_owned();
     folder.push(".run");
-    let file = PathBuf::from(folder).join("quarantine.ndjson");
+    let folder = PathBuf::from(folder);
+    std::fs::create_dir_all(&folder).map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
+    let file = folder.join("quarantine.ndjson");
     quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
     Ok(file.display().to_string())
 }

@@ -56,6 +56,16 @@ fn one_dirty_file_reads_the_same_by_sql_and_by_convert() {
 }
 
 #[test]
+fn quarantined_records_of_a_local_file_lie_beside_the_result() {
+    let scratch = Scratch::new();
+    scratch.write("dirty.csv", DIRTY);
+    scratch.ok(&["convert", "dirty.csv", "out.csv", "--on-row-error", "quarantine"]);
+    let kept = std::fs::read_to_string(scratch.path("out.csv.run/quarantine.ndjson")).unwrap();
+    assert_eq!(kept.lines().count(), 1, "{kept}");
+    assert!(kept.contains("002,pear"), "{kept}");
+}
+
+#[test]
 fn without_the_option_both_refuse_the_dirty_row() {
     let scratch = Scratch::new();
     scratch.ok(&["mb", "raw-data"]);

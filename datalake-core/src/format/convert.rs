@@ -52,7 +52,7 @@ async fn convert_guessing(
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
     let read = read.with_compression(Some(compression));
-    if let Some((source, sink)) = twice(&source, &sink, &read, small).await? {
+    if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
         let guess = read.clone().with_infer(Infer::Sample(sample));
         match finish(from.read(source, guess).await?, sink, &*to, &write).await {
             Err(error) if Misfit::is_cause_of(&error) => {}
@@ -70,12 +70,12 @@ async fn finish(batches: Batches, sink: Sink, to: &dyn super::Format, write: &Wr
 
 /// Source and sink once more, if it pays to guess types and nothing stands in the way of a second try: records are not
 /// yet rejected, bytes not yet given away.
-async fn twice(source: &Source, sink: &Sink, read: &ReadOptions, small: u64) -> Result<Option<(Source, Sink)>> {
+async fn twice(source: &Source, sink: Option<Sink>, read: &ReadOptions, small: u64) -> Result<Option<(Source, Sink)>> {
     let is_free = read.infer == Infer::Auto && read.schema.is_none() && !read.text && read.rejects.is_none();
     if !is_free || Input::open(source).await?.size() <= small {
         return Ok(None);
     }
-    Ok(source.again().zip(sink.again()))
+    Ok(source.again().zip(sink))
 }
 
 #[cfg(test)]
