@@ -204,6 +204,12 @@ pub(crate) struct Reading {
     /// Words that mean a missing value, beside the empty field.
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) null: Vec<String>,
+    /// The first row of CSV holds values, not names: columns are called `column_1` and so on.
+    #[arg(long)]
+    pub(crate) no_header: bool,
+    /// The member of a JSON document that holds the rows.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rows: Option<String>,
     /// Turns nested JSON fields into columns `outer_inner`.
     #[arg(long)]
     pub(crate) flatten: bool,
@@ -250,9 +256,12 @@ pub(crate) struct Sql {
     /// Writes the rows to a file or `lake://bucket/key` instead of printing them.
     #[arg(long, value_name = "DESTINATION")]
     pub(crate) to: Option<String>,
-    /// How many rows are printed at most; 0 prints all.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) limit: usize,
+    /// The format written, where the suffix does not tell: csv, ndjson, json, parquet.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) to_format: Option<String>,
+    /// How many rows are given at most; 0 gives all [default: 100 printed as a table, else all].
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
 }
 
 #[derive(Debug, Args)]

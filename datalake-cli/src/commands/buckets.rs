@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use datalake_core::lake::{self, BucketName, Location, ObjectPattern, parse_object, store_error};
-use datalake_core::{Error, ErrorKind, Result};
+use datalake_core::{Bucket, Error, ErrorKind, Lake, Result};
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
 use serde::Serialize;
@@ -83,12 +83,8 @@ pub(crate) async fn copy(from: &str, to: &str, tools: &Tools) -> Result<()> {
 pub(crate) async fn delete(path: &str, recursive: bool, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let path = path.strip_prefix("lake://").unwrap_or(path);
-    let found: Vec<(datalake_core::Bucket, ObjectMeta)> = if recursive {
-        let (name, prefix) = path.split_once('/').unwrap_or((path, ""));
-        let bucket = lake.bucket(&BucketName::new(name)?).await?;
-        let prefix = (!prefix.is_empty()).then(|| prefix.into());
-        let objects = bucket.list(prefix.as_ref()).await?;
-        objects.into_iter().map(|object| (bucket.clone(), object)).collect()
+    let found: Vec<(Bucket, ObjectMeta)> = if recursive {
+        below(lake.as_ref(), path).await?
     } else {
         if path.ends_with('/') {
             return Err(Error::invalid("remove", path)
@@ -105,6 +101,22 @@ pub(crate) async fn delete(path: &str, recursive: bool, tools: &Tools) -> Result
     }
     tools.printer.say(&format!("removed {} objects", found.len()));
     Ok(())
+}
+
+/// All objects below a prefix, which must not be the whole bucket.
+async fn below(lake: &dyn Lake, path: &str) -> Result<Vec<(Bucket, ObjectMeta)>> {
+    let location = format!("lake://{}/", path.strip_suffix('/').unwrap_or(path)).parse()?;
+    let Location::Prefix { bucket, prefix } = location else {
+        return Err(Error::invalid("remove", path).with_reason("it is no prefix"));
+    };
+    if prefix.as_ref().is_empty() {
+        return Err(Error::invalid("remove", path)
+            .with_reason("it names the whole bucket")
+            .with_hint(format_args!("if that is meant: `datalake rm '{bucket}/**'`")));
+    }
+    let bucket = lake.bucket(&bucket).await?;
+    let objects = bucket.list(Some(&prefix)).await?;
+    Ok(objects.into_iter().map(|object| (bucket.clone(), object)).collect())
 }
 
 /// Prints an object as it is.

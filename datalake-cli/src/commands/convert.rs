@@ -22,11 +22,14 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     let (from, to): (Location, Location) = (arguments.source.parse()?, arguments.destination.parse()?);
     let source = source(&from, tools).await?;
     let sink = sink(&to, tools).await?;
-    let done = format::convert(source, sink, read, write).await?;
+    let done = match format::convert(source, sink, read, write).await {
+        Ok(done) => done,
+        Err(error) => return Err(told(error, keep(&quarantine, &to, "convert", tools).await?)),
+    };
     for note in &done.notes {
         tools.printer.say(note);
     }
-    let kept = keep(&quarantine, &to, tools).await?;
+    let kept = keep(&quarantine, &to, "convert", tools).await?;
     if tools.printer.is_json() && to != Location::Stdio {
         let document = serde_json::json!({ "written": done.written, "balance": done.balance, "quarantine": kept });
         return tools.printer.document(&document);
@@ -37,6 +40,14 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
         done.balance.seen, done.balance.written, done.balance.quarantined
     ));
     Ok(())
+}
+
+/// An error that tells where the records rejected until then are.
+pub(crate) fn told(error: Error, kept: Option<String>) -> Error {
+    match kept {
+        Some(place) => error.with_hint(format_args!("the records rejected so far, with reasons, are in {place}")),
+        None => error,
+    }
 }
 
 /// Where a table comes from.
@@ -69,31 +80,53 @@ fn prefix(location: &Location) -> Error {
         .with_hint("name the object: `lake://bucket/key.parquet`")
 }
 
-/// Keeps what was quarantined: in the lake for a lake object, beside a local file otherwise.
-pub(crate) async fn keep(quarantine: &Arc<Quarantine>, to: &Location, tools: &Tools) -> Result<Option<String>> {
-    if quarantine.counts().is_empty() {
-        return Ok(None);
-    }
+/// Keeps what was quarantined: in the lake for a lake object, beside a local file otherwise. What an earlier conversion
+/// left beside the same file goes.
+pub(crate) async fn keep(
+    quarantine: &Arc<Quarantine>,
+    to: &Location,
+    command: &str,
+    tools: &Tools,
+) -> Result<Option<String>> {
+    let empty = quarantine.counts().is_empty();
     match to {
+        Location::Object { .. } | Location::Prefix { .. } if empty => Ok(None),
         Location::Object { .. } | Location::Prefix { .. } => {
             let lake: Arc<dyn Lake> = tools.lake()?;
             let bucket = ensure_bucket(lake.as_ref(), &BucketName::new(RUNS_BUCKET)?).await?;
-            let key = format!("_quarantine/{}/convert.ndjson", RunId::now()).into();
+            let key = format!("_quarantine/{}/{command}.ndjson", RunId::now()).into();
             quarantine.finish(&bucket, &key).await?;
             Ok(Some(bucket.address(&key)))
         }
-        Location::Local(path) => beside(quarantine, path).await.map(Some),
-        Location::Stdio => beside(quarantine, Path::new("stdout")).await.map(Some),
+        Location::Local(path) => beside(quarantine, path, empty).await,
+        Location::Stdio => beside(quarantine, Path::new("stdout"), empty).await,
     }
 }
 
 /// `DESTINATION.run/quarantine.ndjson`.
-async fn beside(quarantine: &Quarantine, path: &Path) -> Result<String> {
+async fn beside(quarantine: &Quarantine, path: &Path, empty: bool) -> Result<Option<String>> {
     let mut folder = path.as_os_str().to_owned();
     folder.push(".run");
     let folder = PathBuf::from(folder);
-    std::fs::create_dir_all(&folder).map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
     let file = folder.join("quarantine.ndjson");
+    if empty {
+        return forget(&folder, &file).map(|()| None);
+    }
+    std::fs::create_dir_all(&folder).map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
     quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
-    Ok(file.display().to_string())
+    Ok(Some(file.display().to_string()))
+}
+
+/// Removes the quarantine of an earlier conversion into the same file.
+fn forget(folder: &Path, file: &Path) -> Result<()> {
+    use std::io::ErrorKind as Io;
+    match std::fs::remove_file(file) {
+        Ok(()) => {
+            // What else is in the folder is not ours, and a reason to leave it.
+            let _ = std::fs::remove_dir(folder);
+            Ok(())
+        }
+        Err(cause) if matches!(cause.kind(), Io::NotFound | Io::NotADirectory) => Ok(()),
+        Err(cause) => Err(Error::io("remove", file.display(), cause)),
+    }
 }

@@ -21,6 +21,8 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
         .with_delimiter(reading.sep)
         .with_decimal(decimal(reading.decimal)?)
         .with_nulls(nulls)
+        .with_header(!reading.no_header)
+        .with_rows(reading.rows.clone())
         .with_flatten(reading.flatten);
     if reading.on_row_error == cli::OnRowError::Quarantine {
         options = options.with_on_row_error(OnRowError::Quarantine).with_rejects(Some(Arc::clone(&quarantine) as _));

@@ -4,49 +4,74 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use datalake_core::format::{self, Batches, Sink, WriteOptions};
+use datalake_core::format::{self, Batches, WriteOptions};
 use datalake_core::lake::Location;
 use datalake_core::query::{Session, SessionOptions};
 use datalake_core::{Error, Result};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::cli::Sql;
 use crate::commands::{Tools, convert, reading};
 use crate::output::table;
 
+/// So many rows are printed where nothing else is asked for.
+const PRINTED: usize = 100;
+
 /// Runs one query.
 pub(crate) async fn sql(arguments: Sql, tools: &Tools) -> Result<()> {
     let (read, quarantine) = reading::options(&arguments.reading)?;
-    let session = Session::new(tools.lake()?, SessionOptions::default().with_read(read))?;
-    let rows = session.sql(&arguments.query).await?;
     let to = match &arguments.to {
-        Some(place) => Some(place.parse::<Location>()?),
-        None => None,
+        Some(place) => place.parse::<Location>()?,
+        None => Location::Stdio,
     };
-    match &to {
-        Some(place) => write(rows, convert::sink(place, tools).await?, tools).await?,
-        None if tools.printer.is_json() => {
-            let write = WriteOptions::default().with_format(Some("json".to_owned()));
-            let sink = convert::sink(&Location::Stdio, tools).await?;
-            format::for_sink(&sink, &write)?.write(sink, rows, write).await?;
-        }
-        None => print(rows, arguments.limit, tools).await?,
+    let session = Session::new(tools.lake()?, SessionOptions::default().with_read(read))?;
+    if let Err(error) = answer(&session, &arguments, &to, tools).await {
+        return Err(convert::told(error, convert::keep(&quarantine, &to, "sql", tools).await?));
     }
-    if let Some(kept) = convert::keep(&quarantine, to.as_ref().unwrap_or(&Location::Stdio), tools).await? {
+    if let Some(kept) = convert::keep(&quarantine, &to, "sql", tools).await? {
         let records: u64 = quarantine.counts().values().sum();
         tools.printer.say(&format!("{records} records quarantined ({kept})"));
     }
     Ok(())
 }
 
-async fn write(rows: Batches, sink: Sink, tools: &Tools) -> Result<()> {
-    let write = WriteOptions::default();
+async fn answer(session: &Session, arguments: &Sql, to: &Location, tools: &Tools) -> Result<()> {
+    let rows = session.sql(&arguments.query).await?;
+    for note in session.notes() {
+        tools.printer.say(&note);
+    }
+    if arguments.to.is_none() && !tools.printer.is_json() {
+        return print(rows, arguments.limit.unwrap_or(PRINTED), tools).await;
+    }
+    let rows = first(rows, arguments.limit.unwrap_or(0));
+    let format = match (&arguments.to, &arguments.to_format) {
+        (None, None) => Some("json".to_owned()),
+        (_, format) => format.clone(),
+    };
+    let write = WriteOptions::default().with_format(format);
+    let sink = convert::sink(to, tools).await?;
     let written = format::for_sink(&sink, &write)?.write(sink, rows, write).await?;
-    tools.printer.say(&format!("{} rows written", written.rows));
+    if arguments.to.is_some() {
+        tools.printer.say(&format!("{} rows written", written.rows));
+    }
     Ok(())
 }
 
-/// Prints the first rows; the others are read, so that errors and the quarantine are those of the whole.
+/// The first rows of a result; all of them for a limit of 0.
+fn first(rows: Batches, limit: usize) -> Batches {
+    if limit == 0 {
+        return rows;
+    }
+    let (schema, tally) = (Arc::clone(rows.schema()), Arc::clone(rows.tally()));
+    let stream = rows.scan(limit, |left, batch| {
+        let batch = batch.map(|batch| batch.slice(0, batch.num_rows().min(*left)));
+        *left -= batch.as_ref().map_or(0, RecordBatch::num_rows);
+        futures::future::ready(Some(batch))
+    });
+    Batches::new(schema, stream.boxed(), tally)
+}
+
+/// Prints the first rows; the others are read too, since an error may lie in them.
 async fn print(mut rows: Batches, limit: usize, tools: &Tools) -> Result<()> {
     let schema = Arc::clone(rows.schema());
     let headers: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();

@@ -1,8 +1,13 @@
 //! From any format to any other: read with one, write with the other.
 
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+
 use super::batches::{Balance, Batches};
 use super::detect::{detect, for_sink};
 use super::options::{Infer, ReadOptions, WriteOptions};
+use super::reject::Rejects;
 use super::schema::Misfit;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
@@ -54,17 +59,34 @@ async fn convert_guessing(
     let read = read.with_compression(Some(compression));
     if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
         let guess = read.clone().with_infer(Infer::Sample(sample));
-        match finish(from.read(source, guess).await?, sink, &*to, &write).await {
+        match finish(from.read(source, guess).await?, sink, &*to, &write, None).await {
             Err(error) if Misfit::is_cause_of(&error) => {}
             done => return done,
         }
     }
-    finish(from.read(source, read).await?, sink, &*to, &write).await
+    let rejects = read.rejects.clone();
+    finish(from.read(source, read).await?, sink, &*to, &write, rejects).await
 }
 
-async fn finish(batches: Batches, sink: Sink, to: &dyn super::Format, write: &WriteOptions) -> Result<Converted> {
-    let (tally, notes) = (std::sync::Arc::clone(batches.tally()), batches.notes().to_vec());
-    let written = to.write(sink, batches, write.clone()).await?;
+/// The same batches; after the last one, the rejected records are held against their limit.
+fn judged(batches: Batches, rejects: Option<Arc<dyn Rejects>>) -> Batches {
+    let Some(rejects) = rejects else { return batches };
+    let (schema, tally) = (Arc::clone(batches.schema()), Arc::clone(batches.tally()));
+    let seen = Arc::clone(&tally);
+    let verdict = stream::once(async move { rejects.end(seen.balance().seen).err().map(Err) });
+    let stream = batches.map(Some).chain(verdict).filter_map(futures::future::ready);
+    Batches::new(schema, stream.boxed(), tally)
+}
+
+async fn finish(
+    batches: Batches,
+    sink: Sink,
+    to: &dyn super::Format,
+    write: &WriteOptions,
+    rejects: Option<Arc<dyn Rejects>>,
+) -> Result<Converted> {
+    let (tally, notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
+    let written = to.write(sink, judged(batches, rejects), write.clone()).await?;
     Ok(Converted { written, balance: tally.balance(), bytes_read: tally.bytes(), notes })
 }
 

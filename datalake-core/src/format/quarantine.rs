@@ -224,6 +224,10 @@ impl Kept {
 }
 
 impl Rejects for Quarantine {
+    fn end(&self, seen: u64) -> Result<()> {
+        self.check(seen)
+    }
+
     fn reject(&self, reject: Reject) -> Result<()> {
         let (bad, seen) = {
             let mut kept = self.kept();

@@ -56,4 +56,13 @@ pub trait Rejects: Debug + Send + Sync {
     /// # Errors
     /// When it cannot be kept, or the limit of bad rows is passed: the read must end.
     fn reject(&self, reject: Reject) -> Result<()>;
+
+    /// Everything has been read, so many records in all; called before the result appears.
+    ///
+    /// # Errors
+    /// When too many of them were rejected.
+    fn end(&self, seen: u64) -> Result<()> {
+        let _ = seen;
+        Ok(())
+    }
 }

@@ -238,6 +238,7 @@ fn importances(evaluation: &Evaluation) -> Vec<Importance> {
 fn plot(evaluation: &Evaluation) -> report::Evaluation {
     match &evaluation.held_out {
         Metrics::Regression(_) => report::Evaluation::Regression { pairs: evaluation.pairs.clone() },
+        Metrics::Classification(metrics) if metrics.classes.len() > MOST_DRAWN => report::Evaluation::None,
         Metrics::Classification(metrics) => {
             report::Evaluation::Classification { labels: metrics.classes.clone(), counts: metrics.confusion.clone() }
         }

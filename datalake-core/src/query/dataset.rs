@@ -133,6 +133,9 @@ impl DataSet {
         });
         let batches = parts.map_ok(move |batches| counted(batches, Arc::clone(&total))).try_flatten();
         let batches = batches.and_then(move |batch| futures::future::ready(with_schema(&batch, &fields)));
+        let (rejects, seen) = (self.options.rejects.clone(), Arc::clone(&tally));
+        let verdict = stream::once(async move { rejects?.end(seen.balance().seen).err().map(Err) });
+        let batches = batches.map(Some).chain(verdict).filter_map(futures::future::ready);
         Batches::new(schema, batches.boxed(), tally)
     }
 

@@ -1,7 +1,7 @@
 //! A session: quoted paths as tables, SQL in, record batches out.
 
 use std::fmt::{self, Display};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
@@ -9,8 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProviderList, DynamicFileCatalog};
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::{StreamExt, TryStreamExt};
@@ -67,7 +67,11 @@ impl SessionOptions {
 /// ```
 pub struct Session {
     context: SessionContext,
+    notes: Notes,
 }
+
+/// What is to be said of the tables of a session.
+pub(super) type Notes = Arc<Mutex<Vec<String>>>;
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,11 +86,12 @@ impl Session {
     /// [`Invalid`](ErrorKind::Invalid) for a memory bound that cannot be kept.
     pub fn new(lake: Arc<dyn Lake>, options: SessionOptions) -> Result<Self> {
         let plain = plain_state(options.memory)?;
-        let tables = Arc::new(LakeTables { lake, options: options.read });
+        let notes = Notes::default();
+        let tables = Arc::new(LakeTables { lake, options: options.read, notes: Arc::clone(&notes) });
         let catalogs: Arc<dyn CatalogProviderList> =
             Arc::new(DynamicFileCatalog::new(Arc::clone(plain.catalog_list()), tables));
         let state = SessionStateBuilder::new_from_existing(plain).with_catalog_list(catalogs).build();
-        Ok(Self { context: SessionContext::new_with_state(state) })
+        Ok(Self { context: SessionContext::new_with_state(state), notes })
     }
 
     /// A session that sees nothing but what is registered with it.
@@ -94,7 +99,13 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub fn isolated(options: &SessionOptions) -> Result<Self> {
-        Ok(Self { context: SessionContext::new_with_state(plain_state(options.memory)?) })
+        Ok(Self { context: SessionContext::new_with_state(plain_state(options.memory)?), notes: Notes::default() })
+    }
+
+    /// What there is to know of the types of the tables read so far, such as a column that was widened.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Names batches that can be read once by a query.

@@ -20,12 +20,14 @@ use crate::error::Error;
 use crate::format::{Batches, ReadOptions};
 use crate::lake::Lake;
 use crate::query::dataset::DataSet;
+use crate::query::session::Notes;
 
 /// Turns a quoted path in SQL into a table.
 #[derive(Debug)]
 pub(super) struct LakeTables {
     pub(super) lake: Arc<dyn Lake>,
     pub(super) options: ReadOptions,
+    pub(super) notes: Notes,
 }
 
 #[async_trait]
@@ -35,6 +37,7 @@ impl UrlTableFactory for LakeTables {
             return Ok(None);
         }
         let data = DataSet::open(&self.lake, path, self.options.clone()).await.map_err(external)?;
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(data.notes());
         Ok(Some(Arc::new(LakeTable { data: Arc::new(data) })))
     }
 }
