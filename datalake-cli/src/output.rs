@@ -77,10 +77,11 @@ pub(crate) fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -
     let rows: Vec<Vec<String>> = rows.collect();
     for column in 0..headers.len() {
         let numeric = |row: &Vec<String>| row.get(column).is_none_or(|cell| is_number(cell));
-        if !rows.is_empty() && rows.iter().all(numeric) {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
+        if !rows.is_empty()
+            && rows.iter().all(numeric)
+            && let Some(column) = table.column_mut(column)
+        {
+            column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.add_rows(rows);

@@ -66,6 +66,33 @@ fn quarantined_records_of_a_local_file_lie_beside_the_result() {
 }
 
 #[test]
+fn too_many_bad_records_leave_no_result_but_the_records() {
+    let scratch = Scratch::new();
+    scratch.write("dirty.csv", DIRTY);
+    let limited = ["convert", "dirty.csv", "out.csv", "--on-row-error", "quarantine", "--max-bad-rows", "5%"];
+    scratch.run(&limited).failed(1, &["1 of 4", "out.csv.run/quarantine.ndjson"]);
+    assert!(!scratch.path("out.csv").exists());
+    assert!(scratch.path("out.csv.run/quarantine.ndjson").exists());
+
+    scratch.write("dirty.csv", "id,name,kcal\n001,apple,52\n");
+    scratch.ok(&limited);
+    assert!(!scratch.path("out.csv.run").exists(), "the quarantine of an earlier conversion stayed");
+}
+
+#[test]
+fn a_prefix_never_empties_a_bucket() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.write("a.csv", "x\n1\n");
+    scratch.ok(&["cp", "a.csv", "lake://raw-data/100%/a.csv"]);
+    for path in ["raw-data/", "raw-data", "raw-data//"] {
+        scratch.run(&["rm", "-r", path]).failed(1, &["raw-data"]);
+    }
+    scratch.ok(&["rm", "-r", "raw-data/100%/"]);
+    assert!(scratch.files("lake/raw-data").is_empty());
+}
+
+#[test]
 fn without_the_option_both_refuse_the_dirty_row() {
     let scratch = Scratch::new();
     scratch.ok(&["mb", "raw-data"]);

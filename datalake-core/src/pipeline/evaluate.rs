@@ -76,7 +76,7 @@ pub struct Score {
     pub name: String,
     /// `held-out` or `out-of-bag`.
     pub rows: String,
-    /// Figures by name: r2, mae, rmse; accuracy, f1_macro, log_loss.
+    /// Figures by name: `r2`, `mae`, `rmse`; `accuracy`, `f1_macro`, `log_loss`.
     pub figures: BTreeMap<String, f64>,
 }
 

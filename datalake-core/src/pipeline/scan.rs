@@ -247,7 +247,7 @@ impl Raw<'_> {
         match rule.action {
             RuleAction::Drop => Ok(()),
             RuleAction::Quarantine => self.keep(self.reject(row, None, &rule.name, &reason)),
-            RuleAction::Fail => Err(Error::invalid("accept", &self.source())
+            RuleAction::Fail => Err(Error::invalid("accept", self.source())
                 .with_position(Position::row(self.rows[row]))
                 .with_reason(reason)
                 .with_hint("correct the row, or give the rule the action `quarantine` or `drop`")),

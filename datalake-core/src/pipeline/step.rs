@@ -12,7 +12,6 @@ use crate::pipeline::file::one_or_many;
 /// One step. Closed on purpose: a step must fit into a Job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "a pipeline has a handful of steps")]
 pub enum Step {
     /// Raw objects into one clean table.
     Prepare(Prepare),
