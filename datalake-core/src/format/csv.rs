@@ -2,7 +2,8 @@
 //!
 //! Records are cut by `csv-core`; their cells become values here, one by one. Arrow's own CSV reader fails a whole
 //! batch for one bad cell and does not say where its record began, so it can neither set a broken record aside nor
-//! name it. A byte order mark is skipped; blank lines are no records; LF, CRLF and CR end a line.
+//! name it. A byte order mark is skipped; blank lines are no records; LF, CRLF and CR end a line. A quote that is not
+//! closed, or has anything but a delimiter or a line end after it, makes a broken record: `csv-core` would repair it.
 //!
 //! What is written reads back as the same values with two exceptions: an empty text becomes a missing value, and the
 //! type of a column is found anew (a text column whose cells all look like numbers becomes numbers; declare it).

@@ -106,7 +106,10 @@ async fn same_table(train: &Train, lineage: &serde_json::Map<String, Value>, con
         return Ok(());
     }
     Err(Error::invalid("evaluate", format_args!("model `{}`", train.name))
-        .with_reason(format_args!("{} has changed since it was trained, so rows held out then are not known now", train.table))
+        .with_reason(format_args!(
+            "{} has changed since it was trained, so rows held out then are not known now",
+            train.table
+        ))
         .with_hint("train it again"))
 }
 

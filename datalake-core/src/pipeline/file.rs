@@ -221,8 +221,10 @@ fn variables(subject: &str, table: &toml::Table, settings: &[(String, String)]) 
     };
     for (name, text) in settings {
         let Some(default) = values.get(name) else {
-            let hint = nearest(name, values.keys().map(String::as_str))
-                .map_or_else(|| "this pipeline has no such variable".to_owned(), |near| format!("did you mean `{near}`?"));
+            let hint = nearest(name, values.keys().map(String::as_str)).map_or_else(
+                || "this pipeline has no such variable".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
             return Err(Error::invalid("set", format_args!("`{name}` in {subject}"))
                 .with_reason("there is no such variable under [variables]")
                 .with_hint(hint));

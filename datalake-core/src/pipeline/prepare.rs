@@ -34,7 +34,9 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
             // What was rejected until then is what the user needs to see.
             let kept = keep(step, context, &quarantine).await?;
             return Err(match kept {
-                Some(place) => error.with_hint(format_args!("the records rejected so far, with reasons, are in {place}")),
+                Some(place) => {
+                    error.with_hint(format_args!("the records rejected so far, with reasons, are in {place}"))
+                }
                 None => error,
             });
         }

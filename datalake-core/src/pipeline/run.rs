@@ -14,8 +14,8 @@ use crate::lake::{ObjectPattern, parse_object};
 use crate::pipeline::file::Pipeline;
 use crate::pipeline::log::StepLog;
 use crate::pipeline::manifest::{
-    HEARTBEAT, Manifest, ObjectVersion, Output, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version, finished,
-    put_json, remember, runs_bucket,
+    HEARTBEAT, Manifest, ObjectVersion, Output, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version,
+    finished, put_json, remember, runs_bucket,
 };
 use crate::pipeline::step::Step;
 use crate::pipeline::{evaluate, page, predict, prepare, train};

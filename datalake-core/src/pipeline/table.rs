@@ -48,7 +48,12 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
     let mut frame = Frame::new(&table, &features, &step.target, step.task)?;
     if frame.classes().len() > MOST_CLASSES {
         return Err(Error::invalid("train", format_args!("model `{}`", step.name))
-            .with_reason(format_args!("`{}` has {} classes in {} rows", step.target, frame.classes().len(), frame.rows()))
+            .with_reason(format_args!(
+                "`{}` has {} classes in {} rows",
+                step.target,
+                frame.classes().len(),
+                frame.rows()
+            ))
             .with_hint("is it an identifier, or a number with a few words among its values?"));
     }
     if let Some(by) = &step.split_by {

@@ -68,6 +68,19 @@ async fn broken_records_are_set_aside_in_their_order_with_place_and_bytes() {
 }
 
 #[tokio::test]
+async fn a_quote_that_is_not_at_the_end_of_its_field_is_no_value() {
+    let (table, rejected) = rejects("id,x\n1,\"x\"y\n2,\"p\n3,\"q\n4,z\n5,\"r\ns\"\n", ReadOptions::default()).await;
+    assert_eq!(ints(&table, 0), [Some(4), Some(5)]);
+    assert_eq!(table.column(1).as_string::<i32>().value(1), "r\ns");
+    let found: Vec<_> = rejected.iter().map(|r| (r.row, r.line.unwrap(), r.code.as_str(), r.raw.as_str())).collect();
+    assert_eq!(found, [(1, 2, "quote", "1,\"x\"y"), (2, 3, "quote", "2,\"p"), (3, 4, "quote", "3,\"q")]);
+    let follows = "after the closing quote of a field that begins in line 2 stands `y`, and no delimiter";
+    assert_eq!(rejected[0].reason, follows);
+    let error = read("\"a\"b,c\n1,2\n", ReadOptions::default()).await.unwrap_err();
+    assert!(error.reason().unwrap().starts_with("in the header, after the closing quote"), "{error}");
+}
+
+#[tokio::test]
 async fn all_faults_of_a_declared_row_are_in_one_reason() {
     let specs = vec![
         ColumnSpec::new("a", DataType::Int64),
