@@ -37,8 +37,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What files name as their writer.
 const CREATED_BY: &str = "datalake";
-/// How many rows the writer is given at a time.
-const PORTION: usize = 8192;
+/// How many rows the writer is given at a time: as many as it encodes at once by itself. Rows are not cut by bytes, so
+/// texts of more than 2 MiB in each of so many rows are too much.
+const PORTION: usize = 1024;
 
 /// The Parquet format.
 #[derive(Debug, Clone, Copy, Default)]

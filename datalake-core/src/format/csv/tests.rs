@@ -194,3 +194,19 @@ fn batches_do_not_depend_on_the_pieces_of_the_text() {
         assert_eq!(decode(piece), (whole.clone(), balance), "pieces of {piece}");
     }
 }
+
+#[tokio::test]
+async fn long_records_make_batches_of_fewer_rows() {
+    let long = "x".repeat(1 << 20);
+    let text: String = (0..40).map(|row| format!("{row},{long}\n")).collect();
+    let options = ReadOptions::default().with_row_number(Some("n".into()));
+    let mut batches = Csv.read(source(format!("id,x\n{text}").as_bytes()), options).await.unwrap();
+    let (mut sizes, mut ids, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(batch) = batches.try_next().await.unwrap() {
+        sizes.push(batch.num_rows());
+        ids.extend(ints(&batch, 0).into_iter().flatten());
+        numbers.extend(batch.column(2).as_primitive::<arrow::datatypes::UInt64Type>().values().iter().copied());
+    }
+    assert_eq!(sizes, [32, 8]);
+    assert_eq!((ids, numbers), ((0..40).collect(), (1..=40).collect()));
+}

@@ -168,3 +168,16 @@ fn batches_do_not_depend_on_the_pieces_of_the_text() {
         assert_eq!(decode(piece), (whole.clone(), balance), "pieces of {piece}");
     }
 }
+
+#[tokio::test]
+async fn long_records_make_batches_of_fewer_rows() {
+    let long = "x".repeat(1 << 20);
+    let text: String = (0..40).map(|row| format!("{{\"id\":{row},\"x\":\"{long}\"}}\n")).collect();
+    let mut batches = Json::lines().read(source(text.as_bytes()), ReadOptions::default()).await.unwrap();
+    let (mut sizes, mut ids) = (Vec::new(), Vec::new());
+    while let Some(batch) = batches.try_next().await.unwrap() {
+        sizes.push(batch.num_rows());
+        ids.extend(batch.column(0).as_primitive::<Int64Type>().values().iter().copied());
+    }
+    assert_eq!((sizes, ids), (vec![32, 8], (0..40).collect()));
+}
