@@ -28,7 +28,7 @@ use super::compression::{Compression, Deflate};
 use super::drive;
 use super::intake::{Intake, Origin};
 use super::options::{Infer, ReadOptions, WriteOptions};
-use super::schema::Inferred;
+use super::schema::{Inferred, Observed};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
@@ -46,6 +46,7 @@ struct Plan {
     compression: Compression,
     dialect: Dialect,
     names: Vec<String>,
+    columns: Vec<Observed>,
     /// What is made of the texts; `None` leaves them as they are.
     specs: Option<(Vec<ColumnSpec>, Origin)>,
     notes: Vec<String>,
@@ -79,7 +80,7 @@ impl Plan {
         if options.text || options.schema.is_some() {
             notes.retain(|note| note.contains("is read as"));
         }
-        Ok(Self { input, compression, dialect, names, specs, notes, rows, whole })
+        Ok(Self { input, compression, dialect, names, columns, specs, notes, rows, whole })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -135,7 +136,11 @@ impl Format for Csv {
         let mut plan = Plan::new(source, options).await?;
         let intake = plan.intake(options, &Arc::default())?;
         plan.notes.extend_from_slice(intake.notes());
-        Ok(Inferred { schema: Arc::clone(intake.schema()), notes: plan.notes, rows: plan.rows, whole: plan.whole })
+        let inferred = Inferred::new(intake.schema(), plan.notes, plan.rows, plan.whole);
+        Ok(match &plan.specs {
+            Some((_, Origin::Inferred)) => inferred.with_observed(plan.names.iter().zip(plan.columns.iter().map(Some))),
+            _ => inferred,
+        })
     }
 
     async fn read(&self, source: Source, options: ReadOptions) -> Result<Batches> {

@@ -210,3 +210,15 @@ async fn long_records_make_batches_of_fewer_rows() {
     assert_eq!(sizes, [32, 8]);
     assert_eq!((ids, numbers), ((0..40).collect(), (1..=40).collect()));
 }
+
+#[tokio::test]
+async fn columns_without_a_value_and_with_large_integers_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    std::fs::write(&path, "a,b,c,d\n1,,9007199254740993,x\n2,,1,9007199254740993\n").unwrap();
+    let source = Source::LocalFile(path);
+    let found = Csv.infer_schema(&source, &ReadOptions::default()).await.unwrap();
+    assert_eq!((found.empty, found.wide_integers), (vec!["b".to_owned()], vec!["c".to_owned()]));
+    let text = Csv.infer_schema(&source, &ReadOptions::default().with_text(true)).await.unwrap();
+    assert!(text.empty.is_empty() && text.wide_integers.is_empty());
+}

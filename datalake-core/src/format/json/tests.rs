@@ -181,3 +181,17 @@ async fn long_records_make_batches_of_fewer_rows() {
     }
     assert_eq!((sizes, ids), (vec![32, 8], (0..40).collect()));
 }
+
+#[tokio::test]
+async fn columns_without_a_value_and_with_large_integers_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ndjson");
+    let text = "{\"l\":[1],\"a\":null,\"n\":{\"x\":null,\"y\":9007199254740993},\"b\":9007199254740993,\"c\":1}\n";
+    std::fs::write(&path, text).unwrap();
+    let source = Source::LocalFile(path);
+    let found = Json::lines().infer_schema(&source, &ReadOptions::default()).await.unwrap();
+    assert_eq!((found.empty, found.wide_integers), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    let flat = Json::lines().infer_schema(&source, &ReadOptions::default().with_flatten(true)).await.unwrap();
+    assert_eq!(flat.empty, ["a", "n_x"]);
+    assert_eq!(flat.wide_integers, ["n_y", "b"]);
+}
