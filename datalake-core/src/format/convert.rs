@@ -149,4 +149,21 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.hint().unwrap().contains("ndjson"));
     }
+
+    #[tokio::test]
+    async fn two_columns_of_one_name_are_refused_before_anything_is_written() {
+        use arrow::datatypes::{DataType, Field, Schema};
+        let folder = tempfile::tempdir().unwrap();
+        let schema = Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("a", DataType::Utf8, true)]);
+        for name in ["a.csv", "a.ndjson", "a.json", "a.parquet"] {
+            let path = folder.path().join(name);
+            let sink = Sink::LocalFile(path.clone());
+            let to = for_sink(&sink, &WriteOptions::default()).unwrap();
+            let batches = Batches::from_vec(schema.clone().into(), Vec::new());
+            let error = to.write(sink, batches, WriteOptions::default()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert_eq!(error.reason(), Some("two columns have the name `a`"), "{name}");
+            assert!(error.hint().unwrap().contains("AS") && !path.exists());
+        }
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Records are cut by `csv-core`; their cells become values here, one by one. Arrow's own CSV reader fails a whole
 //! batch for one bad cell and does not say where its record began, so it can neither set a broken record aside nor
-//! name it. A byte order mark is skipped; blank lines are no records; LF, CRLF and CR end a line.
+//! name it. A byte order mark is skipped; blank lines are no records; LF, CRLF and CR end a line. A quote that is not
+//! closed, or has anything but a delimiter or a line end after it, makes a broken record: `csv-core` would repair it.
 //!
 //! What is written reads back as the same values with two exceptions: an empty text becomes a missing value, and the
 //! type of a column is found anew (a text column whose cells all look like numbers becomes numbers; declare it).
@@ -27,7 +28,7 @@ use super::compression::{Compression, Deflate};
 use super::drive;
 use super::intake::{Intake, Origin};
 use super::options::{Infer, ReadOptions, WriteOptions};
-use super::schema::Inferred;
+use super::schema::{Inferred, Observed};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
@@ -45,6 +46,7 @@ struct Plan {
     compression: Compression,
     dialect: Dialect,
     names: Vec<String>,
+    columns: Vec<Observed>,
     /// What is made of the texts; `None` leaves them as they are.
     specs: Option<(Vec<ColumnSpec>, Origin)>,
     notes: Vec<String>,
@@ -78,7 +80,7 @@ impl Plan {
         if options.text || options.schema.is_some() {
             notes.retain(|note| note.contains("is read as"));
         }
-        Ok(Self { input, compression, dialect, names, specs, notes, rows, whole })
+        Ok(Self { input, compression, dialect, names, columns, specs, notes, rows, whole })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -134,7 +136,11 @@ impl Format for Csv {
         let mut plan = Plan::new(source, options).await?;
         let intake = plan.intake(options, &Arc::default())?;
         plan.notes.extend_from_slice(intake.notes());
-        Ok(Inferred { schema: Arc::clone(intake.schema()), notes: plan.notes, rows: plan.rows, whole: plan.whole })
+        let inferred = Inferred::new(intake.schema(), plan.notes, plan.rows, plan.whole);
+        Ok(match &plan.specs {
+            Some((_, Origin::Inferred)) => inferred.with_observed(plan.names.iter().zip(plan.columns.iter().map(Some))),
+            _ => inferred,
+        })
     }
 
     async fn read(&self, source: Source, options: ReadOptions) -> Result<Batches> {

@@ -1,8 +1,10 @@
 //! The drivers between sources, codecs and sinks: they fetch and store, and run the codecs on the CPU threads.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use bytes::{Buf, Bytes};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -265,6 +267,17 @@ impl<E: Encode> Press<E> {
     }
 }
 
+/// Two columns of one name could not be told apart by any reader.
+fn refuse_repeated_names(schema: &Schema, sink: &str) -> Result<()> {
+    let mut names = HashSet::new();
+    match schema.fields().iter().find(|field| !names.insert(field.name())) {
+        None => Ok(()),
+        Some(field) => Err(Error::invalid("write", sink)
+            .with_reason(format_args!("two columns have the name `{}`", field.name()))
+            .with_hint("give each column a name of its own, in SQL with AS")),
+    }
+}
+
 /// Encodes all batches into a sink.
 pub(crate) async fn write<E: Encode>(
     sink: Sink,
@@ -272,8 +285,9 @@ pub(crate) async fn write<E: Encode>(
     encoder: E,
     deflate: Deflate,
 ) -> Result<Written> {
-    let digest = TableDigest::new(batches.schema());
     let name = sink.to_string();
+    refuse_repeated_names(batches.schema(), &name)?;
+    let digest = TableDigest::new(batches.schema());
     let mut press = Press { encoder, deflate, digest, bytes: Vec::new(), rows: 0, name };
     let mut output = Output::open(sink).await?;
     while let Some(batch) = batches.try_next().await? {

@@ -39,10 +39,16 @@ pub(crate) struct BadRecord {
     pub(crate) raw: String,
 }
 
+/// A batch takes no more records once they have this many bytes: texts of a batch must stay below 2 GiB, and memory
+/// within bounds, however long the records are.
+const FULL: usize = 32 * 1024 * 1024;
+
 /// The records of a text that make up a batch, and those that cannot.
 #[derive(Debug)]
 pub(crate) struct Log {
     keeps_raw: bool,
+    /// Of all records, good and bad.
+    bytes: usize,
     places: Vec<Place>,
     raw: Vec<u8>,
     raw_ends: Vec<usize>,
@@ -51,11 +57,12 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(keeps_raw: bool) -> Self {
-        Self { keeps_raw, places: Vec::new(), raw: Vec::new(), raw_ends: Vec::new(), bad: Vec::new() }
+        Self { keeps_raw, bytes: 0, places: Vec::new(), raw: Vec::new(), raw_ends: Vec::new(), bad: Vec::new() }
     }
 
     /// Adds the record of the next row.
     pub(crate) fn add(&mut self, place: Place, raw: &[u8]) {
+        self.bytes += raw.len();
         self.places.push(place);
         if self.keeps_raw {
             self.raw.extend_from_slice(raw);
@@ -65,6 +72,7 @@ impl Log {
 
     /// Adds a record of which no row can be made.
     pub(crate) fn add_bad(&mut self, bad: BadRecord) {
+        self.bytes += bad.raw.len();
         self.bad.push(bad);
     }
 
@@ -77,8 +85,9 @@ impl Log {
         self.places.is_empty() && self.bad.is_empty()
     }
 
+    /// Whether it makes a batch: by its rows, its bad records, or the bytes of both.
     pub(crate) fn is_full(&self, rows: usize) -> bool {
-        self.places.len() >= rows || self.bad.len() >= rows
+        self.places.len() >= rows || self.bad.len() >= rows || self.bytes >= FULL
     }
 
     /// All of it, with an empty one in its place.

@@ -33,7 +33,7 @@ use super::compression::{Compression, Deflate};
 use super::csv::{column_names, refuse_utf16};
 use super::intake::{Intake, Origin, escaped};
 use super::options::{Infer, ReadOptions, WriteOptions};
-use super::schema::{Inferred, shortened};
+use super::schema::{Inferred, Observed, shortened};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::{Format, detect, drive};
@@ -67,6 +67,8 @@ struct Plan {
     layout: Layout,
     kinds: Vec<(String, Kind)>,
     schema: SchemaRef,
+    /// What was seen of each column of the schema whose type was inferred; `None` where it is nested.
+    observed: Vec<Option<Observed>>,
     notes: Vec<String>,
     rows: u64,
     whole: bool,
@@ -84,6 +86,7 @@ impl Plan {
         let scan = Scan::new(Framer::new(input.name(), layout.clone()), options.nulls.clone());
         let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
         let is_text = options.text || options.schema.is_some();
+        let observed = if is_text { Vec::new() } else { scan.observed(options.flatten) };
         let (mut kinds, mut notes, rows) = scan.found(!is_text);
         if is_text {
             for (_, kind) in &mut kinds {
@@ -91,7 +94,7 @@ impl Plan {
             }
         }
         let schema = decoded_schema(&kinds, options.flatten, &mut notes);
-        Ok(Self { input, compression, layout, kinds, schema, notes, rows, whole })
+        Ok(Self { input, compression, layout, kinds, schema, observed, notes, rows, whole })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -164,7 +167,9 @@ impl Format for Json {
         let mut plan = Plan::new(source, options, self.is_lines).await?;
         let intake = plan.intake(options, &Arc::default())?;
         plan.notes.extend_from_slice(intake.notes());
-        Ok(Inferred { schema: Arc::clone(intake.schema()), notes: plan.notes, rows: plan.rows, whole: plan.whole })
+        let inferred = Inferred::new(intake.schema(), plan.notes, plan.rows, plan.whole);
+        let names: Vec<_> = plan.schema.fields().iter().map(|field| field.name()).collect();
+        Ok(inferred.with_observed(names.into_iter().zip(plan.observed.iter().map(Option::as_ref))))
     }
 
     async fn read(&self, source: Source, options: ReadOptions) -> Result<Batches> {

@@ -55,7 +55,7 @@ pub struct ReadOptions {
     pub text: bool,
     /// The columns to give, in this order; `None` gives all. Which rows are broken does not depend on it.
     pub columns: Option<Vec<String>>,
-    /// Rows a batch.
+    /// Rows a batch; fewer where records are so long that a batch of texts would have more than about 32 MiB.
     pub batch_rows: usize,
     /// What becomes of a record that does not fit.
     pub on_row_error: OnRowError,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::BatchCoalescer;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -17,8 +17,11 @@ use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, RowGroupMetaData,
+};
 use parquet::file::properties::WriterProperties;
+use parquet::file::statistics::Statistics;
 
 use super::Format;
 use super::batches::{Batches, Tally};
@@ -37,8 +40,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What files name as their writer.
 const CREATED_BY: &str = "datalake";
-/// How many rows the writer is given at a time.
-const PORTION: usize = 8192;
+/// How many rows the writer is given at a time: as many as it encodes at once by itself. Rows are not cut by bytes, so
+/// texts of more than 2 MiB in each of so many rows are too much.
+const PORTION: usize = 1024;
 
 /// The Parquet format.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,6 +77,31 @@ impl Plan {
     fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
+
+    /// The columns of integers that may hold one that no float is: all for which statistics do not say otherwise.
+    fn wide_integers(&self) -> Vec<String> {
+        let groups = self.metadata.metadata().row_groups();
+        let fields = self.schema.fields().iter();
+        let fields = fields.filter(|field| matches!(field.data_type(), DataType::Int64 | DataType::UInt64));
+        let fits = |field: &Field, group: &RowGroupMetaData| {
+            let mut columns = group.columns().iter();
+            let column = columns.find(|column| column.column_path().parts() == [field.name().as_str()]);
+            column.is_some_and(|column| fits_floats(column, field.data_type() == &DataType::Int64))
+        };
+        let wide = fields.filter(|field| !groups.iter().all(|group| fits(field, group)));
+        wide.map(|field| field.name().clone()).collect()
+    }
+}
+
+/// Whether the statistics of a column of integers say that each of them is a float too.
+fn fits_floats(column: &ColumnChunkMetaData, is_signed: bool) -> bool {
+    const EXACT: i64 = 1 << 53;
+    let Some(Statistics::Int64(found)) = column.statistics() else { return false };
+    // The larger half of the unsigned integers is negative here.
+    let exact = if is_signed { -EXACT..=EXACT } else { 0..=EXACT };
+    let is_empty = found.null_count_opt().is_some_and(|nulls| i64::try_from(nulls) == Ok(column.num_values()));
+    is_empty
+        || found.min_opt().zip(found.max_opt()).is_some_and(|(min, max)| exact.contains(min) && exact.contains(max))
 }
 
 fn intake(input: &Input, schema: &SchemaRef, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -307,7 +336,9 @@ impl Format for Parquet {
     async fn infer_schema(&self, source: &Source, options: &ReadOptions) -> Result<Inferred> {
         let plan = Plan::new(source, options).await?;
         let intake = intake(&plan.input, &plan.schema, options, &Arc::default())?;
-        Ok(Inferred { schema: Arc::clone(intake.schema()), rows: plan.rows(), notes: plan.notes, whole: true })
+        let wide_integers = if options.schema.is_some() { Vec::new() } else { plan.wide_integers() };
+        let inferred = Inferred::new(intake.schema(), plan.notes.clone(), plan.rows(), true);
+        Ok(Inferred { wide_integers, ..inferred })
     }
 
     async fn read(&self, source: Source, options: ReadOptions) -> Result<Batches> {

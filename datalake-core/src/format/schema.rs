@@ -20,6 +20,31 @@ pub struct Inferred {
     pub rows: u64,
     /// Whether these were all.
     pub whole: bool,
+    /// The columns whose type says nothing, since no value was seen in them.
+    pub empty: Vec<String>,
+    /// The columns of 64-bit integers that hold, or for all that is known may hold, one that no float64 is.
+    pub wide_integers: Vec<String>,
+}
+
+impl Inferred {
+    pub(crate) fn new(schema: &SchemaRef, notes: Vec<String>, rows: u64, whole: bool) -> Self {
+        Self { schema: SchemaRef::clone(schema), notes, rows, whole, empty: Vec::new(), wide_integers: Vec::new() }
+    }
+
+    /// Takes what was seen of columns whose types were inferred.
+    pub(crate) fn with_observed<'a>(
+        mut self,
+        columns: impl Iterator<Item = (&'a String, Option<&'a Observed>)>,
+    ) -> Self {
+        for (name, observed) in columns.filter(|(name, _)| self.schema.index_of(name).is_ok()) {
+            match observed {
+                Some(observed) if observed.values == 0 => self.empty.push(name.clone()),
+                Some(observed) if observed.is_wide_integer() => self.wide_integers.push(name.clone()),
+                _ => {}
+            }
+        }
+        self
+    }
 }
 
 /// The cause of an error: a value that does not fit the types found from a sample. To read the source again with
@@ -77,6 +102,11 @@ impl Observed {
     /// The narrowest type of all cells; text where there are none.
     pub(crate) fn data_type(&self) -> DataType {
         if self.values == 0 { DataType::Utf8 } else { self.kinds.narrowest() }
+    }
+
+    /// Whether these are integers, and one of them no float.
+    fn is_wide_integer(&self) -> bool {
+        self.data_type() == DataType::Int64 && !self.kinds.has(Kinds::FLOAT)
     }
 
     /// Why a column is text though its first values were not.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use indexmap::IndexMap;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{ColumnSpec, ReadOptions};
+use crate::format::{ColumnSpec, Inferred, ReadOptions};
 use crate::query::dataset::Part;
 
 /// What several objects have in common.
@@ -29,50 +29,105 @@ pub(crate) async fn unite(parts: &[(Part, ReadOptions)]) -> Result<United> {
     for (part, options) in parts {
         let inferred = part.infer(options).await?;
         notes.extend(inferred.notes.iter().map(|note| format!("{}: {note}", part.path())));
-        schemas.push((part.path(), inferred.schema));
+        schemas.push((part.path(), inferred));
     }
-    let alike = schemas.windows(2).all(|pair| pair[0].1 == pair[1].1);
+    let alike = schemas.windows(2).all(|pair| pair[0].1.schema == pair[1].1.schema);
     let schema = match schemas.first() {
-        Some((_, first)) if alike => Arc::clone(first),
+        Some((_, first)) if alike => Arc::clone(&first.schema),
         _ => union(&schemas, &mut notes)?,
     };
     let columns = schema.fields().iter().map(|field| ColumnSpec::new(field.name(), field.data_type().clone()));
     Ok(United { columns: columns.collect(), schema, alike, notes })
 }
 
-fn union(schemas: &[(String, SchemaRef)], notes: &mut Vec<String>) -> Result<SchemaRef> {
-    let mut columns: IndexMap<&str, DataType> = IndexMap::new();
-    for (path, schema) in schemas {
-        for field in schema.fields() {
-            let name = field.name().as_str();
-            let found = field.data_type();
-            match columns.get(name) {
-                None => drop(columns.insert(name, found.clone())),
-                Some(known) if known == found => {}
-                Some(known) => {
-                    let wider = wider(known, found).ok_or_else(|| clash(path, name, known, found))?;
-                    notes.push(format!("{path}: column `{name}` is {found}, elsewhere {known}: read as {wider}"));
-                    columns.insert(name, wider);
-                }
-            }
+/// A column as all objects so far have it.
+#[derive(Debug)]
+struct Column {
+    /// None where no value was seen.
+    data_type: Option<DataType>,
+    /// Whether there is an integer that no float is.
+    has_wide_integers: bool,
+    /// Whether an object has it without a value, and so as text.
+    is_empty_somewhere: bool,
+}
+
+impl Column {
+    fn new() -> Self {
+        Self { data_type: None, has_wide_integers: false, is_empty_somewhere: false }
+    }
+
+    /// Its type in all objects: text where no object has a value.
+    fn common_type(self) -> DataType {
+        match self.data_type {
+            None => DataType::Utf8,
+            Some(data_type) if self.is_empty_somewhere => of_text(data_type),
+            Some(data_type) => data_type,
         }
     }
-    for (path, schema) in schemas {
-        for name in columns.keys().filter(|name| schema.field_with_name(name).is_err()) {
+}
+
+/// The narrowest type that holds the values of a type and that a text can become.
+fn of_text(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::Boolean | DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, None) => data_type,
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some(zone))
+        }
+        integer if fits_int64(&integer) => DataType::Int64,
+        float if float.is_floating() => DataType::Float64,
+        nested if nested.is_nested() => nested,
+        _ => DataType::Utf8,
+    }
+}
+
+fn fits_int64(data_type: &DataType) -> bool {
+    data_type.is_integer() && data_type != &DataType::UInt64
+}
+
+fn union(schemas: &[(String, Inferred)], notes: &mut Vec<String>) -> Result<SchemaRef> {
+    let mut columns: IndexMap<&str, Column> = IndexMap::new();
+    for (path, inferred) in schemas {
+        for field in inferred.schema.fields() {
+            let name = field.name().as_str();
+            let column = columns.entry(name).or_insert_with(Column::new);
+            column.has_wide_integers |= inferred.wide_integers.contains(field.name());
+            if inferred.empty.contains(field.name()) {
+                column.is_empty_somewhere = true;
+                continue;
+            }
+            let found = field.data_type();
+            let wider = match &column.data_type {
+                Some(known) if known != found => {
+                    let wider = wider(known, found, column.has_wide_integers);
+                    let wider = wider.ok_or_else(|| clash(path, name, known, found))?;
+                    notes.push(format!("{path}: column `{name}` is {found}, elsewhere {known}: read as {wider}"));
+                    wider
+                }
+                _ => found.clone(),
+            };
+            column.data_type = Some(wider);
+        }
+    }
+    for (path, inferred) in schemas {
+        for name in columns.keys().filter(|name| inferred.schema.field_with_name(name).is_err()) {
             notes.push(format!("{path}: has no column `{name}`: null there"));
         }
     }
-    let specs = columns.into_iter().map(|(name, data_type)| ColumnSpec::new(name, data_type).field());
+    let specs = columns.into_iter().map(|(name, column)| ColumnSpec::new(name, column.common_type()).field());
     Ok(Arc::new(Schema::new(specs.collect::<Vec<_>>())))
 }
 
-/// The narrowest type that holds the values of both; none where a nested type meets another one.
-fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
+/// The narrowest type that holds the values of both without loss, text at worst; none where a nested type meets another
+/// one. Of integers with and without sign, and of floats and integers that no float is, that is text.
+fn wider(a: &DataType, b: &DataType, has_wide_integers: bool) -> Option<DataType> {
+    let is_float = DataType::is_floating;
     match (a, b) {
         (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
         (a, b) if a.is_nested() || b.is_nested() => None,
-        (a, b) if a.is_integer() && b.is_integer() => Some(DataType::Int64),
-        (a, b) if a.is_numeric() && b.is_numeric() => Some(DataType::Float64),
+        (a, b) if fits_int64(a) && fits_int64(b) => Some(DataType::Int64),
+        (a, b) if is_float(a) && is_float(b) => Some(DataType::Float64),
+        (a, b) if is_float(a) && b.is_integer() && !has_wide_integers => Some(DataType::Float64),
+        (a, b) if is_float(b) && a.is_integer() && !has_wide_integers => Some(DataType::Float64),
         _ => Some(DataType::Utf8),
     }
 }
@@ -88,19 +143,49 @@ mod tests {
     use super::*;
     use arrow::datatypes::Field;
 
+    fn inferred(fields: &[(&str, DataType)]) -> Inferred {
+        let fields = fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
+        Inferred::new(&Arc::new(Schema::new(fields.collect::<Vec<_>>())), Vec::new(), 1, true)
+    }
+
+    fn types(schemas: &[Inferred], notes: &mut Vec<String>) -> Vec<(String, DataType)> {
+        let schemas: Vec<_> = schemas.iter().map(|inferred| ("x".to_owned(), inferred.clone())).collect();
+        let united = union(&schemas, notes).unwrap();
+        united.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+    }
+
     #[test]
     fn columns_unite_by_name_and_widen() {
-        let schema = |fields: &[(&str, DataType)]| -> SchemaRef {
-            let fields = fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
-            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-        };
-        let first = schema(&[("a", DataType::Int64), ("b", DataType::Utf8)]);
-        let second = schema(&[("b", DataType::Boolean), ("a", DataType::Float64), ("c", DataType::Date32)]);
+        let first = inferred(&[("a", DataType::Int64), ("b", DataType::Utf8)]);
+        let second = inferred(&[("b", DataType::Boolean), ("a", DataType::Float64), ("c", DataType::Date32)]);
         let mut notes = Vec::new();
-        let united = union(&[("x".into(), first), ("y".into(), second)], &mut notes).unwrap();
-        let types: Vec<_> =
-            united.fields().iter().map(|field| (field.name().as_str(), field.data_type().clone())).collect();
-        assert_eq!(types, [("a", DataType::Float64), ("b", DataType::Utf8), ("c", DataType::Date32)]);
+        let types = types(&[first, second], &mut notes);
+        let expected = [("a", DataType::Float64), ("b", DataType::Utf8), ("c", DataType::Date32)];
+        assert_eq!(types, expected.map(|(name, data_type)| (name.to_owned(), data_type)));
         assert_eq!(notes.len(), 3, "{notes:?}");
+    }
+
+    #[test]
+    fn a_column_without_a_value_widens_nothing() {
+        let mut empty = inferred(&[("a", DataType::Utf8), ("b", DataType::Utf8)]);
+        empty.empty = vec!["a".to_owned(), "b".to_owned()];
+        let full = inferred(&[("a", DataType::Int64)]);
+        let expected = [("a".to_owned(), DataType::Int64), ("b".to_owned(), DataType::Utf8)];
+        assert_eq!(types(&[empty.clone(), full.clone()], &mut Vec::new()), expected);
+        assert_eq!(types(&[full, empty], &mut Vec::new()), expected);
+    }
+
+    #[test]
+    fn integers_that_no_float_holds_become_text_in_any_order() {
+        let float = inferred(&[("a", DataType::Float64)]);
+        let small = inferred(&[("a", DataType::Int64)]);
+        let mut large = small.clone();
+        large.wide_integers = vec!["a".to_owned()];
+        let expected = [("a".to_owned(), DataType::Utf8)];
+        for order in [[&float, &small, &large], [&small, &large, &float], [&large, &float, &small]] {
+            assert_eq!(types(&order.map(Inferred::clone), &mut Vec::new()), expected);
+        }
+        let unsigned = inferred(&[("a", DataType::UInt64)]);
+        assert_eq!(types(&[small, unsigned], &mut Vec::new()), expected);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::split::{Dialect, Next, Splitter};
+use super::split::{Dialect, GivenUp, Next, Splitter};
 use crate::error::{Error, Result};
 use crate::format::drive::Decode;
 use crate::format::intake::{BadRecord, Intake, Log, Place, escaped};
@@ -82,10 +82,11 @@ impl Rows {
             let next = if self.start.is_some() { Next::More } else { self.splitter.next() };
             match next {
                 Next::More | Next::End => return Ok(Row::Wait),
-                Next::Unclosed if matches!(self.header, Header::Expected) => {
-                    return Err(self.bad_header("a quote in the header is not closed"));
+                Next::Misquoted if matches!(self.header, Header::Expected) => {
+                    let reason = misquoted(&self.splitter.give_up());
+                    return Err(self.bad_header(&format!("in the header, {reason}")));
                 }
-                Next::Unclosed => return Ok(Row::Bad(self.unclosed())),
+                Next::Misquoted => return Ok(Row::Bad(self.misquoted())),
                 Next::Record if matches!(self.header, Header::Expected) => {
                     self.header = Header::Names(self.names()?);
                 }
@@ -111,12 +112,12 @@ impl Rows {
         Error::invalid("read", &self.source).with_reason(reason)
     }
 
-    fn unclosed(&mut self) -> BadRecord {
+    fn misquoted(&mut self) -> BadRecord {
         self.row += 1;
         let place = self.place(self.row);
-        let reason = format!("a quote opened in line {} is not closed", self.splitter.line());
-        let raw = escaped(&self.splitter.give_up_line());
-        BadRecord { place, column: None, code: "quote", reason, raw }
+        let given_up = self.splitter.give_up();
+        let reason = misquoted(&given_up);
+        BadRecord { place, column: None, code: "quote", reason, raw: escaped(&given_up.raw) }
     }
 
     pub(crate) fn place(&self, row: u64) -> Place {
@@ -165,6 +166,18 @@ impl Rows {
 
     pub(crate) fn splitter(&self) -> &Splitter {
         &self.splitter
+    }
+}
+
+/// What is wrong with a quote.
+fn misquoted(given_up: &GivenUp) -> String {
+    match &given_up.follows {
+        None => format!("a quote opened in line {} is not closed", given_up.line),
+        Some(follows) => format!(
+            "after the closing quote of a field that begins in line {} stands `{}`, and no delimiter",
+            given_up.line,
+            shortened(&escaped(follows))
+        ),
     }
 }
 

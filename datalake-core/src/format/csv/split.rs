@@ -17,12 +17,30 @@ pub(crate) struct Dialect {
 pub(crate) enum Next {
     /// A record, at hand until the next one is asked for.
     Record,
-    /// A quote that is not closed; [`Splitter::give_up_line`] goes on after its line.
-    Unclosed,
+    /// A field whose quotes are not as they should be; [`Splitter::give_up`] goes on after what it costs.
+    Misquoted,
     /// More of the text is needed.
     More,
     /// The text is over.
     End,
+}
+
+/// A record given up because of a quote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    /// The line of the opening quote, from 1.
+    pub(crate) line: u64,
+    /// What follows the closing quote, none if the quote is not closed.
+    pub(crate) follows: Option<Vec<u8>>,
+    /// The bytes given up.
+    pub(crate) raw: Vec<u8>,
+}
+
+/// A quoted field of a record that is not closed, or not followed by a delimiter; places count from the record's start.
+#[derive(Debug, Clone, Copy)]
+struct Misquote {
+    open: usize,
+    close: Option<usize>,
 }
 
 /// The state of cutting.
@@ -96,17 +114,17 @@ impl Splitter {
                 return if self.has_ended { Next::End } else { Next::More };
             }
             if at_end && !self.has_ended {
-                return if self.seen - self.start > LONGEST { Next::Unclosed } else { Next::More };
+                return if self.seen - self.start > LONGEST { Next::Misquoted } else { Next::More };
             }
             // A line end closes the last record, unless it is within quotes.
             match self.feed(at_end) {
                 ReadRecordResult::Record => {
                     self.is_complete = true;
-                    return Next::Record;
+                    return if self.misquotes().is_empty() { Next::Record } else { Next::Misquoted };
                 }
                 ReadRecordResult::OutputFull => self.output.resize(self.output.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::InputEmpty | ReadRecordResult::End if at_end => return Next::Unclosed,
+                ReadRecordResult::InputEmpty | ReadRecordResult::End if at_end => return Next::Misquoted,
                 ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
             }
         }
@@ -134,23 +152,62 @@ impl Splitter {
 
     /// Begins a new record at a place of the buffer.
     fn step_to(&mut self, place: usize) {
-        for byte in &self.buffer[self.start..place] {
-            self.line += u64::from(*byte == b'\r' || (*byte == b'\n' && self.last != b'\r'));
-            self.last = *byte;
-        }
+        let passed = &self.buffer[self.start..place];
+        self.line += line_ends(passed, self.last);
+        self.last = passed.last().copied().unwrap_or(self.last);
         self.byte += (place - self.start) as u64;
         (self.start, self.seen) = (place, place);
         (self.output_end, self.fields, self.is_complete) = (0, 0, false);
     }
 
-    /// Gives up the line in which the quote that is not closed stands; says its bytes.
-    pub(crate) fn give_up_line(&mut self) -> Vec<u8> {
-        let rest = &self.buffer[self.start..];
-        let length = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
-        let line = rest[..length].to_vec();
+    /// All fields of the record at hand whose quotes are not as they should be. `csv-core` would repair them, and so
+    /// hide that a quote which was never closed has swallowed the lines up to the next one.
+    fn misquotes(&self) -> Vec<Misquote> {
+        let record = self.raw();
+        let Dialect { delimiter, quote } = self.dialect;
+        let mut found = Vec::new();
+        if !record.contains(&quote) {
+            return found;
+        }
+        let mut at = 0;
+        while at < record.len() {
+            if record[at] == quote {
+                let (open, close) = (at, closing(record, at + 1, quote));
+                at = close.map_or(record.len(), |close| close + 1);
+                if close.is_none() || record.get(at).is_some_and(|byte| *byte != delimiter) {
+                    found.push(Misquote { open, close });
+                }
+            }
+            let rest = record[at..].iter().position(|byte| *byte == delimiter);
+            at = rest.map_or(record.len(), |rest| at + rest + 1);
+        }
+        found
+    }
+
+    /// Gives up the record at hand: all of it where its fields end in their lines, else only up to the line in which
+    /// the first of those begins that seem to have swallowed others.
+    pub(crate) fn give_up(&mut self) -> GivenUp {
+        let misquotes = self.misquotes();
+        let record = self.raw();
+        let swallows = |misquote: &&Misquote| match misquote.close {
+            Some(close) => record[misquote.open..close].iter().any(is_line_end),
+            None => true,
+        };
+        let swallowing = misquotes.iter().find(swallows);
+        let worst = swallowing.or(misquotes.first()).copied().unwrap_or(Misquote { open: 0, close: None });
+        let length = match swallowing {
+            None if self.is_complete => record.len(),
+            _ => worst.open + record[worst.open..].iter().take_while(|byte| !is_line_end(byte)).count(),
+        };
+        let follows = worst.close.map(|close| {
+            let rest = &record[close + 1..];
+            rest[..rest.iter().take_while(|byte| !is_line_end(byte)).count()].to_vec()
+        });
+        let line = self.line + line_ends(&record[..worst.open], self.last);
+        let raw = record[..length].to_vec();
         self.core = core(self.dialect);
         self.step_to(self.start + length);
-        line
+        GivenUp { line, follows, raw }
     }
 
     /// How many fields the record at hand has.
@@ -186,6 +243,32 @@ impl Splitter {
     }
 }
 
+/// Where a quoted field ends: at the first quote that is not doubled.
+fn closing(record: &[u8], start: usize, quote: u8) -> Option<usize> {
+    let mut at = start;
+    loop {
+        at += record[at..].iter().position(|byte| *byte == quote)?;
+        if record.get(at + 1) != Some(&quote) {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
+
+fn is_line_end(byte: &u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// How many lines end in a text, `last` being the byte before it.
+fn line_ends(text: &[u8], mut last: u8) -> u64 {
+    let mut lines = 0;
+    for byte in text {
+        lines += u64::from(*byte == b'\r' || (*byte == b'\n' && last != b'\r'));
+        last = *byte;
+    }
+    lines
+}
+
 fn core(dialect: Dialect) -> Reader {
     ReaderBuilder::new().delimiter(dialect.delimiter).quote(dialect.quote).build()
 }
@@ -214,10 +297,10 @@ mod tests {
                     let fields = fields.collect();
                     records.push((splitter.line(), splitter.byte(), fields));
                 }
-                Next::Unclosed => {
+                Next::Misquoted => {
                     let at = (splitter.line(), splitter.byte());
-                    let line = splitter.give_up_line();
-                    records.push((at.0, at.1, vec!["UNCLOSED".into(), String::from_utf8(line).unwrap()]));
+                    let raw = splitter.give_up().raw;
+                    records.push((at.0, at.1, vec!["MISQUOTED".into(), String::from_utf8(raw).unwrap()]));
                 }
                 Next::End => return records,
             }
@@ -243,9 +326,30 @@ mod tests {
     fn an_unclosed_quote_costs_its_line_and_no_more() {
         for piece in [1, 3, 100] {
             let records = split(b"a,b\n1,\"x\n2,y\n3,z\n", piece);
-            assert_eq!(records[1].2, ["UNCLOSED", "1,\"x"]);
+            assert_eq!(records[1].2, ["MISQUOTED", "1,\"x"]);
             assert_eq!(records[2], (3, 9, vec!["2".into(), "y".into()]));
             assert_eq!(records.len(), 4);
+        }
+    }
+
+    #[test]
+    fn a_quote_that_closes_the_field_of_another_line_costs_one_line_each() {
+        let text = b"1,\"a\"b,c\n2,\"p\n3,\"q\n4,z\n5,\"r\ns\",\"t\n6,\"u\n7,\"x\"y,\"v\nw\"\n8,\"\"\"\"\n";
+        for piece in 1..=text.len() {
+            let records = split(text, piece);
+            let bad: Vec<_> = records.iter().filter(|found| found.2[0] == "MISQUOTED").collect();
+            let raw: Vec<_> = bad.iter().map(|found| (found.0, found.2[1].as_str())).collect();
+            let expected = [
+                (1, "1,\"a\"b,c"),
+                (2, "2,\"p"),
+                (3, "3,\"q"),
+                (5, "5,\"r\ns\",\"t"),
+                (7, "6,\"u"),
+                (8, "7,\"x\"y,\"v\nw\""),
+            ];
+            assert_eq!(raw, expected, "pieces of {piece}");
+            let good: Vec<_> = records.iter().filter(|found| found.2[0] != "MISQUOTED").collect();
+            assert_eq!(good, [&(4, 19, vec!["4".to_owned(), "z".into()]), &(10, 52, vec!["8".into(), "\"".into()])]);
         }
     }
 }

@@ -68,6 +68,19 @@ async fn broken_records_are_set_aside_in_their_order_with_place_and_bytes() {
 }
 
 #[tokio::test]
+async fn a_quote_that_is_not_at_the_end_of_its_field_is_no_value() {
+    let (table, rejected) = rejects("id,x\n1,\"x\"y\n2,\"p\n3,\"q\n4,z\n5,\"r\ns\"\n", ReadOptions::default()).await;
+    assert_eq!(ints(&table, 0), [Some(4), Some(5)]);
+    assert_eq!(table.column(1).as_string::<i32>().value(1), "r\ns");
+    let found: Vec<_> = rejected.iter().map(|r| (r.row, r.line.unwrap(), r.code.as_str(), r.raw.as_str())).collect();
+    assert_eq!(found, [(1, 2, "quote", "1,\"x\"y"), (2, 3, "quote", "2,\"p"), (3, 4, "quote", "3,\"q")]);
+    let follows = "after the closing quote of a field that begins in line 2 stands `y`, and no delimiter";
+    assert_eq!(rejected[0].reason, follows);
+    let error = read("\"a\"b,c\n1,2\n", ReadOptions::default()).await.unwrap_err();
+    assert!(error.reason().unwrap().starts_with("in the header, after the closing quote"), "{error}");
+}
+
+#[tokio::test]
 async fn all_faults_of_a_declared_row_are_in_one_reason() {
     let specs = vec![
         ColumnSpec::new("a", DataType::Int64),
@@ -180,4 +193,32 @@ fn batches_do_not_depend_on_the_pieces_of_the_text() {
     for piece in 1..text.len() {
         assert_eq!(decode(piece), (whole.clone(), balance), "pieces of {piece}");
     }
+}
+
+#[tokio::test]
+async fn long_records_make_batches_of_fewer_rows() {
+    let long = "x".repeat(1 << 20);
+    let text: String = (0..40).map(|row| format!("{row},{long}\n")).collect();
+    let options = ReadOptions::default().with_row_number(Some("n".into()));
+    let mut batches = Csv.read(source(format!("id,x\n{text}").as_bytes()), options).await.unwrap();
+    let (mut sizes, mut ids, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(batch) = batches.try_next().await.unwrap() {
+        sizes.push(batch.num_rows());
+        ids.extend(ints(&batch, 0).into_iter().flatten());
+        numbers.extend(batch.column(2).as_primitive::<arrow::datatypes::UInt64Type>().values().iter().copied());
+    }
+    assert_eq!(sizes, [32, 8]);
+    assert_eq!((ids, numbers), ((0..40).collect(), (1..=40).collect()));
+}
+
+#[tokio::test]
+async fn columns_without_a_value_and_with_large_integers_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    std::fs::write(&path, "a,b,c,d\n1,,9007199254740993,x\n2,,1,9007199254740993\n").unwrap();
+    let source = Source::LocalFile(path);
+    let found = Csv.infer_schema(&source, &ReadOptions::default()).await.unwrap();
+    assert_eq!((found.empty, found.wide_integers), (vec!["b".to_owned()], vec!["c".to_owned()]));
+    let text = Csv.infer_schema(&source, &ReadOptions::default().with_text(true)).await.unwrap();
+    assert!(text.empty.is_empty() && text.wide_integers.is_empty());
 }

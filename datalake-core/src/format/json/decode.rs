@@ -14,7 +14,7 @@ use super::value::Value;
 use crate::error::{Error, Position, Result};
 use crate::format::drive::Decode;
 use crate::format::intake::{BadRecord, Intake, Log, Place, escaped};
-use crate::format::schema::{Misfit, shortened};
+use crate::format::schema::{Misfit, Observed, shortened};
 
 /// An object's members, and their values unparsed.
 type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
@@ -72,6 +72,13 @@ impl Scan {
             self.shape.field_notes(&mut notes);
         }
         (self.shape.record(), notes, self.rows)
+    }
+
+    /// What was seen of each column; `None` for nested ones.
+    pub(crate) fn observed(&self, flattens: bool) -> Vec<Option<Observed>> {
+        let mut columns = Vec::new();
+        self.shape.columns(flattens, &mut columns);
+        columns
     }
 
     fn observe(&mut self) {

@@ -121,6 +121,17 @@ impl Shape {
         }
     }
 
+    /// What was seen of the scalars of each field, in the order of the columns made of them.
+    pub(crate) fn columns(&self, flattens: bool, columns: &mut Vec<Option<Observed>>) {
+        for field in self.object.iter().flat_map(IndexMap::values) {
+            match field.kind() {
+                Kind::Struct(_) if flattens => field.columns(true, columns),
+                Kind::Scalar(_) => columns.push(Some(field.scalars.clone().unwrap_or_else(Observed::new))),
+                _ => columns.push(None),
+            }
+        }
+    }
+
     /// The fields of the records.
     pub(crate) fn record(&self) -> Vec<(String, Kind)> {
         let fields = self.object.iter().flatten();

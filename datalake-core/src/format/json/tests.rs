@@ -168,3 +168,30 @@ fn batches_do_not_depend_on_the_pieces_of_the_text() {
         assert_eq!(decode(piece), (whole.clone(), balance), "pieces of {piece}");
     }
 }
+
+#[tokio::test]
+async fn long_records_make_batches_of_fewer_rows() {
+    let long = "x".repeat(1 << 20);
+    let text: String = (0..40).map(|row| format!("{{\"id\":{row},\"x\":\"{long}\"}}\n")).collect();
+    let mut batches = Json::lines().read(source(text.as_bytes()), ReadOptions::default()).await.unwrap();
+    let (mut sizes, mut ids) = (Vec::new(), Vec::new());
+    while let Some(batch) = batches.try_next().await.unwrap() {
+        sizes.push(batch.num_rows());
+        ids.extend(batch.column(0).as_primitive::<Int64Type>().values().iter().copied());
+    }
+    assert_eq!((sizes, ids), (vec![32, 8], (0..40).collect()));
+}
+
+#[tokio::test]
+async fn columns_without_a_value_and_with_large_integers_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ndjson");
+    let text = "{\"l\":[1],\"a\":null,\"n\":{\"x\":null,\"y\":9007199254740993},\"b\":9007199254740993,\"c\":1}\n";
+    std::fs::write(&path, text).unwrap();
+    let source = Source::LocalFile(path);
+    let found = Json::lines().infer_schema(&source, &ReadOptions::default()).await.unwrap();
+    assert_eq!((found.empty, found.wide_integers), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    let flat = Json::lines().infer_schema(&source, &ReadOptions::default().with_flatten(true)).await.unwrap();
+    assert_eq!(flat.empty, ["a", "n_x"]);
+    assert_eq!(flat.wide_integers, ["n_y", "b"]);
+}

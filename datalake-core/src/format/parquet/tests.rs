@@ -123,3 +123,19 @@ async fn an_arrow_schema_that_cannot_be_read_is_done_without() {
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(read(&path, ReadOptions::default()).await.unwrap()[0].num_rows(), 10);
 }
+
+#[tokio::test]
+async fn integers_that_no_float_holds_are_known_by_statistics() {
+    let column = |values: Vec<Option<i64>>| Arc::new(Int64Array::from(values)) as ArrayRef;
+    let unsigned = |value: u64| Arc::new(arrow::array::UInt64Array::from(vec![1, value])) as ArrayRef;
+    let table = RecordBatch::try_from_iter_with_nullable([
+        ("a", column(vec![Some(-(1 << 53)), Some(1 << 53)]), true),
+        ("b", column(vec![Some(1), Some((1 << 53) + 1)]), true),
+        ("c", column(vec![None, None]), true),
+        ("d", unsigned(u64::MAX), true),
+        ("e", unsigned(1 << 53), true),
+    ]);
+    let (_folder, path, _) = file(&table.unwrap(), WriteOptions::default()).await;
+    let found = Parquet.infer_schema(&Source::LocalFile(path), &ReadOptions::default()).await.unwrap();
+    assert_eq!(found.wide_integers, ["b", "d"]);
+}
