@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   datalake cp foods.csv lake://raw-data/foods/
 
 Exit codes: 0 done, 1 wrong input, 2 wrong command line, 3 access denied, 4 endpoint unavailable,
-5 disk or memory exhausted, 70 a bug, 130 interrupted.")]
+5 disk or memory exhausted, 70 a bug, 130 interrupted, 143 terminated.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -4,17 +4,30 @@ use std::error::Error as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use datalake_core::{Error, Result};
+use datalake_core::{Error, ErrorKind, Result};
 
-/// The exit code of an outcome; an error is printed first.
-pub(crate) fn code(outcome: Result<()>) -> ExitCode {
+/// A signal that ends a command in good order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StopSignal {
+    /// Ctrl-C.
+    Interrupt,
+    /// What schedulers send before they kill.
+    Terminate,
+}
+
+/// The exit code of an outcome; an error is printed first. A command that ended in time has done its work, whatever
+/// signal came.
+pub(crate) fn code(outcome: Result<()>, stopped_by: Option<StopSignal>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to tell when stderr is gone too.
             let _ = io::stderr().write_all(words(&error).as_bytes());
-            ExitCode::from(error.kind().exit_code())
+            ExitCode::from(match (error.kind(), stopped_by) {
+                (ErrorKind::Cancelled, Some(StopSignal::Terminate)) => 143,
+                (kind, _) => kind.exit_code(),
+            })
         }
     }
 }
@@ -38,8 +51,12 @@ fn words(error: &Error) -> String {
     text
 }
 
-/// Whether whoever read our output has gone: the command has then done its work.
+/// Whether whoever read our output has gone: the command has then done its work. A connection to a store can break
+/// too, and that is an error.
 fn is_broken_pipe(error: &Error) -> bool {
+    if error.subject() != "stdout" {
+        return false;
+    }
     let mut cause = error.source();
     while let Some(current) = cause {
         if current.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe) {

@@ -13,5 +13,6 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = cli::Cli::parse();
-    exit::code(commands::run(arguments))
+    let (outcome, stopped_by) = commands::run(arguments);
+    exit::code(outcome, stopped_by)
 }

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
 
-static POOL: OnceLock<ThreadPool> = OnceLock::new();
+/// Why there is no pool is kept too: the answer stays the same.
+static POOL: OnceLock<std::result::Result<ThreadPool, String>> = OnceLock::new();
 
 /// More threads than any machine has use for.
 const MOST_THREADS: usize = 1024;
@@ -16,13 +17,14 @@ const MOST_THREADS: usize = 1024;
 /// Fixes the number of CPU threads. Results never depend on it.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] for zero, or more than 1024; [`ErrorKind::AlreadyExists`] when the pool has been started with another number.
+/// [`ErrorKind::Invalid`] for zero, or more than 1024; [`ErrorKind::AlreadyExists`] when the pool has
+/// been started with another number; [`ErrorKind::Exhausted`] when the operating system grants no threads.
 pub fn set_threads(threads: usize) -> Result<()> {
     if !(1..=MOST_THREADS).contains(&threads) {
         return Err(Error::invalid("start", "the CPU threads")
             .with_reason(format_args!("threads must be between 1 and {MOST_THREADS}, got {threads}")));
     }
-    let started = POOL.get_or_init(|| build(threads)).current_num_threads();
+    let started = granted(POOL.get_or_init(|| build(threads)))?.current_num_threads();
     if started == threads {
         Ok(())
     } else {
@@ -35,20 +37,22 @@ pub fn set_threads(threads: usize) -> Result<()> {
 /// The number of CPU threads: what was set, else what the machine or the cgroup grants.
 #[must_use]
 pub fn threads() -> usize {
-    pool().current_num_threads()
+    // Where there are none, the first work says so.
+    pool().map_or(1, ThreadPool::current_num_threads)
 }
 
 /// Runs CPU-bound work on the pool and waits for it without blocking the async threads.
 ///
 /// # Errors
-/// Whatever the work returns; a panic in it becomes [`ErrorKind::Internal`].
+/// Whatever the work returns; a panic in it becomes [`ErrorKind::Internal`]; [`ErrorKind::Exhausted`] when the operating
+/// system grants no threads.
 pub async fn run<T, F>(work: F) -> Result<T>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
     let (sender, receiver) = oneshot::channel();
-    pool().spawn(move || {
+    pool()?.spawn(move || {
         // The receiver is gone when the caller was cancelled: nobody waits for the result.
         let _ = sender.send(guarded(work));
     });
@@ -61,25 +65,33 @@ where
 /// Runs CPU-bound work on the pool from code that is not async.
 ///
 /// # Errors
-/// Whatever the work returns; a panic in it becomes [`ErrorKind::Internal`].
+/// Those of [`run`].
 pub fn install<T, F>(work: F) -> Result<T>
 where
     T: Send,
     F: FnOnce() -> Result<T> + Send,
 {
-    pool().install(|| guarded(work))
+    pool()?.install(|| guarded(work))
 }
 
-fn pool() -> &'static ThreadPool {
-    POOL.get_or_init(|| build(std::thread::available_parallelism().map_or(1, usize::from)))
+fn pool() -> Result<&'static ThreadPool> {
+    granted(POOL.get_or_init(|| build(std::thread::available_parallelism().map_or(1, usize::from))))
 }
 
-fn build(threads: usize) -> ThreadPool {
+fn build(threads: usize) -> std::result::Result<ThreadPool, String> {
     ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("datalake-cpu-{index}"))
         .build()
-        .expect("the operating system grants the process threads")
+        .map_err(|cause| cause.to_string())
+}
+
+fn granted(pool: &std::result::Result<ThreadPool, String>) -> Result<&ThreadPool> {
+    pool.as_ref().map_err(|cause| {
+        Error::new(ErrorKind::Exhausted, "start", "the CPU threads")
+            .with_reason(cause)
+            .with_hint("use fewer threads, or raise the limit of processes")
+    })
 }
 
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -102,6 +114,13 @@ mod tests {
         let error = run(|| -> Result<()> { panic!("boom {}", 7) }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert!(error.to_string().ends_with(": boom 7"), "{error}");
+    }
+
+    #[test]
+    fn threads_that_are_not_granted_are_an_error() {
+        let error = granted(&Err("Resource temporarily unavailable".to_owned())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Exhausted);
+        assert_eq!(error.reason(), Some("Resource temporarily unavailable"));
     }
 
     #[test]

@@ -225,6 +225,12 @@ impl Error {
         self.0.kind
     }
 
+    /// What the action was done to.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
     /// Where in the input, where that is known.
     #[must_use]
     pub fn position(&self) -> Option<&Position> {

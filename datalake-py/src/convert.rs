@@ -12,7 +12,7 @@ use pyo3::types::PyDict;
 
 use crate::lake::{LakeLike, document};
 use crate::options::{reading, writing};
-use crate::runtime::{Stop, on_one_thread, wait_or_stop};
+use crate::runtime::wait;
 
 /// Converts one table between CSV, NDJSON, JSON and Parquet; files and objects (`lake://bucket/key`) alike.
 #[pyfunction]
@@ -34,12 +34,10 @@ pub(crate) fn convert<'py>(
     let reading = reading(options)?;
     let write = writing(to, to_compression, row_group_rows, zstd_level)?;
     let lake = LakeLike::open_or_default(lake, py)?;
-    let stop = Arc::<Stop>::default();
-    let stopped = Arc::clone(&stop);
-    let (done, kept) = wait_or_stop(py, &stop, async move {
+    let (done, kept) = wait(py, async move {
         let (from, to) = (location(source)?, location(destination)?);
         let (source, sink) = (source_at(&from, lake.as_ref()).await?, sink_at(&to, lake.as_ref()).await?);
-        let done = on_one_thread(stopped, move || format::convert(source, sink, reading.options, write)).await?;
+        let done = format::convert(source, sink, reading.options, write).await?;
         let kept = keep(&reading.quarantine, &to, &lake).await?;
         Ok((done, kept))
     })?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use datalake_core::progress::Progress;
-use datalake_core::{Error, ErrorKind, Result, compute};
+use datalake_core::{Error, Result, compute};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
@@ -34,15 +34,6 @@ impl Progress for Stop {
     }
 }
 
-impl Stop {
-    /// Ends when the work is told to stop.
-    async fn told(&self) {
-        while !self.is_cancelled() {
-            tokio::time::sleep(TICK).await;
-        }
-    }
-}
-
 /// Waits for work with the interpreter released. Ctrl-C drops the work and raises what its handler says.
 pub(crate) fn wait<T, F>(py: Python<'_>, work: F) -> PyResult<T>
 where
@@ -60,24 +51,6 @@ where
 {
     let runtime = runtime()?;
     py.detach(|| runtime.block_on(watched(runtime, stop, work)))?.map_err(|error| raised(py, &error))
-}
-
-/// Drives work that cannot move between threads, on a thread of its own, until it is done or told to stop.
-pub(crate) async fn on_one_thread<T, F, Work>(stop: Arc<Stop>, start: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Work + Send + 'static,
-    Work: Future<Output = Result<T>>,
-{
-    let driven = tokio::task::spawn_blocking(move || {
-        tokio::runtime::Handle::current().block_on(async {
-            tokio::select! {
-                outcome = start() => outcome,
-                () = stop.told() => Err(Error::new(ErrorKind::Cancelled, "finish", "the work")),
-            }
-        })
-    });
-    driven.await.unwrap_or_else(|lost| Err(Error::internal("finish", "the work").with_reason(lost)))
 }
 
 /// The work runs on the runtime's threads, so that this one, to which Python delivers signals, stays free.

@@ -13,6 +13,7 @@ mod sql;
 mod status;
 mod train;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use clap::CommandFactory;
@@ -21,6 +22,7 @@ use datalake_core::{Error, ErrorKind, Lake, Result, compute};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command, Global, Model, Sample};
+use crate::exit::StopSignal;
 use crate::output::Printer;
 use crate::progress::Terminal;
 use crate::settings;
@@ -39,8 +41,13 @@ impl Tools {
     }
 }
 
-/// Carries out one command.
-pub(crate) fn run(arguments: Cli) -> Result<()> {
+/// Carries out one command; says which signal came meanwhile, if one did.
+pub(crate) fn run(arguments: Cli) -> (Result<()>, Option<StopSignal>) {
+    let stopped_by = OnceCell::new();
+    (start(arguments, &stopped_by), stopped_by.into_inner())
+}
+
+fn start(arguments: Cli, stopped_by: &OnceCell<StopSignal>) -> Result<()> {
     let Cli { global, command } = arguments;
     if let Some(threads) = global.threads {
         compute::set_threads(threads)?;
@@ -52,21 +59,27 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|cause| Error::io("start", "the async runtime", cause))?;
-    let outcome = runtime.block_on(interruptible(dispatch(command, &tools), &terminal));
+    let outcome = runtime.block_on(interruptible(dispatch(command, &tools), &terminal, stopped_by));
     // Work on the CPU threads that was told to stop may take a moment; nobody waits for it.
     runtime.shutdown_background();
     outcome
 }
 
 /// Ends a command at the first Ctrl-C or termination: what it was writing is taken back, or never appears.
-async fn interruptible(command: impl Future<Output = Result<()>>, terminal: &Terminal) -> Result<()> {
+async fn interruptible(
+    command: impl Future<Output = Result<()>>,
+    terminal: &Terminal,
+    stopped_by: &OnceCell<StopSignal>,
+) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|cause| Error::io("listen for", "signals", cause))?;
     tokio::pin!(command);
-    tokio::select! {
+    let signal = tokio::select! {
         outcome = &mut command => return outcome,
-        _ = tokio::signal::ctrl_c() => terminal.cancel(),
-        _ = terminate.recv() => terminal.cancel(),
-    }
+        _ = tokio::signal::ctrl_c() => StopSignal::Interrupt,
+        _ = terminate.recv() => StopSignal::Terminate,
+    };
+    stopped_by.get_or_init(|| signal);
+    terminal.cancel();
     // Pipelines notice and say so in their manifest; all else is dropped.
     match tokio::time::timeout(std::time::Duration::from_secs(2), command).await {
         Ok(outcome) => outcome,

@@ -103,6 +103,18 @@ fn without_the_option_both_refuse_the_dirty_row() {
 }
 
 #[test]
+fn a_nested_column_unites_with_an_empty_one() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.write("lake/raw-data/t/a.ndjson", "{\"n\":1,\"tags\":[1,2],\"food\":{\"g\":1.5}}\n");
+    scratch.write("lake/raw-data/t/b.ndjson", "{\"n\":2.5,\"tags\":null,\"food\":{\"g\":2.5}}\n");
+    scratch.write("lake/raw-data/t/c.csv", "n,tags\n3,\n");
+    let query = "SELECT sum(n) AS n, sum(array_length(tags)) AS tags, sum(food['g']) AS g FROM 'raw-data/t/*'";
+    let json: serde_json::Value = serde_json::from_str(&scratch.ok(&["sql", query, "--output", "json"])).unwrap();
+    assert_eq!(json, serde_json::json!([{ "n": 6.5, "tags": 2, "g": 4.0 }]));
+}
+
+#[test]
 fn sql_prints_tables_and_json() {
     let scratch = Scratch::new();
     scratch.ok(&["mb", "raw-data"]);

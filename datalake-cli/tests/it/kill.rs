@@ -42,16 +42,25 @@ fn a_killed_run_goes_on() {
 
 #[test]
 fn ctrl_c_ends_a_run_cleanly() {
+    a_signal_ends_a_run_cleanly("-INT", 130);
+}
+
+#[test]
+fn termination_ends_a_run_cleanly() {
+    a_signal_ends_a_run_cleanly("-TERM", 143);
+}
+
+fn a_signal_ends_a_run_cleanly(signal: &str, code: i32) {
     let scratch = Scratch::new();
     scratch.ok(&["sample", "foods", "--rows", "60000"]);
     let run = ["ml-pipeline", "--output", "json"];
     let child = scratch.command(&run).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for_a_run(&scratch);
-    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupted = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(interrupted.success());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert!(stderr.contains("stopped by the user"), "{stderr}");
     assert!(scratch.ok(&["runs"]).contains("cancelled"));
     let temporary: Vec<String> = scratch.files("lake").into_iter().filter(|name| is_temporary(name)).collect();

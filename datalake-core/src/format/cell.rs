@@ -1,4 +1,7 @@
-//! A cell of text as a value: which types it could be of, and its value as one of them. Nothing is ever rounded away.
+//! A cell of text as a value: which types it could be of, and its value as one of them.
+//!
+//! A decimal number becomes the nearest float. Beyond that nothing is rounded: not an integer, with or without zeros
+//! after its mark, that no float is; not a number so small that it would be zero, or so large that it would be infinite.
 
 use std::borrow::Cow;
 
@@ -68,8 +71,8 @@ impl Kinds {
         }
         match Shape::of(text, mark) {
             Some(shape) if shape.leading_zero => Self::NONE,
-            Some(shape) if shape.whole && text != "-0" => Self::of_integer(text),
-            Some(_) if float(text).is_some() => Self::FLOAT,
+            Some(shape) if shape.is_bare && text != "-0" => Self::of_integer(text),
+            Some(shape) if shape.float(text).is_some() => Self::FLOAT,
             _ => Self::NONE,
         }
     }
@@ -91,9 +94,13 @@ pub(crate) fn is_exact(value: i64) -> bool {
 /// How a number is written.
 struct Shape {
     /// Only digits and a sign.
-    whole: bool,
+    is_bare: bool,
     /// More digits follow a zero.
     leading_zero: bool,
+    /// Any digit before the exponent is not zero.
+    is_nonzero: bool,
+    /// How many digits stand before the mark, if nothing but zeros stands after it and there is no exponent.
+    integer: Option<usize>,
 }
 
 impl Shape {
@@ -106,7 +113,7 @@ impl Shape {
             Some((b',', rest)) if mark != DecimalMark::Dot => digits(rest),
             _ => (&[][..], rest),
         };
-        let is_exponent = match rest.split_first() {
+        let has_exponent = match rest.split_first() {
             None => false,
             Some((b'e' | b'E', exponent)) => {
                 let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
@@ -119,8 +126,43 @@ impl Shape {
             Some(_) => return None,
         };
         let has_digits = !whole.is_empty() || !fraction.is_empty();
-        let is_whole = whole.len() == unsigned.len() && !is_exponent;
-        has_digits.then_some(Self { whole: is_whole, leading_zero: whole.len() > 1 && whole[0] == b'0' })
+        let is_zero = |digits: &[u8]| digits.iter().all(|digit| *digit == b'0');
+        has_digits.then_some(Self {
+            is_bare: whole.len() == unsigned.len(),
+            leading_zero: whole.len() > 1 && whole[0] == b'0',
+            is_nonzero: !is_zero(whole) || !is_zero(fraction),
+            integer: (!has_exponent && is_zero(fraction)).then_some(whole.len()),
+        })
+    }
+
+    /// The nearest float, unless that would lose more than the digits which no float has.
+    fn float(&self, text: &str) -> Option<f64> {
+        let value: f64 =
+            if text.contains(',') { text.replacen(',', ".", 1).parse().ok()? } else { text.parse().ok()? };
+        let is_lost = value == 0.0 && self.is_nonzero;
+        (value.is_finite() && !is_lost && self.is_kept_by(value, text)).then_some(value)
+    }
+
+    /// Whether a float is the integer that is written, if one is.
+    fn is_kept_by(&self, value: f64, text: &str) -> bool {
+        match self.whole(text) {
+            // Every integer of so few digits is a float.
+            Some(whole) if whole.len() > 15 => format!("{:.0}", value.abs()) == whole,
+            _ => true,
+        }
+    }
+
+    /// The digits of an integer, without those zeros and signs that do not count.
+    fn whole<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        Some(unsigned[..self.integer?].trim_start_matches('0'))
+    }
+
+    /// The integer of 64 bits that is written, if one is.
+    fn int(&self, text: &str) -> Option<i64> {
+        let whole = self.whole(text)?;
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        if whole.is_empty() { Some(0) } else { format!("{sign}{whole}").parse().ok() }
     }
 }
 
@@ -128,10 +170,9 @@ fn digits(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(bytes.iter().take_while(|byte| byte.is_ascii_digit()).count())
 }
 
-/// A number with a dot or a comma, if it is finite.
-fn float(text: &str) -> Option<f64> {
-    let value: f64 = if text.contains(',') { text.replacen(',', ".", 1).parse().ok()? } else { text.parse().ok()? };
-    value.is_finite().then_some(value)
+/// The float that a number with a dot is, unless it would be more than the nearest: infinite, zero, another integer.
+pub(crate) fn float(text: &str) -> Option<f64> {
+    Shape::of(text, DecimalMark::Dot)?.float(text)
 }
 
 /// `true` or `false`, in lower case, upper case or capitalized.
@@ -220,7 +261,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn not_a(text: &str, spec: &ColumnSpec) -> Self {
+    pub(crate) fn not_a(text: &str, spec: &ColumnSpec) -> Self {
         Self { code: "type", reason: format!("`{text}` is not a {}", type_name(&spec.data_type)) }
     }
 
@@ -236,23 +277,15 @@ impl Fault {
 
 /// A cell of a declared `float64` column.
 pub(crate) fn declared_float(text: &str, spec: &ColumnSpec) -> Result<f64, Fault> {
-    let amount = Amount::of(text, spec)?;
-    if amount.whole && amount.factor.is_none() {
-        return match amount.digits.parse::<i64>() {
-            Ok(0) if amount.digits.starts_with('-') => Ok(-0.0),
-            Ok(value) if is_exact(value) => Ok(value as f64),
-            _ => Err(Fault::lossy(text, spec)),
-        };
-    }
-    amount.value(text, spec)
+    Amount::of(text, spec)?.value(text, spec)
 }
 
 /// A cell of a declared `int64` column: `12`, `12.0` and `1.2e1` are 12, but 12.5 is none.
 pub(crate) fn declared_int(text: &str, spec: &ColumnSpec) -> Result<i64, Fault> {
     const LIMIT: f64 = 9_007_199_254_740_992.0;
     let amount = Amount::of(text, spec)?;
-    if amount.whole && amount.factor.is_none() {
-        return amount.digits.parse().map_err(|_| Fault::lossy(text, spec));
+    if amount.shape.integer.is_some() && amount.factor.is_none() {
+        return amount.shape.int(&amount.digits).ok_or_else(|| Fault::lossy(text, spec));
     }
     let value = amount.value(text, spec)?;
     if value.fract() == 0.0 && value.abs() < LIMIT { Ok(value as i64) } else { Err(Fault::lossy(text, spec)) }
@@ -266,7 +299,7 @@ pub(crate) fn declared<T>(text: &str, spec: &ColumnSpec, parse: impl Fn(&str) ->
 /// A number in text, and its unit if that differs from the column's.
 struct Amount<'a> {
     digits: Cow<'a, str>,
-    whole: bool,
+    shape: Shape,
     factor: Option<(Unit, Unit)>,
 }
 
@@ -275,11 +308,11 @@ impl<'a> Amount<'a> {
         let (digits, unit) = split_unit(text.trim());
         let digits = plain(digits).ok_or_else(|| Fault::not_a(text, spec))?;
         let shape = Shape::of(&digits, spec.decimal).ok_or_else(|| Fault::not_a(text, spec))?;
-        Ok(Self { digits, whole: shape.whole, factor: factor(text, unit, spec)? })
+        Ok(Self { digits, shape, factor: factor(text, unit, spec)? })
     }
 
     fn value(&self, text: &str, spec: &ColumnSpec) -> Result<f64, Fault> {
-        let value = float(&self.digits).ok_or_else(|| Fault::lossy(text, spec))?;
+        let value = self.shape.float(&self.digits).ok_or_else(|| Fault::lossy(text, spec))?;
         match self.factor {
             None => Ok(value),
             Some((from, to)) => {
@@ -423,12 +456,32 @@ mod tests {
         assert_eq!(declared_int("12.0", &spec), Ok(12));
         assert_eq!(declared_int("007", &spec), Ok(7));
         assert_eq!(declared_int("9223372036854775807", &spec), Ok(i64::MAX));
-        for text in ["1.5", "9223372036854775808", "12,5", "9007199254740993.0"] {
+        assert_eq!(declared_int("-9007199254740993.00", &spec), Ok(-9_007_199_254_740_993));
+        for text in ["1.5", "9223372036854775808", "12,5", "9007199254740993e0"] {
             assert!(declared_int(text, &spec).is_err(), "{text}");
         }
-        let float = ColumnSpec::new("x", DataType::Float64);
-        assert!(declared_float("9007199254740993", &float).is_err());
-        assert!(declared_float("12,5", &float).is_err());
+    }
+
+    #[test]
+    fn floats_are_rounded_to_the_nearest_and_no_further() {
+        let spec = ColumnSpec::new("x", DataType::Float64);
+        for (text, value) in [
+            ("0.1", 0.1),
+            ("-0", -0.0),
+            ("0.000", 0.0),
+            ("0e-999", 0.0),
+            ("6.02214076e23", 6.022_140_76e23),
+            ("9007199254740993.5", 9_007_199_254_740_994.0),
+            ("9007199254740994.0", 9_007_199_254_740_994.0),
+            ("00100000000000000000000", 1e20),
+            ("5e-324", 5e-324),
+        ] {
+            assert_eq!(declared_float(text, &spec).map(f64::to_bits), Ok(f64::to_bits(value)), "{text}");
+        }
+        for text in ["9007199254740993", "9007199254740993.0", "-9007199254740993.", "1e-400", "-1e400", "12,5"] {
+            assert!(declared_float(text, &spec).is_err(), "{text}");
+            assert!(!Kinds::of(text, DecimalMark::Dot).has(Kinds::FLOAT), "{text}");
+        }
     }
 
     proptest! {

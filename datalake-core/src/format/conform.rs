@@ -12,7 +12,7 @@ use arrow::datatypes::{
 };
 
 use super::cell::{self, Fault};
-use super::spec::{ColumnSpec, timestamp_utc};
+use super::spec::{ColumnSpec, is_text_type, timestamp_utc};
 use super::text::value_text;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -170,18 +170,13 @@ impl Conformer {
 
 /// Where a declared column stands in the source.
 fn find(source: &Schema, spec: &ColumnSpec) -> Result<Option<usize>> {
-    let known = matches!(
-        spec.data_type,
-        DataType::Utf8
-            | DataType::Int64
-            | DataType::Float64
-            | DataType::Boolean
-            | DataType::Date32
-            | DataType::Timestamp(TimeUnit::Microsecond, None)
-    );
     let place = spec.source_names().find_map(|name| source.index_of(name).ok());
-    let same_type = place.is_some_and(|place| *source.field(place).data_type() == spec.data_type);
-    if !known && spec.data_type != timestamp_utc() && !same_type {
+    let may_fit = place.is_none_or(|place| {
+        let found = source.field(place).data_type();
+        // A column of text may have no value at all, and then fits.
+        *found == spec.data_type || spec.data_type.is_nested() && *found == DataType::Utf8
+    });
+    if !is_text_type(&spec.data_type) && !may_fit {
         return Err(Error::new(ErrorKind::Unsupported, "declare", format_args!("column `{}`", spec.name))
             .with_reason(format_args!("values cannot become {}", spec.data_type)));
     }
@@ -295,6 +290,10 @@ fn from_text(texts: &StringArray, spec: &ColumnSpec, faults: &mut Vec<CellFault>
             );
             Arc::new(builder.finish())
         }
+        nested if nested.is_nested() => {
+            each(texts, spec, faults, |text| Err::<(), _>(Fault::not_a(text, spec)), |_| {});
+            new_null_array(nested, texts.len())
+        }
         _ => Arc::new(texts.clone()),
     }
 }
@@ -401,6 +400,15 @@ mod tests {
         let error = conform(&source, &[nullable.with_nullable(false)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(error.hint(), Some("the nearest name in the source is `protein`"));
+    }
+
+    #[test]
+    fn a_text_column_without_values_can_be_nested() {
+        let list = DataType::new_list(DataType::Int64, true);
+        let conformed = apply(Arc::new(StringArray::from(vec![None, Some("[1]"), None])), list.clone());
+        assert_eq!(conformed.rows, [0, 2]);
+        assert_eq!(conformed.batch.column(0).data_type(), &list);
+        assert!(conformed.faults[0].reason.starts_with("`[1]` is not a"), "{:?}", conformed.faults);
     }
 
     #[test]

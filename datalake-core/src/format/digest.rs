@@ -1,7 +1,9 @@
 //! The digest of a table: SHA-256 over its schema and its values in row order.
 //!
 //! It does not depend on how the rows were cut into batches or row groups, on dictionaries, views or large offsets,
-//! or on the file format. Each leaf column has a hash of its own, fed with one entry a value; the table's digest is
+//! on the width of integers (but `uint64` is a type of its own), or on the file format. What a format cannot say is
+//! another value there, and so another digest: CSV has no empty text beside a missing value, JSON no NaN, and both
+//! read every number with a fraction as `float64`. Each leaf column has a hash of its own, fed with one entry a value; the table's digest is
 //! the hash over names, logical types, the number of rows, and the column hashes. A float's NaN is one value, and
 //! -0.0 is 0.0. What a missing value hides in its buffer does not count. Nullability is no part of it: it says what
 //! could be missing, not what is.
@@ -110,6 +112,7 @@ impl Column {
             DataType::List(_) => return self.lists(array.as_list::<i32>()),
             DataType::LargeList(_) => return self.lists(array.as_list::<i64>()),
             DataType::Dictionary(_, values) => return self.update(&cast(array, values)?),
+            narrow if is_narrow(narrow) => return self.update(&cast(array, &DataType::Int64)?),
             DataType::Utf8 => self.texts(array.as_string::<i32>().iter().map(|text| text.map(str::as_bytes))),
             DataType::LargeUtf8 => self.texts(array.as_string::<i64>().iter().map(|text| text.map(str::as_bytes))),
             DataType::Utf8View => self.texts(array.as_string_view().iter().map(|text| text.map(str::as_bytes))),
@@ -252,7 +255,13 @@ fn present(values: &ArrayRef, nulls: Option<&NullBuffer>) -> Result<ArrayRef> {
 }
 
 fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    arrow::compute::cast(array, to).map_err(|cause| Error::internal("digest", "a dictionary").with_source(cause))
+    arrow::compute::cast(array, to).map_err(|cause| Error::internal("digest", "a column").with_source(cause))
+}
+
+/// Whether all values are integers of 64 bits too.
+fn is_narrow(data_type: &DataType) -> bool {
+    use DataType::{Int8, Int16, Int32, UInt8, UInt16, UInt32};
+    matches!(data_type, Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32)
 }
 
 /// Names and logical types, each with its length before it, so that no two schemas read the same.
@@ -295,6 +304,7 @@ fn push_type(bytes: &mut Vec<u8>, data_type: &DataType) {
                 push_type(bytes, field.data_type());
             }
         }
+        narrow if is_narrow(narrow) => push_type(bytes, &DataType::Int64),
         plain => push_text(bytes, &plain.to_string()),
     }
 }
@@ -321,7 +331,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{DictionaryArray, Float64Array, Int64Array, LargeStringArray, StringArray, StringViewArray};
+    use arrow::array::{
+        DictionaryArray, Float64Array, Int8Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
+        UInt32Array,
+    };
     use arrow::datatypes::{Field, Int8Type};
     use std::sync::Arc;
 
@@ -353,6 +366,14 @@ mod tests {
         assert_eq!(plain, of(LargeStringArray::from(texts.clone())));
         assert_eq!(plain, of(StringViewArray::from(texts.clone())));
         assert_eq!(plain, of(texts.into_iter().collect::<DictionaryArray<Int8Type>>()));
+    }
+
+    #[test]
+    fn the_width_of_integers_does_not_count() {
+        let wide = of(Int64Array::from(vec![Some(-7), None, Some(120)]));
+        assert_eq!(wide, of(Int8Array::from(vec![Some(-7), None, Some(120)])));
+        assert_ne!(wide, of(Int8Array::from(vec![Some(-7), Some(0), Some(120)])));
+        assert_eq!(of(Int64Array::from(vec![i64::from(u32::MAX)])), of(UInt32Array::from(vec![u32::MAX])));
     }
 
     #[test]

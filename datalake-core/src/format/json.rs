@@ -36,6 +36,7 @@ use super::options::{Infer, ReadOptions, WriteOptions};
 use super::schema::{Inferred, Observed, shortened};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
+use super::spec::ColumnSpec;
 use super::{Format, detect, drive};
 use crate::error::{Error, Result};
 
@@ -89,9 +90,8 @@ impl Plan {
         let observed = if is_text { Vec::new() } else { scan.observed(options.flatten) };
         let (mut kinds, mut notes, rows) = scan.found(!is_text);
         if is_text {
-            for (_, kind) in &mut kinds {
-                *kind = kind.as_text(options.flatten);
-            }
+            let declared = options.schema.as_deref().unwrap_or_default();
+            kinds = kinds_as_declared("", kinds, options.flatten, declared);
         }
         let schema = decoded_schema(&kinds, options.flatten, &mut notes);
         Ok(Self { input, compression, layout, kinds, schema, observed, notes, rows, whole })
@@ -101,6 +101,29 @@ impl Plan {
         let specs = options.schema.as_deref().map(|specs| (specs, Origin::Declared));
         Intake::new(self.input.name(), &self.schema, specs, options, tally)
     }
+}
+
+/// The kinds that values are decoded in where types are declared: nested ones in theirs, all others as text.
+fn kinds_as_declared(
+    prefix: &str,
+    kinds: Vec<(String, Kind)>,
+    flattens: bool,
+    specs: &[ColumnSpec],
+) -> Vec<(String, Kind)> {
+    let as_declared = |(name, kind): (String, Kind)| {
+        let column = format!("{prefix}{name}");
+        let is_declared = |spec: &&ColumnSpec| spec.data_type.is_nested() && spec.source_names().any(|n| n == column);
+        let kind = match (kind, specs.iter().find(is_declared)) {
+            (Kind::Struct(fields), _) if flattens => {
+                Kind::Struct(kinds_as_declared(&format!("{column}_"), fields, true, specs))
+            }
+            (kind, Some(spec)) if kind.data_type() == spec.data_type => kind,
+            (_, Some(spec)) => Kind::of_type(&spec.data_type).unwrap_or(Kind::Json),
+            (kind, None) => kind.as_text(),
+        };
+        (name, kind)
+    };
+    kinds.into_iter().map(as_declared).collect()
 }
 
 /// The schema of decoded batches; names that are empty or taken are changed.
@@ -135,9 +158,9 @@ async fn layout(input: &Input, compression: Compression, options: &ReadOptions, 
     refuse_utf16(input.name(), &head)?;
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
     match text.first() {
-        None if is_whole => {
-            Err(Error::invalid("read", input.name()).with_reason("it is empty: there is nothing but blanks in it"))
-        }
+        None if is_whole => Err(Error::invalid("read", input.name())
+            .with_reason("it is empty: there is nothing but blanks in it, and so no columns")
+            .with_hint("a table without rows leaves no names in JSON; keep it as CSV or Parquet")),
         Some(b'[') => Ok(Layout::Array),
         _ if is_lines => Ok(Layout::Lines),
         Some(b'{') if options.rows.is_none() && is_one_a_line(text) => Ok(Layout::Lines),

@@ -40,6 +40,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What files name as their writer.
 const CREATED_BY: &str = "datalake";
+/// How large batches are at most, about: a column of text holds no more than 2 GiB.
+const BATCH_BYTES: u64 = 64 * 1024 * 1024;
 /// How many rows the writer is given at a time: as many as it encodes at once by itself. Rows are not cut by bytes, so
 /// texts of more than 2 MiB in each of so many rows are too much.
 const PORTION: usize = 1024;
@@ -76,6 +78,17 @@ impl Plan {
 
     fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// How many rows of the widest row group are about so many bytes, before their encodings.
+    fn rows_within(&self, bytes: u64) -> usize {
+        let groups = self.metadata.metadata().row_groups().iter();
+        let width = |group: &RowGroupMetaData| {
+            let bytes = u64::try_from(group.total_byte_size()).unwrap_or(0);
+            bytes.checked_div(u64::try_from(group.num_rows()).unwrap_or(0)).unwrap_or(0)
+        };
+        let widest = groups.map(width).max().unwrap_or(0);
+        usize::try_from(bytes / widest.max(1)).unwrap_or(usize::MAX)
     }
 
     /// The columns of integers that may hold one that no float is: all for which statistics do not say otherwise.
@@ -346,7 +359,7 @@ impl Format for Parquet {
         let tally = Arc::new(Tally::default());
         let intake = intake(&plan.input, &plan.schema, &options, &tally)?;
         let schema = Arc::clone(intake.schema());
-        let batch_rows = options.batch_rows.max(1);
+        let batch_rows = options.batch_rows.min(plan.rows_within(BATCH_BYTES)).max(1);
         let (file, mask) = (plan.metadata, plan.mask);
         let decoder = decode(&plan.input, move || {
             ParquetPushDecoderBuilder::new_with_metadata(file).with_batch_size(batch_rows).with_projection(mask).build()

@@ -99,6 +99,11 @@ impl ColumnSpec {
     }
 }
 
+/// Whether texts can become values of a type.
+pub(crate) fn is_text_type(data_type: &DataType) -> bool {
+    *data_type == timestamp_utc() || TYPES.iter().any(|(_, known)| known == data_type)
+}
+
 /// The types that columns of text can have, by the names that users write.
 const TYPES: [(&str, DataType); 6] = [
     ("text", DataType::Utf8),

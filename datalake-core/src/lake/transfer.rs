@@ -9,10 +9,11 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use walkdir::WalkDir;
 
 use super::location::parse_key;
 use super::{AtomicFile, Bucket, Lake, Location, ObjectWriter, store_error};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, kind_of_io};
 
 /// How much is read from a file or from stdin at a time.
 const CHUNK: usize = 1024 * 1024;
@@ -108,8 +109,12 @@ async fn copy_prefix(lake: &dyn Lake, bucket: &Bucket, prefix: &Path, to: &Locat
 }
 
 async fn copy_folder(lake: &dyn Lake, folder: &FilePath, to: &Location) -> Result<Copied> {
+    let files = files_below(folder)?;
+    if files.is_empty() {
+        return Err(Error::not_found("copy", folder.display()).with_reason("there is no file below it"));
+    }
     let mut copied = Copied::default();
-    for (below, path) in files_below(folder)? {
+    for (below, path) in files {
         copied += copy_below(lake, &Item::File(path), &below, to).await?;
     }
     Ok(copied)
@@ -245,24 +250,26 @@ fn names_a_folder(path: &FilePath) -> bool {
     path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/')
 }
 
-/// The files below a folder, by their path in it, sorted; links to folders are not followed, so there is no circle.
+/// The files below a folder, by their path in it, sorted. Links are followed; one that leads nowhere or back, and what
+/// is neither file nor folder, is an error rather than left out.
 fn files_below(folder: &FilePath) -> Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
-    let mut folders = vec![(String::new(), folder.to_owned())];
-    while let Some((below, folder)) = folders.pop() {
-        let failed = |cause| Error::io("list", folder.display(), cause);
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().into_string().map_err(|name| {
-                Error::invalid("copy", folder.join(&name).display()).with_reason("its name is not UTF-8")
-            })?;
-            let below = if below.is_empty() { name } else { format!("{below}/{name}") };
-            match entry.file_type().map_err(failed)? {
-                kind if kind.is_dir() => folders.push((below, entry.path())),
-                _ if entry.path().is_file() => files.push((below, entry.path())),
-                _ => {}
-            }
+    for entry in WalkDir::new(folder).follow_links(true) {
+        let entry = entry.map_err(|cause| {
+            let subject = cause.path().unwrap_or(folder).display().to_string();
+            let kind = cause.io_error().map_or(ErrorKind::Invalid, kind_of_io);
+            Error::new(kind, "copy", subject).with_source(cause)
+        })?;
+        let path = entry.path();
+        if entry.file_type().is_dir() {
+            continue;
         }
+        if !entry.file_type().is_file() {
+            return Err(Error::invalid("copy", path.display()).with_reason("it is neither a file nor a folder"));
+        }
+        let below = path.strip_prefix(folder).unwrap_or(path).to_str();
+        let below = below.ok_or_else(|| Error::invalid("copy", path.display()).with_reason("its name is not UTF-8"))?;
+        files.push((below.to_owned(), path.to_owned()));
     }
     files.sort();
     Ok(files)
@@ -349,6 +356,29 @@ mod tests {
         let copied = cp(&lake, &path.display().to_string(), "lake://raw-data/large").await.unwrap();
         assert_eq!(copied.bytes, 20_000_000);
         assert!(bucket.get(&"large".into()).await.unwrap() == content);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn links_are_followed_and_none_is_left_out() {
+        use std::os::unix::fs::symlink;
+        let (lake, bucket) = lake(&[]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (below, path) = (folder.path().join("in/deep"), folder.path().join("in").display().to_string());
+        fs::create_dir_all(&below).unwrap();
+        assert_eq!(cp(&lake, &path, "lake://raw-data/").await.unwrap_err().kind(), ErrorKind::NotFound);
+        fs::write(below.join("a"), "x").unwrap();
+        symlink(&below, folder.path().join("in/also")).unwrap();
+        cp(&lake, &path, "lake://raw-data/").await.unwrap();
+        assert_eq!(keys(&bucket).await, ["also/a", "deep/a"]);
+        symlink("nowhere", below.join("b")).unwrap();
+        let error = cp(&lake, &path, "lake://raw-data/again/").await.unwrap_err();
+        assert!(error.kind() == ErrorKind::NotFound && error.subject().ends_with("/b"), "{error}");
+        fs::remove_file(below.join("b")).unwrap();
+        symlink(&below, below.join("circle")).unwrap();
+        let error = cp(&lake, &path, "lake://raw-data/again/").await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Invalid && error.subject().ends_with("/circle"), "{error}");
+        assert_eq!(keys(&bucket).await.len(), 2);
     }
 
     #[tokio::test]

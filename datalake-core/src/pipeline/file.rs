@@ -426,6 +426,18 @@ mod tests {
     }
 
     #[test]
+    fn parameters_of_a_forest_need_a_forest() {
+        let train = |trainer: &str| {
+            read(&format!(
+                "name = \"x\"\n[[train]]\nname = \"m\"\ntask = \"regression\"\ntable = \"x-y/a.csv\"\ntarget = \"y\"\n\
+                 trainer = \"{trainer}\"\nforest = {{ n_estimators = 7 }}\n"
+            ))
+        };
+        assert!(train("forest").is_ok());
+        assert!(train("linear").unwrap_err().to_string().contains("do not apply to the trainer `linear`"));
+    }
+
+    #[test]
     fn two_writers_of_one_object_are_refused() {
         let text = format!("{PREPARE}destination = [\"processed-data/a.csv\", \"processed-data/a.csv\"]\n");
         assert!(read(&text).unwrap_err().to_string().contains("both write processed-data/a.csv"));

@@ -326,6 +326,12 @@ impl Train {
         if !(self.test > 0.0 && self.test < 1.0) {
             return Err(format!("test must lie between 0 and 1, got {}", self.test));
         }
+        // The command line gives the seed of the split to the forest too.
+        let unset = ForestParams { seed: self.forest.seed, ..ForestParams::default() };
+        if self.trainer != forest() && self.forest != unset {
+            let reason = "parameters of a forest do not apply to the trainer";
+            return Err(format!("{reason} `{}`; leave them out, or use the trainer `forest`", self.trainer));
+        }
         if self.trainer == "linfa-trees" {
             return Err("models of `linfa-trees` cannot be saved; compare with it under `baselines`".into());
         }

@@ -147,9 +147,7 @@ impl Builder {
                 builder.append_value(text.parse().map_err(|_| unfit(raw, &DataType::Int64))?);
             }
             (Self::Float(builder), Value::Number(text)) => {
-                let is_exact = text.parse::<i64>().map_or(true, cell::is_exact);
-                let value = text.parse::<f64>().ok().filter(|value| value.is_finite() && is_exact);
-                builder.append_value(value.ok_or_else(|| unfit(raw, &DataType::Float64))?);
+                builder.append_value(cell::float(text).ok_or_else(|| unfit(raw, &DataType::Float64))?);
             }
             (Self::Date(builder), Value::Text(text)) => {
                 builder.append_value(cell::date(&text).ok_or_else(|| unfit(raw, &DataType::Date32))?);

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::value::Value;
 use crate::format::cell::Kinds;
 use crate::format::schema::Observed;
-use crate::format::spec::DecimalMark;
+use crate::format::spec::{DecimalMark, is_text_type};
 
 /// Values nested deeper than this stay JSON text.
 const DEEPEST: usize = 32;
@@ -165,14 +165,23 @@ impl Shape {
 }
 
 impl Kind {
-    /// With scalars as they are written, and lists as JSON text; objects too, unless their fields are wanted.
-    pub(crate) fn as_text(&self, keeps_objects: bool) -> Self {
+    /// With scalars as they are written, and lists and objects as JSON text.
+    pub(crate) fn as_text(&self) -> Self {
         match self {
             Self::Scalar(_) => Self::Scalar(DataType::Utf8),
-            Self::Struct(fields) if keeps_objects => {
-                Self::Struct(fields.iter().map(|(name, kind)| (name.clone(), kind.as_text(true))).collect())
-            }
             _ => Self::Json,
+        }
+    }
+
+    /// The kind whose values are of a type, if there is one.
+    pub(crate) fn of_type(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::List(element) => Some(Self::List(Box::new(Self::of_type(element.data_type())?))),
+            DataType::Struct(fields) => {
+                let kinds = fields.iter().map(|field| Some((field.name().clone(), Self::of_type(field.data_type())?)));
+                Some(Self::Struct(kinds.collect::<Option<_>>()?))
+            }
+            scalar => is_text_type(scalar).then(|| Self::Scalar(scalar.clone())),
         }
     }
 

@@ -183,6 +183,32 @@ async fn long_records_make_batches_of_fewer_rows() {
 }
 
 #[tokio::test]
+async fn what_an_empty_table_leaves_is_refused_with_what_to_do() {
+    let options = ReadOptions::default();
+    let error = Json::lines().read(source(b""), options).await.map(|_| ()).unwrap_err();
+    assert!(error.reason().unwrap().ends_with("and so no columns"), "{error}");
+    assert!(error.hint().unwrap().contains("keep it as CSV or Parquet"));
+}
+
+#[tokio::test]
+async fn declared_types_may_be_nested() {
+    let list = ColumnSpec::new("tags", DataType::new_list(DataType::Int64, true));
+    let options =
+        ReadOptions { schema: Some(vec![list.clone(), ColumnSpec::new("n", DataType::Utf8)]), ..Default::default() };
+    for (text, tags) in [
+        ("{\"tags\":[1,null],\"n\":1}\n{\"n\":null}", 1),
+        ("{\"n\":1,\"tags\":null}\n{\"n\":[2]}", 0),
+        ("{\"n\":1,\"tags\":[]}\n{\"n\":[2]}", 1),
+    ] {
+        let (table, _) = read_noted(text.as_bytes(), options.clone()).await.unwrap();
+        assert_eq!(table.schema().field(0).data_type(), &list.data_type, "{text}");
+        assert_eq!((table.num_rows(), table.column(0).len() - table.column(0).null_count()), (2, tags), "{text}");
+    }
+    let error = read_noted(b"{\"tags\":7}", options).await.unwrap_err();
+    assert!(error.reason().unwrap().starts_with("`7` is not a list"), "{error}");
+}
+
+#[tokio::test]
 async fn columns_without_a_value_and_with_large_integers_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.ndjson");

@@ -105,11 +105,28 @@ async fn nested_and_encoded_columns_keep_their_digest_in_every_format() {
 }
 
 #[tokio::test]
-async fn small_integers_are_read_as_they_are() {
+async fn small_integers_are_read_as_they_are_and_have_the_digest_of_large_ones() {
     let table = RecordBatch::try_from_iter([("x", Arc::new(Int32Array::from(vec![1, 2])) as ArrayRef)]).unwrap();
-    let (_folder, path, _) = file(&table, WriteOptions::default()).await;
+    let (folder, path, written) = file(&table, WriteOptions::default()).await;
     let back = read(&path, ReadOptions::default()).await.unwrap();
     assert_eq!(back[0].column(0).as_primitive::<Int32Type>().len(), 2);
+    let csv = folder.path().join("t.csv");
+    let batches = Batches::from_vec(table.schema(), vec![table]);
+    Csv.write(Sink::LocalFile(csv.clone()), batches, WriteOptions::default()).await.unwrap();
+    let batches = Csv.read(Source::LocalFile(csv), ReadOptions::default()).await.unwrap();
+    let again = Parquet.write(Sink::LocalFile(path), batches, WriteOptions::default()).await.unwrap();
+    assert_eq!(again.digest, written.digest);
+}
+
+#[tokio::test]
+async fn wide_rows_come_in_batches_of_bounded_size() {
+    let texts = (0..200).map(|row| char::from(b'a' + row % 26).to_string().repeat(1 << 20));
+    let texts = StringArray::from_iter_values(texts);
+    let table = RecordBatch::try_from_iter([("x", Arc::new(texts) as ArrayRef)]).unwrap();
+    let (_folder, path, _) = file(&table, WriteOptions::default()).await;
+    let back = read(&path, ReadOptions::default()).await.unwrap();
+    assert!(back.len() > 2 && back.len() < 20, "{} batches", back.len());
+    assert_eq!(back.iter().map(RecordBatch::num_rows).sum::<usize>(), 200);
 }
 
 #[tokio::test]
