@@ -115,6 +115,68 @@ fn a_nested_column_unites_with_an_empty_one() {
 }
 
 #[test]
+fn a_pipeline_without_declared_columns_gives_what_sql_does() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.ok(&["mb", "processed-data"]);
+    scratch.write("lake/raw-data/t/a.csv", "id,x,at,flag\n1,1.50,2024-01-01 10:00:00,TRUE\n2,2,,FALSE\n");
+    scratch.write("lake/raw-data/t/b.csv", "id,x,at,flag\n3,abc,later,maybe\n");
+    scratch.write(
+        "p.toml",
+        "name = \"p\"\n[[prepare]]\nname = \"t\"\nsources = [\"raw-data/t/*\"]\ndestination = \"processed-data/t.csv\"\n",
+    );
+    scratch.ok(&["run", "p.toml"]);
+    let expected = "id,x,at,flag\n1,1.50,2024-01-01 10:00:00,TRUE\n2,2,,FALSE\n3,abc,later,maybe\n";
+    assert_eq!(scratch.ok(&["cat", "processed-data/t.csv"]), expected);
+    scratch.ok(&["sql", "SELECT * FROM 'raw-data/t/*'", "--to", "sql.csv"]);
+    assert_eq!(std::fs::read_to_string(scratch.path("sql.csv")).unwrap(), expected);
+}
+
+#[test]
+fn decimal_commas_reach_every_object() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.write("lake/raw-data/d/a.csv", "x;y\n1,5;2\n");
+    scratch.write("lake/raw-data/d/b.csv", "x;z\n2,5;2\n");
+    let json = scratch.ok(&["sql", "--decimal", ",", "SELECT sum(x) AS x FROM 'raw-data/d/*'", "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json, serde_json::json!([{ "x": 4.0 }]));
+}
+
+#[test]
+fn a_long_header_is_read_whole_whatever_is_declared() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.ok(&["mb", "processed-data"]);
+    let names: String = (0..20_000).map(|index| format!(",column_{index}")).collect();
+    let values = ",1".repeat(20_000);
+    scratch.write("lake/raw-data/wide.csv", format!("id{names}\n7{values}\n"));
+    scratch.write(
+        "p.toml",
+        "name = \"p\"\n[[prepare]]\nname = \"t\"\nsources = [\"raw-data/wide.csv\"]\ndestination = \"processed-data/t.csv\"\n\
+         columns = [{ name = \"id\", type = \"int64\" }]\n",
+    );
+    scratch.ok(&["run", "p.toml"]);
+    assert_eq!(scratch.ok(&["cat", "processed-data/t.csv"]), "id\n7\n");
+}
+
+#[test]
+fn a_table_without_rows_can_go_to_any_format() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.ok(&["mb", "processed-data"]);
+    scratch.write("lake/raw-data/a.csv", "id,name\n1,a\n");
+    for format in ["ndjson", "json", "csv", "parquet"] {
+        let file = format!(
+            "name = \"p\"\n[[prepare]]\nname = \"t\"\nsources = [\"raw-data/a.csv\"]\n\
+             destination = \"processed-data/e.{format}\"\nsql = \"SELECT * FROM scan WHERE id > 5 ORDER BY id\"\n"
+        );
+        scratch.write("p.toml", &file);
+        scratch.ok(&["run", "p.toml"]);
+    }
+}
+
+#[test]
 fn sql_prints_tables_and_json() {
     let scratch = Scratch::new();
     scratch.ok(&["mb", "raw-data"]);

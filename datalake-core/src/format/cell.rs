@@ -37,6 +37,19 @@ impl Kinds {
         self.0 & other.0 != 0
     }
 
+    /// The kind whose values are of a type; none for text.
+    pub(crate) fn of_type(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Boolean => Self::BOOL,
+            DataType::Int64 => Self::INT,
+            DataType::Float64 => Self::FLOAT,
+            DataType::Date32 => Self::DATE,
+            DataType::Timestamp(_, None) => Self::TIMESTAMP,
+            DataType::Timestamp(_, Some(_)) => Self::TIMESTAMP_UTC,
+            _ => Self::NONE,
+        }
+    }
+
     /// The narrowest type of the set; text where it is empty.
     pub(crate) fn narrowest(self) -> DataType {
         let order = [
@@ -51,9 +64,10 @@ impl Kinds {
     }
 
     /// The types of which a text is a value as it stands, without loss. `007` and `+49` are of none but text, since
-    /// a number would not give them back; nor is an integer that 64 bits do not hold, `NA`, `nan` or `inf`.
+    /// a number would not give them back; nor is an integer that 64 bits do not hold, `NA`, `nan` or `Infinity`.
     pub(crate) fn of(text: &str, mark: DecimalMark) -> Self {
         match text.as_bytes().first() {
+            _ if special(text).is_some() => Self::FLOAT,
             Some(b'0'..=b'9' | b'-' | b'.' | b',') => Self::of_number_or_time(text, mark),
             Some(b't' | b'T' | b'f' | b'F') if boolean(text).is_some() => Self::BOOL,
             _ => Self::NONE,
@@ -61,7 +75,7 @@ impl Kinds {
     }
 
     fn of_number_or_time(text: &str, mark: DecimalMark) -> Self {
-        if text.as_bytes().get(4) == Some(&b'-') {
+        if let [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'-', ..] = text.as_bytes() {
             return match (date(text), timestamp(text)) {
                 (Some(_), _) => Self::DATE,
                 (_, Some((_, true))) => Self::TIMESTAMP_UTC,
@@ -170,6 +184,16 @@ fn digits(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(bytes.iter().take_while(|byte| byte.is_ascii_digit()).count())
 }
 
+/// The floats that are no numbers, in the words that our writers use.
+fn special(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "inf" => Some(f64::INFINITY),
+        "-inf" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
 /// The float that a number with a dot is, unless it would be more than the nearest: infinite, zero, another integer.
 pub(crate) fn float(text: &str) -> Option<f64> {
     Shape::of(text, DecimalMark::Dot)?.float(text)
@@ -265,7 +289,7 @@ impl Fault {
         Self { code: "type", reason: format!("`{text}` is not a {}", type_name(&spec.data_type)) }
     }
 
-    fn lossy(text: &str, spec: &ColumnSpec) -> Self {
+    pub(crate) fn lossy(text: &str, spec: &ColumnSpec) -> Self {
         let reason = format!("`{text}` cannot be a {} without loss", type_name(&spec.data_type));
         Self { code: "type", reason }
     }
@@ -277,7 +301,10 @@ impl Fault {
 
 /// A cell of a declared `float64` column.
 pub(crate) fn declared_float(text: &str, spec: &ColumnSpec) -> Result<f64, Fault> {
-    Amount::of(text, spec)?.value(text, spec)
+    match special(text.trim()) {
+        Some(value) => Ok(value),
+        None => Amount::of(text, spec)?.value(text, spec),
+    }
 }
 
 /// A cell of a declared `int64` column: `12`, `12.0` and `1.2e1` are 12, but 12.5 is none.
@@ -385,8 +412,7 @@ mod tests {
 
     #[test]
     fn what_a_number_would_not_give_back_stays_text() {
-        for text in
-            ["007", "+49", "NA", "nan", "NaN", "inf", "-inf", "9223372036854775808", "1e999", "", "-", ".", "1,5"]
+        for text in ["007", "+49", "NA", "nan", "Inf", "infinity", "9223372036854775808", "1e999", "", "-", ".", "1,5"]
         {
             assert_eq!(kind(text), DataType::Utf8, "{text}");
         }
@@ -403,6 +429,9 @@ mod tests {
         assert_eq!(kind("0.5"), DataType::Float64);
         assert_eq!(kind(".5"), DataType::Float64);
         assert_eq!(kind("1e5"), DataType::Float64);
+        for text in ["1.5e-7", "2.5E-4", "123e-2", "12e4", "NaN", "inf", "-inf"] {
+            assert_eq!(kind(text), DataType::Float64, "{text}");
+        }
         assert_eq!(kind("True"), DataType::Boolean);
         assert_eq!(kind("2024-02-29"), DataType::Date32);
         assert_eq!(kind("2024-02-29T23:59:59"), DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None));
@@ -489,6 +518,14 @@ mod tests {
         fn any_text_is_read_without_a_panic(text in "\\PC*") {
             let _ = Kinds::of(&text, DecimalMark::Either);
             let _ = grams(&text);
+        }
+
+        #[test]
+        fn every_float_is_found_and_read_as_it_was_written(value: f64) {
+            let text = format!("{value:?}");
+            prop_assert!(Kinds::of(&text, DecimalMark::Dot).has(Kinds::FLOAT), "{}", text);
+            let read = declared_float(&text, &ColumnSpec::new("x", DataType::Float64)).unwrap();
+            prop_assert!(read.to_bits() == value.to_bits() || read.is_nan() && value.is_nan(), "{}", text);
         }
 
         #[test]

@@ -11,7 +11,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
 
-use super::cell::{self, Fault};
+use super::cell::{self, Fault, Kinds};
 use super::spec::{ColumnSpec, is_text_type, timestamp_utc};
 use super::text::value_text;
 use crate::error::{Error, ErrorKind, Result};
@@ -69,6 +69,8 @@ pub struct Conformer {
     places: Vec<Option<usize>>,
     schema: SchemaRef,
     notes: Vec<String>,
+    /// For types found from a sample: whether each column had no value in it.
+    unseen: Option<Vec<bool>>,
 }
 
 /// Makes one batch fit a declared schema; [`Conformer`] does it for many.
@@ -92,6 +94,7 @@ impl Conformer {
             places: Vec::with_capacity(specs.len()),
             schema: Arc::new(Schema::new(specs.iter().map(ColumnSpec::field).collect::<Vec<_>>())),
             notes: Vec::new(),
+            unseen: None,
         };
         for (index, spec) in specs.iter().enumerate() {
             if specs[..index].iter().any(|other| other.name == spec.name) {
@@ -106,6 +109,13 @@ impl Conformer {
         }
         conformer.note_left_out(source);
         Ok(conformer)
+    }
+
+    /// Takes the types for those of a sample of texts: a text that would have led to another type does not fit, even
+    /// if its column's type could hold it. Columns that are `unseen` had no value in the sample.
+    pub(crate) fn guessed(mut self, unseen: Vec<bool>) -> Self {
+        self.unseen = Some(unseen);
+        self
     }
 
     /// The declared schema.
@@ -127,7 +137,10 @@ impl Conformer {
     pub fn apply(&self, batch: &RecordBatch) -> Result<Conformed> {
         let mut faults = Vec::new();
         let mut columns = Vec::with_capacity(self.specs.len());
-        for (spec, place) in self.specs.iter().zip(&self.places) {
+        for (index, (spec, place)) in self.specs.iter().zip(&self.places).enumerate() {
+            if let (Some(unseen), Some(place)) = (&self.unseen, place) {
+                surprises(batch.column(*place), spec, unseen[index], &mut faults);
+            }
             columns.push(match place {
                 Some(place) => column(batch.column(*place), spec, &mut faults)?,
                 None => new_null_array(&spec.data_type, batch.num_rows()),
@@ -205,10 +218,30 @@ pub(crate) fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &[&str])
     names.min_by_key(|name| distance(name))
 }
 
+/// The texts that would have changed a type found from a sample.
+fn surprises(array: &ArrayRef, spec: &ColumnSpec, is_unseen: bool, faults: &mut Vec<CellFault>) {
+    let (Some(texts), kind) = (array.as_string_opt::<i32>(), Kinds::of_type(&spec.data_type)) else { return };
+    if kind == Kinds::NONE && !is_unseen {
+        return;
+    }
+    for (row, text) in texts.iter().enumerate() {
+        if let Some(text) = text.filter(|text| is_unseen || !Kinds::of(text, spec.decimal).has(kind)) {
+            faults.push(fault(row, spec, Fault::not_a(text, spec)));
+        }
+    }
+}
+
 /// One column in its declared type; cells that cannot be had are null and at fault.
 fn column(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Vec<CellFault>) -> Result<ArrayRef> {
     let converted = if widens(array.data_type(), &spec.data_type) {
-        cast(array, &spec.data_type).map_err(|cause| Error::internal("widen", "a column").with_source(cause))?
+        let wide =
+            cast(array, &spec.data_type).map_err(|cause| Error::internal("widen", "a column").with_source(cause))?;
+        // A time too far off for microseconds.
+        for row in (0..array.len()).filter(|row| wide.is_null(*row) && array.is_valid(*row)) {
+            let text = value_text(array.as_ref(), row).ok().flatten();
+            faults.push(fault(row, spec, Fault::lossy(text.as_deref().unwrap_or("a time of no calendar"), spec)));
+        }
+        wide
     } else {
         from_text(&texts(array)?, spec, faults)
     };
@@ -400,6 +433,27 @@ mod tests {
         let error = conform(&source, &[nullable.with_nullable(false)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(error.hint(), Some("the nearest name in the source is `protein`"));
+    }
+
+    #[test]
+    fn a_time_too_far_off_is_a_fault() {
+        let times = arrow::array::TimestampMillisecondArray::from(vec![1, 9_000_000_000_000_000_000]);
+        let conformed = apply(Arc::new(times), DataType::Timestamp(TimeUnit::Microsecond, None));
+        assert_eq!((conformed.rows.as_slice(), conformed.faults.len()), ([0].as_slice(), 1));
+    }
+
+    #[test]
+    fn types_of_a_sample_take_nothing_that_would_have_changed_them() {
+        let texts = |texts: Vec<Option<&str>>| batch("x", Arc::new(StringArray::from(texts)));
+        let faults = |batch: &RecordBatch, data_type: DataType, unseen: bool| {
+            let specs = [ColumnSpec::new("x", data_type)];
+            Conformer::new(batch.schema_ref(), &specs).unwrap().guessed(vec![unseen]).apply(batch).unwrap().faults.len()
+        };
+        let odd = texts(vec![Some("7"), None, Some("007"), Some(" 7"), Some("7.0")]);
+        assert_eq!(faults(&odd, DataType::Int64, false), 3);
+        assert_eq!(faults(&odd, DataType::Utf8, false), 0);
+        assert_eq!(faults(&odd, DataType::Utf8, true), 4);
+        assert_eq!(faults(&texts(vec![None, None]), DataType::Utf8, true), 0);
     }
 
     #[test]

@@ -123,6 +123,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_comes_late_counts_as_if_it_had_come_early() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("a.parquet");
+        let csv = |late: &str| (0..20_000).fold("n,x\n".to_owned(), |text, row| text + &format!("{row},\n")) + late;
+        let json = |late: &str| {
+            (0..20_000).fold(String::new(), |text, row| text + &format!("{{\"n\":{row},\"x\":null}}\n")) + late
+        };
+        for (name, text) in [
+            ("zeros.csv", csv("007,\n")),
+            ("fraction.csv", csv("12.0,\n")),
+            ("blank.csv", csv(" 5,\n")),
+            ("late.csv", csv("1,2\n")),
+            ("late.ndjson", json("{\"n\":1,\"x\":2}\n")),
+            ("nested.ndjson", json("{\"n\":1,\"x\":[2]}\n")),
+            ("sign.ndjson", json("{\"n\":-0,\"x\":null}\n")),
+        ] {
+            let from = folder.path().join(name);
+            std::fs::write(&from, &text).unwrap();
+            let convert = |small| {
+                let (source, sink) = (Source::LocalFile(from.clone()), Sink::LocalFile(to.clone()));
+                convert_guessing(source, sink, ReadOptions::default(), WriteOptions::default(), small, 10)
+            };
+            assert_eq!(convert(1000).await.unwrap(), convert(SMALL).await.unwrap(), "{name}");
+        }
+    }
+
+    #[tokio::test]
     async fn every_pair_of_formats_converts_with_one_digest() {
         let folder = tempfile::tempdir().unwrap();
         let names = ["a.csv", "a.tsv.gz", "a.ndjson", "a.json.zst", "a.parquet", "b.csv.zst"];

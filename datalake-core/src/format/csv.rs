@@ -85,7 +85,9 @@ impl Plan {
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
         let specs = self.specs.as_ref().map(|(specs, origin)| (specs.as_slice(), *origin));
-        Intake::new(self.input.name(), &text_schema(&self.names), specs, options, tally)
+        let intake = Intake::new(self.input.name(), &text_schema(&self.names), specs, options, tally)?;
+        let is_guess = !self.whole && matches!(specs, Some((_, Origin::Inferred)));
+        Ok(if is_guess { intake.guessed(self.columns.iter().map(Observed::is_empty).collect()) } else { intake })
     }
 }
 

@@ -3,7 +3,7 @@
 //! It does not depend on how the rows were cut into batches or row groups, on dictionaries, views or large offsets,
 //! on the width of integers (but `uint64` is a type of its own), or on the file format. What a format cannot say is
 //! another value there, and so another digest: CSV has no empty text beside a missing value, JSON no NaN, and both
-//! read every number with a fraction as `float64`. Each leaf column has a hash of its own, fed with one entry a value; the table's digest is
+//! read every number with a fraction as `float64` and every time in microseconds. Each leaf column has a hash of its own, fed with one entry a value; the table's digest is
 //! the hash over names, logical types, the number of rows, and the column hashes. A float's NaN is one value, and
 //! -0.0 is 0.0. What a missing value hides in its buffer does not count. Nullability is no part of it: it says what
 //! could be missing, not what is.

@@ -23,6 +23,10 @@ pub(crate) trait Decode: Send + 'static {
     fn push(&mut self, piece: &[u8]);
     /// Says that no piece follows.
     fn finish(&mut self);
+    /// Whether it can do with what it has been given so far, where only a beginning is looked at.
+    fn is_satisfied(&self) -> bool {
+        true
+    }
     /// The next batch; `None` when it takes another piece, or at the end.
     fn next(&mut self) -> Result<Option<RecordBatch>>;
 }
@@ -108,7 +112,7 @@ impl<D: Decode> Pump<D> {
     }
 
     fn has_enough(&self) -> bool {
-        self.tally.bytes() >= self.limit
+        self.tally.bytes() >= self.limit && self.decoder.is_satisfied()
     }
 
     fn inflate(&mut self) -> Result<()> {

@@ -162,6 +162,12 @@ impl Intake {
         })
     }
 
+    /// Takes the inferred types for those of a sample, in which the columns that are `unseen` had no value.
+    pub(crate) fn guessed(mut self, unseen: Vec<bool>) -> Self {
+        self.conformer = self.conformer.map(|(conformer, origin)| (conformer.guessed(unseen), origin));
+        self
+    }
+
     /// The schema of the batches that come out.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -184,6 +190,7 @@ impl Intake {
         records: &dyn Records,
         mut bad: Vec<BadRecord>,
     ) -> Result<Option<RecordBatch>> {
+        let rows = batch.num_rows();
         let (batch, kept) = match &self.conformer {
             None => (batch, None),
             Some((conformer, origin)) => {
@@ -195,6 +202,10 @@ impl Intake {
                 (conformed.batch, Some(conformed.rows))
             }
         };
+        if let Some(rejects) = &self.rejects {
+            let last = bad.iter().map(|bad| bad.place.row).chain(rows.checked_sub(1).map(|row| records.place(row).row));
+            rejects.reached(&self.source, last.max().unwrap_or(0));
+        }
         self.reject(bad)?;
         self.tally.add_written(batch.num_rows() as u64);
         if batch.num_rows() == 0 {

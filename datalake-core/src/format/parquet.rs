@@ -80,11 +80,15 @@ impl Plan {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// How many rows of the widest row group are about so many bytes, before their encodings.
+    /// How many rows of the widest row group are about so many bytes, decoded.
     fn rows_within(&self, bytes: u64) -> usize {
         let groups = self.metadata.metadata().row_groups().iter();
+        // Encoded, a text that is repeated counts once; some writers say how long all of them are.
+        let length = |column: &ColumnChunkMetaData| {
+            column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0))
+        };
         let width = |group: &RowGroupMetaData| {
-            let bytes = u64::try_from(group.total_byte_size()).unwrap_or(0);
+            let bytes = u64::try_from(group.columns().iter().map(length).sum::<i64>()).unwrap_or(0);
             bytes.checked_div(u64::try_from(group.num_rows()).unwrap_or(0)).unwrap_or(0)
         };
         let widest = groups.map(width).max().unwrap_or(0);
@@ -138,6 +142,9 @@ fn wanted(schema: &Schema, options: &ReadOptions) -> Vec<usize> {
 
 /// Reads a file's metadata from its end.
 async fn metadata(input: &Input) -> Result<ParquetMetaData> {
+    if input.size() == 0 {
+        return Err(Error::invalid("read", input.name()).with_reason("it is empty (0 bytes)"));
+    }
     if input.size() < 12 {
         return Err(Error::invalid("read", input.name())
             .with_reason(format_args!("it is no Parquet file: it has only {} bytes", input.size())));

@@ -224,6 +224,14 @@ impl Kept {
 }
 
 impl Rejects for Quarantine {
+    fn reached(&self, source: &str, row: u64) {
+        let mut kept = self.kept();
+        match kept.rows.get_mut(source) {
+            Some(last) => *last = row.max(*last),
+            None => drop(kept.rows.insert(source.to_owned(), row)),
+        }
+    }
+
     fn end(&self, seen: u64) -> Result<()> {
         self.check(seen)
     }
@@ -291,6 +299,15 @@ mod tests {
         assert!(percent.check(900).is_err());
         percent.check(1000).unwrap();
         assert!(percent.reject(reject(1001, "type")).is_err());
+    }
+
+    #[test]
+    fn a_percentage_counts_sources_without_bad_rows() {
+        let quarantine = Quarantine::new(Limit::Percent(5.0));
+        quarantine.reached("clean.csv", 5000);
+        for row in 901..=1020 {
+            quarantine.reject(reject(row, "type")).unwrap();
+        }
     }
 
     #[test]

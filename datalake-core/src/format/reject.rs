@@ -57,6 +57,11 @@ pub trait Rejects: Debug + Send + Sync {
     /// When it cannot be kept, or the limit of bad rows is passed: the read must end.
     fn reject(&self, reject: Reject) -> Result<()>;
 
+    /// The reader has come to this record of a source; called before the records up to it are rejected.
+    fn reached(&self, source: &str, row: u64) {
+        let _ = (source, row);
+    }
+
     /// Everything has been read, so many records in all; called before the result appears.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ impl Inferred {
     ) -> Self {
         for (name, observed) in columns.filter(|(name, _)| self.schema.index_of(name).is_ok()) {
             match observed {
-                Some(observed) if observed.values == 0 => self.empty.push(name.clone()),
+                Some(observed) if observed.is_empty() => self.empty.push(name.clone()),
                 Some(observed) if observed.is_wide_integer() => self.wide_integers.push(name.clone()),
                 _ => {}
             }
@@ -101,7 +101,12 @@ impl Observed {
 
     /// The narrowest type of all cells; text where there are none.
     pub(crate) fn data_type(&self) -> DataType {
-        if self.values == 0 { DataType::Utf8 } else { self.kinds.narrowest() }
+        if self.is_empty() { DataType::Utf8 } else { self.kinds.narrowest() }
+    }
+
+    /// Whether there was no cell.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values == 0
     }
 
     /// Whether these are integers, and one of them no float.

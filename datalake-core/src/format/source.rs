@@ -81,7 +81,9 @@ impl Source {
         match self {
             Self::Object { path, .. } => path.filename().map(ToOwned::to_owned),
             Self::LocalFile(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
-            Self::Stream { .. } | Self::Spooled(_) => None,
+            // A named pipe has kept its name.
+            Self::Spooled(spooled) => Some(FilePath::new(&*spooled.name).file_name()?.to_string_lossy().into_owned()),
+            Self::Stream { .. } => None,
         }
     }
 }
@@ -175,10 +177,7 @@ impl Input {
                     .with_hint("spool it first"));
             }
         };
-        match size {
-            0 => Err(Error::invalid("read", &name).with_reason("it is empty (0 bytes)")),
-            _ => Ok(Self { name, size, origin }),
-        }
+        Ok(Self { name, size, origin })
     }
 
     /// What messages call it.
@@ -199,6 +198,10 @@ impl Input {
 
     /// The bytes of a range that lies within the source.
     pub(crate) async fn range(&self, range: Range<u64>) -> Result<Bytes> {
+        if range.is_empty() {
+            // Stores take a request for nothing as a mistake.
+            return Ok(Bytes::new());
+        }
         match &self.origin {
             Origin::Object { bucket, path, e_tag } => {
                 object_range(bucket.store().as_ref(), path, e_tag.as_deref(), range)
@@ -297,11 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_not_a_table() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Input::open(&Source::LocalFile(file.path().into())).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.to_string().ends_with("it is empty (0 bytes)"), "{error}");
+    async fn what_is_not_there_is_not_found() {
         let missing = Source::LocalFile("/nowhere/x.csv".into());
         assert_eq!(Input::open(&missing).await.unwrap_err().kind(), ErrorKind::NotFound);
     }

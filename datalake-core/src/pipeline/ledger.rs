@@ -80,6 +80,10 @@ impl SourceRejects {
 }
 
 impl Rejects for SourceRejects {
+    fn reached(&self, source: &str, row: u64) {
+        self.quarantine.reached(source, row);
+    }
+
     fn reject(&self, reject: Reject) -> Result<()> {
         *self.ledger.open().sources[self.source].quarantined.entry(reject.code.clone()).or_default() += 1;
         self.quarantine.reject(reject)

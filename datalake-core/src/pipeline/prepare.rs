@@ -28,6 +28,7 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
     let scan = Scan::plan(step, context, Arc::clone(&quarantine)).await?;
     let ledger = Arc::clone(scan.ledger());
     let combined = combine(step, scan.read(), &ledger).await?;
+    let schema = Arc::clone(combined.schema());
     let outputs = match publish(context.lake.as_ref(), &step.destination, combined).await {
         Ok(outputs) => outputs,
         Err(error) => {
@@ -49,8 +50,12 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
     if let Some(source) = balance.sources.iter().find(|source| !source.holds()) {
         return Err(Error::internal("account for", format_args!("every record of {}", source.path)));
     }
-    let table = DataSet::open(&context.lake, &step.destination[0], ReadOptions::default()).await?;
-    let profile = Some(profile(table.read(None)).await?);
+    let table = match balance.combine_out {
+        // Not every format keeps the columns of a table without rows.
+        0 => Batches::from_vec(schema, Vec::new()),
+        _ => DataSet::open(&context.lake, &step.destination[0], ReadOptions::default()).await?.read(None),
+    };
+    let profile = Some(profile(table).await?);
     let highlights = vec![format!("{} rows", balance.combine_out)];
     Ok(StepReport { outputs, balance: Some(balance), profile, notes, highlights, ..StepReport::default() })
 }

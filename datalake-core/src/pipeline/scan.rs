@@ -45,7 +45,7 @@ impl Scan {
             }
         }
         let (columns, notes) = match step.columns.as_slice() {
-            [] => inferred(&found).await?,
+            [] => inferred(&mut found).await?,
             columns => (columns.to_vec(), Vec::new()),
         };
         let schema = Arc::new(Schema::new(columns.iter().map(ColumnSpec::field).collect::<Vec<_>>()));
@@ -130,10 +130,15 @@ fn read_options(source: &SourceSpec, step: &Prepare) -> ReadOptions {
         .with_row_number(Some(ROW.to_owned()))
 }
 
-/// Without declared columns: the union of what the objects hold.
-async fn inferred(found: &[(Part, ReadOptions)]) -> Result<(Vec<ColumnSpec>, Vec<String>)> {
+/// Without declared columns: the union of what the objects hold. Where they differ, each is read in the common types.
+async fn inferred(found: &mut [(Part, ReadOptions)]) -> Result<(Vec<ColumnSpec>, Vec<String>)> {
     let united = unite(found).await?;
-    let columns = united.columns.into_iter().filter(|column| column.name != ROW).collect();
+    let columns: Vec<_> = united.columns.into_iter().filter(|column| column.name != ROW).collect();
+    if !united.alike {
+        for (_, options) in found {
+            *options = options.clone().with_schema(Some(columns.clone()));
+        }
+    }
     Ok((columns, united.notes))
 }
 

@@ -1,6 +1,8 @@
 //! A session: quoted paths as tables, SQL in, record batches out.
 
+use std::any::Any;
 use std::fmt::{self, Display};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -13,8 +15,9 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 
+use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Batches, ReadOptions, Tally};
 use crate::lake::Lake;
@@ -46,7 +49,8 @@ impl SessionOptions {
     }
 }
 
-/// SQL over the objects of a lake.
+/// SQL over the objects of a lake. Sums and products of integers wrap around at 64 bits, as DataFusion computes them;
+/// where they could become so large, cast to `DOUBLE` or `DECIMAL` first.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -224,7 +228,10 @@ fn unordered(sql: &str) -> Error {
 /// A query's rows as batches, with the plain types that every format writes.
 async fn stream_of(frame: DataFrame) -> Result<Batches> {
     let schema = Arc::new(plain_schema(frame.schema().as_arrow()));
-    let rows = frame.execute_stream().await.map_err(|cause| query_error("run", "the query", cause))?;
+    let rows =
+        AssertUnwindSafe(frame.execute_stream()).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    let rows = rows.map_err(|cause| query_error("run", "the query", cause))?;
+    let rows = AssertUnwindSafe(rows).catch_unwind().map(|row| row.unwrap_or_else(|panic| Err(panicked(&*panic))));
     let tally = Arc::new(Tally::default());
     let counted = Arc::clone(&tally);
     let target = Arc::clone(&schema);
@@ -233,6 +240,11 @@ async fn stream_of(frame: DataFrame) -> Result<Batches> {
         futures::future::ready(plain_batch(&batch, &target))
     });
     Ok(Batches::new(schema, stream.boxed(), tally))
+}
+
+/// A panic within the query engine, such as for a text column of more than 2 GiB, is an error of this query.
+fn panicked(panic: &(dyn Any + Send)) -> DataFusionError {
+    DataFusionError::Internal(compute::message(panic))
 }
 
 /// View and large strings become plain ones.
@@ -295,5 +307,22 @@ fn unwrapped(cause: DataFusionError) -> Result<Error, DataFusionError> {
             other => Err(DataFusionError::ArrowError(Box::new(other), text)),
         },
         other => Err(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::{DataType, Field};
+
+    #[tokio::test]
+    async fn a_panic_within_a_query_is_an_error_of_the_query() {
+        let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));
+        let stream = futures::stream::poll_fn(|_| -> std::task::Poll<Option<Result<RecordBatch>>> { panic!("boom") });
+        let session = Session::isolated(&SessionOptions::default()).unwrap();
+        session.register("t", Batches::new(schema, stream.boxed(), Arc::default())).unwrap();
+        let error = session.sql("SELECT x FROM t").await.unwrap().try_next().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(error.reason().unwrap().contains("boom"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use indexmap::IndexMap;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -36,7 +36,9 @@ pub(crate) async fn unite(parts: &[(Part, ReadOptions)]) -> Result<United> {
         Some((_, first)) if alike => Arc::clone(&first.schema),
         _ => union(&schemas, &mut notes)?,
     };
-    let columns = schema.fields().iter().map(|field| ColumnSpec::new(field.name(), field.data_type().clone()));
+    let mark = parts.first().map(|(_, options)| options.decimal).unwrap_or_default();
+    let spec = |field: &Arc<Field>| ColumnSpec::new(field.name(), field.data_type().clone()).with_decimal(mark);
+    let columns = schema.fields().iter().map(spec);
     Ok(United { columns: columns.collect(), schema, alike, notes })
 }
 
@@ -141,7 +143,6 @@ fn clash(path: &str, name: &str, known: &DataType, found: &DataType) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::datatypes::Field;
 
     fn inferred(fields: &[(&str, DataType)]) -> Inferred {
         let fields = fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));

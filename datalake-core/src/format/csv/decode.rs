@@ -237,6 +237,11 @@ impl Scan {
 }
 
 impl Decode for Scan {
+    /// Without its header a text has no columns.
+    fn is_satisfied(&self) -> bool {
+        matches!(self.rows.header(), Header::Names(_)) || self.seen > 0
+    }
+
     fn push(&mut self, piece: &[u8]) {
         self.rows.push(piece);
     }

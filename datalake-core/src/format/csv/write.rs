@@ -12,11 +12,13 @@ use crate::format::text::push_text;
 pub(crate) struct Encoder {
     delimiter: u8,
     header: Option<SchemaRef>,
+    is_single: bool,
 }
 
 impl Encoder {
     pub(crate) fn new(schema: &SchemaRef, delimiter: u8, has_header: bool) -> Self {
-        Self { delimiter, header: has_header.then(|| SchemaRef::clone(schema)) }
+        let is_single = schema.fields().len() == 1;
+        Self { delimiter, header: has_header.then(|| SchemaRef::clone(schema)), is_single }
     }
 
     fn header(&mut self, bytes: &mut Vec<u8>) {
@@ -36,7 +38,12 @@ impl Encoder {
     }
 
     fn field(&self, text: &str, bytes: &mut Vec<u8>) {
-        let must_quote = |byte: u8| byte == self.delimiter || matches!(byte, b'"' | b'\n' | b'\r');
+        let must_quote = |byte: u8| {
+            // In a table of one column, another mark could pass for the delimiter.
+            byte == self.delimiter
+                || matches!(byte, b'"' | b'\n' | b'\r')
+                || self.is_single && matches!(byte, b',' | b';' | b'\t' | b'|')
+        };
         // A byte order mark at the very start would be taken for none of the text.
         if !text.is_empty() && !text.bytes().any(must_quote) && !text.starts_with('\u{feff}') {
             bytes.extend_from_slice(text.as_bytes());

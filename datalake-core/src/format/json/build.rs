@@ -86,6 +86,7 @@ pub(crate) enum Builder {
     Timestamp(TimestampMicrosecondBuilder, bool),
     Text(StringBuilder),
     Json(StringBuilder),
+    Empty(StringBuilder),
     List { element: Box<Builder>, kind: Kind, lengths: Vec<usize>, validity: NullBufferBuilder },
     Struct(Members),
 }
@@ -94,6 +95,7 @@ impl Builder {
     pub(crate) fn new(kind: &Kind) -> Self {
         match kind {
             Kind::Json => Self::Json(StringBuilder::new()),
+            Kind::Empty => Self::Empty(StringBuilder::new()),
             Kind::List(element) => Self::List {
                 element: Box::new(Self::new(element)),
                 kind: (**element).clone(),
@@ -129,7 +131,7 @@ impl Builder {
             Self::Float(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder, _) => builder.append_null(),
-            Self::Text(builder) | Self::Json(builder) => builder.append_null(),
+            Self::Text(builder) | Self::Json(builder) | Self::Empty(builder) => builder.append_null(),
             Self::List { lengths, validity, .. } => {
                 lengths.push(0);
                 validity.append_null();
@@ -144,7 +146,9 @@ impl Builder {
             (Self::Json(builder), _) => builder.append_value(minified(raw.get())),
             (Self::Bool(builder), Value::Bool(value)) => builder.append_value(value),
             (Self::Int(builder), Value::Number(text)) => {
-                builder.append_value(text.parse().map_err(|_| unfit(raw, &DataType::Int64))?);
+                // The integer zero has no sign.
+                let value = text.parse().ok().filter(|_| text != "-0");
+                builder.append_value(value.ok_or_else(|| unfit(raw, &DataType::Int64))?);
             }
             (Self::Float(builder), Value::Number(text)) => {
                 builder.append_value(cell::float(text).ok_or_else(|| unfit(raw, &DataType::Float64))?);
@@ -177,6 +181,7 @@ impl Builder {
             Self::Date(_) => "date",
             Self::Timestamp(..) => "timestamp",
             Self::Text(_) | Self::Json(_) => "text",
+            Self::Empty(_) => "missing value like all before",
             Self::List { .. } => "list",
             Self::Struct(_) => "object",
         }
@@ -193,7 +198,7 @@ impl Builder {
                 let array = builder.finish();
                 Arc::new(if *is_utc { array.with_timezone("UTC") } else { array })
             }
-            Self::Text(builder) | Self::Json(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) | Self::Json(builder) | Self::Empty(builder) => Arc::new(builder.finish()),
             Self::List { element, kind, lengths, validity } => {
                 let field = Arc::new(Field::new_list_field(kind.data_type(), true));
                 let offsets = OffsetBuffer::from_lengths(std::mem::take(lengths));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Position, Result};
+use crate::format::conform::nearest;
 use crate::format::intake::{BadRecord, Place, escaped};
 use crate::format::schema::shortened;
 
@@ -281,7 +282,7 @@ impl Framer {
             }
             (State::Begin, _) => return Err(self.unexpected("`[` or `{`")),
             (State::Member, b'"') => self.state = State::Name { start: self.seen - self.start, is_escaped: false },
-            (State::Member | State::Comma, b'}') => return Ok(self.end_document()),
+            (State::Member | State::Comma, b'}') => return self.end_document(),
             (State::Member, _) => return Err(self.unexpected("a member's name or `}`")),
             (State::Colon, b':') => self.state = State::Value,
             (State::Colon, _) => return Err(self.unexpected("`:`")),
@@ -368,15 +369,22 @@ impl Framer {
     }
 
     /// The document's end: without an array of rows it is a record itself.
-    fn end_document(&mut self) -> bool {
+    fn end_document(&mut self) -> Result<bool> {
         self.state = State::After;
         if self.rows_in.is_some() {
             self.start = self.seen;
-            return false;
+            return Ok(false);
+        }
+        if let Layout::Document(Some(rows)) = &self.layout {
+            let error = Error::not_found("find", format_args!("the rows `{rows}` of {}", self.source));
+            return Err(match nearest(self.left_out.iter().map(String::as_str), &[rows]) {
+                Some(near) => error.with_hint(format_args!("the nearest member is `{near}`")),
+                None => error.with_reason("the document has no members"),
+            });
         }
         self.left_out.clear();
         self.end = self.seen;
-        true
+        Ok(true)
     }
 
     /// Whether the text may end here.
@@ -499,6 +507,13 @@ mod tests {
     fn a_document_without_rows_is_a_record() {
         let text = " {\"a\":{\"b\":[1]},\"c\":2}\n";
         assert_eq!(texts(text, &Layout::Document(None)), ["{\"a\":{\"b\":[1]},\"c\":2}"]);
+    }
+
+    #[test]
+    fn rows_that_are_not_there_are_an_error() {
+        let error = frame(r#"{"rows":[{"a":1}],"x":2}"#, &Layout::Document(Some("row".into())), 5).unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::NotFound);
+        assert_eq!(error.hint(), Some("the nearest member is `rows`"));
     }
 
     #[test]

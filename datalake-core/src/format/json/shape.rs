@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Struct(Vec<(String, Kind)>),
     /// As JSON text.
     Json,
+    /// As text, of which there is none: no value was seen.
+    Empty,
 }
 
 impl Shape {
@@ -110,7 +112,7 @@ impl Shape {
     pub(crate) fn kind(&self) -> Kind {
         match (&self.scalars, &self.list, &self.object) {
             _ if self.is_unbounded => Kind::Json,
-            (None, None, None) => Kind::Scalar(DataType::Utf8),
+            (None, None, None) => Kind::Empty,
             (Some(scalars), None, None) => Kind::Scalar(scalars.data_type()),
             (None, Some(element), None) => Kind::List(Box::new(element.kind())),
             // Parquet has no structs without fields.
@@ -126,7 +128,9 @@ impl Shape {
         for field in self.object.iter().flat_map(IndexMap::values) {
             match field.kind() {
                 Kind::Struct(_) if flattens => field.columns(true, columns),
-                Kind::Scalar(_) => columns.push(Some(field.scalars.clone().unwrap_or_else(Observed::new))),
+                Kind::Scalar(_) | Kind::Empty => {
+                    columns.push(Some(field.scalars.clone().unwrap_or_else(Observed::new)));
+                }
                 _ => columns.push(None),
             }
         }
@@ -168,7 +172,7 @@ impl Kind {
     /// With scalars as they are written, and lists and objects as JSON text.
     pub(crate) fn as_text(&self) -> Self {
         match self {
-            Self::Scalar(_) => Self::Scalar(DataType::Utf8),
+            Self::Scalar(_) | Self::Empty => Self::Scalar(DataType::Utf8),
             _ => Self::Json,
         }
     }
@@ -189,7 +193,7 @@ impl Kind {
     pub(crate) fn data_type(&self) -> DataType {
         match self {
             Self::Scalar(data_type) => data_type.clone(),
-            Self::Json => DataType::Utf8,
+            Self::Json | Self::Empty => DataType::Utf8,
             Self::List(element) => DataType::new_list(element.data_type(), true),
             Self::Struct(fields) => DataType::Struct(struct_fields(fields)),
         }
