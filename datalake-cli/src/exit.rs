@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use datalake_core::{Error, ErrorKind, Result};
 
+use crate::output::visible;
+
 /// A signal that ends a command in good order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StopSignal {
@@ -23,7 +25,7 @@ pub(crate) fn code(outcome: Result<()>, stopped_by: Option<StopSignal>) -> ExitC
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to tell when stderr is gone too.
-            let _ = io::stderr().write_all(words(&error).as_bytes());
+            let _ = io::stderr().write_all(visible(&words(&error)).as_bytes());
             ExitCode::from(match (error.kind(), stopped_by) {
                 (ErrorKind::Cancelled, Some(StopSignal::Terminate)) => 143,
                 (kind, _) => kind.exit_code(),

@@ -62,7 +62,7 @@ impl Printer {
     pub(crate) fn say(self, text: &str) {
         if !self.quiet {
             // Talk that cannot be heard is no reason to fail.
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", visible(text));
         }
     }
 }
@@ -74,7 +74,7 @@ pub(crate) fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -
     if let Some((_, width)) = console::Term::stdout().size_checked() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
-    let rows: Vec<Vec<String>> = rows.collect();
+    let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
     for column in 0..headers.len() {
         let numeric = |row: &Vec<String>| row.get(column).is_none_or(|cell| is_number(cell));
         if !rows.is_empty()
@@ -95,6 +95,16 @@ fn is_number(cell: &str) -> bool {
         || cell.split_once(' ').is_some_and(|(n, _)| n.parse::<f64>().is_ok())
 }
 
+/// A text without the characters that would command a terminal: data come from anywhere.
+pub(crate) fn visible(text: &str) -> String {
+    let shown = |character: char| match character {
+        '\n' | '\t' => character,
+        command if command.is_control() => char::REPLACEMENT_CHARACTER,
+        _ => character,
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A size in the unit that people would use.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -110,6 +120,12 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn data_do_not_command_the_terminal() {
+        let shown = table(&["x"], std::iter::once(vec!["\u{1b}[31mred\u{7}".to_owned()]));
+        assert!(shown.contains("red") && !shown.contains(['\u{1b}', '\u{7}']), "{shown}");
+    }
 
     #[test]
     fn sizes_read_well() {

@@ -1,11 +1,10 @@
 //! Conversion of a table from one format and place to another.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use datalake_core::format::{self, Quarantine, Sink, Source, Written};
-use datalake_core::lake::{BucketName, Location};
-use datalake_core::pipeline::{RUNS_BUCKET, RunId, ensure_bucket};
+use datalake_core::format::{self, Sink, Source, Written};
+use datalake_core::lake::Location;
+use datalake_core::pipeline::{keep_rejects, told};
 use datalake_core::{Error, Lake, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -37,8 +36,12 @@ pub(crate) fn convert<'py>(
     let (done, kept) = wait(py, async move {
         let (from, to) = (location(source)?, location(destination)?);
         let (source, sink) = (source_at(&from, lake.as_ref()).await?, sink_at(&to, lake.as_ref()).await?);
-        let done = format::convert(source, sink, reading.options, write).await?;
-        let kept = keep(&reading.quarantine, &to, &lake).await?;
+        let done = format::convert(source, sink, reading.options, write).await;
+        let kept = keep_rejects(&reading.quarantine, &to, "convert", || Ok(lake)).await?;
+        let done = match done {
+            Ok(done) => done,
+            Err(error) => return Err(told(error, kept)),
+        };
         Ok((done, kept))
     })?;
     let result = written(py, &done.written)?;
@@ -83,25 +86,4 @@ fn many(location: &Location) -> Error {
     Error::invalid("use", location)
         .with_reason("it names a prefix, and one object is needed")
         .with_hint("name the object: `lake://bucket/key.parquet`")
-}
-
-/// Keeps what was quarantined: in the lake for a lake object, beside a local file otherwise.
-async fn keep(quarantine: &Quarantine, to: &Location, lake: &Arc<dyn Lake>) -> Result<Option<String>> {
-    if quarantine.counts().is_empty() {
-        return Ok(None);
-    }
-    if let Location::Local(path) = to {
-        let mut folder = path.clone().into_os_string();
-        folder.push(".run");
-        let folder = PathBuf::from(folder);
-        let made = tokio::fs::create_dir_all(&folder).await;
-        made.map_err(|cause| Error::io("create", folder.display(), cause))?;
-        let file = folder.join("quarantine.ndjson");
-        quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
-        return Ok(Some(file.display().to_string()));
-    }
-    let bucket = ensure_bucket(lake.as_ref(), &BucketName::new(RUNS_BUCKET)?).await?;
-    let key = format!("_quarantine/{}/convert.ndjson", RunId::now()).into();
-    quarantine.finish(&bucket, &key).await?;
-    Ok(Some(bucket.address(&key)))
 }

@@ -32,6 +32,6 @@ pub(crate) fn sql(
     }
     wait(py, async move {
         let rows = session.sql(&query).await?;
-        Table::collected(rows, &reading.quarantine, Vec::new()).await
+        Table::collected(rows, &reading.quarantine, session.notes()).await
     })
 }

@@ -12,7 +12,7 @@ use crate::output::size;
 /// The bucket of models.
 const MODELS: &str = "models";
 /// The suffix of model files.
-const SUFFIX: &str = ".model";
+pub(crate) const SUFFIX: &str = ".model";
 
 #[derive(Debug, Serialize)]
 struct ModelLine {
@@ -45,7 +45,10 @@ pub(crate) async fn list(tools: &Tools) -> Result<()> {
             let path = bucket.address(&object.location);
             match line(lake.as_ref(), path, object.size).await {
                 Ok(line) => lines.push(line),
-                Err(error) if error.kind() == ErrorKind::Invalid => tools.printer.say(&error.to_string()),
+                Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported) => {
+                    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+                    tools.printer.say(&format!("{error}{}", cause.unwrap_or_default()));
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -1,7 +1,7 @@
 //! `predict`: a table with a model's predictions.
 
 use datalake_core::Result;
-use datalake_core::pipeline::{Pipeline, Predict, Step, open_model};
+use datalake_core::pipeline::{Pipeline, Predict, Step};
 
 use crate::cli;
 use crate::commands::{Tools, model, pipeline};
@@ -10,8 +10,7 @@ use crate::commands::{Tools, model, pipeline};
 pub(crate) async fn predict(arguments: cli::Predict, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let model = model::path(&arguments.model);
-    let (opened, _) = open_model(lake.as_ref(), &model).await?;
-    let name = opened.target().replace(['/', '\\'], "_");
+    let name = model.rsplit('/').next().unwrap_or(&model).trim_end_matches(model::SUFFIX).to_owned();
     let destination = arguments.to.unwrap_or_else(|| format!("processed-data/predictions/{name}.parquet"));
     let step = Predict { name: name.clone(), model, table: arguments.table, destination: vec![destination] };
     let steps = Pipeline::from_steps(&format!("predict-{name}"), vec![Step::Predict(step)])?;

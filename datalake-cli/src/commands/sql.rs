@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datalake_core::format::{self, Batches, WriteOptions};
 use datalake_core::lake::Location;
+use datalake_core::pipeline::{keep_rejects, told};
 use datalake_core::query::{Session, SessionOptions};
 use datalake_core::{Error, Result};
 use futures::{StreamExt, TryStreamExt};
@@ -26,9 +27,9 @@ pub(crate) async fn sql(arguments: Sql, tools: &Tools) -> Result<()> {
     };
     let session = Session::new(tools.lake()?, SessionOptions::default().with_read(read))?;
     if let Err(error) = answer(&session, &arguments, &to, tools).await {
-        return Err(convert::told(error, convert::keep(&quarantine, &to, "sql", tools).await?));
+        return Err(told(error, keep_rejects(&quarantine, &to, "sql", || tools.lake()).await?));
     }
-    if let Some(kept) = convert::keep(&quarantine, &to, "sql", tools).await? {
+    if let Some(kept) = keep_rejects(&quarantine, &to, "sql", || tools.lake()).await? {
         let records: u64 = quarantine.counts().values().sum();
         tools.printer.say(&format!("{records} records quarantined ({kept})"));
     }

@@ -29,6 +29,10 @@ pub(crate) async fn status(tools: &Tools) -> Result<()> {
     let last = match load(lake.as_ref(), None).await {
         Ok(manifest) => Some(manifest),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            tools.printer.say(&format!("the last run: {error}"));
+            None
+        }
         Err(error) => return Err(error),
     };
     if tools.printer.is_json() {

@@ -137,11 +137,21 @@ fn encode_one(feature: &Feature, batch: &RecordBatch) -> Result<Column> {
             let code = |value: Option<&str>| value.and_then(|name| code_of.get(name)).copied().unwrap_or(MISSING);
             Ok(Column::Categorical(strings.as_string::<i32>().iter().map(code).collect()))
         }
-        FeatureKind::Categorical { .. } if *data_type == DataType::Null => {
+        // A column without a single value has whatever type its reader gave it.
+        FeatureKind::Numeric { .. } if array.logical_null_count() == array.len() => {
+            Ok(Column::Numeric(vec![f64::NAN; array.len()]))
+        }
+        FeatureKind::Categorical { .. } if is_valueless(&feature.name, array) => {
             Ok(Column::Categorical(vec![MISSING; array.len()]))
         }
         kind => Err(drifted(&feature.name, kind, data_type)),
     }
+}
+
+/// Whether there is nothing but missing values, NaN included.
+fn is_valueless(name: &str, array: &ArrayRef) -> bool {
+    let is_nan = || finite(name, array).is_ok_and(|values| values.iter().all(|value| value.is_nan()));
+    array.logical_null_count() == array.len() || array.data_type().is_floating() && is_nan()
 }
 
 fn drifted(name: &str, kind: &FeatureKind, found: &DataType) -> Error {

@@ -77,6 +77,9 @@ pub fn k_fold(rows: usize, k: usize, shuffle: Option<u64>, keep: Keep<'_>) -> Re
     if k < 2 {
         return Err(split_error(rows).with_reason(format_args!("k must be at least 2, got {k}")));
     }
+    if k > rows {
+        return Err(split_error(rows).with_reason(format_args!("k must be at most the number of rows, got {k}")));
+    }
     keep.check(rows)?;
     let mut draws = shuffle.map(|seed| Draws::new(seed, mix(FOLDS, 0)));
     let mut order = |rows: Vec<u32>| match &mut draws {

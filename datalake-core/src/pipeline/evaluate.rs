@@ -172,12 +172,15 @@ impl Work {
         let frame = &self.split.frame;
         let splits = k_fold(frame.rows(), folds, Some(train.seed), keep(train, frame))?;
         let names = std::iter::once(&train.trainer).chain(&self.step.baselines);
-        names
-            .map(|name| {
-                let trainer = self.trainer(name)?;
-                Ok((name.clone(), cross_validate(trainer.as_ref(), frame, &splits, self.progress.as_ref())?))
-            })
-            .collect()
+        let mut results = BTreeMap::new();
+        for name in names {
+            match cross_validate(self.trainer(name)?.as_ref(), frame, &splits, self.progress.as_ref()) {
+                Ok(result) => drop(results.insert(name.clone(), result)),
+                Err(error) if *name == train.trainer || error.kind() == ErrorKind::Cancelled => return Err(error),
+                Err(error) => self.progress.note(&format!("baseline `{name}` left out of the folds: {error}")),
+            }
+        }
+        Ok(results)
     }
 
     /// The model's own trainer with its parameters, or a baseline with none.

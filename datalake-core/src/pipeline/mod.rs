@@ -26,6 +26,7 @@ mod page;
 mod predict;
 mod prepare;
 mod publish;
+mod rejects;
 mod run;
 mod scan;
 mod step;
@@ -39,5 +40,6 @@ pub use manifest::{
     StepRecord, StepReport, code_version, load, run_ids, runs_bucket,
 };
 pub use predict::open_model;
+pub use rejects::{keep_rejects, told};
 pub use run::{Context, InProcess, RunOptions, Runner, ensure_bucket};
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};

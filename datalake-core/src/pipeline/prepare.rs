@@ -15,6 +15,7 @@ use crate::lake::BucketName;
 use crate::pipeline::ledger::Ledger;
 use crate::pipeline::manifest::{RUNS_BUCKET, StepReport};
 use crate::pipeline::publish::publish;
+use crate::pipeline::rejects::told;
 use crate::pipeline::run::Context;
 use crate::pipeline::scan::Scan;
 use crate::pipeline::step::{Dedupe, Prepare};
@@ -34,12 +35,7 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
         Err(error) => {
             // What was rejected until then is what the user needs to see.
             let kept = keep(step, context, &quarantine).await?;
-            return Err(match kept {
-                Some(place) => {
-                    error.with_hint(format_args!("the records rejected so far, with reasons, are in {place}"))
-                }
-                None => error,
-            });
+            return Err(told(error, kept));
         }
     };
 

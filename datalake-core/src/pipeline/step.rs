@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::format::{ColumnSpec, Limit, OnRowError};
 use crate::lake::{ObjectPattern, parse_object};
-use crate::ml::Task;
 use crate::ml::forest::ForestParams;
+use crate::ml::{Task, trainer};
 use crate::pipeline::file::one_or_many;
 
 /// One step. Closed on purpose: a step must fit into a Job.
@@ -299,10 +299,8 @@ impl Step {
         match self {
             Self::Prepare(step) => step.check().map_err(|reason| format!("{title}: {reason}")),
             Self::Train(step) => step.check().map_err(|reason| format!("{title}: {reason}")),
-            Self::Evaluate(step) if step.folds.is_some_and(|folds| folds < 2) => {
-                Err(format!("{title}: folds must be at least 2"))
-            }
-            Self::Evaluate(_) | Self::Predict(_) => Ok(()),
+            Self::Evaluate(step) => step.check().map_err(|reason| format!("{title}: {reason}")),
+            Self::Predict(_) => Ok(()),
         }
     }
 }
@@ -336,6 +334,21 @@ impl Train {
             return Err("models of `linfa-trees` cannot be saved; compare with it under `baselines`".into());
         }
         Ok(())
+    }
+}
+
+impl Evaluate {
+    fn check(&self) -> Result<(), String> {
+        if self.folds.is_some_and(|folds| folds < 2) {
+            return Err("folds must be at least 2".into());
+        }
+        self.baselines.iter().try_for_each(|name| {
+            let error = trainer(name, self.train.task, &serde_json::Value::Null).err();
+            error.map_or(Ok(()), |error| match error.hint() {
+                Some(hint) => Err(format!("{error}; {hint}")),
+                None => Err(error.to_string()),
+            })
+        })
     }
 }
 

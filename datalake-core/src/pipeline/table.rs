@@ -1,6 +1,8 @@
 //! The tables that models learn from and predict for: read whole, rows without a target set aside.
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
+use std::collections::HashSet;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 
 use crate::error::{Error, Result};
 use crate::format::ReadOptions;
@@ -29,6 +31,9 @@ pub(crate) struct Split {
 /// A classification of more classes is taken for a mistake: an identifier as the target.
 const MOST_CLASSES: usize = 1_000;
 
+/// A text column of more values than this, most of which occur once, names rows instead of saying something of them.
+const MOST_NAMES: usize = 50;
+
 /// Reads an object as one table, and passes on what there is to know of its types.
 pub(crate) async fn read(context: &Context, path: &str) -> Result<RecordBatch> {
     let data = DataSet::open(&context.lake, path, ReadOptions::default()).await?;
@@ -43,7 +48,10 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
     let present: BooleanArray = (0..whole.num_rows()).map(|row| Some(target.is_valid(row))).collect();
     let table = filtered(&whole, &present)?;
     let without_target = (whole.num_rows() - table.num_rows()) as u64;
-    let features = features(step, &table)?;
+    let mut features = features(step, &table)?;
+    if step.features.is_empty() {
+        leave_out_names(&mut features, &table, context);
+    }
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let mut frame = Frame::new(&table, &features, &step.target, step.task)?;
     if frame.classes().len() > MOST_CLASSES {
@@ -84,6 +92,29 @@ fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
             .with_reason("no column is left to learn from"));
     }
     Ok(names)
+}
+
+/// A forest would learn its rows by heart from a column of names, and know nothing of others. Where all columns are
+/// meant, those are not; where nothing else is left, they stay.
+fn leave_out_names(features: &mut Vec<String>, table: &RecordBatch, context: &Context) {
+    let distinct = |name: &String| {
+        let column = table.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        column.map_or(0, |texts| texts.iter().flatten().collect::<HashSet<_>>().len())
+    };
+    let names = |name: &String| Some(distinct(name)).filter(|found| *found > MOST_NAMES.max(table.num_rows() / 2));
+    if features.iter().all(|name| names(name).is_some()) {
+        return;
+    }
+    features.retain(|name| match names(name) {
+        None => true,
+        Some(found) => {
+            let rows = table.num_rows();
+            context.progress.note(&format!(
+                "column `{name}` is left out: {found} different texts in {rows} rows name them; list it under features to use it"
+            ));
+            false
+        }
+    });
 }
 
 fn column<'a>(table: &'a RecordBatch, name: &str, step: &Train) -> Result<&'a dyn Array> {

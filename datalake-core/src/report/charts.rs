@@ -28,7 +28,7 @@ pub(super) struct Chart {
 }
 
 /// Predicted against true values, with the line on which both are equal.
-pub(super) fn scatter(pairs: &[[f64; 2]], target: &str) -> Option<Chart> {
+pub(super) fn scatter(pairs: &[[f64; 2]], rows: u64, target: &str) -> Option<Chart> {
     let all = pairs;
     let pairs = drawable(all);
     let low = pairs.iter().flatten().copied().reduce(f64::min)?;
@@ -44,11 +44,7 @@ pub(super) fn scatter(pairs: &[[f64; 2]], target: &str) -> Option<Chart> {
         svg.dot("dot", [across.at(*truth), up.at(*predicted)]);
     }
     svg.line("identity", [across.at(low), up.at(low)], [across.at(range[1]), up.at(range[1])]);
-    let caption = if shown.len() < pairs.len() {
-        format!("{} of {} held-out rows, evenly chosen.", count(shown.len() as u64), count(pairs.len() as u64))
-    } else {
-        format!("All {} held-out rows.", count(pairs.len() as u64))
-    };
+    let caption = format!("{}.", chosen(shown.len(), all, rows));
     let caption = format!(
         "Predicted against true {target}; on the dashed line both are equal. {caption}{}",
         left_out(all, pairs.len())
@@ -57,7 +53,7 @@ pub(super) fn scatter(pairs: &[[f64; 2]], target: &str) -> Option<Chart> {
 }
 
 /// How often the prediction was off by how much.
-pub(super) fn residuals(pairs: &[[f64; 2]], target: &str) -> Option<Chart> {
+pub(super) fn residuals(pairs: &[[f64; 2]], rows: u64, target: &str) -> Option<Chart> {
     let mut residuals: Vec<f64> = drawable(pairs).iter().map(|[truth, predicted]| predicted - truth).collect();
     residuals.sort_by(f64::total_cmp);
     let reach = reach(&residuals)?;
@@ -76,8 +72,7 @@ pub(super) fn residuals(pairs: &[[f64; 2]], target: &str) -> Option<Chart> {
     }
     svg.line("identity", [across.at(0.0), TOP], [across.at(0.0), BOTTOM]);
     let beyond = residuals.len() as u64 - counts.iter().sum::<u64>();
-    let mut caption =
-        format!("Residuals of {} held-out rows; right of zero is too high.", count(residuals.len() as u64));
+    let mut caption = format!("Residuals; right of zero is too high. {}.", chosen(residuals.len(), pairs, rows));
     if beyond > 0 {
         caption += &format!(" {} more lie beyond {}.", count(beyond), number(reach));
     }
@@ -213,6 +208,16 @@ fn drawable(pairs: &[[f64; 2]]) -> Vec<[f64; 2]> {
     pairs.iter().copied().filter(|pair| pair.iter().all(|value| value.abs() <= LARGEST)).collect()
 }
 
+/// Which of the rows held out are drawn: `drawn` of the pairs, which may themselves be a choice of the `rows`.
+fn chosen(drawn: usize, pairs: &[[f64; 2]], rows: u64) -> String {
+    let rows = rows.max(pairs.len() as u64);
+    if drawn < drawable(pairs).len() || (pairs.len() as u64) < rows {
+        format!("{} of {} held-out rows, evenly chosen", count(drawn as u64), count(rows))
+    } else {
+        format!("All {} held-out rows", count(drawn as u64))
+    }
+}
+
 /// Says how many pairs are not drawn, where there are any.
 fn left_out(pairs: &[[f64; 2]], drawn: usize) -> String {
     match pairs.len() - drawn {
@@ -234,7 +239,7 @@ mod tests {
     #[test]
     fn a_scatter_shows_two_thousand_points_at_most() {
         let pairs: Vec<[f64; 2]> = (0..4_001).map(|at| [f64::from(at), f64::from(at) + 1.0]).collect();
-        let chart = scatter(&pairs, "kcal").unwrap();
+        let chart = scatter(&pairs, pairs.len() as u64, "kcal").unwrap();
         assert_eq!(chart.svg.matches("<circle").count(), 2_000);
         assert!(chart.caption.contains("2,000 of 4,001"), "{}", chart.caption);
     }
@@ -244,8 +249,8 @@ mod tests {
         let mut pairs = vec![[0.0, 1.0]; 500];
         pairs.push([0.0, 1_000.0]);
         pairs.push([0.0, f64::NAN]);
-        let chart = residuals(&pairs, "kcal").unwrap();
-        assert!(chart.caption.contains("Residuals of 501"), "{}", chart.caption);
+        let chart = residuals(&pairs, 5000, "kcal").unwrap();
+        assert!(chart.caption.contains("501 of 5,000"), "{}", chart.caption);
         assert!(chart.caption.contains("1 more lie beyond"), "{}", chart.caption);
         assert!(chart.caption.ends_with("1 without a number to draw."), "{}", chart.caption);
         assert_eq!(bins(&[-1.0, 0.0, 1.0], 1.0).iter().sum::<u64>(), 3);
@@ -253,8 +258,8 @@ mod tests {
 
     #[test]
     fn nothing_to_show_is_no_chart() {
-        assert!(scatter(&[[f64::NAN, 1.0]], "x").is_none());
-        assert!(residuals(&[], "x").is_none());
+        assert!(scatter(&[[f64::NAN, 1.0]], 1, "x").is_none());
+        assert!(residuals(&[], 0, "x").is_none());
         assert!(importances(&[]).is_none());
         assert!(confusion(&[], &[]).is_none());
     }
@@ -262,7 +267,7 @@ mod tests {
     #[test]
     fn extreme_values_give_finite_coordinates() {
         for pair in [[f64::MAX, f64::MIN], [0.0, 0.0], [5e-324, 0.0], [-3.0, -3.0]] {
-            for chart in [scatter(&[pair, pair], "x"), residuals(&[pair], "x")].into_iter().flatten() {
+            for chart in [scatter(&[pair, pair], 2, "x"), residuals(&[pair], 1, "x")].into_iter().flatten() {
                 assert!(!chart.svg.contains("NaN") && !chart.svg.contains("inf"), "{pair:?}: {}", chart.svg);
             }
         }

@@ -163,7 +163,8 @@ fn evaluated(part: &ModelPart) -> Evaluated<'_> {
         Evaluation::Regression { pairs } => {
             let target =
                 part.unit.as_ref().map_or_else(|| part.target.clone(), |unit| format!("{} ({unit})", part.target));
-            let charts = [charts::scatter(pairs, &target), charts::residuals(pairs, &target)];
+            let charts =
+                [charts::scatter(pairs, part.test_rows, &target), charts::residuals(pairs, part.test_rows, &target)];
             ("regression", charts.into_iter().flatten().collect(), None, Vec::new())
         }
         Evaluation::Classification { labels, counts } => {

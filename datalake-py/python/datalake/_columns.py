@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+# The first whole number that 64 bits do not hold.
+_BEYOND = 2.0**63
+
 
 def rows_of(X: Any, names: Sequence[str] | None = None) -> tuple[Table, bool]:
     """Give rows as a table, and say whether their columns have names of their own.
@@ -61,9 +64,14 @@ def numbers_table(name: str, values: npt.NDArray[Any]) -> Table:
     return Table.from_columns([name], [column])
 
 
+def _is_missing(value: Any) -> bool:
+    # NaN differs from itself; pandas' NA answers with neither yes nor no.
+    return value is None or (value != value) is not False  # noqa: PLR0124
+
+
 def labels_table(name: str, values: npt.NDArray[Any]) -> tuple[Table, npt.NDArray[Any]]:
     """Give labels as a table of one column, and the classes in the order of the engine."""
-    if any(value is None or value != value for value in values.tolist()):  # noqa: PLR0124 - NaN differs from itself
+    if any(_is_missing(value) for value in values.tolist()):
         msg = f"the target `{name}` of a classification has missing values"
         raise InvalidError(msg)
     if values.dtype.kind == "O":
@@ -72,9 +80,10 @@ def labels_table(name: str, values: npt.NDArray[Any]) -> tuple[Table, npt.NDArra
     kind = values.dtype.kind
     if kind == "b":
         return Table.from_columns([name], [values.tolist()]), classes
-    if kind in "iu":
-        return Table.from_columns([name], [np.ascontiguousarray(values, dtype=np.int64)]), classes
-    if kind == "f" and bool(np.all(values == np.floor(values))):
+    if kind in "iu" or (kind == "f" and bool(np.all(values == np.floor(values)))):
+        if bool(np.any(values.astype(np.float64) >= _BEYOND) or np.any(values.astype(np.float64) < -_BEYOND)):
+            msg = f"the target `{name}` of a classification has labels beyond 64 bits"
+            raise InvalidError(msg)
         return Table.from_columns([name], [np.ascontiguousarray(values, dtype=np.int64)]), classes
     if kind in "UT":
         return Table.from_columns([name], [values.tolist()]), classes
@@ -104,5 +113,5 @@ def _values(column: npt.NDArray[Any]) -> npt.NDArray[np.float64] | list[str | No
         return np.ascontiguousarray(column, dtype=np.float64)
     values = column.tolist()
     if any(isinstance(value, str) for value in values):
-        return [None if value is None or value != value else str(value) for value in values]  # noqa: PLR0124
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        return [None if _is_missing(value) else str(value) for value in values]
+    return np.array([np.nan if _is_missing(value) else value for value in values], dtype=np.float64)

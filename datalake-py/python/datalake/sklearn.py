@@ -58,6 +58,9 @@ class _Forest(BaseEstimator):
     """R² or accuracy of the training rows by the trees that have not seen them."""
 
     def _grow(self, rows: _datalake.Table, target: _datalake.Table, *, named: bool) -> None:
+        for name in ("oob_prediction_", "oob_decision_function_"):
+            # Those of an earlier table.
+            self.__dict__.pop(name, None)
         params = json.dumps(self._params(rows.num_rows))
         self._model_: Model = _datalake.train(rows, target, self._classification, params)
         self._learnt(named=named)
@@ -271,7 +274,8 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         return np.frombuffer(values, dtype=np.float64).reshape(-1, len(self._model_.classes)).copy()
 
     def _lineage(self) -> dict[str, Any]:
-        return {**super()._lineage(), "classes": self.classes_.dtype.str}
+        kind = self.classes_.dtype
+        return {**super()._lineage(), "classes": "O" if kind.kind == "T" else kind.str}
 
     def _restore(self, model: Model) -> Self:
         kind = np.dtype(model.envelope["lineage"].get("python", {}).get("classes", "O"))

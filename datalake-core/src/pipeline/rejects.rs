@@ -1,0 +1,74 @@
+//! Where the records go that a single conversion or query has rejected: into the lake, or beside a local file.
+
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::{Quarantine, Sink};
+use crate::lake::{BucketName, Lake, Location};
+use crate::pipeline::manifest::{RUNS_BUCKET, RunId};
+use crate::pipeline::run::ensure_bucket;
+
+/// Keeps what was quarantined on the way to `to`, and says where: for a lake object under
+/// `processed-data/_quarantine/RUN/COMMAND.ndjson`, for a local file as `FILE.run/quarantine.ndjson`, for stdout as
+/// `stdout.run/quarantine.ndjson`. What an earlier conversion left beside the same file goes. The lake is opened only
+/// where it is needed.
+///
+/// # Errors
+/// Those of the lake and the operating system.
+pub async fn keep_rejects(
+    quarantine: &Quarantine,
+    to: &Location,
+    command: &str,
+    lake: impl FnOnce() -> Result<Arc<dyn Lake>>,
+) -> Result<Option<String>> {
+    let is_empty = quarantine.counts().is_empty();
+    match to {
+        Location::Object { .. } | Location::Prefix { .. } if is_empty => Ok(None),
+        Location::Object { .. } | Location::Prefix { .. } => {
+            let bucket = ensure_bucket(lake()?.as_ref(), &BucketName::new(RUNS_BUCKET)?).await?;
+            let key = format!("_quarantine/{}/{command}.ndjson", RunId::now()).into();
+            quarantine.finish(&bucket, &key).await?;
+            Ok(Some(bucket.address(&key)))
+        }
+        Location::Local(path) => beside(quarantine, path, is_empty).await,
+        Location::Stdio => beside(quarantine, Path::new("stdout"), is_empty).await,
+    }
+}
+
+/// An error that tells where the records rejected until then are.
+#[must_use]
+pub fn told(error: Error, kept: Option<String>) -> Error {
+    match kept {
+        Some(place) => error.with_hint(format_args!("the records rejected so far, with reasons, are in {place}")),
+        None => error,
+    }
+}
+
+/// `DESTINATION.run/quarantine.ndjson`.
+async fn beside(quarantine: &Quarantine, path: &Path, is_empty: bool) -> Result<Option<String>> {
+    let mut folder = path.as_os_str().to_owned();
+    folder.push(".run");
+    let folder = PathBuf::from(folder);
+    let file = folder.join("quarantine.ndjson");
+    if is_empty {
+        return forget(&folder, &file).map(|()| None);
+    }
+    std::fs::create_dir_all(&folder).map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
+    quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
+    Ok(Some(file.display().to_string()))
+}
+
+/// Removes the quarantine of an earlier conversion into the same file.
+fn forget(folder: &Path, file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Ok(()) => {
+            // What else is in the folder is not ours, and a reason to leave it.
+            let _ = std::fs::remove_dir(folder);
+            Ok(())
+        }
+        Err(cause) if matches!(cause.kind(), Io::NotFound | Io::NotADirectory) => Ok(()),
+        Err(cause) => Err(Error::io("remove", file.display(), cause)),
+    }
+}
