@@ -260,7 +260,9 @@ mod tests {
         for (rows, share) in [(1, 0.5), (3, 0.9), (0, 0.5), (10, 1.0), (10, f64::NAN)] {
             assert!(holdout(rows, share, 0, Keep::Nothing).is_err(), "{rows} rows, {share}");
         }
-        assert!(k_fold(3, 4, None, Keep::Nothing).unwrap_err().to_string().contains("no rows would be left"));
+        assert!(
+            k_fold(3, 4, None, Keep::Nothing).unwrap_err().to_string().contains("k must be at most the number of rows")
+        );
         assert!(k_fold(9, 3, None, Keep::Groups(&[0, 0, 0, 1, 1, 1, 1, 1, 1])).is_err());
         assert!(holdout(4, 0.5, 0, Keep::Groups(&[7; 4])).is_err());
         assert!(k_fold(3, 1, None, Keep::Nothing).unwrap_err().to_string().ends_with("got 1"));
