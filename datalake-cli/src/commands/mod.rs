@@ -60,8 +60,9 @@ fn start(arguments: Cli, stopped_by: &OnceCell<StopSignal>) -> Result<()> {
         .build()
         .map_err(|cause| Error::io("start", "the async runtime", cause))?;
     let outcome = runtime.block_on(interruptible(dispatch(command, &tools), &terminal, stopped_by));
-    // Work on the CPU threads that was told to stop may take a moment; nobody waits for it.
-    runtime.shutdown_background();
+    // Files that were being written are taken back on their threads, which takes a moment. Nobody waits for more: not for
+    // a read of a terminal, nor for work on the CPU threads that was told to stop.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     outcome
 }
 
