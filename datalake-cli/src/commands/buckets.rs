@@ -91,6 +91,9 @@ pub(crate) async fn delete(path: &str, recursive: bool, tools: &Tools) -> Result
                 .with_reason("it names a prefix, not an object")
                 .with_hint("add `--recursive` to remove all below it"));
         }
+        if !path.contains('/') {
+            return Err(whole_bucket(path));
+        }
         path.parse::<ObjectPattern>()?.matches(lake.as_ref()).await?
     };
     if found.is_empty() {
@@ -103,6 +106,12 @@ pub(crate) async fn delete(path: &str, recursive: bool, tools: &Tools) -> Result
     Ok(())
 }
 
+fn whole_bucket(bucket: &str) -> Error {
+    Error::invalid("remove", bucket)
+        .with_reason("it names the whole bucket")
+        .with_hint(format_args!("if that is meant: `datalake rm '{bucket}/**'`"))
+}
+
 /// All objects below a prefix, which must not be the whole bucket.
 async fn below(lake: &dyn Lake, path: &str) -> Result<Vec<(Bucket, ObjectMeta)>> {
     let location = format!("lake://{}/", path.strip_suffix('/').unwrap_or(path)).parse()?;
@@ -110,9 +119,7 @@ async fn below(lake: &dyn Lake, path: &str) -> Result<Vec<(Bucket, ObjectMeta)>>
         return Err(Error::invalid("remove", path).with_reason("it is no prefix"));
     };
     if prefix.as_ref().is_empty() {
-        return Err(Error::invalid("remove", path)
-            .with_reason("it names the whole bucket")
-            .with_hint(format_args!("if that is meant: `datalake rm '{bucket}/**'`")));
+        return Err(whole_bucket(bucket.as_str()));
     }
     let bucket = lake.bucket(&bucket).await?;
     let objects = bucket.list(Some(&prefix)).await?;

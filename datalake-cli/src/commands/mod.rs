@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use clap::CommandFactory;
 use datalake_core::progress::Progress;
-use datalake_core::{Error, ErrorKind, Lake, Result, compute};
+use datalake_core::{Error, ErrorKind, Lake, Result, compute, lake};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command, Global, Model, Sample};
@@ -63,6 +63,7 @@ fn start(arguments: Cli, stopped_by: &OnceCell<StopSignal>) -> Result<()> {
     // Files that were being written are taken back on their threads, which takes a moment. Nobody waits for more: not for
     // a read of a terminal, nor for work on the CPU threads that was told to stop.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    lake::abandon_writes();
     outcome
 }
 

@@ -87,6 +87,7 @@ fn a_prefix_never_empties_a_bucket() {
     scratch.ok(&["cp", "a.csv", "lake://raw-data/100%/a.csv"]);
     for path in ["raw-data/", "raw-data", "raw-data//"] {
         scratch.run(&["rm", "-r", path]).failed(1, &["raw-data"]);
+        scratch.run(&["rm", path]).failed(1, &["raw-data"]);
     }
     scratch.ok(&["rm", "-r", "raw-data/100%/"]);
     assert!(scratch.files("lake/raw-data").is_empty());

@@ -46,6 +46,7 @@ pub use renamed::Renamed;
 use s3 as endpoint;
 #[cfg(feature = "s3")]
 pub use s3::S3Lake;
+pub use staging::abandon_writes;
 pub use store_error::store_error;
 pub use transfer::{Copied, copy};
 pub use writer::{ObjectWriter, Stored};

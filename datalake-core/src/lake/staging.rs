@@ -8,8 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 /// The folder inside of a lake that holds no bucket (its name cannot be one).
@@ -22,12 +22,43 @@ const ATTEMPTS: usize = 1000;
 /// Distinguishes the sessions and temporary files of one process.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-/// A living writer's place for temporary files.
-#[derive(Debug)]
-pub(super) struct Session {
+/// The places of this process's living writers.
+static LIVING: Mutex<Vec<Place>> = Mutex::new(Vec::new());
+
+/// Where a writer's temporary files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
     lake: PathBuf,
     folder: PathBuf,
     lock: PathBuf,
+}
+
+impl Place {
+    fn remove(&self) {
+        // What cannot be removed now is swept by the next writer.
+        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_file(&self.lock);
+        remove_if_empty(&self.lake);
+    }
+}
+
+fn living() -> MutexGuard<'static, Vec<Place>> {
+    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the temporary files of all writers of this process: what they were writing never appears.
+///
+/// For a program that ends while work on other threads has not: nobody would take its files back then, before the next
+/// writer of the same lake.
+pub fn abandon_writes() {
+    // The lock is held to the end, so that a writer that ends meanwhile does not leave it half done.
+    living().drain(..).for_each(|place| place.remove());
+}
+
+/// A living writer's place for temporary files.
+#[derive(Debug)]
+pub(super) struct Session {
+    place: Place,
     // Holds the lock; the operating system lets go of it when the process ends.
     _held: File,
 }
@@ -58,16 +89,17 @@ impl Session {
         }
         let folder = staging.join(name);
         fs::create_dir(&folder)?;
-        Ok(Some(Self { lake: lake.to_owned(), folder, lock, _held: held }))
+        let place = Place { lake: lake.to_owned(), folder, lock };
+        living().push(place.clone());
+        Ok(Some(Self { place, _held: held }))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // What cannot be removed now is swept by the next writer.
-        let _ = fs::remove_dir_all(&self.folder);
-        let _ = fs::remove_file(&self.lock);
-        remove_if_empty(&self.lake);
+        let mut living = living();
+        self.place.remove();
+        living.retain(|place| *place != self.place);
     }
 }
 
@@ -131,7 +163,7 @@ pub(super) struct Staged {
 impl Staged {
     /// An empty temporary file.
     pub(super) fn create(session: &Arc<Session>) -> io::Result<Self> {
-        let path = session.folder.join(unique_name());
+        let path = session.place.folder.join(unique_name());
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
         Ok(Self { file, path, _session: Arc::clone(session) })
     }

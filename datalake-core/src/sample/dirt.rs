@@ -177,8 +177,9 @@ impl Plan {
     /// What is wrong with the record at this position.
     pub(super) fn fault(&self, table: Table, position: u64) -> Option<Fault> {
         let fault = *table.faults().iter().find(|fault| !self.clean && fault.digit() == position % 10)?;
-        // A third of a small object, so that each fault comes up a few times; whole tens, one position in each.
-        let span = (self.size(table) / 30).clamp(4, FAULT_SPAN / 10);
+        // A third of a small object, so that each fault comes up a few times, but no less than a hundred records: the
+        // smallest samples must not be more dirt than a run puts up with. Whole tens, one position in each.
+        let span = (self.size(table) / 30).clamp(10, FAULT_SPAN / 10);
         let (block, within) = (position / 10 / span, position / 10 % span);
         let stream = mix(mix(FAULT, table as u64 * 10 + fault.digit()), block);
         (Draws::new(self.seed, stream).below(span) == within).then_some(fault)
