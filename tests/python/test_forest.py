@@ -250,3 +250,13 @@ def test_the_package_imports_nothing_heavy() -> None:
     check = "import sys, datalake; print([n for n in ('sklearn', 'pandas', 'polars', 'pyarrow') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_labels_of_64_bits_keep_their_places_and_larger_ones_are_refused() -> None:
+    rows = [[0.0], [1.0]] * 5
+    labels = np.array([-(2**63), 2**63 - 1] * 5)
+    forest = datalake.RandomForestClassifier(n_estimators=3, bootstrap=False, random_state=0).fit(rows, labels)
+    assert forest.predict(rows[:2]).tolist() == labels[:2].tolist()
+    for beyond in (np.array([1, 2**63 + 1] * 5, dtype=np.uint64), np.array([1.0, 1e19] * 5)):
+        with pytest.raises(datalake.InvalidError, match="beyond 64 bits"):
+            datalake.RandomForestClassifier().fit(rows, beyond)

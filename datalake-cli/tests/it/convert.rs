@@ -115,6 +115,16 @@ fn a_nested_column_unites_with_an_empty_one() {
     assert_eq!(json, serde_json::json!([{ "n": 6.5, "tags": 2, "g": 4.0 }]));
 }
 
+/// Runs a pipeline of one prepare step, with further settings.
+fn prepare(scratch: &Scratch, source: &str, destination: &str, settings: &str) {
+    let file = format!(
+        "name = \"p\"\n[[prepare]]\nname = \"t\"\nsources = [\"{source}\"]\n\
+         destination = \"processed-data/{destination}\"\n{settings}\n"
+    );
+    scratch.write("p.toml", file);
+    scratch.ok(&["run", "p.toml"]);
+}
+
 #[test]
 fn a_pipeline_without_declared_columns_gives_what_sql_does() {
     let scratch = Scratch::new();
@@ -122,11 +132,7 @@ fn a_pipeline_without_declared_columns_gives_what_sql_does() {
     scratch.ok(&["mb", "processed-data"]);
     scratch.write("lake/raw-data/t/a.csv", "id,x,at,flag\n1,1.50,2024-01-01 10:00:00,TRUE\n2,2,,FALSE\n");
     scratch.write("lake/raw-data/t/b.csv", "id,x,at,flag\n3,abc,later,maybe\n");
-    scratch.write(
-        "p.toml",
-        "name = \"p\"\n[[prepare]]\nname = \"t\"\nsources = [\"raw-data/t/*\"]\ndestination = \"processed-data/t.csv\"\n",
-    );
-    scratch.ok(&["run", "p.toml"]);
+    prepare(&scratch, "raw-data/t/*", "t.csv", "");
     let expected = "id,x,at,flag\n1,1.50,2024-01-01 10:00:00,TRUE\n2,2,,FALSE\n3,abc,later,maybe\n";
     assert_eq!(scratch.ok(&["cat", "processed-data/t.csv"]), expected);
     scratch.ok(&["sql", "SELECT * FROM 'raw-data/t/*'", "--to", "sql.csv"]);
@@ -152,12 +158,7 @@ fn a_long_header_is_read_whole_whatever_is_declared() {
     let names: String = (0..20_000).map(|index| format!(",column_{index}")).collect();
     let values = ",1".repeat(20_000);
     scratch.write("lake/raw-data/wide.csv", format!("id{names}\n7{values}\n"));
-    scratch.write(
-        "p.toml",
-        "name = \"p\"\n[[prepare]]\nname = \"t\"\nsources = [\"raw-data/wide.csv\"]\ndestination = \"processed-data/t.csv\"\n\
-         columns = [{ name = \"id\", type = \"int64\" }]\n",
-    );
-    scratch.ok(&["run", "p.toml"]);
+    prepare(&scratch, "raw-data/wide.csv", "t.csv", "columns = [{ name = \"id\", type = \"int64\" }]");
     assert_eq!(scratch.ok(&["cat", "processed-data/t.csv"]), "id\n7\n");
 }
 
@@ -168,12 +169,8 @@ fn a_table_without_rows_can_go_to_any_format() {
     scratch.ok(&["mb", "processed-data"]);
     scratch.write("lake/raw-data/a.csv", "id,name\n1,a\n");
     for format in ["ndjson", "json", "csv", "parquet"] {
-        let file = format!(
-            "name = \"p\"\n[[prepare]]\nname = \"t\"\nsources = [\"raw-data/a.csv\"]\n\
-             destination = \"processed-data/e.{format}\"\nsql = \"SELECT * FROM scan WHERE id > 5 ORDER BY id\"\n"
-        );
-        scratch.write("p.toml", &file);
-        scratch.ok(&["run", "p.toml"]);
+        let none = "sql = \"SELECT * FROM scan WHERE id > 5 ORDER BY id\"";
+        prepare(&scratch, "raw-data/a.csv", &format!("e.{format}"), none);
     }
 }
 

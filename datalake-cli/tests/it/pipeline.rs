@@ -96,3 +96,28 @@ fn status_tells_of_the_last_run() {
     assert!(scratch.ok(&["model", "list"]).contains("models/calories.model"));
     assert!(scratch.ok(&["model", "show", "calories"]).contains("energy_kcal"));
 }
+
+#[test]
+fn what_a_model_cannot_learn_from_or_be_compared_with_is_said() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    let rows: String = (0..200).map(|row| format!("food {row},{row},{}\n", row * 2)).collect();
+    scratch.write("lake/raw-data/t.csv", format!("name,x,y\n{rows}"));
+    let train = ["train", "raw-data/t.csv", "--target", "y", "--n-estimators", "3"];
+    for model in ["first", "second"] {
+        scratch.ok(&[&train[..], &["--name", model]].concat());
+    }
+    let shown: serde_json::Value =
+        serde_json::from_str(&scratch.ok(&["model", "show", "first", "--output", "json"])).unwrap();
+    assert_eq!(shown["features"].as_array().unwrap().len(), 1, "{shown}");
+    scratch.ok(&[&train[..], &["--features", "name,x", "--name", "named"]].concat());
+    scratch.run(&["evaluate", "first", "--baselines", "lineer"]).failed(1, &["lineer", "linear"]);
+    scratch.run(&["evaluate", "first", "--folds", "100000000000000000"]).failed(1, &["at most"]);
+    // A column without a value, which inference takes for text; predictions are called after their model.
+    scratch.write("lake/raw-data/new.csv", "id,x\n1,\n2,\n");
+    for model in ["first", "second"] {
+        scratch.ok(&["predict", model, "raw-data/new.csv"]);
+    }
+    let predictions = scratch.files("lake/processed-data/predictions");
+    assert_eq!(predictions.len(), 2, "{predictions:?}");
+}

@@ -67,7 +67,7 @@ impl Kinds {
     /// a number would not give them back; nor is an integer that 64 bits do not hold, `NA`, `nan` or `Infinity`.
     pub(crate) fn of(text: &str, mark: DecimalMark) -> Self {
         match text.as_bytes().first() {
-            _ if special(text).is_some() => Self::FLOAT,
+            Some(b'N' | b'i' | b'-') if special(text).is_some() => Self::FLOAT,
             Some(b'0'..=b'9' | b'-' | b'.' | b',') => Self::of_number_or_time(text, mark),
             Some(b't' | b'T' | b'f' | b'F') if boolean(text).is_some() => Self::BOOL,
             _ => Self::NONE,
@@ -166,7 +166,7 @@ impl Shape {
         }
     }
 
-    /// The digits of an integer, without those zeros and signs that do not count.
+    /// The digits of an integer, without its sign and leading zeros.
     fn whole<'a>(&self, text: &'a str) -> Option<&'a str> {
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         Some(unsigned[..self.integer?].trim_start_matches('0'))
@@ -174,9 +174,11 @@ impl Shape {
 
     /// The integer of 64 bits that is written, if one is.
     fn int(&self, text: &str) -> Option<i64> {
-        let whole = self.whole(text)?;
-        let sign = if text.starts_with('-') { "-" } else { "" };
-        if whole.is_empty() { Some(0) } else { format!("{sign}{whole}").parse().ok() }
+        let sign = usize::from(text.starts_with('-'));
+        match self.integer? {
+            0 => Some(0),
+            digits => text[..sign + digits].parse().ok(),
+        }
     }
 }
 

@@ -101,20 +101,18 @@ fn leave_out_names(features: &mut Vec<String>, table: &RecordBatch, context: &Co
         let column = table.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
         column.map_or(0, |texts| texts.iter().flatten().collect::<HashSet<_>>().len())
     };
-    let names = |name: &String| Some(distinct(name)).filter(|found| *found > MOST_NAMES.max(table.num_rows() / 2));
-    if features.iter().all(|name| names(name).is_some()) {
+    let rows = table.num_rows();
+    let counted = features.iter().map(|name| (name.clone(), distinct(name)));
+    let (names, others): (Vec<_>, Vec<_>) = counted.partition(|(_, found)| *found > MOST_NAMES.max(rows / 2));
+    if others.is_empty() {
         return;
     }
-    features.retain(|name| match names(name) {
-        None => true,
-        Some(found) => {
-            let rows = table.num_rows();
-            context.progress.note(&format!(
-                "column `{name}` is left out: {found} different texts in {rows} rows name them; list it under features to use it"
-            ));
-            false
-        }
-    });
+    for (name, found) in names {
+        context.progress.note(&format!(
+            "column `{name}` is left out: {found} different texts in {rows} rows name them; list it under features to use it"
+        ));
+    }
+    *features = others.into_iter().map(|(name, _)| name).collect();
 }
 
 fn column<'a>(table: &'a RecordBatch, name: &str, step: &Train) -> Result<&'a dyn Array> {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 # The first whole number that 64 bits do not hold.
-_BEYOND = 2.0**63
+_BEYOND = 2**63
 
 
 def rows_of(X: Any, names: Sequence[str] | None = None) -> tuple[Table, bool]:
@@ -81,7 +81,7 @@ def labels_table(name: str, values: npt.NDArray[Any]) -> tuple[Table, npt.NDArra
     if kind == "b":
         return Table.from_columns([name], [values.tolist()]), classes
     if kind in "iu" or (kind == "f" and bool(np.all(values == np.floor(values)))):
-        if bool(np.any(values.astype(np.float64) >= _BEYOND) or np.any(values.astype(np.float64) < -_BEYOND)):
+        if any(not -_BEYOND <= label < _BEYOND for label in classes.tolist()):
             msg = f"the target `{name}` of a classification has labels beyond 64 bits"
             raise InvalidError(msg)
         return Table.from_columns([name], [np.ascontiguousarray(values, dtype=np.int64)]), classes
