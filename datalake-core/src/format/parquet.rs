@@ -83,12 +83,12 @@ impl Plan {
     /// How many rows of the widest row group are about so many bytes, decoded.
     fn rows_within(&self, bytes: u64) -> usize {
         let groups = self.metadata.metadata().row_groups().iter();
-        // Encoded, a text that is repeated counts once; some writers say how long all of them are.
+        // What a damaged file says of its sizes may be beyond any. Encoded, a text that is repeated counts once; some writers say how long all of them are.
         let length = |column: &ColumnChunkMetaData| {
             column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0))
         };
         let width = |group: &RowGroupMetaData| {
-            let bytes = u64::try_from(group.columns().iter().map(length).sum::<i64>()).unwrap_or(0);
+            let bytes = u64::try_from(group.columns().iter().map(length).fold(0, i64::saturating_add)).unwrap_or(0);
             bytes.checked_div(u64::try_from(group.num_rows()).unwrap_or(0)).unwrap_or(0)
         };
         let widest = groups.map(width).max().unwrap_or(0);
