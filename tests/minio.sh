@@ -36,7 +36,11 @@ install() {
 
 is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-is_ready() { curl --fail --silent --output /dev/null --max-time 2 --noproxy '*' "$1/minio/health/ready"; }
+# Whether the server at $1 answers, and its log $2 says that it is through with starting: until then it looks after
+# the buckets that it found, and makes those again that were deleted meanwhile.
+is_ready() {
+  grep --quiet '^API: ' "$2" && curl --fail --silent --output /dev/null --max-time 2 --noproxy '*' "$1/minio/health/ready"
+}
 
 # Prints the server's process id if it answers on port $2.
 try_port() {
@@ -48,7 +52,7 @@ try_port() {
   pid=$!
   for _ in $(seq 1 300); do
     kill -0 "$pid" 2>/dev/null || return 1
-    if is_ready "http://127.0.0.1:$port"; then
+    if is_ready "http://127.0.0.1:$port" "$dir/log"; then
       printf '%s\n' "$pid"
       return
     fi
