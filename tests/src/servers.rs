@@ -1,10 +1,11 @@
 //! Real servers for tests: started on loopback, ended with the value.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+
+use crate::package_folder;
 
 /// What `minio.sh` says where no server can be built.
 const NO_TOOLCHAIN: i32 = 3;
@@ -57,7 +58,7 @@ impl Drop for Minio {
 }
 
 fn script(arguments: &[&std::ffi::OsStr]) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("minio.sh");
+    let script = package_folder().join("minio.sh");
     Command::new(&script).args(arguments).output().unwrap_or_else(|cause| panic!("{}: {cause}", script.display()))
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use datalake_core::lake::{self, BucketName, Lake, Location, MemoryLake};
 use datalake_core::pipeline::{Evaluation, InProcess, Manifest, Pipeline, RunOptions, ensure_bucket};
 use datalake_core::progress::Silent;
+use datalake_tests::package_folder;
 
 /// The folder of the tables: `DATALAKE_FOOD_DATA`, or beside the checkout.
 fn folder() -> Option<PathBuf> {
     let named = std::env::var_os("DATALAKE_FOOD_DATA").map(PathBuf::from);
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/food");
+    let beside = package_folder().join("../../shared/data/food");
     let folder = named.unwrap_or(beside);
     if folder.join("usda_sr28_foods.csv").is_file() {
         return Some(folder);
@@ -25,7 +26,7 @@ async fn run(example: &str, table: &str, folder: &std::path::Path, only_prepare:
     ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
     let key = format!("lake://raw-data/usda/{table}").parse::<Location>().unwrap();
     lake::copy(lake.as_ref(), &Location::Local(folder.join(table)), &key).await.unwrap();
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples").join(example);
+    let file = package_folder().join("../examples").join(example);
     let text = std::fs::read_to_string(file).unwrap();
     let settings = [("source".to_owned(), format!("raw-data/usda/{table}"))];
     let mut pipeline = Pipeline::from_toml(example, &text, &settings).unwrap();
