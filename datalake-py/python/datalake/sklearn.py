@@ -52,8 +52,6 @@ class _Forest(BaseEstimator):
     """Their names, where they have any."""
     feature_importances_: npt.NDArray[np.float64]
     """How much each of them contributes, summing to one."""
-    digest_: str
-    """The SHA-256 of what was learnt: equal for equal tables, parameters and seeds."""
     oob_score_: float
     """R² or accuracy of the training rows by the trees that have not seen them."""
 
@@ -74,7 +72,6 @@ class _Forest(BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.feature_importances_ = np.array(self._model_.importances or [])
-        self.digest_ = self._model_.digest
         score = self._model_.oob_score
         if score is not None:
             self.oob_score_ = score
@@ -88,6 +85,7 @@ class _Forest(BaseEstimator):
         params = {name: _plain(given[name]) for name in names}
         params["min_impurity_decrease"] = float(given["min_impurity_decrease"])
         params["bootstrap"] = bool(given["bootstrap"])
+        params["oob_score"] = bool(given["oob_score"])
         params["max_features"] = "all" if given["max_features"] is None else _plain(given["max_features"])
         params["max_samples"] = _share(given["max_samples"], rows)
         params["seed"] = _seed(given["random_state"])
@@ -122,6 +120,15 @@ class _Forest(BaseEstimator):
             self.oob_score_ = score
         return self
 
+    @property
+    def digest_(self) -> str:
+        """The SHA-256 of what was learnt: equal for equal tables, parameters and seeds."""
+        try:
+            return self._fitted().digest
+        except NotFittedError as error:
+            # What `hasattr` and scikit-learn ask for.
+            raise AttributeError(str(error)) from None
+
     def __sklearn_is_fitted__(self) -> bool:
         """Say whether there is a model."""
         return hasattr(self, "_model_")
@@ -139,9 +146,9 @@ class RandomForestRegressor(RegressorMixin, _Forest):
     """A random forest that predicts a number.
 
     The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also be
-    `"third"`; `random_state=None` means 0, so that every fit can be repeated; the out-of-bag score is always there
-    where there is a bootstrap; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads the
-    process has, and results do not depend on it.
+    `"third"`; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it is
+    turned off, which saves some time; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads
+    the process has, and results do not depend on it.
     """
 
     _classification = False

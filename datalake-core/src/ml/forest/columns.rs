@@ -1,6 +1,13 @@
-//! The table as the forest sees it: 32-bit cells for walking trees, ranks for finding splits.
+//! The table as the forest sees it: 32-bit cells for walking trees, bins for finding splits.
 
 use crate::ml::feature::{Column, Feature, FeatureKind, MISSING};
+
+/// The bin of a missing number: behind all others.
+pub(super) const MISSING_BIN: u16 = u16::MAX;
+/// How many coarse bins a column has; one more is for missing values.
+const COARSE: u64 = 255;
+/// How many fine bins a coarse one has.
+const FINE: usize = 256;
 
 /// One feature in 32 bits a row.
 #[derive(Debug)]
@@ -19,11 +26,35 @@ impl Cells {
         }
     }
 
-    /// The row's bits, as [`Tree::leaf_of`](super::tree::Tree::leaf_of) takes them.
+    /// The row's bits, as [`Split::goes_left`](super::tree::Split::goes_left) takes them.
     pub(super) fn bits(&self, row: usize) -> u32 {
         match self {
             Self::Numeric(values) => values[row].to_bits(),
             Self::Categorical(codes) => codes[row],
+        }
+    }
+
+    /// The bits of the rows from `first` on.
+    pub(super) fn copy_bits<'a>(&self, first: usize, bits: impl Iterator<Item = &'a mut u32>) {
+        match self {
+            Self::Numeric(values) => bits.zip(&values[first..]).for_each(|(bits, value)| *bits = value.to_bits()),
+            Self::Categorical(codes) => bits.zip(&codes[first..]).for_each(|(bits, code)| *bits = *code),
+        }
+    }
+
+    /// The row's number; NaN where the column is of categories.
+    pub(super) fn number(&self, row: u32) -> f32 {
+        match self {
+            Self::Numeric(values) => values[row as usize],
+            Self::Categorical(_) => f32::NAN,
+        }
+    }
+
+    /// The row's category; [`MISSING`] where the column is of numbers.
+    pub(super) fn category(&self, row: u32) -> u32 {
+        match self {
+            Self::Numeric(_) => MISSING,
+            Self::Categorical(codes) => codes[row as usize],
         }
     }
 }
@@ -35,60 +66,89 @@ fn rounded(value: f64) -> f32 {
     if value.is_infinite() { f32::MAX.copysign(value) } else { value + 0.0 }
 }
 
+/// Where to cut between two neighbouring values of a node: half-way, and never as high as the upper one.
+pub(super) fn threshold(lower: f32, upper: f32) -> f32 {
+    let middle = ((f64::from(lower) + f64::from(upper)) * 0.5) as f32;
+    if middle >= upper { lower } else { middle }
+}
+
 /// A feature prepared for the search of splits.
 #[derive(Debug)]
-pub(super) struct Ranked {
-    /// Each row's place among the column's distinct values, or its category; [`MISSING`] where there is none.
-    pub(super) ranks: Vec<u32>,
-    /// The distinct values in rising order; empty for categories.
-    pub(super) values: Vec<f32>,
+pub(super) struct Binned {
+    /// By row: the coarse bin, an equal share of the rows, in the high byte; the place of the value within it in the
+    /// low one; [`MISSING_BIN`] where there is none. Empty for categories.
+    pub(super) bins: Vec<u16>,
+    /// Whether values that differ share a bin.
+    pub(super) merged: bool,
     /// The number of categories; zero for numbers.
     pub(super) categories: usize,
     /// How many distinct values the rounding to `f32` has merged.
     pub(super) lost: usize,
 }
 
-impl Ranked {
+impl Binned {
     pub(super) fn of(feature: &Feature, column: &Column, cells: &Cells) -> Self {
         match (cells, column) {
             (Cells::Numeric(values), Column::Numeric(exact)) => numeric(values, exact),
-            (Cells::Categorical(codes), _) => {
+            (Cells::Numeric(values), Column::Categorical(_)) => numeric(values, &[]),
+            (Cells::Categorical(_), _) => {
                 let categories = match &feature.kind {
                     FeatureKind::Categorical { categories } => categories.len(),
                     FeatureKind::Numeric { .. } => 0,
                 };
-                Self { ranks: codes.clone(), values: Vec::new(), categories, lost: 0 }
+                Self { bins: Vec::new(), merged: false, categories, lost: 0 }
             }
-            (Cells::Numeric(values), Column::Categorical(_)) => numeric(values, &[]),
         }
     }
 
     pub(super) fn is_categorical(&self) -> bool {
-        self.categories > 0
-    }
-
-    /// Where to cut between two neighbouring ranks of a node: half-way, and never as high as the upper value.
-    pub(super) fn threshold(&self, lower: u32, upper: u32) -> f32 {
-        let (lower, upper) = (self.values[lower as usize], self.values[upper as usize]);
-        let middle = ((f64::from(lower) + f64::from(upper)) * 0.5) as f32;
-        if middle >= upper { lower } else { middle }
+        self.bins.is_empty()
     }
 }
 
-fn numeric(values: &[f32], exact: &[f64]) -> Ranked {
-    let mut order: Vec<(f32, u32)> =
-        values.iter().zip(0..).filter(|(value, _)| !value.is_nan()).map(|(value, row)| (*value, row)).collect();
-    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut ranks = vec![MISSING; values.len()];
-    let mut distinct: Vec<f32> = Vec::new();
-    for (value, row) in order {
-        if distinct.last().is_none_or(|last| *last < value) {
-            distinct.push(value);
-        }
-        ranks[row as usize] = distinct.len() as u32 - 1;
+fn numeric(values: &[f32], exact: &[f64]) -> Binned {
+    // The row number in the low half makes the order, and with it the bins, one and the same everywhere.
+    let mut order: Vec<u64> = values
+        .iter()
+        .zip(0_u64..)
+        .filter(|(value, _)| !value.is_nan())
+        .map(|(value, row)| u64::from(ordered(*value)) << 32 | row)
+        .collect();
+    order.sort_unstable();
+    let runs = || order.chunk_by(|a, b| a >> 32 == b >> 32);
+    let distinct = runs().count();
+    let places = places(runs().map(<[u64]>::len), distinct, order.len());
+    let mut bins = vec![MISSING_BIN; values.len()];
+    for (run, bin) in runs().zip(&places) {
+        run.iter().for_each(|key| bins[*key as u32 as usize] = *bin);
     }
-    let lost = distinct_numbers(exact).saturating_sub(distinct.len());
-    Ranked { ranks, values: distinct, categories: 0, lost }
+    let merged = places.windows(2).any(|pair| pair[0] == pair[1]);
+    Binned { bins, merged, categories: 0, lost: distinct_numbers(exact).saturating_sub(distinct) }
+}
+
+/// The bin of each distinct value, from how many rows have it.
+fn places(counts: impl Iterator<Item = usize>, distinct: usize, rows: usize) -> Vec<u16> {
+    let mut below = 0_u64;
+    let mut coarse: Vec<u16> = Vec::with_capacity(distinct);
+    for (index, count) in (0_u64..).zip(counts) {
+        // By the middle of the value's rows, so that a value of many rows has a bin to itself.
+        let middle = 2 * below + count as u64;
+        below += count as u64;
+        coarse.push(if distinct as u64 <= COARSE { index } else { middle * COARSE / (2 * rows as u64) } as u16);
+    }
+    let groups = coarse.chunk_by(|a, b| a == b);
+    groups
+        .flat_map(|group| {
+            let step = group.len().max(FINE);
+            (0..group.len()).map(move |place| group[0] << 8 | (place * FINE / step) as u16)
+        })
+        .collect()
+}
+
+/// The bits of a number, in an order that is that of the numbers.
+fn ordered(value: f32) -> u32 {
+    let bits = value.to_bits();
+    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
 fn distinct_numbers(values: &[f64]) -> usize {
@@ -104,36 +164,60 @@ fn distinct_numbers(values: &[f64]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn ranked(values: &[f64]) -> Ranked {
+    fn binned(values: &[f64]) -> Binned {
         let column = Column::Numeric(values.to_vec());
         let feature = Feature { name: "x".into(), kind: FeatureKind::Numeric { range: None }, unit: None };
-        Ranked::of(&feature, &column, &Cells::of(&column))
+        Binned::of(&feature, &column, &Cells::of(&column))
     }
 
     #[test]
-    fn equal_values_share_a_rank() {
-        let column = ranked(&[3.0, 1.0, f64::NAN, 3.0, 0.5]);
-        assert_eq!(column.ranks, [2, 1, MISSING, 2, 0]);
-        assert_eq!(column.values, [0.5, 1.0, 3.0]);
+    fn equal_values_share_a_bin() {
+        let column = binned(&[3.0, 1.0, f64::NAN, 3.0, 0.5]);
+        assert_eq!(column.bins, [2 << 8, 1 << 8, MISSING_BIN, 2 << 8, 0]);
+        assert!(!column.merged);
         assert_eq!(column.lost, 0);
     }
 
     #[test]
     fn values_that_the_rounding_merges_are_counted() {
-        assert_eq!(ranked(&[1.0, 1.0 + 1e-12, 1.0 + 2e-12]).lost, 2);
-        assert_eq!(ranked(&[0.1, 0.2]).lost, 0);
-        let huge = ranked(&[1e300, 2e300, -1e300]);
-        assert_eq!((huge.lost, huge.values), (1, vec![f32::MIN, f32::MAX]));
+        assert_eq!(binned(&[1.0, 1.0 + 1e-12, 1.0 + 2e-12]).lost, 2);
+        assert_eq!(binned(&[0.1, 0.2]).lost, 0);
+        let huge = binned(&[1e300, 2e300, -1e300]);
+        assert_eq!((huge.lost, huge.bins), (1, vec![1 << 8, 1 << 8, 0]));
+    }
+
+    #[test]
+    fn a_value_of_many_rows_has_a_coarse_bin_to_itself() {
+        let values: Vec<f64> = (0..4000).map(|row| if row < 2000 { 0.0 } else { f64::from(row) }).collect();
+        let column = binned(&values);
+        let zero = column.bins[0] >> 8;
+        assert!(column.bins[2000..].iter().all(|bin| bin >> 8 != zero));
     }
 
     #[test]
     fn a_threshold_lies_below_the_upper_value() {
-        let column = ranked(&[1.0, 2.0]);
-        assert!((column.threshold(0, 1) - 1.5).abs() < f32::EPSILON);
-        let next = f64::from(1.0_f32.next_up());
-        let neighbours = ranked(&[1.0, next]);
-        assert!(neighbours.threshold(0, 1) < neighbours.values[1]);
+        assert!((threshold(1.0, 2.0) - 1.5).abs() < f32::EPSILON);
+        assert!(threshold(1.0, 1.0_f32.next_up()) < 1.0_f32.next_up());
+        assert!(threshold(f32::MIN, f32::MAX).abs() < f32::EPSILON);
+    }
+
+    proptest! {
+        #[test]
+        fn bins_are_in_the_order_of_the_values(values in prop::collection::vec(-1e3_f64..1e3, 2..3000), copies in 1_usize..200) {
+            let mut values = values;
+            values.extend(std::iter::repeat_n(values[0], copies));
+            let column = binned(&values);
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_unstable_by(|a, b| values[*a].total_cmp(&values[*b]));
+            for pair in order.windows(2) {
+                let (a, b) = (pair[0], pair[1]);
+                prop_assert!(column.bins[a] <= column.bins[b] && column.bins[b] < 0xFF00);
+                prop_assert!(column.merged || ((values[a] as f32).to_bits() == (values[b] as f32).to_bits()) == (column.bins[a] == column.bins[b]));
+            }
+        }
     }
 }

@@ -1,14 +1,16 @@
-//! Grows one tree: draws its rows, splits depth-first over one buffer of row numbers, and writes nodes in preorder.
+//! Grows one tree: draws its rows, splits large nodes by histograms, and hands smaller ones to exact search.
 
-use super::columns::{Cells, Ranked};
-use super::split::{NodeRows, Search};
+use super::block::Layout;
+use super::columns::{Binned, Cells};
+use super::draw::Draw;
+use super::local::{Local, Part};
 use super::tally::Tally;
+use super::top::{LargeNode, Top};
 use super::tree::{Split, Tree};
 use crate::random::{Draws, mix};
 
 /// What a draw is for: keeps the streams of one tree apart.
 const BOOTSTRAP: u64 = 1;
-const FEATURES: u64 = 2;
 /// The path of the root; a child's is mixed from its parent's and its side.
 const ROOT: u64 = 1;
 
@@ -16,17 +18,30 @@ const ROOT: u64 = 1;
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) cells: Vec<Cells>,
-    pub(super) columns: Vec<Ranked>,
+    pub(super) columns: Vec<Binned>,
+    pub(super) layout: Layout,
+    pub(super) draw: Draw,
     pub(super) rows: u32,
     /// How many rows the bootstrap draws; none without bootstrap.
     pub(super) draws: Option<u32>,
-    pub(super) tried: usize,
+    pub(super) limits: Limits,
+    pub(super) seed: u64,
+}
+
+/// When a node is a leaf.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
     pub(super) max_depth: u32,
-    pub(super) min_samples_split: usize,
-    pub(super) min_samples_leaf: usize,
+    pub(super) min_split: usize,
+    pub(super) min_leaf: usize,
     /// The least decrease of impurity times weight, in the units of the tally.
     pub(super) min_decrease: f64,
-    pub(super) seed: u64,
+}
+
+impl Limits {
+    pub(super) fn may_split(&self, rows: usize, depth: u32) -> bool {
+        rows >= self.min_split && rows / 2 >= self.min_leaf && depth < self.max_depth
+    }
 }
 
 impl Plan {
@@ -40,103 +55,123 @@ impl Plan {
         }
         weights
     }
+}
 
-    /// Grows tree number `tree` from rows with these weights.
-    pub(super) fn grow<T: Tally>(&self, tree: u32, weights: &[u32], tally: T, width: usize) -> Tree {
-        let rows: Vec<u32> = (0..self.rows).filter(|&row| weights[row as usize] > 0).collect();
-        Grower {
-            plan: self,
-            stream: mix(u64::from(tree), FEATURES),
-            weights,
-            tally,
-            items: Vec::with_capacity(rows.len()),
-            spare: Vec::with_capacity(rows.len()),
-            rows,
-            search: Search::default(),
-            priorities: Vec::with_capacity(self.columns.len()),
-            leaf: Vec::with_capacity(width),
-            tree: Tree::new(width, self.columns.len()),
-        }
-        .run()
+/// A node that is still to be made: a stretch of rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    pub(super) begin: usize,
+    pub(super) end: usize,
+    pub(super) depth: u32,
+    pub(super) path: u64,
+    /// The split that this node is the right child of.
+    pub(super) right_of: Option<u32>,
+}
+
+impl Open {
+    pub(super) fn len(self) -> usize {
+        self.end - self.begin
+    }
+
+    /// The children, in the order to be put on a stack: the left one is popped, and so made, first.
+    pub(super) fn children(self, parent: u32, middle: usize) -> [Self; 2] {
+        let (depth, path) = (self.depth + 1, |side| mix(self.path, side));
+        [
+            Self { begin: middle, end: self.end, depth, path: path(2), right_of: Some(parent) },
+            Self { begin: self.begin, end: middle, depth, path: path(1), right_of: None },
+        ]
     }
 }
 
-/// A node that is still to be made.
-#[derive(Debug, Clone, Copy)]
-struct Open {
-    begin: usize,
-    end: usize,
-    depth: u32,
-    path: u64,
-    /// The split that this node is the right child of.
-    right_of: Option<u32>,
-}
-
-struct Grower<'a, T: Tally> {
-    plan: &'a Plan,
-    stream: u64,
-    weights: &'a [u32],
-    tally: T,
-    items: Vec<T::Item>,
-    /// The tree's rows; each node has a stretch of it, rising.
+/// Buffers for growing trees, used again for each that a thread grows.
+#[derive(Debug, Default)]
+pub(super) struct Grower {
     rows: Vec<u32>,
     spare: Vec<u32>,
-    search: Search,
-    priorities: Vec<u64>,
+    top: Top,
+    local: Local,
     leaf: Vec<f64>,
-    tree: Tree,
 }
 
-impl<T: Tally> Grower<'_, T> {
-    fn run(mut self) -> Tree {
+impl Grower {
+    /// Grows tree number `number` from rows with these weights.
+    pub(super) fn grow<T: Tally>(
+        &mut self,
+        plan: &Plan,
+        number: u32,
+        weights: &[u32],
+        mut tallies: [T; 2],
+        width: usize,
+    ) -> Tree {
+        let [tally, local] = &mut tallies;
+        self.rows.clear();
+        self.rows.extend((0..plan.rows).filter(|&row| weights[row as usize] > 0));
+        let mut tree = Tree::new(width, plan.columns.len());
+        if self.rows.len() > plan.layout.rows {
+            let all: Vec<u32> = (0..plan.rows).collect();
+            tally.load(&all, weights, false);
+        }
+        let mut entries = Vec::new();
         let mut open = vec![Open { begin: 0, end: self.rows.len(), depth: 0, path: ROOT, right_of: None }];
         while let Some(node) = open.pop() {
             if let Some(parent) = node.right_of {
-                self.tree.set_right(parent);
+                tree.set_right(parent);
             }
-            match self.split(node) {
-                Some(split) => {
-                    let parent = self.tree.push_split(&split);
-                    let middle = self.partition(node, &split);
-                    let depth = node.depth + 1;
-                    let path = |side| mix(node.path, side);
-                    // The left child is popped, and so made, first.
-                    open.push(Open { begin: middle, end: node.end, depth, path: path(2), right_of: Some(parent) });
-                    open.push(Open { begin: node.begin, end: middle, depth, path: path(1), right_of: None });
-                }
-                None => self.push_leaf(node),
+            let rows = &self.rows[node.begin..node.end];
+            if node.len() <= plan.layout.rows {
+                let part = Part { tree: number, rows, weights, root: node };
+                self.local.grow(plan, part, local, &mut tree);
+                continue;
+            }
+            if let Some(split) = self.split(plan, number, tally, node, &mut entries, &mut tree) {
+                let parent = tree.push_split(&split);
+                let middle = self.part(plan, node, &split);
+                open.extend(node.children(parent, middle));
+            } else {
+                self.leaf.clear();
+                tally.leaf(rows_of(&self.rows, node), &mut self.leaf);
+                tree.push_leaf(&self.leaf);
             }
         }
-        share_out(&mut self.tree.importances);
-        self.tree
+        share_out(&mut tree.importances);
+        tree.shrink();
+        tree
     }
 
-    /// The split of a node; none makes it a leaf.
-    fn split(&mut self, node: Open) -> Option<Split> {
-        let plan = self.plan;
-        let count = node.end - node.begin;
-        let least = plan.min_samples_split.max(plan.min_samples_leaf.saturating_mul(2));
-        if count < least || node.depth >= plan.max_depth {
+    /// The split of a large node; none makes it a leaf.
+    fn split<T: Tally>(
+        &mut self,
+        plan: &Plan,
+        number: u32,
+        tally: &mut T,
+        node: Open,
+        entries: &mut Vec<T::Entry>,
+        tree: &mut Tree,
+    ) -> Option<Split> {
+        if !plan.limits.may_split(node.len(), node.depth) {
             return None;
         }
+        tally.enter(rows_of(&self.rows, node));
+        if tally.is_pure(rows_of(&self.rows, node)) {
+            return None;
+        }
+        let draw = plan.draw.at(number, node.path);
         let rows = &self.rows[node.begin..node.end];
-        self.tally.load(rows, self.weights, &mut self.items);
-        if self.tally.is_pure() {
+        entries.clear();
+        entries.extend(rows.iter().map(|&row| tally.entry(row as usize)));
+        let node = LargeNode { rows, entries, min_leaf: plan.limits.min_leaf };
+        let found = self.top.best(tally, node, &plan.columns, &plan.cells, draw)?;
+        let decrease = tally.decrease(found.score);
+        if decrease < plan.limits.min_decrease {
             return None;
         }
-        let features = draw_order(&mut self.priorities, plan, mix(self.stream, node.path));
-        let rows = NodeRows { rows, items: &self.items, min_leaf: plan.min_samples_leaf };
-        let found = self.search.best(&mut self.tally, rows, &plan.columns, plan.tried, features)?;
-        if found.decrease < plan.min_decrease {
-            return None;
-        }
-        self.tree.importances[found.split.feature()] += found.decrease;
+        tree.importances[found.split.feature()] += decrease;
         Some(found.split)
     }
 
     /// Brings the rows that go left to the front, both sides in their order, and gives where the right begins.
-    fn partition(&mut self, node: Open, split: &Split) -> usize {
-        let cells = &self.plan.cells[split.feature()];
+    fn part(&mut self, plan: &Plan, node: Open, split: &Split) -> usize {
+        let cells = &plan.cells[split.feature()];
         let rows = &mut self.rows[node.begin..node.end];
         self.spare.clear();
         let mut left = 0;
@@ -152,50 +187,10 @@ impl<T: Tally> Grower<'_, T> {
         rows[left..].copy_from_slice(&self.spare);
         node.begin + left
     }
-
-    fn push_leaf(&mut self, node: Open) {
-        self.leaf.clear();
-        self.tally.leaf(&self.rows[node.begin..node.end], self.weights, &mut self.leaf);
-        self.tree.push_leaf(&self.leaf);
-    }
 }
 
-/// The features in the order of this node's draw.
-///
-/// Each has a random priority of its own, so that one more column leaves the order of the others as it was.
-fn draw_order<'a>(priorities: &'a mut Vec<u64>, plan: &Plan, stream: u64) -> impl Iterator<Item = u32> + use<'a> {
-    const INDEX: u64 = (super::tree::MOST_FEATURES - 1) as u64;
-    let key = Draws::new(plan.seed, stream).next_u64();
-    priorities.clear();
-    priorities.extend((0..plan.columns.len() as u64).map(|feature| mix(key, feature) & !INDEX | feature));
-    let tried = plan.tried.min(priorities.len());
-    if tried < priorities.len() {
-        priorities.select_nth_unstable(tried);
-        priorities[..tried].sort_unstable();
-    } else {
-        priorities.sort_unstable();
-    }
-    DrawOrder { priorities, tried, next: 0 }
-}
-
-/// Gives the features tried in order, and sorts the rest only if it is asked for.
-struct DrawOrder<'a> {
-    priorities: &'a mut Vec<u64>,
-    tried: usize,
-    next: usize,
-}
-
-impl Iterator for DrawOrder<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        if self.next == self.tried {
-            self.priorities[self.tried..].sort_unstable();
-        }
-        let priority = self.priorities.get(self.next)?;
-        self.next += 1;
-        Some((*priority % super::tree::MOST_FEATURES as u64) as u32)
-    }
+fn rows_of(rows: &[u32], node: Open) -> impl Iterator<Item = usize> + Clone {
+    rows[node.begin..node.end].iter().map(|row| *row as usize)
 }
 
 /// Turns decreases into shares of their sum; a tree without splits has none to share.

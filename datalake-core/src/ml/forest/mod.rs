@@ -10,13 +10,21 @@
 //! the batches a table came in change nothing. Ties are broken by the order of the draw, then missing values on
 //! the right before left, then the lowest threshold.
 
+mod block;
+mod categories;
 mod columns;
+mod draw;
 mod grow;
+mod local;
+mod pack;
 mod params;
 mod predict;
-mod split;
+mod scan;
+mod search;
+mod small;
 mod tally;
 mod target;
+mod top;
 mod tree;
 
 use std::sync::Arc;
@@ -26,8 +34,10 @@ use rayon::prelude::*;
 
 pub use params::{Criterion, ForestParams, MaxFeatures};
 
-use self::columns::{Cells, Ranked};
-use self::grow::Plan;
+use self::block::Layout;
+use self::columns::{Binned, Cells};
+use self::draw::Draw;
+use self::grow::{Grower, Limits, Plan};
 use self::predict::{Bag, mean_of_trees};
 use self::tally::{ClassTally, NumberTally};
 use self::target::FixedTarget;
@@ -63,21 +73,21 @@ impl ForestTrainer {
     pub fn fit(&self, table: &Frame, progress: &dyn Progress) -> Result<Forest> {
         check_table(self.task, table)?;
         let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
-        let columns = rank(table, &cells, progress);
+        let columns = bin(table, &cells, progress);
         let draws = self.draws(table.rows());
         let target = FixedTarget::of(table.target(), u64::from(draws.unwrap_or(table.rows() as u32)));
         let plan = self.plan(table, cells, columns, draws, &target);
         progress.begin("grow trees", Some(u64::from(self.params.n_estimators)));
         let grown = (0..self.params.n_estimators)
             .into_par_iter()
-            .map(|number| grow_one(&plan, &target, number, progress))
+            .map_init(Grower::default, |grower, number| grow_one(grower, &plan, &target, number, progress))
             .collect::<Result<Vec<_>>>();
         progress.end();
         let (trees, bags): (Vec<Tree>, Vec<Bag>) = grown?.into_iter().unzip();
         let range = range_of(table.target());
-        let mut forest =
-            Forest { schema: ModelSchema::of(table), params: self.params.clone(), trees, range, out_of_bag: None };
-        if self.params.bootstrap {
+        let params = ForestParams { oob_score: true, ..self.params.clone() };
+        let mut forest = Forest { schema: ModelSchema::of(table), params, trees, range, out_of_bag: None };
+        if self.params.bootstrap && self.params.oob_score {
             forest.out_of_bag = forest.look_out_of_bag(&plan.cells, &bags, table.target());
         }
         Ok(forest)
@@ -92,7 +102,7 @@ impl ForestTrainer {
         &self,
         table: &Frame,
         cells: Vec<Cells>,
-        columns: Vec<Ranked>,
+        columns: Vec<Binned>,
         draws: Option<u32>,
         target: &FixedTarget,
     ) -> Plan {
@@ -106,16 +116,20 @@ impl ForestTrainer {
             }
             FixedTarget::Classes { .. } => params.min_impurity_decrease * weight,
         };
+        let tried = params.max_features.resolve(columns.len(), self.task);
         Plan {
-            tried: params.max_features.resolve(columns.len(), self.task),
+            layout: Layout::of(&columns, tried),
+            draw: Draw::new(params.seed, columns.len(), tried),
             cells,
             columns,
             rows,
             draws,
-            max_depth: params.max_depth.unwrap_or(u32::MAX),
-            min_samples_split: params.min_samples_split as usize,
-            min_samples_leaf: params.min_samples_leaf as usize,
-            min_decrease,
+            limits: Limits {
+                max_depth: params.max_depth.unwrap_or(u32::MAX),
+                min_split: params.min_samples_split as usize,
+                min_leaf: params.min_samples_leaf as usize,
+                min_decrease,
+            },
             seed: params.seed,
         }
     }
@@ -145,10 +159,10 @@ fn check_table(task: Task, table: &Frame) -> Result<()> {
     Ok(())
 }
 
-/// Ranks every column, and says which lose distinct values by the rounding to `f32`.
-fn rank(table: &Frame, cells: &[Cells], progress: &dyn Progress) -> Vec<Ranked> {
+/// Bins every column, and says which lose distinct values by the rounding to `f32`.
+fn bin(table: &Frame, cells: &[Cells], progress: &dyn Progress) -> Vec<Binned> {
     let inputs = table.features().par_iter().zip(table.columns()).zip(cells);
-    let columns: Vec<Ranked> = inputs.map(|((feature, column), cells)| Ranked::of(feature, column, cells)).collect();
+    let columns: Vec<Binned> = inputs.map(|((feature, column), cells)| Binned::of(feature, column, cells)).collect();
     for (feature, column) in table.features().iter().zip(&columns).filter(|(_, column)| column.lost > 0) {
         let (name, lost) = (&feature.name, column.lost);
         progress.note(&format!("column `{name}` loses {lost} distinct values: the forest rounds numbers to 32 bits"));
@@ -156,17 +170,25 @@ fn rank(table: &Frame, cells: &[Cells], progress: &dyn Progress) -> Vec<Ranked> 
     columns
 }
 
-fn grow_one(plan: &Plan, target: &FixedTarget, number: u32, progress: &dyn Progress) -> Result<(Tree, Bag)> {
+fn grow_one(
+    grower: &mut Grower,
+    plan: &Plan,
+    target: &FixedTarget,
+    number: u32,
+    progress: &dyn Progress,
+) -> Result<(Tree, Bag)> {
     if progress.is_cancelled() {
         return Err(Error::new(ErrorKind::Cancelled, "grow", "a forest"));
     }
     let weights = plan.weights(number);
     let tree = match target {
         FixedTarget::Numbers { fixed, values, .. } => {
-            plan.grow(number, &weights, NumberTally::new(fixed, values), target.width())
+            let tally = || NumberTally::new(fixed, values);
+            grower.grow(plan, number, &weights, [tally(), tally()], target.width())
         }
         FixedTarget::Classes { codes, classes } => {
-            plan.grow(number, &weights, ClassTally::new(codes, *classes), target.width())
+            let tally = || ClassTally::new(codes, *classes);
+            grower.grow(plan, number, &weights, [tally(), tally()], target.width())
         }
     };
     progress.advance(1);
@@ -349,5 +371,7 @@ impl Model for Forest {
     }
 }
 
+#[cfg(test)]
+mod split_tests;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,10 @@ use rayon::prelude::*;
 use super::columns::Cells;
 use super::tree::Tree;
 
-/// Rows walked together: few enough for the first cache, enough to use a tree's nodes again.
-const BLOCK: usize = 64;
+/// Words of rows that are walked through one tree after the other: the tree stays in the second cache meanwhile.
+const BLOCK_WORDS: usize = 1 << 15;
+/// Fewer steps (rows times trees) are not worth other threads.
+const SMALL: usize = 1 << 12;
 
 /// Which rows a tree has seen, one bit each.
 #[derive(Debug)]
@@ -33,30 +35,83 @@ pub(super) fn mean_of_trees(
     bags: Option<&[Bag]>,
 ) -> Vec<f64> {
     let mut means = vec![0.0; rows * width];
-    means.par_chunks_mut(BLOCK * width).enumerate().for_each(|(block, means)| {
-        walk_block(trees, cells, block * BLOCK, width, bags, means);
+    let most = (BLOCK_WORDS / cells.len().max(1)).clamp(64, 8192);
+    if rows * trees.len() <= SMALL {
+        for (block, means) in means.chunks_mut(most * width).enumerate() {
+            walk_block(trees, cells, block * most, width, bags, means);
+        }
+        return means;
+    }
+    let block = rows.div_ceil(rayon::current_num_threads()).clamp(64, most);
+    means.par_chunks_mut(block * width).enumerate().for_each(|(number, means)| {
+        walk_block(trees, cells, number * block, width, bags, means);
     });
     means
 }
 
 fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags: Option<&[Bag]>, means: &mut [f64]) {
-    let rows = means.len() / width;
-    let bits: Vec<u32> =
-        (first..first + rows).flat_map(|row| cells.iter().map(move |column| column.bits(row))).collect();
-    let mut asked = [0_u32; BLOCK];
+    let (rows, features) = (means.len() / width, cells.len());
+    let mut bits = vec![0; rows * features];
+    for (feature, column) in cells.iter().enumerate() {
+        column.copy_bits(first, bits[feature..].iter_mut().step_by(features));
+    }
+    let mut walk = Walk { leaves: Vec::with_capacity(rows), rows: Vec::new(), bits: Vec::new() };
+    let mut asked = vec![0_u32; rows];
     for (number, tree) in trees.iter().enumerate() {
-        let bag = bags.map(|bags| &bags[number]);
-        for (index, row) in bits.chunks_exact(cells.len()).enumerate() {
-            if bag.is_some_and(|bag| bag.contains(first + index)) {
-                continue;
+        match bags {
+            None => walk.all(tree, &bits, features, width, means),
+            Some(bags) => {
+                walk.some(tree, &bits, features, width, means, |row| !bags[number].contains(first + row));
+                walk.rows.iter().for_each(|row| asked[*row] += 1);
             }
-            asked[index] += 1;
-            let sums = &mut means[index * width..][..width];
-            sums.iter_mut().zip(tree.leaf_of(row)).for_each(|(sum, value)| *sum += value);
         }
     }
     for (mean, &count) in means.chunks_exact_mut(width).zip(&asked) {
+        let count = if bags.is_some() { count } else { trees.len() as u32 };
         mean.iter_mut().for_each(|sum| *sum /= f64::from(count));
+    }
+}
+
+/// Buffers for walking the rows of a block through one tree after the other.
+#[derive(Debug)]
+struct Walk {
+    leaves: Vec<u32>,
+    /// The rows walked, where these are not all, and their bits.
+    rows: Vec<usize>,
+    bits: Vec<u32>,
+}
+
+impl Walk {
+    /// Adds what the leaves of all rows say.
+    fn all(&mut self, tree: &Tree, bits: &[u32], features: usize, width: usize, sums: &mut [f64]) {
+        tree.leaves_of(bits, features, &mut self.leaves);
+        for (sums, &leaf) in sums.chunks_exact_mut(width).zip(&self.leaves) {
+            sums.iter_mut().zip(tree.leaf(leaf)).for_each(|(sum, value)| *sum += value);
+        }
+    }
+
+    /// The same for the rows that are wanted.
+    fn some(
+        &mut self,
+        tree: &Tree,
+        bits: &[u32],
+        features: usize,
+        width: usize,
+        sums: &mut [f64],
+        wanted: impl Fn(usize) -> bool,
+    ) {
+        self.rows.clear();
+        self.bits.clear();
+        for (row, bits) in bits.chunks_exact(features).enumerate() {
+            if wanted(row) {
+                self.rows.push(row);
+                self.bits.extend_from_slice(bits);
+            }
+        }
+        tree.leaves_of(&self.bits, features, &mut self.leaves);
+        for (&row, &leaf) in self.rows.iter().zip(&self.leaves) {
+            sums[row * width..][..width].iter_mut().zip(tree.leaf(leaf)).for_each(|(sum, value)| *sum += value);
+        }
     }
 }
 

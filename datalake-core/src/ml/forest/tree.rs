@@ -1,40 +1,52 @@
-//! One tree: twelve bytes a node in preorder, leaf values and category sets beside them.
+//! One tree: twelve bytes a split in preorder, leaf values and category sets beside them.
 
 use crate::error::Result;
 use crate::ml::codec::{Reader, Writer};
 use crate::ml::feature::{Feature, FeatureKind, MISSING};
 
-const LEAF: u32 = 0;
-const NUMERIC: u32 = 1;
-const CATEGORICAL: u32 = 2;
-const KIND_BITS: u32 = 2;
-const MISSING_LEFT: u32 = 1 << KIND_BITS;
-const FEATURE_SHIFT: u32 = KIND_BITS + 1;
-/// The most features that a node can name.
+/// Bits of a split's head, below its feature.
+const CATEGORICAL: u32 = 1;
+const MISSING_LEFT: u32 = 1 << 1;
+const LEFT_IS_LEAF: u32 = 1 << 2;
+const RIGHT_IS_LEAF: u32 = 1 << 3;
+const FEATURE_SHIFT: u32 = 4;
+/// The most features that a split can name.
 pub(super) const MOST_FEATURES: usize = 1 << (32 - FEATURE_SHIFT);
 
-/// A node. The left child of a split is the next node.
+/// A split. Its left child, or its right one if the left is a leaf, is the next split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node {
-    /// The kind, where missing values go, and the feature.
+    /// The feature, and what the children are.
     head: u32,
-    /// A leaf's number, a threshold's bits, or where a category set begins.
+    /// A threshold's bits, or where a category set begins.
     payload: u32,
-    /// The right child; zero for a leaf.
-    right: u32,
+    /// The number of the left leaf, the right leaf after it; of the only leaf; or of the right split.
+    link: u32,
 }
 
 impl Node {
-    fn kind(self) -> u32 {
-        self.head & (MISSING_LEFT - 1)
+    fn is(self, bit: u32) -> bool {
+        self.head & bit != 0
     }
 
     fn feature(self) -> usize {
         (self.head >> FEATURE_SHIFT) as usize
     }
+}
 
-    fn missing_left(self) -> bool {
-        self.head & MISSING_LEFT != 0
+/// Where a step leads: a split's number, or a leaf's with the highest bit set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place(u32);
+
+impl Place {
+    const LEAF: u32 = 1 << 31;
+
+    fn is_leaf(self) -> bool {
+        self.0 & Self::LEAF != 0
+    }
+
+    fn leaf(self) -> usize {
+        (self.0 & !Self::LEAF) as usize
     }
 }
 
@@ -77,34 +89,53 @@ pub(super) fn set_words(categories: usize) -> usize {
     categories.div_ceil(64)
 }
 
+/// The most leaves of a tree: a bit of their number says that they are leaves.
+pub(super) const MOST_LEAVES: usize = Place::LEAF as usize;
+
 /// One tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tree {
-    nodes: Vec<Node>,
-    /// `width` numbers a leaf, in the order of the leaves.
+    /// In preorder.
+    splits: Vec<Node>,
+    /// `width` numbers a leaf, from left to right.
     leaves: Vec<f64>,
     sets: Vec<u64>,
     width: usize,
     /// The impurity decrease by each feature, as shares of this tree's sum.
     pub(super) importances: Vec<f64>,
+    /// The split whose child comes next, and whether that is its right one.
+    next: Option<(u32, bool)>,
 }
 
 impl Tree {
     pub(super) fn new(width: usize, features: usize) -> Self {
-        Self { nodes: Vec::new(), leaves: Vec::new(), sets: Vec::new(), width, importances: vec![0.0; features] }
+        let importances = vec![0.0; features];
+        Self { splits: Vec::new(), leaves: Vec::new(), sets: Vec::new(), width, importances, next: None }
     }
 
     /// Adds a leaf as the next node in preorder.
     pub(super) fn push_leaf(&mut self, values: &[f64]) {
-        let payload = (self.leaves.len() / self.width) as u32;
+        let leaf = self.leaf_count() as u32;
         self.leaves.extend_from_slice(values);
-        self.nodes.push(Node { head: LEAF, payload, right: 0 });
+        let Some((parent, right)) = self.next.take() else { return };
+        let parent = &mut self.splits[parent as usize];
+        if !(right && parent.is(LEFT_IS_LEAF)) {
+            parent.link = leaf;
+        }
+        parent.head |= if right { RIGHT_IS_LEAF } else { LEFT_IS_LEAF };
     }
 
     /// Adds a split as the next node in preorder and gives its number, for [`Tree::set_right`].
     pub(super) fn push_split(&mut self, split: &Split) -> u32 {
+        let number = self.splits.len() as u32;
+        if let Some((parent, true)) = self.next {
+            let parent = &mut self.splits[parent as usize];
+            if !parent.is(LEFT_IS_LEAF) {
+                parent.link = number;
+            }
+        }
         let (kind, payload, missing_left) = match split {
-            Split::Numeric { threshold, missing_left, .. } => (NUMERIC, threshold.to_bits(), *missing_left),
+            Split::Numeric { threshold, missing_left, .. } => (0, threshold.to_bits(), *missing_left),
             Split::Categorical { left, missing_left, .. } => {
                 let begin = self.sets.len() as u32;
                 self.sets.extend_from_slice(left);
@@ -112,58 +143,121 @@ impl Tree {
             }
         };
         let head = (split.feature() as u32) << FEATURE_SHIFT | if missing_left { MISSING_LEFT } else { 0 } | kind;
-        self.nodes.push(Node { head, payload, right: 0 });
-        self.nodes.len() as u32 - 1
+        self.splits.push(Node { head, payload, link: 0 });
+        self.next = Some((number, false));
+        number
     }
 
     /// Says that the next node is the right child of `parent`.
     pub(super) fn set_right(&mut self, parent: u32) {
-        self.nodes[parent as usize].right = self.nodes.len() as u32;
+        self.next = Some((parent, true));
+    }
+
+    /// Gives back what was reserved for growing.
+    pub(super) fn shrink(&mut self) {
+        self.splits.shrink_to_fit();
+        self.leaves.shrink_to_fit();
+        self.sets.shrink_to_fit();
     }
 
     /// The number of nodes, leaves included.
     pub(super) fn len(&self) -> usize {
-        self.nodes.len()
+        self.splits.len() + self.leaf_count()
     }
 
-    /// What the leaf says that a row ends in; `row` has one feature's bits after the other.
-    pub(super) fn leaf_of(&self, row: &[u32]) -> &[f64] {
-        let mut at = 0;
-        loop {
-            let node = self.nodes[at];
-            let left = match node.kind() {
-                LEAF => break,
-                NUMERIC => number_goes_left(row[node.feature()], f32::from_bits(node.payload), node.missing_left()),
-                _ => category_goes_left(row[node.feature()], &self.sets[node.payload as usize..], node.missing_left()),
-            };
-            at = if left { at + 1 } else { node.right as usize };
+    fn leaf_count(&self) -> usize {
+        self.leaves.len() / self.width
+    }
+
+    fn root(&self) -> Place {
+        Place(if self.splits.is_empty() { Place::LEAF } else { 0 })
+    }
+
+    /// One step of a row, which has one feature's bits after the other, from a split.
+    #[inline(always)]
+    fn step(&self, at: u32, row: &[u32]) -> Place {
+        let node = self.splits[at as usize];
+        let bits = row[node.feature()];
+        let left = if node.is(CATEGORICAL) {
+            category_goes_left(bits, &self.sets[node.payload as usize..], node.is(MISSING_LEFT))
+        } else {
+            number_goes_left(bits, f32::from_bits(node.payload), node.is(MISSING_LEFT))
+        };
+        let left_leaf = node.head & LEFT_IS_LEAF;
+        let leaf = if left { left_leaf } else { node.head & RIGHT_IS_LEAF };
+        let split = if left || left_leaf != 0 { at + 1 } else { node.link };
+        // The right leaf comes after the left one.
+        let number = node.link + u32::from(!left && left_leaf != 0);
+        Place(if leaf != 0 { number | Place::LEAF } else { split })
+    }
+
+    /// The leaves that rows end in, eight at a time so that one need not wait for the memory of the other.
+    ///
+    /// `rows` has `features` words a row.
+    pub(super) fn leaves_of(&self, rows: &[u32], features: usize, found: &mut Vec<u32>) {
+        const TOGETHER: usize = 8;
+        found.clear();
+        for group in rows.chunks(TOGETHER * features) {
+            let count = group.len() / features;
+            let mut places = [self.root(); TOGETHER];
+            let mut open = !places[0].is_leaf();
+            while open {
+                open = false;
+                for (place, row) in places.iter_mut().zip(group.chunks_exact(features)) {
+                    if !place.is_leaf() {
+                        *place = self.step(place.0, row);
+                        open |= !place.is_leaf();
+                    }
+                }
+            }
+            found.extend(places[..count].iter().map(|place| place.leaf() as u32));
         }
-        let begin = self.nodes[at].payload as usize * self.width;
-        &self.leaves[begin..begin + self.width]
+    }
+
+    /// What a leaf says.
+    pub(super) fn leaf(&self, number: u32) -> &[f64] {
+        &self.leaves[number as usize * self.width..][..self.width]
     }
 
     /// Writes the tree in preorder: the links between nodes follow from it and are not stored.
     pub(super) fn write(&self, writer: &mut Writer, features: &[Feature]) {
-        writer.varint(self.nodes.len() as u64);
-        for node in &self.nodes {
-            writer.varint(u64::from(node.head));
-            match node.kind() {
-                LEAF => {
-                    let begin = node.payload as usize * self.width;
-                    self.leaves[begin..begin + self.width].iter().for_each(|value| writer.f64(*value));
-                }
-                NUMERIC => writer.u32(node.payload),
-                _ => {
-                    let begin = node.payload as usize;
-                    let words = set_words(categories_of(&features[node.feature()]).unwrap_or(0));
-                    self.sets[begin..begin + words].iter().for_each(|word| writer.u64(*word));
-                }
+        writer.varint(self.len() as u64);
+        let mut open = vec![self.root()];
+        while let Some(place) = open.pop() {
+            if place.is_leaf() {
+                writer.varint(0);
+                self.leaf(place.leaf() as u32).iter().for_each(|value| writer.f64(*value));
+                continue;
             }
+            let node = self.splits[place.0 as usize];
+            let kind = 1 + (node.head & (CATEGORICAL | MISSING_LEFT));
+            writer.varint(((node.feature() as u64) << HEAD_SHIFT) | u64::from(kind));
+            if node.is(CATEGORICAL) {
+                let begin = node.payload as usize;
+                let words = set_words(categories_of(&features[node.feature()]).unwrap_or(0));
+                self.sets[begin..begin + words].iter().for_each(|word| writer.u64(*word));
+            } else {
+                writer.u32(node.payload);
+            }
+            let [left, right] = self.children(place.0);
+            open.extend([right, left]);
         }
         writer.f64s(&self.importances);
     }
 
-    /// Reads a tree back, refusing whatever [`Tree::leaf_of`] could not walk.
+    fn children(&self, at: u32) -> [Place; 2] {
+        let node = self.splits[at as usize];
+        let (left_leaf, right_leaf) = (node.is(LEFT_IS_LEAF), node.is(RIGHT_IS_LEAF));
+        let left = if left_leaf { node.link | Place::LEAF } else { at + 1 };
+        let right = match (left_leaf, right_leaf) {
+            (_, true) => (node.link + u32::from(left_leaf)) | Place::LEAF,
+            (true, false) => at + 1,
+            (false, false) => node.link,
+        };
+        [Place(left), Place(right)]
+    }
+
+    /// Reads a tree back, refusing whatever [`Tree::leaves_of`] could not walk.
     pub(super) fn read(reader: &mut Reader<'_>, features: &[Feature], width: usize) -> Result<Self> {
         let count = reader.count(5)?;
         let mut tree = Self::new(width, 0);
@@ -186,7 +280,7 @@ impl Tree {
                 }
             }
         }
-        if !complete {
+        if !complete || tree.leaf_count() > MOST_LEAVES {
             return Err(reader.damaged("a tree ends before its last leaf"));
         }
         tree.importances = reader.f64s()?;
@@ -194,9 +288,13 @@ impl Tree {
             let found = tree.importances.len();
             return Err(reader.damaged(format_args!("{found} importances for {} features", features.len())));
         }
+        tree.shrink();
         Ok(tree)
     }
 }
+
+/// Bits of a node's head in a file, below the feature: the kind, one more than its flags, or zero for a leaf.
+const HEAD_SHIFT: u32 = 3;
 
 fn categories_of(feature: &Feature) -> Option<usize> {
     match &feature.kind {
@@ -207,23 +305,51 @@ fn categories_of(feature: &Feature) -> Option<usize> {
 
 /// The split that follows `head`; none for a leaf.
 fn read_split(reader: &mut Reader<'_>, features: &[Feature], head: u64) -> Result<Option<Split>> {
-    if head == u64::from(LEAF) {
+    if head == 0 {
         return Ok(None);
     }
-    let Ok(word) = u32::try_from(head) else { return Err(reader.damaged("a node of no kind")) };
-    let node = Node { head: word, payload: 0, right: 0 };
-    let (index, missing_left) = (node.feature(), node.missing_left());
-    let Some(feature) = features.get(index) else {
+    let flags = match head & ((1 << HEAD_SHIFT) - 1) {
+        kind @ 1..=4 => kind as u32 - 1,
+        _ => return Err(reader.damaged("a node of no kind")),
+    };
+    let missing_left = flags & MISSING_LEFT != 0;
+    let index = head >> HEAD_SHIFT;
+    let Some(feature) = usize::try_from(index).ok().and_then(|index| features.get(index)) else {
         return Err(reader.damaged(format_args!("a split by feature {index} of {}", features.len())));
     };
     let index = index as u32;
-    match (node.kind(), categories_of(feature)) {
-        (NUMERIC, None) => Ok(Some(Split::Numeric { feature: index, threshold: reader.f32()?, missing_left })),
-        (CATEGORICAL, Some(categories)) => {
+    match (flags & CATEGORICAL != 0, categories_of(feature)) {
+        (false, None) => Ok(Some(Split::Numeric { feature: index, threshold: reader.f32()?, missing_left })),
+        (true, Some(categories)) => {
             let left = (0..set_words(categories)).map(|_| reader.u64()).collect::<Result<_>>()?;
             Ok(Some(Split::Categorical { feature: index, left, missing_left }))
         }
         _ => Err(reader.damaged(format_args!("a split that does not suit feature `{}`", feature.name))),
+    }
+}
+
+#[cfg(test)]
+impl Tree {
+    pub(super) fn root_node(&self) -> u32 {
+        self.root().0
+    }
+
+    /// The split at a node and its children; none for a leaf.
+    pub(super) fn split_of(&self, node: u32, features: &[Feature]) -> Option<(Split, u32, u32)> {
+        if Place(node).is_leaf() {
+            return None;
+        }
+        let [left, right] = self.children(node);
+        let node = self.splits[node as usize];
+        let (feature, missing_left) = (node.feature() as u32, node.is(MISSING_LEFT));
+        let split = if node.is(CATEGORICAL) {
+            let words = set_words(categories_of(&features[node.feature()]).unwrap_or(0));
+            let left = self.sets[node.payload as usize..][..words].to_vec();
+            Split::Categorical { feature, left, missing_left }
+        } else {
+            Split::Numeric { feature, threshold: f32::from_bits(node.payload), missing_left }
+        };
+        Some((split, left.0, right.0))
     }
 }
 
@@ -253,15 +379,18 @@ mod tests {
     }
 
     #[test]
-    fn a_node_takes_twelve_bytes() {
+    fn a_split_takes_twelve_bytes() {
         assert_eq!(size_of::<Node>(), 12);
     }
 
     #[test]
     fn rows_end_in_the_leaf_that_the_splits_say() {
         let tree = example();
-        let leaf = |number: f32, code: u32| tree.leaf_of(&[number.to_bits(), code])[0] as u32;
-        let found = [leaf(1.5, 0), leaf(2.0, 70), leaf(2.0, 3), leaf(f32::NAN, 70), leaf(2.0, MISSING)];
+        let rows = [(1.5_f32, 0), (2.0, 70), (2.0, 3), (f32::NAN, 70), (2.0, MISSING)];
+        let rows: Vec<u32> = rows.iter().flat_map(|(number, code)| [number.to_bits(), *code]).collect();
+        let mut leaves = Vec::new();
+        tree.leaves_of(&rows, 2, &mut leaves);
+        let found: Vec<u32> = leaves.iter().map(|leaf| tree.leaf(*leaf)[0] as u32).collect();
         assert_eq!(found, [10, 20, 30, 20, 20]);
     }
 

@@ -1,0 +1,238 @@
+//! A part of a tree that is small enough for ranks of sixteen bits: its rows, sorted once by every feature.
+//!
+//! Splits are exact here: every cut between neighbouring values is tried. Where most features are tried at a node the
+//! sorted rows are kept and parted at each split; otherwise the features tried are sorted anew.
+
+use super::columns::{Binned, Cells, MISSING_BIN};
+use super::grow::Open;
+use super::scan::{MISSING_RANK, rank_of, row_of};
+use super::small::LANES;
+
+/// The most rows of a block: ranks and one for missing values fit into twelve bits.
+pub(super) const MOST_ROWS: usize = 4095;
+/// What a block may take, so that it stays in the second cache.
+const BYTES: usize = 1 << 20;
+
+/// The features of a forest as blocks lay them out.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// The numeric features, each in a slot.
+    pub(super) numeric: Vec<u32>,
+    pub(super) categorical: Vec<u32>,
+    /// By feature: its slot; none for categories.
+    pub(super) slots: Vec<Option<u32>>,
+    /// Ranks of one row: the slots, padded.
+    pub(super) stride: usize,
+    /// Whether sorted rows are kept.
+    pub(super) presorted: bool,
+    /// The most rows of a block.
+    pub(super) rows: usize,
+}
+
+impl Layout {
+    pub(super) fn of(columns: &[Binned], tried: usize) -> Self {
+        let (categorical, numeric): (Vec<u32>, Vec<u32>) =
+            (0..columns.len() as u32).partition(|feature| columns[*feature as usize].is_categorical());
+        let mut slots = vec![None; columns.len()];
+        (0..).zip(&numeric).for_each(|(slot, &feature)| slots[feature as usize] = Some(slot));
+        let stride = numeric.len().next_multiple_of(LANES);
+        let presorted = 3 * tried >= columns.len();
+        let bytes = stride * 2 + numeric.len() * if presorted { 8 } else { 4 };
+        Self { numeric, categorical, slots, stride, presorted, rows: (BYTES / bytes.max(1)).clamp(256, MOST_ROWS) }
+    }
+}
+
+/// The rows of a block by rank and in sorted order.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// The rows of the table; a row's place here is its name within the block.
+    pub(super) rows: Vec<u32>,
+    /// The block's rows by nodes, rising within each.
+    ids: Vec<u16>,
+    /// By row and slot: the place of its value among the block's distinct ones, [`MISSING_RANK`] where there is none.
+    ranks: Vec<u16>,
+    /// By slot and row: its value.
+    numbers: Vec<f32>,
+    /// By slot, if sorted rows are kept: keys (rank, row) by nodes, sorted within each.
+    lists: Vec<u32>,
+    stride: usize,
+    keys: Vec<u32>,
+    spare: Vec<u32>,
+    spare_ids: Vec<u16>,
+}
+
+impl Block {
+    /// Takes up rows of a tree, rising.
+    pub(super) fn load(&mut self, rows: &[u32], layout: &Layout, columns: &[Binned], cells: &[Cells]) {
+        let len = rows.len();
+        self.rows.clear();
+        self.rows.extend_from_slice(rows);
+        self.ids.clear();
+        self.ids.extend(0..len as u16);
+        self.spare.clear();
+        self.spare.resize(len, 0);
+        self.spare_ids.clear();
+        self.spare_ids.resize(len, 0);
+        self.stride = layout.stride;
+        self.ranks.clear();
+        self.ranks.resize(len * layout.stride, 0);
+        self.lists.clear();
+        self.numbers.clear();
+        for (slot, &feature) in layout.numeric.iter().enumerate() {
+            let column = &columns[feature as usize];
+            let cells = &cells[feature as usize];
+            self.numbers.extend(rows.iter().map(|&row| cells.number(row)));
+            self.sort(slot, column);
+            self.rank(slot, column.merged);
+            if layout.presorted {
+                self.lists.extend_from_slice(&self.keys);
+            }
+        }
+    }
+
+    /// Sorts the rows by their value into `keys`, with the bin in place of the rank.
+    fn sort(&mut self, slot: usize, column: &Binned) {
+        let keys =
+            self.rows.iter().zip(0..).map(|(&row, id): (_, u32)| u32::from(column.bins[row as usize]) << 16 | id);
+        self.keys.clear();
+        self.keys.extend(keys);
+        if self.keys.len() < RADIX_FROM {
+            self.keys.sort_unstable();
+        } else {
+            sort_by_digits::<8, 256>(&mut self.keys, &mut self.spare, 16);
+        }
+        if column.merged {
+            let numbers = &self.numbers[slot * self.rows.len()..];
+            let number = |key: &u32| numbers[row_of(*key)];
+            for run in self.keys.chunk_by_mut(|a, b| rank_of(*a) == rank_of(*b)) {
+                run.sort_unstable_by(|a, b| number(a).total_cmp(&number(b)).then(a.cmp(b)));
+            }
+        }
+    }
+
+    /// Puts dense ranks in the place of the bins of sorted keys.
+    fn rank(&mut self, slot: usize, merged: bool) {
+        let Some(&first) = self.keys.first() else { return };
+        let (mut rank, mut bin) = (0_u16, rank_of(first));
+        let numbers = &self.numbers[slot * self.rows.len()..];
+        let mut value = numbers[row_of(first)];
+        for key in &mut self.keys {
+            let (own, id) = (rank_of(*key), row_of(*key));
+            let mut next = own != bin;
+            if merged {
+                next |= numbers[id] > value;
+                value = numbers[id];
+            }
+            rank += u16::from(next);
+            bin = own;
+            let rank = if own == MISSING_BIN { MISSING_RANK } else { rank };
+            *key = u32::from(rank) << 16 | id as u32;
+            self.ranks[id * self.stride + slot] = rank;
+        }
+    }
+
+    /// The rows of a node, rising.
+    pub(super) fn node(&self, open: Open) -> impl Iterator<Item = usize> + Clone + '_ {
+        self.ids[open.begin..open.end].iter().map(|id| usize::from(*id))
+    }
+
+    /// A row's ranks by slot, padded to whole lanes.
+    pub(super) fn ranks_of(&self, row: usize) -> &[u16] {
+        &self.ranks[row * self.stride..][..self.stride]
+    }
+
+    /// A slot's sorted keys of a node.
+    pub(super) fn list(&self, slot: usize, open: Open) -> &[u32] {
+        let offset = slot * self.rows.len();
+        &self.lists[offset + open.begin..offset + open.end]
+    }
+
+    /// A row's value in a slot.
+    pub(super) fn number(&self, slot: usize, id: usize) -> f32 {
+        self.numbers[slot * self.rows.len() + id]
+    }
+
+    /// Sorts a node by a slot, for blocks that keep no sorted rows.
+    pub(super) fn sort_node(&self, slot: usize, open: Open, keys: &mut Vec<u32>, spare: &mut Vec<u32>) {
+        let key = |&id: &u16| u32::from(self.ranks[usize::from(id) * self.stride + slot]) << 16 | u32::from(id);
+        keys.clear();
+        keys.extend(self.ids[open.begin..open.end].iter().map(key));
+        if keys.len() < RADIX_FROM {
+            keys.sort_unstable();
+        } else {
+            spare.resize(keys.len(), 0);
+            sort_by_digits::<6, 64>(keys, spare, 16);
+        }
+    }
+
+    /// Brings the rows that go left, whose `side` is one, to the front and gives where the right side begins. The
+    /// sorted rows are parted too, if either side will want them.
+    pub(super) fn part(&mut self, open: Open, side: &[u8], wanted: impl Fn(usize) -> bool) -> usize {
+        let Open { begin, end, .. } = open;
+        let middle = begin + self.part_ids(begin, end, side);
+        if wanted(middle - begin) || wanted(end - middle) {
+            let len = self.rows.len();
+            for list in self.lists.chunks_exact_mut(len.max(1)) {
+                part_keys(&mut list[begin..end], side, &mut self.spare);
+            }
+        }
+        middle
+    }
+
+    fn part_ids(&mut self, begin: usize, end: usize, side: &[u8]) -> usize {
+        let ids = &mut self.ids[begin..end];
+        let (mut left, mut right) = (0, 0);
+        for index in 0..ids.len() {
+            let id = ids[index];
+            let own = usize::from(side[usize::from(id)]);
+            ids[left] = id;
+            self.spare_ids[right] = id;
+            left += own;
+            right += 1 - own;
+        }
+        ids[left..].copy_from_slice(&self.spare_ids[..right]);
+        left
+    }
+}
+
+/// Both sides stay in their order. Every key is written to both, so that no branch has to be foretold.
+fn part_keys(keys: &mut [u32], side: &[u8], spare: &mut [u32]) {
+    let (mut left, mut right) = (0, 0);
+    for index in 0..keys.len() {
+        let key = keys[index];
+        let own = usize::from(side[row_of(key)]);
+        keys[left] = key;
+        spare[right] = key;
+        left += own;
+        right += 1 - own;
+    }
+    keys[left..].copy_from_slice(&spare[..right]);
+}
+
+/// Fewer keys are sorted by comparing them.
+const RADIX_FROM: usize = 128;
+
+/// Sorts keys, whose rows rise, by two digits of so many bits, from the bit `from` on.
+fn sort_by_digits<const BITS: u32, const BUCKETS: usize>(keys: &mut [u32], spare: &mut [u32], from: u32) {
+    let digit = |key: u32, place: u32| (key >> (from + place * BITS)) as usize % BUCKETS;
+    let mut begins = [[0_u32; BUCKETS]; 2];
+    for &key in keys.iter() {
+        begins[0][digit(key, 0)] += 1;
+        begins[1][digit(key, 1)] += 1;
+    }
+    for counts in &mut begins {
+        let mut begin = 0;
+        for count in counts.iter_mut() {
+            begin += std::mem::replace(count, begin);
+        }
+    }
+    let mut move_by = |from: &[u32], to: &mut [u32], place: u32| {
+        for &key in from {
+            let next = &mut begins[place as usize][digit(key, place)];
+            to[*next as usize] = key;
+            *next += 1;
+        }
+    };
+    move_by(keys, spare, 0);
+    move_by(spare, keys, 1);
+}

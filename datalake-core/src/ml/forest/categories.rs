@@ -1,0 +1,158 @@
+//! The best cut of a feature of categories: sums by category, put in the order of their mean target, and cut there.
+//!
+//! For a regression and for two classes that finds the best of all sets (Fisher, "On grouping for maximum
+//! homogeneity", 1958; Breiman et al., 1984). For more classes it is a heuristic: the order of each class's share in turn.
+
+use super::tally::Tally;
+use super::tree::set_words;
+use crate::ml::feature::MISSING;
+
+/// The best cut found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CategoryCut {
+    pub(super) score: f64,
+    /// How many categories of [`Categories::best_order`] go left.
+    places: usize,
+    pub(super) missing_left: bool,
+    left_heavier: bool,
+}
+
+/// Buffers for the search, used again for every node.
+#[derive(Debug, Default)]
+pub(super) struct Categories {
+    /// By category, the sums of the tally; zero but for those of the node.
+    sums: Vec<i64>,
+    missing: Vec<i64>,
+    total: Vec<i64>,
+    left: Vec<i64>,
+    /// The node's categories, in the order under trial.
+    order: Vec<u32>,
+    best_order: Vec<u32>,
+}
+
+impl Categories {
+    /// The best cut better than `least` through a node given as entries and categories of its rows; also whether the feature
+    /// varies in the node.
+    pub(super) fn best<T: Tally>(
+        &mut self,
+        tally: &T,
+        node: impl Iterator<Item = (T::Entry, u32)>,
+        categories: usize,
+        min_leaf: usize,
+        least: f64,
+    ) -> (bool, Option<CategoryCut>) {
+        let words = tally.words();
+        self.collect(tally, node, categories);
+        let missing = self.missing.iter().any(|word| *word != 0);
+        let varies = self.order.len() + usize::from(missing) > 1;
+        let mut best: Option<CategoryCut> = None;
+        if varies {
+            for order in 0..tally.orders() {
+                self.sort(tally, order);
+                for missing_left in [false, true] {
+                    if missing_left && !missing {
+                        continue;
+                    }
+                    let least = best.map_or(least, |cut| cut.score);
+                    if let Some(cut) = self.cut(tally, missing_left, min_leaf, least) {
+                        best = Some(cut);
+                        self.best_order.clone_from(&self.order);
+                    }
+                }
+            }
+        }
+        for &category in &self.order {
+            self.sums[category as usize * words..][..words].fill(0);
+        }
+        // Where no value is missing, those that come later go with the heavier side, left if both weigh the same.
+        (varies, best.map(|cut| if missing { cut } else { CategoryCut { missing_left: cut.left_heavier, ..cut } }))
+    }
+
+    fn collect<T: Tally>(&mut self, tally: &T, node: impl Iterator<Item = (T::Entry, u32)>, categories: usize) {
+        let words = tally.words();
+        if self.sums.len() < categories * words {
+            self.sums.resize(categories * words, 0);
+        }
+        self.order.clear();
+        for sums in [&mut self.missing, &mut self.total, &mut self.left] {
+            sums.clear();
+            sums.resize(words, 0);
+        }
+        for (entry, category) in node {
+            if category == MISSING {
+                tally.add(entry, &mut self.missing);
+                continue;
+            }
+            let sums = &mut self.sums[category as usize * words..][..words];
+            if sums.iter().all(|word| *word == 0) {
+                self.order.push(category);
+            }
+            tally.add(entry, sums);
+        }
+        self.total.copy_from_slice(&self.missing);
+        for &category in &self.order {
+            let sums = &self.sums[category as usize * words..][..words];
+            self.total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+        }
+    }
+
+    /// Sorts the node's categories by the mean of their pulls, equal ones by their code.
+    fn sort<T: Tally>(&mut self, tally: &T, order: usize) {
+        let words = tally.words();
+        let sums = &self.sums;
+        let pull = |category: u32| tally.pull(&sums[category as usize * words..][..words], order);
+        self.order.sort_unstable_by(|&a, &b| {
+            let ((pull_a, weight_a), (pull_b, weight_b)) = (pull(a), pull(b));
+            let (left, right) = (i128::from(pull_a) * i128::from(weight_b), i128::from(pull_b) * i128::from(weight_a));
+            left.cmp(&right).then(a.cmp(&b))
+        });
+    }
+
+    fn cut<T: Tally>(&mut self, tally: &T, missing_left: bool, min_leaf: usize, least: f64) -> Option<CategoryCut> {
+        let words = tally.words();
+        if missing_left {
+            self.left.copy_from_slice(&self.missing);
+        } else {
+            self.left.fill(0);
+        }
+        let (rows, weight) = tally.rows_and_weight(&self.total);
+        let (mut best, mut score) = (None, least);
+        for (place, &category) in self.order.iter().enumerate() {
+            let sums = &self.sums[category as usize * words..][..words];
+            self.left.iter_mut().zip(sums).for_each(|(left, sum)| *left += sum);
+            let (left_rows, left_weight) = tally.rows_and_weight(&self.left);
+            if left_rows == rows || left_rows.min(rows - left_rows) < min_leaf {
+                continue;
+            }
+            let own = tally.score_of(&self.left, &self.total);
+            if own > score {
+                score = own;
+                let left_heavier = 2 * left_weight >= weight;
+                best = Some(CategoryCut { score, places: place + 1, missing_left, left_heavier });
+            }
+        }
+        best
+    }
+
+    /// The set of categories that go left; those that the node has not seen go where missing values go.
+    pub(super) fn left_set(&self, cut: CategoryCut, categories: usize) -> Vec<u64> {
+        let mut set = vec![if cut.missing_left { u64::MAX } else { 0 }; set_words(categories)];
+        for (place, &category) in self.best_order.iter().enumerate() {
+            let (word, bit) = ((category / 64) as usize, 1_u64 << (category % 64));
+            if place < cut.places {
+                set[word] |= bit;
+            } else {
+                set[word] &= !bit;
+            }
+        }
+        clear_tail(&mut set, categories);
+        set
+    }
+}
+
+/// Bits beyond the last category are zero, so that equal sets have equal bytes.
+fn clear_tail(set: &mut [u64], categories: usize) {
+    if let (Some(last), used @ 1..) = (set.last_mut(), categories % 64) {
+        *last &= (1 << used) - 1;
+    }
+}

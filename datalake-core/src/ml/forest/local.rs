@@ -1,0 +1,122 @@
+//! Grows the part of a tree that fits into a block, by exact splits, and writes its nodes in preorder.
+
+use super::block::Block;
+use super::columns::threshold;
+use super::grow::{Open, Plan};
+use super::scan::{MISSING_RANK, rank_of, row_of};
+use super::search::{At, Best, Node, Search};
+use super::small::{SMALL, Sides};
+use super::tally::Tally;
+use super::tree::{Split, Tree};
+
+/// The part of a tree to grow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    /// The number of the tree.
+    pub(super) tree: u32,
+    /// The part's rows, rising.
+    pub(super) rows: &'a [u32],
+    /// The weights of all rows of the table.
+    pub(super) weights: &'a [u32],
+    /// Where the part begins.
+    pub(super) root: Open,
+}
+
+/// Buffers for parts of trees, used again for each.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    block: Block,
+    search: Search,
+    /// By row of the block: one if the split under way puts it on the left.
+    side: Vec<u8>,
+    open: Vec<Open>,
+    leaf: Vec<f64>,
+}
+
+impl Local {
+    /// Grows a part and adds its nodes to the tree.
+    pub(super) fn grow<T: Tally>(&mut self, plan: &Plan, part: Part<'_>, tally: &mut T, tree: &mut Tree) {
+        self.block.load(part.rows, &plan.layout, &plan.columns, &plan.cells);
+        tally.load(part.rows, part.weights, true);
+        self.side.clear();
+        self.side.resize(part.rows.len(), 0);
+        self.open.push(Open { begin: 0, end: part.rows.len(), right_of: None, ..part.root });
+        while let Some(open) = self.open.pop() {
+            if let Some(parent) = open.right_of {
+                tree.set_right(parent);
+            }
+            if let Some((split, middle)) = self.split(plan, part.tree, open, tally, tree) {
+                let parent = tree.push_split(&split);
+                self.open.extend(open.children(parent, middle));
+            } else {
+                self.leaf.clear();
+                tally.leaf(self.block.node(open), &mut self.leaf);
+                tree.push_leaf(&self.leaf);
+            }
+        }
+    }
+
+    /// Splits a node, and gives where the right side begins; none makes it a leaf.
+    fn split<T: Tally>(
+        &mut self,
+        plan: &Plan,
+        number: u32,
+        open: Open,
+        tally: &mut T,
+        tree: &mut Tree,
+    ) -> Option<(Split, usize)> {
+        if !plan.limits.may_split(open.len(), open.depth) {
+            return None;
+        }
+        tally.enter(self.block.node(open));
+        if tally.is_pure(self.block.node(open)) {
+            return None;
+        }
+        let draw = plan.draw.at(number, open.path);
+        let node = Node { plan, block: &self.block, open, draw };
+        let best = self.search.best(node, tally)?;
+        let decrease = tally.decrease(best.score);
+        if decrease < plan.limits.min_decrease {
+            return None;
+        }
+        tree.importances[best.feature as usize] += decrease;
+        let split = take_sides(&mut self.search, &mut self.side, node, tally, best)?;
+        Some((split, self.block.part(open, &self.side, |rows| rows > SMALL)))
+    }
+}
+
+/// Writes down which rows go left, and gives the split.
+fn take_sides<T: Tally>(search: &mut Search, side: &mut [u8], node: Node<'_>, tally: &T, best: Best) -> Option<Split> {
+    let feature = best.feature;
+    let slot = node.plan.layout.slots[feature as usize].unwrap_or(0) as usize;
+    let number = |row| node.block.number(slot, row);
+    if let Some((keys, cut)) = search.place(node, tally, slot, &best) {
+        for (place, &key) in keys.as_slice().iter().enumerate() {
+            side[row_of(key)] = u8::from(place < cut.place || (place >= keys.known && cut.missing_left));
+        }
+        let (lower, upper) = (keys.as_slice()[cut.place - 1], keys.as_slice()[cut.place]);
+        // Only missing values on the right: every number goes left.
+        let apart = rank_of(upper) == MISSING_RANK;
+        let threshold = if apart { f32::INFINITY } else { threshold(number(row_of(lower)), number(row_of(upper))) };
+        let any_missing = keys.known < keys.as_slice().len();
+        let missing_left = if any_missing { cut.missing_left } else { cut.left_heavier };
+        return Some(Split::Numeric { feature, threshold, missing_left });
+    }
+    let missing_left = best.missing_left;
+    match best.at {
+        At::Sides(Sides { left, lower, upper, .. }) => {
+            let rows = || node.rows();
+            rows().enumerate().for_each(|(slot, row)| side[row] = u8::from(left >> slot & 1 == 1));
+            let value = |slot| rows().nth(slot).map_or(f32::NAN, number);
+            let threshold = upper.map_or(f32::INFINITY, |upper| threshold(value(lower), value(upper)));
+            Some(Split::Numeric { feature, threshold, missing_left })
+        }
+        At::Set(left) => {
+            let cells = &node.plan.cells[feature as usize];
+            let split = Split::Categorical { feature, left, missing_left };
+            node.rows().for_each(|row| side[row] = u8::from(split.goes_left(cells.category(node.block.rows[row]))));
+            Some(split)
+        }
+        At::Keys | At::Cut(_) => None,
+    }
+}
