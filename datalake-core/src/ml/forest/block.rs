@@ -36,8 +36,8 @@ impl Layout {
         let mut slots = vec![None; columns.len()];
         (0..).zip(&numeric).for_each(|(slot, &feature)| slots[feature as usize] = Some(slot));
         let stride = numeric.len().next_multiple_of(LANES);
-        let presorted = 3 * tried >= columns.len();
-        let bytes = stride * 2 + numeric.len() * if presorted { 8 } else { 4 };
+        let presorted = 4 * tried >= columns.len();
+        let bytes = stride * 2 + if presorted { numeric.len() * 4 } else { 0 };
         Self { numeric, categorical, slots, stride, presorted, rows: (BYTES / bytes.max(1)).clamp(256, MOST_ROWS) }
     }
 }
@@ -51,8 +51,6 @@ pub(super) struct Block {
     ids: Vec<u16>,
     /// By row and slot: the place of its value among the block's distinct ones, [`MISSING_RANK`] where there is none.
     ranks: Vec<u16>,
-    /// By slot and row: its value.
-    numbers: Vec<f32>,
     /// By slot, if sorted rows are kept: keys (rank, row) by nodes, sorted within each.
     lists: Vec<u32>,
     stride: usize,
@@ -77,13 +75,11 @@ impl Block {
         self.ranks.clear();
         self.ranks.resize(len * layout.stride, 0);
         self.lists.clear();
-        self.numbers.clear();
         for (slot, &feature) in layout.numeric.iter().enumerate() {
             let column = &columns[feature as usize];
             let cells = &cells[feature as usize];
-            self.numbers.extend(rows.iter().map(|&row| cells.number(row)));
-            self.sort(slot, column);
-            self.rank(slot, column.merged);
+            self.sort(column, cells);
+            self.rank(slot, column.merged, cells);
             if layout.presorted {
                 self.lists.extend_from_slice(&self.keys);
             }
@@ -91,7 +87,7 @@ impl Block {
     }
 
     /// Sorts the rows by their value into `keys`, with the bin in place of the rank.
-    fn sort(&mut self, slot: usize, column: &Binned) {
+    fn sort(&mut self, column: &Binned, cells: &Cells) {
         let keys =
             self.rows.iter().zip(0..).map(|(&row, id): (_, u32)| u32::from(column.bins[row as usize]) << 16 | id);
         self.keys.clear();
@@ -102,8 +98,7 @@ impl Block {
             sort_by_digits::<8, 256>(&mut self.keys, &mut self.spare, 16);
         }
         if column.merged {
-            let numbers = &self.numbers[slot * self.rows.len()..];
-            let number = |key: &u32| numbers[row_of(*key)];
+            let number = |key: &u32| cells.number(self.rows[row_of(*key)]);
             for run in self.keys.chunk_by_mut(|a, b| rank_of(*a) == rank_of(*b)) {
                 run.sort_unstable_by(|a, b| number(a).total_cmp(&number(b)).then(a.cmp(b)));
             }
@@ -111,21 +106,16 @@ impl Block {
     }
 
     /// Puts dense ranks in the place of the bins of sorted keys.
-    fn rank(&mut self, slot: usize, merged: bool) {
+    fn rank(&mut self, slot: usize, merged: bool, cells: &Cells) {
         let Some(&first) = self.keys.first() else { return };
-        let (mut rank, mut bin) = (0_u16, rank_of(first));
-        let numbers = &self.numbers[slot * self.rows.len()..];
-        let mut value = numbers[row_of(first)];
+        let number = |id: usize| cells.number(self.rows[id]);
+        let (mut rank, mut before) = (0_u16, first);
         for key in &mut self.keys {
-            let (own, id) = (rank_of(*key), row_of(*key));
-            let mut next = own != bin;
-            if merged {
-                next |= numbers[id] > value;
-                value = numbers[id];
-            }
+            let (bin, id) = (rank_of(*key), row_of(*key));
+            let next = bin != rank_of(before) || (merged && number(id) > number(row_of(before)));
+            before = *key;
             rank += u16::from(next);
-            bin = own;
-            let rank = if own == MISSING_BIN { MISSING_RANK } else { rank };
+            let rank = if bin == MISSING_BIN { MISSING_RANK } else { rank };
             *key = u32::from(rank) << 16 | id as u32;
             self.ranks[id * self.stride + slot] = rank;
         }
@@ -145,11 +135,6 @@ impl Block {
     pub(super) fn list(&self, slot: usize, open: Open) -> &[u32] {
         let offset = slot * self.rows.len();
         &self.lists[offset + open.begin..offset + open.end]
-    }
-
-    /// A row's value in a slot.
-    pub(super) fn number(&self, slot: usize, id: usize) -> f32 {
-        self.numbers[slot * self.rows.len() + id]
     }
 
     /// Sorts a node by a slot, for blocks that keep no sorted rows.

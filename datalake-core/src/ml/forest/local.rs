@@ -31,6 +31,17 @@ pub(super) struct Local {
     side: Vec<u8>,
     open: Vec<Open>,
     leaf: Vec<f64>,
+    thresholds: Vec<Threshold>,
+}
+
+/// The rows on both sides of a split's cut. Their values are looked up for the whole part at once, since each look-up
+/// would have the next node wait for memory.
+#[derive(Debug, Clone, Copy)]
+struct Threshold {
+    split: u32,
+    feature: u32,
+    lower: u32,
+    upper: u32,
 }
 
 impl Local {
@@ -45,8 +56,12 @@ impl Local {
             if let Some(parent) = open.right_of {
                 tree.set_right(parent);
             }
-            if let Some((split, middle)) = self.split(plan, part.tree, open, tally, tree) {
+            if let Some((split, between, middle)) = self.split(plan, part.tree, open, tally, tree) {
                 let parent = tree.push_split(&split);
+                if let Some([lower, upper]) = between {
+                    let feature = split.feature() as u32;
+                    self.thresholds.push(Threshold { split: parent, feature, lower, upper });
+                }
                 self.open.extend(open.children(parent, middle));
             } else {
                 self.leaf.clear();
@@ -54,9 +69,14 @@ impl Local {
                 tree.push_leaf(&self.leaf);
             }
         }
+        for Threshold { split, feature, lower, upper } in self.thresholds.drain(..) {
+            let cells = &plan.cells[feature as usize];
+            tree.set_threshold(split, threshold(cells.number(lower), cells.number(upper)));
+        }
     }
 
-    /// Splits a node, and gives where the right side begins; none makes it a leaf.
+    /// Splits a node, and gives the rows on both sides of a numeric cut, whose threshold is still open, and where the
+    /// right side begins; none makes it a leaf.
     fn split<T: Tally>(
         &mut self,
         plan: &Plan,
@@ -64,7 +84,7 @@ impl Local {
         open: Open,
         tally: &mut T,
         tree: &mut Tree,
-    ) -> Option<(Split, usize)> {
+    ) -> Option<(Split, Option<[u32; 2]>, usize)> {
         if !plan.limits.may_split(open.len(), open.depth) {
             return None;
         }
@@ -80,42 +100,46 @@ impl Local {
             return None;
         }
         tree.importances[best.feature as usize] += decrease;
-        let split = take_sides(&mut self.search, &mut self.side, node, tally, best)?;
-        Some((split, self.block.part(open, &self.side, |rows| rows > SMALL)))
+        let (split, between) = take_sides(&mut self.search, &mut self.side, node, tally, best)?;
+        Some((split, between, self.block.part(open, &self.side, |rows| rows > SMALL)))
     }
 }
 
-/// Writes down which rows go left, and gives the split.
-fn take_sides<T: Tally>(search: &mut Search, side: &mut [u8], node: Node<'_>, tally: &T, best: Best) -> Option<Split> {
+/// Writes down which rows go left, and gives the split and the rows on both sides of a numeric cut.
+fn take_sides<T: Tally>(
+    search: &mut Search,
+    side: &mut [u8],
+    node: Node<'_>,
+    tally: &T,
+    best: Best,
+) -> Option<(Split, Option<[u32; 2]>)> {
     let feature = best.feature;
+    let table_row = |row: usize| node.block.rows[row];
+    // Every number goes left, if only missing values are on the right.
+    let numeric = |missing_left| Split::Numeric { feature, threshold: f32::INFINITY, missing_left };
     let slot = node.plan.layout.slots[feature as usize].unwrap_or(0) as usize;
-    let number = |row| node.block.number(slot, row);
     if let Some((keys, cut)) = search.place(node, tally, slot, &best) {
         for (place, &key) in keys.as_slice().iter().enumerate() {
             side[row_of(key)] = u8::from(place < cut.place || (place >= keys.known && cut.missing_left));
         }
-        let (lower, upper) = (keys.as_slice()[cut.place - 1], keys.as_slice()[cut.place]);
-        // Only missing values on the right: every number goes left.
-        let apart = rank_of(upper) == MISSING_RANK;
-        let threshold = if apart { f32::INFINITY } else { threshold(number(row_of(lower)), number(row_of(upper))) };
+        let [lower, upper] = [keys.as_slice()[cut.place - 1], keys.as_slice()[cut.place]];
+        let between = (rank_of(upper) != MISSING_RANK).then(|| [lower, upper].map(|key| table_row(row_of(key))));
         let any_missing = keys.known < keys.as_slice().len();
-        let missing_left = if any_missing { cut.missing_left } else { cut.left_heavier };
-        return Some(Split::Numeric { feature, threshold, missing_left });
+        return Some((numeric(if any_missing { cut.missing_left } else { cut.left_heavier }), between));
     }
     let missing_left = best.missing_left;
     match best.at {
         At::Sides(Sides { left, lower, upper, .. }) => {
-            let rows = || node.rows();
-            rows().enumerate().for_each(|(slot, row)| side[row] = u8::from(left >> slot & 1 == 1));
-            let value = |slot| rows().nth(slot).map_or(f32::NAN, number);
-            let threshold = upper.map_or(f32::INFINITY, |upper| threshold(value(lower), value(upper)));
-            Some(Split::Numeric { feature, threshold, missing_left })
+            node.rows().enumerate().for_each(|(slot, row)| side[row] = u8::from(left >> slot & 1 == 1));
+            let at = |slot| node.rows().nth(slot).map(table_row);
+            let between = upper.and_then(|upper| Some([at(lower)?, at(upper)?]));
+            Some((numeric(missing_left), between))
         }
         At::Set(left) => {
             let cells = &node.plan.cells[feature as usize];
             let split = Split::Categorical { feature, left, missing_left };
-            node.rows().for_each(|row| side[row] = u8::from(split.goes_left(cells.category(node.block.rows[row]))));
-            Some(split)
+            node.rows().for_each(|row| side[row] = u8::from(split.goes_left(cells.category(table_row(row)))));
+            Some((split, None))
         }
         At::Keys | At::Cut(_) => None,
     }

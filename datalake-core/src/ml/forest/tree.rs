@@ -153,6 +153,11 @@ impl Tree {
         self.next = Some((parent, true));
     }
 
+    /// Gives a numeric split its threshold.
+    pub(super) fn set_threshold(&mut self, split: u32, threshold: f32) {
+        self.splits[split as usize].payload = threshold.to_bits();
+    }
+
     /// Gives back what was reserved for growing.
     pub(super) fn shrink(&mut self) {
         self.splits.shrink_to_fit();
