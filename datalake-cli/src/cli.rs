@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use datalake_core::pipeline::Trees;
 
 /// A data lake with batch machine learning: buckets, CSV/JSON/Parquet conversion, SQL and random forests.
 #[derive(Debug, Parser)]
@@ -297,6 +298,9 @@ pub(crate) struct Train {
     /// How many trees.
     #[arg(long, default_value_t = 100)]
     pub(crate) n_estimators: u32,
+    /// Grows only these of the trees, the last not included, for `model merge` [model: models/NAME.trees-A..B.model].
+    #[arg(long, value_name = "A..B")]
+    pub(crate) trees: Option<Trees>,
     /// Features tried at each split: all, sqrt, log2, third, a share such as 0.3, or a number.
     #[arg(long)]
     pub(crate) max_features: Option<String>,
@@ -359,6 +363,24 @@ pub(crate) enum Model {
     /// Shows a model: task, features, parameters, digest, lineage.
     Show {
         /// The model: `bucket/key`, or its name.
+        model: String,
+    },
+    /// Prints the digest of a model: equal for equal tables, parameters and seeds, wherever it was trained.
+    Digest {
+        /// The model: `bucket/key`, or its name.
+        model: String,
+    },
+    /// Joins the parts of a forest that `train --trees` made; the digest is that of the forest trained at once.
+    #[command(after_help = "Example:
+  datalake train processed-data/foods.parquet --target kcal --trees 0..50
+  datalake train processed-data/foods.parquet --target kcal --trees 50..100
+  datalake model merge kcal.trees-0..50 kcal.trees-50..100 --model kcal")]
+    Merge {
+        /// The parts: `bucket/key`, or their names.
+        #[arg(required = true)]
+        parts: Vec<String>,
+        /// The whole model: `bucket/key`, or its name.
+        #[arg(long)]
         model: String,
     },
 }

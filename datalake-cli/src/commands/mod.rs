@@ -104,6 +104,8 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Predict(arguments) => predict::predict(arguments, tools).await,
         Command::Model(Model::List) => model::list(tools).await,
         Command::Model(Model::Show { model }) => model::show(&model, tools).await,
+        Command::Model(Model::Digest { model }) => model::digest(&model, tools).await,
+        Command::Model(Model::Merge { parts, model }) => model::merge(&parts, &model, tools).await,
         Command::Status => status::status(tools).await,
         Command::Runs => status::runs(tools).await,
         Command::Mb { bucket } => buckets::make(&bucket, tools).await,

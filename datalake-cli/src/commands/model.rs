@@ -1,8 +1,10 @@
 //! `model`: what the models of a lake are and where they come from.
 
+use std::sync::Arc;
+
 use datalake_core::lake::BucketName;
 use datalake_core::ml::{self, Model};
-use datalake_core::pipeline::open_model;
+use datalake_core::pipeline::{Context, RunId, merge_models, open_model};
 use datalake_core::{ErrorKind, Lake, Result};
 use serde::Serialize;
 
@@ -81,6 +83,31 @@ async fn line(lake: &dyn Lake, path: String, bytes: u64) -> Result<ModelLine> {
         bytes,
         digest: ml::digest(model.as_ref())?,
     })
+}
+
+/// Prints a model's digest.
+pub(crate) async fn digest(name: &str, tools: &Tools) -> Result<()> {
+    let path = path(name);
+    let (model, _) = open_model(tools.lake()?.as_ref(), &path).await?;
+    let digest = ml::digest(model.as_ref())?;
+    if tools.printer.is_json() {
+        return tools.printer.document(&serde_json::json!({ "model": path, "digest": digest }));
+    }
+    tools.printer.line(&digest)
+}
+
+/// Joins parts of a forest.
+pub(crate) async fn merge(parts: &[String], model: &str, tools: &Tools) -> Result<()> {
+    let parts: Vec<String> = parts.iter().map(|part| path(part)).collect();
+    let context = Context { lake: tools.lake()?, run: RunId::now(), progress: Arc::clone(&tools.progress) };
+    let report = merge_models(&parts, &path(model), &context).await?;
+    for output in &report.outputs {
+        tools.printer.say(&format!("{} ({})", output.object.path, report.highlights.join(", ")));
+        if let Some(digest) = &output.digest {
+            tools.printer.line(digest)?;
+        }
+    }
+    Ok(())
 }
 
 /// Shows one model.

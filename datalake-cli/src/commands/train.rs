@@ -25,6 +25,7 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
         name: name.clone(),
         task,
         forest: forest(&arguments)?,
+        trees: arguments.trees,
         table: arguments.table,
         target: arguments.target,
         features: arguments.features,

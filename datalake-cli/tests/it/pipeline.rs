@@ -98,6 +98,38 @@ fn status_tells_of_the_last_run() {
 }
 
 #[test]
+fn parts_of_a_forest_merge_into_the_whole() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    let rows: String = (0..200).map(|row| format!("{},{row},{}\n", row % 7, row * 2 + row % 5)).collect();
+    scratch.write("lake/raw-data/t.csv", format!("w,x,y\n{rows}"));
+    let train = ["train", "raw-data/t.csv", "--target", "y", "--n-estimators", "9"];
+    scratch.ok(&[&train[..], &["--name", "whole"]].concat());
+    for trees in ["0..4", "4..9"] {
+        scratch.ok(&[&train[..], &["--name", "y", "--trees", trees]].concat());
+    }
+    scratch.run(&["model", "merge", "y.trees-0..4", "--model", "y"]).failed(1, &["4..9"]);
+    // In any order.
+    scratch.ok(&["model", "merge", "y.trees-4..9", "y.trees-0..4", "--model", "y"]);
+    assert_eq!(scratch.ok(&["model", "digest", "y"]), scratch.ok(&["model", "digest", "whole"]));
+    let shown = |model: &str| -> serde_json::Value {
+        serde_json::from_str(&scratch.ok(&["model", "show", model, "--output", "json"])).unwrap()
+    };
+    let (merged, whole) = (shown("y"), shown("whole"));
+    assert_eq!(merged["envelope"]["metrics"], whole["envelope"]["metrics"]);
+    assert!(merged["envelope"]["metrics"]["out_of_bag_score"].is_f64(), "{merged}");
+    scratch.ok(&["evaluate", "y"]);
+
+    scratch.run(&[&train[..], &["--trees", "5..10"]].concat()).failed(1, &["5..10", "0..9"]);
+    scratch.run(&[&train[..], &["--trees", "5"]].concat()).failed(2, &["0..50"]);
+    scratch.ok(&[&train[..], &["--name", "y", "--trees", "0..4", "--seed", "1"]].concat());
+    scratch.run(&["model", "merge", "y.trees-0..4", "y.trees-4..9", "--model", "y"]).failed(1, &["other settings"]);
+    scratch.ok(&[&train[..], &["--name", "y", "--trees", "0..4"]].concat());
+    scratch.write("lake/raw-data/t.csv", "w,x,y\n1,2,3\n2,3,5\n");
+    scratch.run(&["model", "merge", "y.trees-0..4", "y.trees-4..9", "--model", "y"]).failed(1, &["has changed"]);
+}
+
+#[test]
 fn what_a_model_cannot_learn_from_or_be_compared_with_is_said() {
     let scratch = Scratch::new();
     scratch.ok(&["mb", "raw-data"]);

@@ -136,6 +136,11 @@ pub trait Model: Debug + Send + Sync {
         None
     }
 
+    /// The model as a random forest, if it is one.
+    fn as_forest(&self) -> Option<&forest::Forest> {
+        None
+    }
+
     /// The settings that it was trained with, as far as it has any.
     fn params(&self) -> serde_json::Value {
         serde_json::Value::Null

@@ -20,11 +20,11 @@ use crate::ml::{
     CrossValidation, Feature, Frame, Keep, Metrics, Model, RegressionMetrics, Task, Trainer, cross_validate, digest,
     evaluate, k_fold, trainer,
 };
-use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, version};
+use crate::pipeline::manifest::{ObjectVersion, Output, StepReport};
 use crate::pipeline::predict::open_model;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::{Evaluate, Reference, Train};
-use crate::pipeline::table::{Split, split};
+use crate::pipeline::table::{Split, same_table, split};
 use crate::query::RowExpression;
 
 /// At most so many held-out rows are kept for plots.
@@ -89,7 +89,7 @@ impl Score {
 
 pub(crate) async fn run(step: &Evaluate, context: &Context) -> Result<StepReport> {
     let (model, envelope) = open_model(context.lake.as_ref(), &step.train.destination()).await?;
-    same_table(&step.train, &envelope.lineage, context).await?;
+    same_table("evaluate", &step.train, &envelope.lineage, context).await?;
     let split = split(&step.train, context).await?;
     let work = Work { step: step.clone(), model, split, progress: Arc::clone(&context.progress) };
     let out_of_bag = out_of_bag(&step.train, &envelope.metrics);
@@ -97,20 +97,6 @@ pub(crate) async fn run(step: &Evaluate, context: &Context) -> Result<StepReport
     let highlights = highlights(&evaluation);
     let output = put(&evaluation, &step.destination, context).await?;
     Ok(StepReport { outputs: vec![output], highlights, ..StepReport::default() })
-}
-
-/// The rows held out are only known on the very table that the model was trained on.
-async fn same_table(train: &Train, lineage: &serde_json::Map<String, Value>, context: &Context) -> Result<()> {
-    let now = version(context.lake.as_ref(), &train.table).await?;
-    if lineage.get("table") == Some(&serde_json::json!(now)) {
-        return Ok(());
-    }
-    Err(Error::invalid("evaluate", format_args!("model `{}`", train.name))
-        .with_reason(format_args!(
-            "{} has changed since it was trained, so rows held out then are not known now",
-            train.table
-        ))
-        .with_hint("train it again"))
 }
 
 /// All that an evaluation computes with.

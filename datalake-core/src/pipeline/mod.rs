@@ -22,6 +22,7 @@ mod file;
 mod ledger;
 mod log;
 mod manifest;
+mod merge;
 mod page;
 mod predict;
 mod prepare;
@@ -32,6 +33,7 @@ mod scan;
 mod step;
 mod table;
 mod train;
+mod trees;
 
 pub use evaluate::Evaluation;
 pub use file::Pipeline;
@@ -39,7 +41,9 @@ pub use manifest::{
     Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status,
     StepRecord, StepReport, code_version, load, run_ids, runs_bucket,
 };
+pub use merge::merge_models;
 pub use predict::open_model;
 pub use rejects::{keep_rejects, told};
 pub use run::{Context, InProcess, RunOptions, Runner, ensure_bucket};
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};
+pub use trees::Trees;

@@ -8,6 +8,7 @@ use crate::lake::{ObjectPattern, parse_object};
 use crate::ml::forest::ForestParams;
 use crate::ml::{Task, trainer};
 use crate::pipeline::file::one_or_many;
+use crate::pipeline::trees::Trees;
 
 /// One step. Closed on purpose: a step must fit into a Job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,6 +136,10 @@ pub struct Train {
     /// The forest's parameters.
     #[serde(default)]
     pub forest: ForestParams,
+    /// Grows only these of the forest's trees: a part, which [`merge_models`](crate::pipeline::merge_models) joins
+    /// with the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trees: Option<Trees>,
     /// The share of rows held out, never seen in training.
     #[serde(default = "fifth")]
     pub test: f64,
@@ -213,7 +218,8 @@ impl Train {
     /// The object that holds the model.
     #[must_use]
     pub fn destination(&self) -> String {
-        self.destination.clone().unwrap_or_else(|| format!("models/{}.model", self.name))
+        let part = self.trees.map(|trees| format!(".trees-{trees}")).unwrap_or_default();
+        self.destination.clone().unwrap_or_else(|| format!("models/{}{part}.model", self.name))
     }
 
     /// The parameters as its trainer reads them: those of the forest, or none.
@@ -329,6 +335,15 @@ impl Train {
         if self.trainer != forest() && self.forest != unset {
             let reason = "parameters of a forest do not apply to the trainer";
             return Err(format!("{reason} `{}`; leave them out, or use the trainer `forest`", self.trainer));
+        }
+        if let Some(trees) = self.trees {
+            let most = self.forest.n_estimators;
+            if self.trainer != forest() {
+                return Err(format!("trees = \"{trees}\" needs the trainer `forest`, got `{}`", self.trainer));
+            }
+            if trees.range().end > most {
+                return Err(format!("trees = \"{trees}\": the forest has the trees 0..{most}"));
+            }
         }
         if self.trainer == "linfa-trees" {
             return Err("models of `linfa-trees` cannot be saved; compare with it under `baselines`".into());

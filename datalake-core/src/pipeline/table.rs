@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::format::ReadOptions;
 use crate::ml::{Frame, Keep, holdout};
 use crate::pipeline::file::nearest;
+use crate::pipeline::manifest::{ObjectVersion, version};
 use crate::pipeline::prepare::filtered;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Train;
@@ -71,6 +73,27 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
     let keep = frame.groups().map_or(Keep::Nothing, Keep::Groups);
     let rows = holdout(frame.rows(), step.test, step.seed, keep)?;
     Ok(Split { table, frame, train: rows.train, test: rows.test, without_target })
+}
+
+/// The rows that a model has learnt from, and those held out, are only known on the very table that it was trained on.
+///
+/// Gives that table's version; `lineage` is the model's.
+pub(crate) async fn same_table(
+    action: &'static str,
+    train: &Train,
+    lineage: &Map<String, Value>,
+    context: &Context,
+) -> Result<Option<ObjectVersion>> {
+    let now = version(context.lake.as_ref(), &train.table).await?;
+    if lineage.get("table") == Some(&json!(now)) {
+        return Ok(now);
+    }
+    Err(Error::invalid(action, format_args!("model `{}`", train.name))
+        .with_reason(format_args!(
+            "{} has changed since it was trained, so rows held out then are not known now",
+            train.table
+        ))
+        .with_hint("train it again"))
 }
 
 /// The columns to learn from: those named, or all but the target and those excluded.

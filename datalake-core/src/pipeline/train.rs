@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chrono::Utc;
 use object_store::PutMode;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,20 +12,42 @@ use crate::compute;
 use crate::error::Result;
 use crate::format::digest::hex;
 use crate::lake::parse_object;
-use crate::ml::{Envelope, digest, encode, trainer};
+use crate::ml::forest::{ForestParams, ForestTrainer};
+use crate::ml::{Envelope, Model, digest, encode, trainer};
 use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, code_version, version};
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Train;
-use crate::pipeline::table::split;
+use crate::pipeline::table::{Split, split};
 
 pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
     let input = version(context.lake.as_ref(), &step.table).await?;
     let split = split(step, context).await?;
-    let trainer = trainer(&step.trainer, step.task, &step.settings()?)?;
     let rows = split.frame.select(&split.train)?;
     let progress = Arc::clone(&context.progress);
-    let model = compute::run(move || trainer.train(&rows, progress.as_ref())).await?;
+    let model: Box<dyn Model> = if let Some(trees) = step.trees {
+        // What the rows out of bag say of a part says nothing of the forest.
+        let forest = ForestTrainer::new(step.task, ForestParams { oob_score: false, ..step.forest.clone() })?;
+        Box::new(compute::run(move || forest.fit_trees(&rows, trees.range(), progress.as_ref())).await?)
+    } else {
+        let trainer = trainer(&step.trainer, step.task, &step.settings()?)?;
+        compute::run(move || trainer.train(&rows, progress.as_ref())).await?
+    };
+    publish(step, Trained { model: Arc::from(model), input, split: &split, facts: Map::new() }, context).await
+}
 
+/// A model and what it was trained on.
+#[derive(Debug)]
+pub(crate) struct Trained<'a> {
+    pub(crate) model: Arc<dyn Model>,
+    pub(crate) input: Option<ObjectVersion>,
+    pub(crate) split: &'a Split,
+    /// More of its lineage.
+    pub(crate) facts: Map<String, Value>,
+}
+
+/// Writes a model with its lineage to the step's destination.
+pub(crate) async fn publish(step: &Train, trained: Trained<'_>, context: &Context) -> Result<StepReport> {
+    let Trained { model, input, split, facts } = trained;
     let mut envelope = Envelope::default()
         .with_created(Utc::now().to_rfc3339())
         .with_lineage("step", json!(step))
@@ -36,7 +58,9 @@ pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
             "rows",
             json!({ "train": split.train.len(), "held_out": split.test.len(), "without_target": split.without_target }),
         );
+    envelope.lineage.extend(facts);
     let mut highlights = vec![format!("{} rows", split.train.len())];
+    highlights.extend(step.trees.map(|trees| format!("trees {trees} of {}", step.forest.n_estimators)));
     if let Some(seen) = model.out_of_bag() {
         envelope = envelope
             .with_metric("out_of_bag_score", json!(seen.score))

@@ -1,12 +1,33 @@
-//! Which features a node tries, and in which order: a keyed draw for each node.
+//! Which rows a tree sees, and which features a node tries in which order: keyed draws, the same for whoever asks.
 //!
 //! Every feature has a priority at every node, a hash of both, so that one more column leaves the order of the others
 //! as it was, and the order is only computed where it matters.
 
-use crate::random::mix;
+use super::params::ForestParams;
+use crate::random::{Draws, mix};
 
 /// What a draw is for: keeps the streams of one tree apart.
+const BOOTSTRAP: u64 = 1;
 const FEATURES: u64 = 2;
+
+impl ForestParams {
+    /// How many rows the bootstrap draws from so many; none without bootstrap.
+    pub(super) fn draws(&self, rows: usize) -> Option<u32> {
+        let share = self.max_samples.unwrap_or(1.0);
+        self.bootstrap.then(|| ((rows as f64 * share).round_ties_even() as u32).max(1))
+    }
+
+    /// How often each row is in a tree's sample.
+    pub(super) fn bootstrap_weights(&self, tree: u32, rows: u32) -> Vec<u32> {
+        let Some(count) = self.draws(rows as usize) else { return vec![1; rows as usize] };
+        let mut weights = vec![0; rows as usize];
+        let mut draws = Draws::new(self.seed, mix(mix(u64::from(tree), BOOTSTRAP), 0));
+        for _ in 0..count {
+            weights[draws.below(u64::from(rows)) as usize] += 1;
+        }
+        weights
+    }
+}
 
 /// The draws of one forest.
 #[derive(Debug)]

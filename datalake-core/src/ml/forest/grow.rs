@@ -7,10 +7,8 @@ use super::local::{Local, Part};
 use super::tally::Tally;
 use super::top::{LargeNode, Top};
 use super::tree::{Split, Tree};
-use crate::random::{Draws, mix};
+use crate::random::mix;
 
-/// What a draw is for: keeps the streams of one tree apart.
-const BOOTSTRAP: u64 = 1;
 /// The path of the root; a child's is mixed from its parent's and its side.
 const ROOT: u64 = 1;
 
@@ -22,10 +20,7 @@ pub(super) struct Plan {
     pub(super) layout: Layout,
     pub(super) draw: Draw,
     pub(super) rows: u32,
-    /// How many rows the bootstrap draws; none without bootstrap.
-    pub(super) draws: Option<u32>,
     pub(super) limits: Limits,
-    pub(super) seed: u64,
 }
 
 /// When a node is a leaf.
@@ -41,19 +36,6 @@ pub(super) struct Limits {
 impl Limits {
     pub(super) fn may_split(&self, rows: usize, depth: u32) -> bool {
         rows >= self.min_split && rows / 2 >= self.min_leaf && depth < self.max_depth
-    }
-}
-
-impl Plan {
-    /// How often each row is in the tree's sample.
-    pub(super) fn weights(&self, tree: u32) -> Vec<u32> {
-        let Some(count) = self.draws else { return vec![1; self.rows as usize] };
-        let mut weights = vec![0; self.rows as usize];
-        let mut draws = Draws::new(self.seed, mix(mix(u64::from(tree), BOOTSTRAP), 0));
-        for _ in 0..count {
-            weights[draws.below(u64::from(self.rows)) as usize] += 1;
-        }
-        weights
     }
 }
 

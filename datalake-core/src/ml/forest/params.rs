@@ -36,7 +36,6 @@ pub struct ForestParams {
     pub max_samples: Option<f64>,
     /// Whether the rows that each tree has not seen are predicted, for an honest score: about the time of predicting
     /// a third of the table. It does not change the forest.
-    #[serde(skip_serializing_if = "is_so")]
     pub oob_score: bool,
     /// Names the random draws: the same seed gives the same forest.
     pub seed: u64,
@@ -58,12 +57,6 @@ impl Default for ForestParams {
             seed: 0,
         }
     }
-}
-
-/// The default is not written: files name only what was chosen.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
-fn is_so(choice: &bool) -> bool {
-    *choice
 }
 
 /// How good a split is.

@@ -45,9 +45,7 @@ impl Table {
             cells,
             columns,
             rows: self.target.len() as u32,
-            draws: None,
             limits: Limits { max_depth: u32::MAX, min_split: 2, min_leaf: self.min_leaf, min_decrease: 0.0 },
-            seed: 3,
         }
     }
 

@@ -7,10 +7,11 @@ use arrow::datatypes::Float64Type;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::ml::conformance::{FEATURES, foods};
 use crate::ml::metrics::Metrics;
-use crate::ml::{Keep, digest, evaluate, holdout};
-use crate::progress::Silent;
+use crate::ml::{Frame, Keep, Target, digest, evaluate, holdout};
+use crate::progress::{Progress, Silent};
 
 fn frame(rows: usize, task: Task) -> Frame {
     let target = if task == Task::Regression { "kcal" } else { "group" };
@@ -39,7 +40,7 @@ fn the_digests_of_small_forests_are_pinned() {
     ];
     assert_eq!(
         found.map(|digest| digest[..16].to_owned()),
-        ["bffda00077c8669f", "432613314d0ca14a", "a427cfae3a7e725b", "db75993ef3c9346a", "f7370e44f19061ba"]
+        ["766d280f538d3a60", "c7b5f3983ff43ce9", "4223fb31c4a89af4", "6bd34f1b29eaaca4", "2223cf994b2bcab9"]
     );
 }
 
@@ -181,6 +182,69 @@ fn a_cancelled_fit_says_so() {
     let trainer = ForestTrainer::new(Task::Regression, ForestParams::default()).unwrap();
     let error = trainer.fit(&frame(20, Task::Regression), &Stop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
+
+fn parts(frame: &Frame, cuts: &[u32]) -> Vec<Forest> {
+    let params = ForestParams { n_estimators: 10, seed: 5, ..ForestParams::default() };
+    let trainer = ForestTrainer::new(frame.task(), params).unwrap();
+    cuts.windows(2).map(|cut| trainer.fit_trees(frame, cut[0]..cut[1], &Silent).unwrap()).collect()
+}
+
+#[test]
+fn a_forest_of_parts_is_the_whole() {
+    for task in [Task::Regression, Task::Classification] {
+        let frame = frame(150, task);
+        let whole = fit(&frame, |params| params.seed = 5);
+        for cuts in [&[0, 10][..], &[0, 1, 10], &[0, 3, 4, 9, 10]] {
+            let mut parts = parts(&frame, cuts);
+            parts.reverse();
+            assert!(parts.len() == 1 || parts.iter().all(Forest::is_part));
+            let mut merged = Forest::merge(&parts.iter().collect::<Vec<_>>()).unwrap();
+            assert!(!merged.is_part() && merged.out_of_bag().is_none());
+            assert_eq!(digest(&merged).unwrap(), digest(&whole).unwrap());
+            let bits = |seen: Option<&OutOfBag>| -> Vec<u64> {
+                let seen = seen.unwrap();
+                seen.predictions.iter().chain(&seen.score).chain(&seen.error).map(|value| value.to_bits()).collect()
+            };
+            assert_eq!(bits(merged.score_out_of_bag(&frame).unwrap()), bits(whole.out_of_bag()));
+        }
+    }
+}
+
+#[test]
+fn a_part_comes_back_from_its_file_and_names_its_trees() {
+    let frame = frame(60, Task::Regression);
+    let [_, part] = <[Forest; 2]>::try_from(parts(&frame, &[0, 4, 10])).unwrap();
+    let file = crate::ml::encode(&part, &crate::ml::Envelope::default()).unwrap();
+    let (model, _) = crate::ml::decode(&file).unwrap();
+    assert_eq!(model.as_forest().unwrap().tree_range(), 4..10);
+    assert_eq!(digest(model.as_ref()).unwrap(), digest(&part).unwrap());
+}
+
+#[test]
+fn parts_that_do_not_make_a_whole_are_refused() {
+    let frame = frame(60, Task::Regression);
+    let [first, middle, last] = <[Forest; 3]>::try_from(parts(&frame, &[0, 4, 7, 10])).unwrap();
+    let other = fit(&frame, |params| params.seed = 6);
+    let elsewhere = fit(&self::frame(61, Task::Regression), |params| params.seed = 5);
+    let reason = |parts: &[&Forest]| Forest::merge(parts).unwrap_err().reason().unwrap_or_default().to_owned();
+    assert_eq!(reason(&[]), "there is none");
+    assert_eq!(reason(&[&first, &last]), "the trees 4..7 are in none of them");
+    assert_eq!(reason(&[&first, &middle]), "the trees 7..10 are in none of them");
+    assert_eq!(reason(&[&middle, &last]), "the trees 0..4 are in none of them");
+    assert_eq!(reason(&[&first, &first]), "tree 0 is in two of them");
+    assert!(reason(&[&first, &other]).contains("parameters differ"));
+    assert!(reason(&[&first, &elsewhere]).contains("differ"));
+    let trainer = ForestTrainer::new(Task::Regression, ForestParams::default()).unwrap();
+    let error = trainer.fit_trees(&frame, 90..101, &Silent).unwrap_err();
+    assert_eq!(error.reason(), Some("the forest has the trees 0..100"));
+}
+
+#[test]
+fn rows_of_another_table_have_no_out_of_bag_score() {
+    let mut forest = fit(&frame(60, Task::Regression), |_| ());
+    let error = forest.score_out_of_bag(&frame(61, Task::Regression)).unwrap_err();
+    assert!(error.reason().unwrap().contains("not the one that it was grown from"), "{error:?}");
 }
 
 #[test]

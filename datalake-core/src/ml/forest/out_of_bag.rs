@@ -1,0 +1,66 @@
+//! What the trees say of the training rows that they have not seen.
+
+use rayon::prelude::*;
+
+use super::Forest;
+use super::columns::Cells;
+use super::predict::Bag;
+use crate::error::{Error, Result};
+use crate::ml::codec::ModelSchema;
+use crate::ml::frame::{Frame, Target};
+use crate::ml::{OutOfBag, greatest, metrics};
+
+impl Forest {
+    /// Predicts the rows that the forest was grown from by the trees that have not seen them, for a forest that was
+    /// merged from parts or read from a file: which rows a tree has seen follows from the seed.
+    ///
+    /// None without bootstrap, or when every tree has seen every row.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a table with other features, categories, ranges or classes than
+    /// those that the forest has learnt.
+    pub fn score_out_of_bag(&mut self, table: &Frame) -> Result<Option<&OutOfBag>> {
+        if ModelSchema::of(table) != self.schema || table.rows() != self.rows as usize {
+            return Err(Error::invalid("score out of bag", format_args!("a forest for `{}`", self.schema.target))
+                .with_reason(
+                    "the table is not the one that it was grown from: rows, features, ranges or classes differ",
+                )
+                .with_hint("give the same rows that the forest was trained on"));
+        }
+        let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
+        let weights = |tree| self.params.bootstrap_weights(tree, table.rows() as u32);
+        let found = if self.params.bootstrap { look(self, &cells, weights, table.target()) } else { None };
+        self.out_of_bag = found;
+        Ok(self.out_of_bag.as_ref())
+    }
+}
+
+/// `weights` says how often a tree has each row.
+pub(super) fn look(
+    forest: &Forest,
+    cells: &[Cells],
+    weights: impl Fn(u32) -> Vec<u32> + Sync,
+    target: &Target,
+) -> Option<OutOfBag> {
+    let bags: Vec<Bag> = forest.tree_range().into_par_iter().map(|tree| Bag::of(&weights(tree))).collect();
+    let predictions = forest.mean_of_trees(cells, target.len(), Some(&bags));
+    let width = forest.width();
+    let known: Vec<usize> = (0..target.len()).filter(|row| !predictions[row * width].is_nan()).collect();
+    if known.is_empty() {
+        return None;
+    }
+    let (score, error) = match target {
+        Target::Numbers(values) => {
+            let truth: Vec<f64> = known.iter().map(|&row| values[row]).collect();
+            let guess: Vec<f64> = known.iter().map(|&row| predictions[row]).collect();
+            let metrics = metrics::RegressionMetrics::of(&truth, &guess).ok()?;
+            (metrics.r2, metrics.rmse)
+        }
+        Target::Labels { codes, .. } => {
+            let right = |row: &&usize| greatest(&predictions[**row * width..][..width]) == codes[**row];
+            let accuracy = known.iter().filter(right).count() as f64 / known.len() as f64;
+            (Some(accuracy), 1.0 - accuracy)
+        }
+    };
+    Some(OutOfBag { rows: known.len(), predictions, score, error: Some(error) })
+}

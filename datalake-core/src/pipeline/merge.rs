@@ -1,0 +1,90 @@
+//! Merge: parts of a forest, grown apart, into the model that one training would have given.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::compute;
+use crate::error::{Error, Result};
+use crate::ml::Model;
+use crate::ml::forest::Forest;
+use crate::pipeline::manifest::StepReport;
+use crate::pipeline::predict::open_model;
+use crate::pipeline::run::Context;
+use crate::pipeline::step::Train;
+use crate::pipeline::table::{same_table, split};
+use crate::pipeline::train::{Trained, publish};
+
+/// Joins parts of a forest, which training made with some of its trees each, into a model at `destination`.
+///
+/// The digest is that of the forest trained at once. What the rows out of bag say is computed anew, from the table
+/// that the parts were trained on.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for parts that do not belong together or leave trees out, for models that
+/// are no forests, and when the table has changed since; those of the lake.
+pub async fn merge_models(parts: &[String], destination: &str, context: &Context) -> Result<StepReport> {
+    let mut forests = Vec::with_capacity(parts.len());
+    let mut origin: Option<Origin> = None;
+    for path in parts {
+        let (model, envelope) = open_model(context.lake.as_ref(), path).await?;
+        let Some(forest) = model.as_forest() else {
+            return Err(Error::invalid("merge", path)
+                .with_reason(format_args!("it is a `{}` model, and only forests have parts", model.name())));
+        };
+        forests.push(forest.clone());
+        let own = Origin::of(path, &envelope.lineage)?;
+        match &origin {
+            Some(first) => first.check_fellow(&own)?,
+            None => origin = Some(own),
+        }
+    }
+    let Some(origin) = origin else {
+        return Err(Error::invalid("merge", "the parts of a forest").with_reason("there is none"));
+    };
+    let mut merged = Forest::merge(&forests.iter().collect::<Vec<_>>())?;
+    drop(forests);
+    let step = Train { destination: Some(destination.to_owned()), ..origin.step };
+    let input = same_table("merge", &step, &origin.lineage, context).await?;
+    let split = split(&step, context).await?;
+    let rows = split.frame.select(&split.train)?;
+    let merged = compute::run(move || {
+        merged.score_out_of_bag(&rows)?;
+        Ok(merged)
+    })
+    .await?;
+    let model: Arc<dyn Model> = Arc::new(merged);
+    let facts = Map::from_iter([("parts".to_owned(), Value::from(parts.to_vec()))]);
+    publish(&step, Trained { model, input, split: &split, facts }, context).await
+}
+
+/// Where a part comes from.
+#[derive(Debug)]
+struct Origin {
+    path: String,
+    /// The training that it is a part of.
+    step: Train,
+    lineage: Map<String, Value>,
+}
+
+impl Origin {
+    fn of(path: &str, lineage: &Map<String, Value>) -> Result<Self> {
+        let step = lineage.get("step").cloned().unwrap_or_default();
+        let step: Train = serde_json::from_value(step).map_err(|cause| {
+            Error::invalid("merge", path)
+                .with_reason("the model does not say how it was trained")
+                .with_hint("train the parts by `datalake train --trees` or in a pipeline")
+                .with_source(cause)
+        })?;
+        let step = Train { trees: None, destination: None, ..step };
+        Ok(Self { path: path.to_owned(), step, lineage: lineage.clone() })
+    }
+
+    fn check_fellow(&self, other: &Self) -> Result<()> {
+        if self.lineage.get("table") == other.lineage.get("table") && self.step == other.step {
+            return Ok(());
+        }
+        Err(Error::invalid("merge", &other.path)
+            .with_reason(format_args!("it was trained on another table, or with other settings, than {}", self.path)))
+    }
+}
