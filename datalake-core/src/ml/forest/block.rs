@@ -114,7 +114,7 @@ impl Block {
             let (bin, id) = (rank_of(*key), row_of(*key));
             let next = bin != rank_of(before) || (merged && number(id) > number(row_of(before)));
             before = *key;
-            rank += u16::from(next);
+            rank = rank.wrapping_add(u16::from(next));
             let rank = if bin == MISSING_BIN { MISSING_RANK } else { rank };
             *key = u32::from(rank) << 16 | id as u32;
             self.ranks[id * self.stride + slot] = rank;
@@ -172,8 +172,8 @@ impl Block {
             let own = usize::from(side[usize::from(id)]);
             ids[left] = id;
             self.spare_ids[right] = id;
-            left += own;
-            right += 1 - own;
+            left = left.wrapping_add(own);
+            right = right.wrapping_add(1 - own);
         }
         ids[left..].copy_from_slice(&self.spare_ids[..right]);
         left
@@ -188,8 +188,8 @@ fn part_keys(keys: &mut [u32], side: &[u8], spare: &mut [u32]) {
         let own = usize::from(side[row_of(key)]);
         keys[left] = key;
         spare[right] = key;
-        left += own;
-        right += 1 - own;
+        left = left.wrapping_add(own);
+        right = right.wrapping_add(1 - own);
     }
     keys[left..].copy_from_slice(&spare[..right]);
 }
@@ -199,11 +199,13 @@ const RADIX_FROM: usize = 128;
 
 /// Sorts keys, whose rows rise, by two digits of so many bits, from the bit `from` on.
 fn sort_by_digits<const BITS: u32, const BUCKETS: usize>(keys: &mut [u32], spare: &mut [u32], from: u32) {
-    let digit = |key: u32, place: u32| (key >> (from + place * BITS)) as usize % BUCKETS;
+    let digit = |key: u32, place: u32| key.wrapping_shr(from + place * BITS) as usize % BUCKETS;
     let mut begins = [[0_u32; BUCKETS]; 2];
     for &key in keys.iter() {
-        begins[0][digit(key, 0)] += 1;
-        begins[1][digit(key, 1)] += 1;
+        for (place, counts) in (0..).zip(&mut begins) {
+            let count = &mut counts[digit(key, place)];
+            *count = count.wrapping_add(1);
+        }
     }
     for counts in &mut begins {
         let mut begin = 0;
@@ -215,7 +217,7 @@ fn sort_by_digits<const BITS: u32, const BUCKETS: usize>(keys: &mut [u32], spare
         for &key in from {
             let next = &mut begins[place as usize][digit(key, place)];
             to[*next as usize] = key;
-            *next += 1;
+            *next = next.wrapping_add(1);
         }
     };
     move_by(keys, spare, 0);

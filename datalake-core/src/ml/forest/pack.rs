@@ -1,4 +1,7 @@
 //! A row, and any sum of rows, in one word: what makes the search of small nodes fast.
+//!
+//! The bounds that [`Tally::load`](super::tally::Tally::load) keeps let nothing overflow; the operations here wrap, so
+//! that no check stands in the way of vectors.
 
 /// A node whose rows are words that add up; scores equal those of the [`Tally`](super::tally::Tally) to the bit.
 pub(super) trait Pack: Copy {
@@ -31,8 +34,8 @@ impl Pack for Squares {
     fn score(self, left: i64) -> f64 {
         let weight = self.weight(left);
         let value = left >> self.shift;
-        let covariance = (self.weight * value - weight * self.value) as f64;
-        covariance * covariance / (weight * (self.weight - weight)) as f64
+        let covariance = self.weight.wrapping_mul(value).wrapping_sub(weight.wrapping_mul(self.value)) as f64;
+        covariance * covariance / weight.wrapping_mul(self.weight.wrapping_sub(weight)) as f64
     }
 
     fn total(self) -> i64 {
@@ -41,7 +44,7 @@ impl Pack for Squares {
 
     #[inline(always)]
     fn weight(self, sum: i64) -> i64 {
-        sum & ((1 << self.shift) - 1)
+        sum & (1_i64 << self.shift).wrapping_sub(1)
     }
 }
 
@@ -76,16 +79,18 @@ fn fields(sum: i64) -> [i64; 4] {
 
 #[inline(always)]
 fn squares([a, b, c, d]: [i64; 4]) -> i64 {
-    a * a + b * b + c * c + d * d
+    let squared = |count: i64| count.wrapping_mul(count);
+    squared(a).wrapping_add(squared(b)).wrapping_add(squared(c)).wrapping_add(squared(d))
 }
 
 impl Pack for Gini {
     #[inline(always)]
     fn score(self, left: i64) -> f64 {
-        let (on_left, on_right) = (squares(fields(left)), squares(fields(self.total - left)));
+        let (on_left, on_right) = (squares(fields(left)), squares(fields(self.total.wrapping_sub(left))));
         let weight = self.weight(left);
-        let rest = self.weight - weight;
-        (on_left * rest + on_right * weight) as f64 / (weight * rest) as f64
+        let rest = self.weight.wrapping_sub(weight);
+        let sum = on_left.wrapping_mul(rest).wrapping_add(on_right.wrapping_mul(weight));
+        sum as f64 / weight.wrapping_mul(rest) as f64
     }
 
     fn total(self) -> i64 {
@@ -95,7 +100,7 @@ impl Pack for Gini {
     #[inline(always)]
     fn weight(self, sum: i64) -> i64 {
         let [a, b, c, d] = fields(sum);
-        a + b + c + d
+        a.wrapping_add(b).wrapping_add(c).wrapping_add(d)
     }
 }
 

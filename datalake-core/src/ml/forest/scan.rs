@@ -131,11 +131,11 @@ impl<'a> Keys<'a> {
     fn sum_up<P: Pack>(self, node: &Packed<'_, P>, missing_left: bool, end: usize, sums: &mut Vec<i64>) {
         let mut sum: i64 = 0;
         if missing_left {
-            sum = self.keys[self.known..].iter().map(|key| node.items[row_of(*key)]).sum();
+            sum = self.keys[self.known..].iter().fold(0, |sum: i64, key| sum.wrapping_add(node.items[row_of(*key)]));
         }
         sums.clear();
         sums.extend(self.keys[..end].iter().map(|key| {
-            sum += node.items[row_of(*key)];
+            sum = sum.wrapping_add(node.items[row_of(*key)]);
             sum
         }));
     }

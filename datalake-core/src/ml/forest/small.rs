@@ -154,7 +154,7 @@ fn search<P: Pack, L: Lookup>(node: &mut Small, pack: P, min_leaf: usize) -> Lan
         let (lower, upper) = (&keys[place - 1], &keys[place]);
         let words = L::words(&node.words, lower);
         for lane in 0..LANES {
-            sums[lane] += words[lane];
+            sums[lane] = sums[lane].wrapping_add(words[lane]);
         }
         if place < min_leaf || len - place < min_leaf {
             continue;
@@ -189,7 +189,7 @@ fn missing_on_the_left<P: Pack, L: Lookup>(node: &Small, pack: P, min_leaf: usiz
         let (lower, upper) = (&keys[place - 1], &keys[place]);
         let words = L::words(&node.words, lower);
         for lane in 0..LANES {
-            sums[lane] += words[lane];
+            sums[lane] = sums[lane].wrapping_add(words[lane]);
             let left = rows[lane] + place;
             let (rank, next) = (lower[lane] >> 4, upper[lane] >> 4);
             if rows[lane] == 0 || rank == next || next == MISSING_RANK || left < min_leaf || len - left < min_leaf {

@@ -186,7 +186,7 @@ impl Tally for NumberTally<'_> {
         if self.words.is_empty() {
             node.for_each(|row| total.add(self.values[row], i64::from(self.weights[row])));
         } else {
-            let word: i64 = node.map(|row| self.words[row]).sum();
+            let word = node.fold(0_i64, |sum, row| sum.wrapping_add(self.words[row]));
             total = Sum { weight: word & ((1 << self.shift) - 1), value: word >> self.shift };
         }
         self.total = total;
@@ -232,8 +232,8 @@ impl Tally for NumberTally<'_> {
 
     fn add(&self, entry: [i64; 2], sums: &mut [i64]) {
         if let [value, count] = sums {
-            *value += entry[0];
-            *count += entry[1];
+            *value = value.wrapping_add(entry[0]);
+            *count = count.wrapping_add(entry[1]);
         }
     }
 
@@ -399,7 +399,8 @@ impl Tally for ClassTally<'_> {
     }
 
     fn add(&self, vote: Vote, sums: &mut [i64]) {
-        sums[vote.class as usize] += count_of(vote.weight);
+        let sum = &mut sums[vote.class as usize];
+        *sum = sum.wrapping_add(count_of(vote.weight));
     }
 
     fn rows_and_weight(&self, sums: &[i64]) -> (usize, u64) {
