@@ -29,6 +29,8 @@ mod target;
 mod top;
 mod trainer;
 mod tree;
+#[cfg(target_arch = "x86_64")]
+mod walk;
 
 use std::ops::Range;
 use std::sync::Arc;

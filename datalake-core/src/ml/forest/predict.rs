@@ -5,8 +5,11 @@ use rayon::prelude::*;
 use super::columns::Cells;
 use super::tree::Tree;
 
-/// Words of rows that are walked through one tree after the other: the tree stays in the second cache meanwhile.
-const BLOCK_WORDS: usize = 1 << 15;
+/// The most rows that are walked through one tree after the other: many, since a tree has to come to the second cache
+/// for each such block, while the rows pass by in their order.
+const MOST_ROWS: usize = 1 << 16;
+/// Rows that are turned from columns into rows together, so that they stay in the first cache.
+const TILE: usize = 256;
 /// Fewer steps (rows times trees) are not worth other threads.
 const SMALL: usize = 1 << 12;
 
@@ -35,14 +38,13 @@ pub(super) fn mean_of_trees(
     bags: Option<&[Bag]>,
 ) -> Vec<f64> {
     let mut means = vec![0.0; rows * width];
-    let most = (BLOCK_WORDS / cells.len().max(1)).clamp(64, 8192);
     if rows * trees.len() <= SMALL {
-        for (block, means) in means.chunks_mut(most * width).enumerate() {
-            walk_block(trees, cells, block * most, width, bags, means);
+        for (block, means) in means.chunks_mut(MOST_ROWS * width).enumerate() {
+            walk_block(trees, cells, block * MOST_ROWS, width, bags, means);
         }
         return means;
     }
-    let block = rows.div_ceil(rayon::current_num_threads()).clamp(64, most);
+    let block = rows.div_ceil(rayon::current_num_threads()).clamp(64, MOST_ROWS);
     means.par_chunks_mut(block * width).enumerate().for_each(|(number, means)| {
         walk_block(trees, cells, number * block, width, bags, means);
     });
@@ -52,8 +54,10 @@ pub(super) fn mean_of_trees(
 fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags: Option<&[Bag]>, means: &mut [f64]) {
     let (rows, features) = (means.len() / width, cells.len());
     let mut bits = vec![0; rows * features];
-    for (feature, column) in cells.iter().enumerate() {
-        column.copy_bits(first, bits[feature..].iter_mut().step_by(features));
+    for (tile, bits) in bits.chunks_mut(TILE * features).enumerate() {
+        for (feature, column) in cells.iter().enumerate() {
+            column.copy_bits(first + tile * TILE, bits[feature..].iter_mut().step_by(features));
+        }
     }
     let mut walk = Walk { leaves: Vec::with_capacity(rows), rows: Vec::new(), bits: Vec::new() };
     let mut asked = vec![0_u32; rows];

@@ -1,21 +1,24 @@
 //! One tree: twelve bytes a split in preorder, leaf values and category sets beside them.
 
+#[cfg(target_arch = "x86_64")]
+use super::walk;
 use crate::error::Result;
 use crate::ml::codec::{Reader, Writer};
 use crate::ml::feature::{Feature, FeatureKind, MISSING};
 
 /// Bits of a split's head, below its feature.
 const CATEGORICAL: u32 = 1;
-const MISSING_LEFT: u32 = 1 << 1;
-const LEFT_IS_LEAF: u32 = 1 << 2;
-const RIGHT_IS_LEAF: u32 = 1 << 3;
-const FEATURE_SHIFT: u32 = 4;
+pub(super) const MISSING_LEFT: u32 = 1 << 1;
+pub(super) const LEFT_IS_LEAF: u32 = 1 << 2;
+pub(super) const RIGHT_IS_LEAF: u32 = 1 << 3;
+pub(super) const FEATURE_SHIFT: u32 = 4;
 /// The most features that a split can name.
 pub(super) const MOST_FEATURES: usize = 1 << (32 - FEATURE_SHIFT);
 
 /// A split. Its left child, or its right one if the left is a leaf, is the next split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Node {
+#[repr(C)]
+pub(super) struct Node {
     /// The feature, and what the children are.
     head: u32,
     /// A threshold's bits, or where a category set begins.
@@ -77,7 +80,7 @@ impl Split {
 
 fn number_goes_left(bits: u32, threshold: f32, missing_left: bool) -> bool {
     let value = f32::from_bits(bits);
-    if value.is_nan() { missing_left } else { value <= threshold }
+    (value <= threshold) | (value.is_nan() & missing_left)
 }
 
 fn category_goes_left(code: u32, left: &[u64], missing_left: bool) -> bool {
@@ -179,43 +182,79 @@ impl Tree {
     }
 
     /// One step of a row, which has one feature's bits after the other, from a split.
+    ///
+    /// Which way rows go cannot be foretold, so there are no branches but for categories.
     #[inline(always)]
     fn step(&self, at: u32, row: &[u32]) -> Place {
         let node = self.splits[at as usize];
         let bits = row[node.feature()];
+        let missing_left = node.is(MISSING_LEFT);
         let left = if node.is(CATEGORICAL) {
-            category_goes_left(bits, &self.sets[node.payload as usize..], node.is(MISSING_LEFT))
+            category_goes_left(bits, &self.sets[node.payload as usize..], missing_left)
         } else {
-            number_goes_left(bits, f32::from_bits(node.payload), node.is(MISSING_LEFT))
+            number_goes_left(bits, f32::from_bits(node.payload), missing_left)
         };
-        let left_leaf = node.head & LEFT_IS_LEAF;
-        let leaf = if left { left_leaf } else { node.head & RIGHT_IS_LEAF };
-        let split = if left || left_leaf != 0 { at + 1 } else { node.link };
+        let (left_leaf, right_leaf) = (node.is(LEFT_IS_LEAF), node.is(RIGHT_IS_LEAF));
+        let next = if left | left_leaf { at.wrapping_add(1) } else { node.link };
         // The right leaf comes after the left one.
-        let number = node.link + u32::from(!left && left_leaf != 0);
-        Place(if leaf != 0 { number | Place::LEAF } else { split })
+        let leaf = node.link.wrapping_add(u32::from(!left & left_leaf)) | Place::LEAF;
+        Place(if (left & left_leaf) | (!left & right_leaf) { leaf } else { next })
     }
 
-    /// The leaves that rows end in, eight at a time so that one need not wait for the memory of the other.
-    ///
-    /// `rows` has `features` words a row.
+    /// The leaves that rows end in. `rows` has `features` words a row.
     pub(super) fn leaves_of(&self, rows: &[u32], features: usize, found: &mut Vec<u32>) {
-        const TOGETHER: usize = 8;
         found.clear();
-        for group in rows.chunks(TOGETHER * features) {
-            let count = group.len() / features;
-            let mut places = [self.root(); TOGETHER];
-            let mut open = !places[0].is_leaf();
-            while open {
-                open = false;
-                for (place, row) in places.iter_mut().zip(group.chunks_exact(features)) {
-                    if !place.is_leaf() {
-                        *place = self.step(place.0, row);
-                        open |= !place.is_leaf();
+        #[cfg(target_arch = "x86_64")]
+        if self.sets.is_empty() && walk::suits(self.splits.len(), features) {
+            let mut leaves = [0; walk::ROWS];
+            for group in rows.chunks_exact(walk::ROWS * features) {
+                // SAFETY: trees are made by `push_split` and `push_leaf` alone, in preorder and to the end, so links
+                // lead to splits and leaves; `features` are those of the forest, which its splits were checked against.
+                unsafe { walk::leaves(&self.splits, group, features, &mut leaves) };
+                found.extend_from_slice(&leaves);
+            }
+        }
+        self.walk(&rows[found.len() * features..], features, found);
+    }
+
+    /// Several rows are under way at a time, so that one need not wait for the memory of the other; one that arrives
+    /// makes room for the next.
+    fn walk(&self, rows: &[u32], features: usize, found: &mut Vec<u32>) {
+        const TOGETHER: usize = 6;
+        let count = rows.len() / features;
+        let begin = found.len();
+        found.resize(begin + count, 0);
+        if self.root().is_leaf() {
+            return;
+        }
+        let found = &mut found[begin..];
+        let mut under_way = [(self.root(), 0_usize); TOGETHER];
+        let mut next = count.min(TOGETHER);
+        (0..).zip(&mut under_way).for_each(|(row, lane)| lane.1 = row);
+        let mut open = next;
+        while open == TOGETHER {
+            for lane in &mut under_way {
+                let (place, row) = *lane;
+                let place = self.step(place.0, &rows[row * features..][..features]);
+                *lane = (place, row);
+                if place.is_leaf() {
+                    found[row] = place.leaf() as u32;
+                    *lane = (self.root(), next);
+                    next += 1;
+                    if next > count {
+                        lane.1 = count;
+                        open -= 1;
+                        break;
                     }
                 }
             }
-            found.extend(places[..count].iter().map(|place| place.leaf() as u32));
+        }
+        // The last rows, one by one.
+        for (mut place, row) in under_way.into_iter().filter(|lane| lane.1 < count) {
+            while !place.is_leaf() {
+                place = self.step(place.0, &rows[row * features..][..features]);
+            }
+            found[row] = place.leaf() as u32;
         }
     }
 
@@ -397,6 +436,56 @@ mod tests {
         tree.leaves_of(&rows, 2, &mut leaves);
         let found: Vec<u32> = leaves.iter().map(|leaf| tree.leaf(*leaf)[0] as u32).collect();
         assert_eq!(found, [10, 20, 30, 20, 20]);
+    }
+
+    /// A tree as deep as it gets: each split has a leaf on the side that its number says.
+    fn chain(splits: u32, features: u32) -> Tree {
+        let mut tree = Tree::new(1, features as usize);
+        let mut open = Vec::new();
+        for number in 0..splits {
+            let (threshold, missing_left) = (number as f32 * 0.5, number.is_multiple_of(3));
+            let split = tree.push_split(&Split::Numeric { feature: number % features, threshold, missing_left });
+            if number.is_multiple_of(2) {
+                tree.push_leaf(&[f64::from(number)]);
+                tree.set_right(split);
+            } else {
+                open.push(split);
+            }
+        }
+        tree.push_leaf(&[-1.0]);
+        while let Some(split) = open.pop() {
+            tree.set_right(split);
+            tree.push_leaf(&[f64::from(split) + 0.5]);
+        }
+        tree
+    }
+
+    #[test]
+    fn rows_end_in_the_same_leaves_one_by_one_and_many_at_a_time() {
+        for (splits, features) in [(1, 1), (2, 3), (40, 3), (101, 7)] {
+            let tree = chain(splits, features);
+            for rows in [0_u32, 1, 5, 6, 7, 31, 32, 33, 100] {
+                let value =
+                    |index: u32| if index.is_multiple_of(11) { f32::NAN } else { (index * 7 % 64) as f32 - 1.0 };
+                let words: Vec<u32> = (0..rows * features).map(|index| value(index).to_bits()).collect();
+                let one_by_one: Vec<u32> = words
+                    .chunks_exact(features as usize)
+                    .map(|row| {
+                        let mut place = tree.root();
+                        while !place.is_leaf() {
+                            place = tree.step(place.0, row);
+                        }
+                        place.leaf() as u32
+                    })
+                    .collect();
+                let mut many = vec![7; 3];
+                tree.leaves_of(&words, features as usize, &mut many);
+                assert_eq!(many, one_by_one, "{rows} rows through {splits} splits");
+                let mut plain = Vec::new();
+                tree.walk(&words, features as usize, &mut plain);
+                assert_eq!(plain, one_by_one, "{rows} rows through {splits} splits, plain");
+            }
+        }
     }
 
     #[test]
