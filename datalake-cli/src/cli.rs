@@ -310,6 +310,21 @@ pub(crate) struct Train {
     /// The fewest rows in a leaf.
     #[arg(long, default_value_t = 1)]
     pub(crate) min_samples_leaf: u32,
+    /// The fewest rows in a node that is split.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) min_samples_split: Option<u32>,
+    /// How good a split is: `squared_error`; or `gini`, `entropy`, `log_loss`.
+    #[arg(long)]
+    pub(crate) criterion: Option<String>,
+    /// The share of the rows that each tree draws [default: as many as there are].
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) max_samples: Option<f64>,
+    /// Each tree sees every row once, instead of a draw with replacement.
+    #[arg(long)]
+    pub(crate) no_bootstrap: bool,
+    /// A split must lower the impurity, weighted by the share of the rows, by at least this much.
+    #[arg(long, value_name = "DECREASE")]
+    pub(crate) min_impurity_decrease: Option<f64>,
     /// The seed of forest and split.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,

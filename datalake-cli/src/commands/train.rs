@@ -7,6 +7,7 @@ use datalake_core::ml::{Task, forest::ForestParams};
 use datalake_core::pipeline::{Pipeline, Step, Train};
 use datalake_core::query::DataSet;
 use datalake_core::{Error, Lake, Result};
+use serde_json::Value;
 
 use crate::cli;
 use crate::commands::{Tools, pipeline};
@@ -46,11 +47,21 @@ fn forest(arguments: &cli::Train) -> Result<ForestParams> {
         "min_samples_leaf": arguments.min_samples_leaf,
         "seed": arguments.seed,
     });
-    if let Some(depth) = arguments.max_depth {
-        settings["max_depth"] = depth.into();
+    let given = [
+        ("max_depth", arguments.max_depth.map(Value::from)),
+        ("min_samples_split", arguments.min_samples_split.map(Value::from)),
+        ("criterion", arguments.criterion.as_deref().map(Value::from)),
+        ("max_samples", arguments.max_samples.map(Value::from)),
+        ("bootstrap", arguments.no_bootstrap.then_some(Value::from(false))),
+        ("min_impurity_decrease", arguments.min_impurity_decrease.map(Value::from)),
+    ];
+    for (name, value) in given {
+        if let Some(value) = value {
+            settings[name] = value;
+        }
     }
     if let Some(features) = &arguments.max_features {
-        let number = serde_json::from_str(features).ok().filter(serde_json::Value::is_number);
+        let number = serde_json::from_str(features).ok().filter(Value::is_number);
         settings["max_features"] = number.unwrap_or_else(|| features.as_str().into());
     }
     serde_json::from_value(settings)

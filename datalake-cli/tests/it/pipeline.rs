@@ -143,6 +143,9 @@ fn what_a_model_cannot_learn_from_or_be_compared_with_is_said() {
         serde_json::from_str(&scratch.ok(&["model", "show", "first", "--output", "json"])).unwrap();
     assert_eq!(shown["features"].as_array().unwrap().len(), 1, "{shown}");
     scratch.ok(&[&train[..], &["--features", "name,x", "--name", "named"]].concat());
+    let refused = [&train[..], &["--criterion", "gini"]].concat();
+    scratch.run(&refused).failed(1, &["criterion", "squared_error", "gini"]);
+    scratch.ok(&[&train[..], &["--task", "classification", "--criterion", "entropy", "--no-bootstrap"]].concat());
     scratch.run(&["evaluate", "first", "--baselines", "lineer"]).failed(1, &["lineer", "linear"]);
     scratch.run(&["evaluate", "first", "--folds", "100000000000000000"]).failed(1, &["at most"]);
     // A column without a value, which inference takes for text; predictions are called after their model.

@@ -222,7 +222,7 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         self,
         n_estimators: int = 100,
         *,
-        criterion: Literal["gini"] = "gini",
+        criterion: Literal["gini", "entropy", "log_loss"] = "gini",
         max_depth: int | None = None,
         min_samples_split: int = 2,
         min_samples_leaf: int = 1,

@@ -68,6 +68,28 @@ pub enum Criterion {
     SquaredError,
     /// By the decrease of the chance that two draws differ in class (classification).
     Gini,
+    /// By the decrease of the entropy of the classes, in bits (classification).
+    Entropy,
+    /// The same as [`Criterion::Entropy`], by the name of the loss that it lowers.
+    LogLoss,
+}
+
+impl Criterion {
+    fn word(self) -> &'static str {
+        match self {
+            Self::SquaredError => "squared_error",
+            Self::Gini => "gini",
+            Self::Entropy => "entropy",
+            Self::LogLoss => "log_loss",
+        }
+    }
+
+    fn task(self) -> Task {
+        match self {
+            Self::SquaredError => Task::Regression,
+            Self::Gini | Self::Entropy | Self::LogLoss => Task::Classification,
+        }
+    }
 }
 
 /// How many features are tried at a node. Text (`"auto"`, `"all"`, `"sqrt"`, `"log2"`, `"third"`), a share (`0.33`)
@@ -212,15 +234,12 @@ impl ForestParams {
     }
 
     fn check_criterion(&self, task: Task) -> Result<()> {
-        match (self.criterion, task) {
-            (Some(Criterion::Gini), Task::Regression) => {
-                refuse("criterion of a regression must be \"squared_error\", got \"gini\"".to_owned())
-            }
-            (Some(Criterion::SquaredError), Task::Classification) => {
-                refuse("criterion of a classification must be \"gini\", got \"squared_error\"".to_owned())
-            }
-            _ => Ok(()),
-        }
+        let Some(criterion) = self.criterion.filter(|criterion| criterion.task() != task) else { return Ok(()) };
+        let wanted = match task {
+            Task::Regression => "\"squared_error\"",
+            Task::Classification => "\"gini\", \"entropy\" or \"log_loss\"",
+        };
+        refuse(format!("criterion of a {task} must be {wanted}, got \"{}\"", criterion.word()))
     }
 }
 

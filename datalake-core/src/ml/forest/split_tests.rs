@@ -6,7 +6,7 @@ use super::block::Layout;
 use super::columns::{Binned, Cells};
 use super::draw::Draw;
 use super::grow::{Grower, Limits, Plan};
-use super::tally::{ClassTally, NumberTally};
+use super::tally::{ClassTally, Impurity, NumberTally};
 use super::target::FixedTarget;
 use super::tree::{Split, Tree};
 use crate::ml::feature::{Column, Feature, FeatureKind, MISSING};
@@ -19,6 +19,7 @@ struct Table {
     target: Target,
     weights: Vec<u32>,
     min_leaf: usize,
+    entropy: bool,
     /// Larger nodes are split by histograms.
     block_rows: usize,
 }
@@ -26,7 +27,14 @@ struct Table {
 impl Table {
     fn of_numbers(columns: Vec<Column>, target: &[f64]) -> Self {
         let weights = vec![1; target.len()];
-        Self { columns, target: Target::Numbers(target.to_vec()), weights, min_leaf: 1, block_rows: 4095 }
+        Self {
+            columns,
+            target: Target::Numbers(target.to_vec()),
+            weights,
+            min_leaf: 1,
+            entropy: false,
+            block_rows: 4095,
+        }
     }
 
     fn plan(&self) -> Plan {
@@ -58,13 +66,14 @@ impl Table {
                 Grower::default().grow(&plan, 0, &self.weights, [tally(), tally()], 1)
             }
             FixedTarget::Classes { codes, classes } => {
-                let tally = || ClassTally::new(&codes, classes);
+                let impurity = if self.entropy { Impurity::entropy(total as usize) } else { Impurity::Gini };
+                let tally = || ClassTally::new(&codes, classes, impurity.clone());
                 Grower::default().grow(&plan, 0, &self.weights, [tally(), tally()], classes)
             }
         }
     }
 
-    /// The weighted impurity of rows: the sum of squares around the mean, or the Gini impurity, times the weight.
+    /// The impurity of rows times their weight: squares around the mean, Gini, or entropy.
     fn impurity(&self, rows: &[usize]) -> f64 {
         let weight = |row: usize| f64::from(self.weights[row]);
         let total: f64 = rows.iter().map(|&row| weight(row)).sum();
@@ -76,7 +85,12 @@ impl Table {
             Target::Labels { classes, codes } => {
                 let mut counts = vec![0.0; classes.len()];
                 rows.iter().for_each(|&row| counts[codes[row] as usize] += weight(row));
-                total - counts.iter().map(|count| count * count).sum::<f64>() / total
+                let counts = counts.iter().filter(|count| **count > 0.0);
+                if self.entropy {
+                    counts.map(|count| -count * (count / total).log2()).sum()
+                } else {
+                    total - counts.map(|count| count * count).sum::<f64>() / total
+                }
             }
         }
     }
@@ -186,7 +200,7 @@ fn table() -> impl Strategy<Value = Table> {
                 // The order of means need not lead to the best of the sets that leave enough rows on both sides.
                 let sets = columns.iter().any(|column| matches!(column, Column::Categorical(_)));
                 let min_leaf = if sets { 1 } else { min_leaf };
-                Table { columns, target, weights, min_leaf, block_rows }
+                Table { columns, target, weights, min_leaf, entropy: false, block_rows }
             })
             .prop_filter("a tree needs rows", |table| table.weights.iter().any(|weight| *weight > 0))
     })
@@ -199,13 +213,14 @@ fn labels((classes, codes): (u32, Vec<u32>)) -> Target {
 
 proptest! {
     #[test]
-    fn no_split_is_better(table in table()) {
+    fn no_split_is_better(table in table(), entropy: bool) {
+        let table = Table { entropy, ..table };
         table.check(&table.grow())?;
     }
 
     #[test]
-    fn no_split_of_many_classes_is_better(table in table(), classes in 3_u32..8, codes in prop::collection::vec(any::<u32>(), 60)) {
-        let mut table = table;
+    fn no_split_of_many_classes_is_better(table in table(), classes in 3_u32..8, codes in prop::collection::vec(any::<u32>(), 60), entropy: bool,) {
+        let mut table = Table { entropy, ..table };
         table.columns.retain(|column| matches!(column, Column::Numeric(_)));
         prop_assume!(!table.columns.is_empty());
         table.target = labels((classes, codes[..table.weights.len()].to_vec()));

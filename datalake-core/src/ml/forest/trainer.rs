@@ -8,8 +8,8 @@ use super::block::Layout;
 use super::columns::{Binned, Cells};
 use super::draw::Draw;
 use super::grow::{Grower, Limits, Plan};
-use super::params::ForestParams;
-use super::tally::{ClassTally, NumberTally};
+use super::params::{Criterion, ForestParams};
+use super::tally::{ClassTally, Impurity, NumberTally};
 use super::target::FixedTarget;
 use super::tree::{MOST_FEATURES, Tree};
 use super::{Forest, out_of_bag};
@@ -92,7 +92,13 @@ impl ForestTrainer {
         let columns = bin(table, &cells, progress);
         let draws = self.params.draws(table.rows());
         let target = FixedTarget::of(table.target(), u64::from(draws.unwrap_or(table.rows() as u32)));
-        Planned { params: &self.params, plan: self.plan(table, cells, columns, draws, &target), target }
+        let impurity = match self.params.criterion {
+            Some(Criterion::Entropy | Criterion::LogLoss) => {
+                Impurity::entropy(draws.map_or(table.rows(), |draws| draws as usize))
+            }
+            Some(Criterion::Gini | Criterion::SquaredError) | None => Impurity::Gini,
+        };
+        Planned { params: &self.params, plan: self.plan(table, cells, columns, draws, &target), target, impurity }
     }
 
     fn plan(
@@ -171,6 +177,7 @@ struct Planned<'a> {
     params: &'a ForestParams,
     plan: Plan,
     target: FixedTarget,
+    impurity: Impurity,
 }
 
 impl Planned<'_> {
@@ -186,7 +193,7 @@ impl Planned<'_> {
                 grower.grow(&self.plan, number, &weights, [tally(), tally()], width)
             }
             FixedTarget::Classes { codes, classes } => {
-                let tally = || ClassTally::new(codes, *classes);
+                let tally = || ClassTally::new(codes, *classes, self.impurity.clone());
                 grower.grow(&self.plan, number, &weights, [tally(), tally()], width)
             }
         };

@@ -1,0 +1,89 @@
+//! Exact sums on both sides of a split, and the scores that follow from them.
+
+mod classes;
+mod numbers;
+
+pub(super) use classes::{ClassTally, Impurity};
+pub(super) use numbers::NumberTally;
+
+use super::pack::Pack;
+
+/// What a search may use of a tally when a row fits into one word; see [`Pack`].
+pub(super) struct Packed<'a, P> {
+    /// By row.
+    pub(in crate::ml::forest) items: &'a [i64],
+    /// The node.
+    pub(in crate::ml::forest) pack: P,
+}
+
+/// The rows of a part of a tree, and what lies left and right of a cut through one of its nodes, in whole numbers.
+///
+/// The score of a cut is computed from the exact sums by the same few operations in the same order, so that equal
+/// cuts have equal bits, whichever feature, thread or machine found them. Rows are named by their place among those
+/// loaded.
+pub(super) trait Tally {
+    /// How a row is packed into a word, where it can be.
+    type Pack: Pack;
+    /// What a row brings.
+    type Entry: Copy + std::fmt::Debug;
+
+    /// Takes up rows. `local` rows are few enough for their targets to be cut to what a word can hold.
+    fn load(&mut self, rows: &[u32], weights: &[u32], local: bool);
+
+    /// Takes up one node: its rows, and the totals.
+    fn enter(&mut self, node: impl Iterator<Item = usize> + Clone);
+
+    /// Whether all of the node's targets are the same.
+    fn is_pure(&self, node: impl Iterator<Item = usize>) -> bool;
+
+    /// The node in words, if that is exact.
+    fn packed(&self) -> Option<Packed<'_, Self::Pack>>;
+
+    /// Puts everything to the right.
+    fn rewind(&mut self);
+
+    /// Moves one row to the left.
+    fn move_left(&mut self, row: usize);
+
+    /// How good the cut is; higher is better, within one node.
+    fn score(&self) -> f64;
+
+    /// The weight of the rows on the left and on the right.
+    fn weights(&self) -> (u64, u64);
+
+    /// How many words the sums of any rows take in a histogram.
+    fn words(&self) -> usize;
+
+    /// What a row adds to such sums.
+    fn entry(&self, row: usize) -> Self::Entry;
+
+    /// Adds a row to sums of [`Tally::words`] words.
+    fn add(&self, entry: Self::Entry, sums: &mut [i64]);
+
+    /// How many rows, and of which weight, such sums are of.
+    fn rows_and_weight(&self, sums: &[i64]) -> (usize, u64);
+
+    /// [`Tally::score`] of the cut with these sums on the left and the rest of `total` on the right.
+    fn score_of(&self, left: &[i64], total: &[i64]) -> f64;
+
+    /// The decrease of impurity that a score of this node stands for, times the node's weight.
+    fn decrease(&self, score: f64) -> f64;
+
+    /// In how many ways categories can be put in order before they are cut.
+    fn orders(&self) -> usize;
+
+    /// A category's place: categories are sorted by `pull / weight`.
+    fn pull(&self, sums: &[i64], order: usize) -> (i64, u64);
+
+    /// Appends what a leaf of these rows says.
+    fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>);
+}
+
+/// A weight in the low half of a word and the number of rows in the high one.
+fn count_of(weight: u32) -> i64 {
+    1 << 32 | i64::from(weight)
+}
+
+fn split_count(word: i64) -> (usize, u64) {
+    ((word >> 32) as usize, word as u64 & 0xFFFF_FFFF)
+}
