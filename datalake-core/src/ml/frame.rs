@@ -75,6 +75,7 @@ pub struct Frame {
     target_name: String,
     target: Target,
     groups: Option<Vec<u32>>,
+    weights: Option<Vec<f64>>,
 }
 
 impl Frame {
@@ -93,7 +94,8 @@ impl Frame {
         let learnt = read_target(batch.column(target_index), target, task)?;
         let (features, columns) =
             indexes.into_iter().map(|index| feature::learn(batch, index)).collect::<Result<(Vec<_>, Vec<_>)>>()?;
-        let frame = Self { features, columns, target_name: target.to_owned(), target: learnt, groups: None };
+        let frame =
+            Self { features, columns, target_name: target.to_owned(), target: learnt, groups: None, weights: None };
         frame.check_target()?;
         Ok(frame)
     }
@@ -101,7 +103,7 @@ impl Frame {
     /// A frame of columns that are encoded already.
     pub(crate) fn from_parts(features: Vec<Feature>, columns: Vec<Column>, name: &str, target: Target) -> Result<Self> {
         check_rows(target.len(), name)?;
-        let frame = Self { features, columns, target_name: name.to_owned(), target, groups: None };
+        let frame = Self { features, columns, target_name: name.to_owned(), target, groups: None, weights: None };
         frame.check_target()?;
         Ok(frame)
     }
@@ -127,6 +129,37 @@ impl Frame {
         (names.len() as u32..).zip(missing).for_each(|(own, code)| *code = own);
         self.groups = Some(codes);
         Ok(self)
+    }
+
+    /// Gives every row a weight: what an error in it costs. A row of weight 0 is not there, one of weight 2 is as two.
+    ///
+    /// Forests learn by weights, and so does the mean of the `dummy`; the linear baselines do not. Metrics count
+    /// every row once.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for another number of weights than rows, for a weight that is negative
+    /// or not finite, and where all are zero.
+    pub fn with_weights(mut self, weights: Vec<f64>) -> Result<Self> {
+        if weights.len() != self.rows() {
+            return Err(Error::invalid("weigh", format_args!("{} rows", self.rows()))
+                .with_reason(format_args!("there are {} weights", weights.len())));
+        }
+        check_weights(&weights)?;
+        self.weights = Some(weights);
+        Ok(self)
+    }
+
+    /// The same by a column of the batch that the frame was read from.
+    ///
+    /// # Errors
+    /// As [`Frame::with_weights`], and for a column that is not there or not numeric.
+    pub fn with_weight_column(self, batch: &RecordBatch, column: &str) -> Result<Self> {
+        let array = batch.column(column_index(batch, column, "weigh by")?);
+        if !feature::is_numeric(array.data_type()) {
+            return Err(Error::invalid("weigh", format_args!("rows by column `{column}`"))
+                .with_reason(format_args!("weights are numbers, and this column is {}", array.data_type())));
+        }
+        self.with_weights(feature::numbers(array, column)?)
     }
 
     /// The number of rows.
@@ -183,6 +216,12 @@ impl Frame {
         self.groups.as_deref()
     }
 
+    /// The weight of each row, where weights were given.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
+    }
+
     /// The class of each row, for a stratified split; none for a regression.
     #[must_use]
     pub fn strata(&self) -> Option<&[u32]> {
@@ -202,8 +241,12 @@ impl Frame {
         let columns: Vec<Column> = self.columns.iter().map(|column| column.select(rows)).collect();
         let features = self.features.iter().zip(&columns).map(|(feature, column)| seen(feature, column)).collect();
         let groups = self.groups.as_ref().map(|groups| rows.iter().map(|&row| groups[row as usize]).collect());
+        let weights = self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect());
         let target = self.target.select(rows);
-        let frame = Self { features, columns, target_name: self.target_name.clone(), target, groups };
+        let frame = Self { features, columns, target_name: self.target_name.clone(), target, groups, weights };
+        if let Some(weights) = &frame.weights {
+            check_weights(weights)?;
+        }
         frame.check_target()?;
         Ok(frame)
     }
@@ -252,6 +295,19 @@ impl Frame {
             .with_reason(format_args!("the target is constant: all {} rows are `{value}`", self.rows()))
             .with_hint("choose another target, or other rows: a constant needs no model"))
     }
+}
+
+fn check_weights(weights: &[f64]) -> Result<()> {
+    let error = || Error::invalid("weigh", format_args!("{} rows", weights.len()));
+    if let Some(row) = weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
+        return Err(error()
+            .with_position(Position::row(row as u64 + 1))
+            .with_reason(format_args!("a weight must be zero or a positive number, got `{}`", weights[row])));
+    }
+    if weights.iter().all(|weight| *weight <= 0.0) {
+        return Err(error().with_reason("all weights are zero"));
+    }
+    Ok(())
 }
 
 fn check_rows(rows: usize, target: &str) -> Result<()> {

@@ -28,21 +28,15 @@ pub(super) struct Categories {
     /// The node's categories, in the order under trial.
     order: Vec<u32>,
     best_order: Vec<u32>,
+    /// Where rows have to be moved one by one: the node's rows and their categories, then by category its place.
+    rows: Vec<(u32, usize)>,
+    places: Vec<u32>,
 }
 
 impl Categories {
-    /// The best cut better than `least` through a node given as entries and categories of its rows; also whether the feature
-    /// varies in the node.
-    pub(super) fn best<T: Tally>(
-        &mut self,
-        tally: &T,
-        node: impl Iterator<Item = (T::Entry, u32)>,
-        categories: usize,
-        min_leaf: usize,
-        least: f64,
-    ) -> (bool, Option<CategoryCut>) {
+    /// The best cut better than `least` through the node that was collected; also whether the feature varies in it.
+    pub(super) fn best<T: Tally>(&mut self, tally: &mut T, min_leaf: usize, least: f64) -> (bool, Option<CategoryCut>) {
         let words = tally.words();
-        self.collect(tally, node, categories);
         let missing = self.missing.iter().any(|word| *word != 0);
         let varies = self.order.len() + usize::from(missing) > 1;
         let mut best: Option<CategoryCut> = None;
@@ -54,7 +48,12 @@ impl Categories {
                         continue;
                     }
                     let least = best.map_or(least, |cut| cut.score);
-                    if let Some(cut) = self.cut(tally, missing_left, min_leaf, least) {
+                    let cut = if T::BY_ROWS {
+                        self.cut_by_rows(tally, missing_left, min_leaf, least)
+                    } else {
+                        self.cut(tally, missing_left, min_leaf, least)
+                    };
+                    if let Some(cut) = cut {
                         best = Some(cut);
                         self.best_order.clone_from(&self.order);
                     }
@@ -68,7 +67,13 @@ impl Categories {
         (varies, best.map(|cut| if missing { cut } else { CategoryCut { missing_left: cut.left_heavier, ..cut } }))
     }
 
-    fn collect<T: Tally>(&mut self, tally: &T, node: impl Iterator<Item = (T::Entry, u32)>, categories: usize) {
+    /// Takes up a node given by its rows, what they bring, and their categories.
+    pub(super) fn collect<T: Tally>(
+        &mut self,
+        tally: &T,
+        node: impl Iterator<Item = (usize, T::Entry, u32)>,
+        categories: usize,
+    ) {
         let words = tally.words();
         if self.sums.len() < categories * words {
             self.sums.resize(categories * words, 0);
@@ -78,7 +83,11 @@ impl Categories {
             sums.clear();
             sums.resize(words, 0);
         }
-        for (entry, category) in node {
+        self.rows.clear();
+        for (row, entry, category) in node {
+            if T::BY_ROWS {
+                self.rows.push((category, row));
+            }
             if category == MISSING {
                 tally.add(entry, &mut self.missing);
                 continue;
@@ -129,6 +138,46 @@ impl Categories {
                 score = own;
                 let left_heavier = 2 * left_weight >= weight;
                 best = Some(CategoryCut { score, places: place + 1, missing_left, left_heavier });
+            }
+        }
+        best
+    }
+
+    /// The same, by moving the rows of one category after the other.
+    fn cut_by_rows<T: Tally>(
+        &mut self,
+        tally: &mut T,
+        missing_left: bool,
+        min_leaf: usize,
+        least: f64,
+    ) -> Option<CategoryCut> {
+        let greatest = self.order.iter().copied().max()? as usize;
+        self.places.resize(self.places.len().max(greatest + 1), 0);
+        (0..).zip(&self.order).for_each(|(place, category)| self.places[*category as usize] = place);
+        let place = |category: u32| if category == MISSING { MISSING } else { self.places[category as usize] };
+        self.rows.sort_unstable_by_key(|(category, row)| (place(*category), *row));
+        tally.rewind();
+        let mut left = 0;
+        if missing_left {
+            let missing = self.rows.iter().rev().take_while(|row| row.0 == MISSING);
+            missing.for_each(|row| {
+                tally.move_left(row.1);
+                left += 1;
+            });
+        }
+        let (mut best, mut score) = (None, least);
+        for (place, run) in self.rows.chunk_by(|a, b| a.0 == b.0).take(self.order.len()).enumerate() {
+            run.iter().for_each(|row| tally.move_left(row.1));
+            left += run.len();
+            let right = self.rows.len() - left;
+            if right == 0 || left.min(right) < min_leaf {
+                continue;
+            }
+            let own = tally.score();
+            if own > score {
+                score = own;
+                let (left, right) = tally.weights();
+                best = Some(CategoryCut { score, places: place + 1, missing_left, left_heavier: left >= right });
             }
         }
         best

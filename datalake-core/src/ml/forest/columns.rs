@@ -146,7 +146,7 @@ fn places(counts: impl Iterator<Item = usize>, distinct: usize, rows: usize) -> 
 }
 
 /// The bits of a number, in an order that is that of the numbers.
-fn ordered(value: f32) -> u32 {
+pub(super) fn ordered(value: f32) -> u32 {
     let bits = value.to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }

@@ -1,13 +1,12 @@
-//! Which rows a tree sees, and which features a node tries in which order: keyed draws, the same for whoever asks.
+//! How many rows a tree draws, and which features a node tries in which order: keyed, the same for whoever asks.
 //!
 //! Every feature has a priority at every node, a hash of both, so that one more column leaves the order of the others
 //! as it was, and the order is only computed where it matters.
 
 use super::params::ForestParams;
-use crate::random::{Draws, mix};
+use crate::random::mix;
 
-/// What a draw is for: keeps the streams of one tree apart.
-const BOOTSTRAP: u64 = 1;
+/// Keeps these draws apart from those of rows.
 const FEATURES: u64 = 2;
 
 impl ForestParams {
@@ -15,17 +14,6 @@ impl ForestParams {
     pub(super) fn draws(&self, rows: usize) -> Option<u32> {
         let share = self.max_samples.unwrap_or(1.0);
         self.bootstrap.then(|| ((rows as f64 * share).round_ties_even() as u32).max(1))
-    }
-
-    /// How often each row is in a tree's sample.
-    pub(super) fn bootstrap_weights(&self, tree: u32, rows: u32) -> Vec<u32> {
-        let Some(count) = self.draws(rows as usize) else { return vec![1; rows as usize] };
-        let mut weights = vec![0; rows as usize];
-        let mut draws = Draws::new(self.seed, mix(mix(u64::from(tree), BOOTSTRAP), 0));
-        for _ in 0..count {
-            weights[draws.below(u64::from(rows)) as usize] += 1;
-        }
-        weights
     }
 }
 

@@ -1,9 +1,11 @@
-//! Grows one tree: draws its rows, splits large nodes by histograms, and hands smaller ones to exact search.
+//! Grows one tree from its rows: splits large nodes by histograms, and hands smaller ones to exact search.
 
 use super::block::Layout;
 use super::columns::{Binned, Cells};
+use super::draft::Draft;
 use super::draw::Draw;
 use super::local::{Local, Part};
+use super::rules::UNBOUNDED;
 use super::tally::Tally;
 use super::top::{LargeNode, Top};
 use super::tree::{Split, Tree};
@@ -21,6 +23,8 @@ pub(super) struct Plan {
     pub(super) draw: Draw,
     pub(super) rows: u32,
     pub(super) limits: Limits,
+    /// By feature, which way predictions may move with it; empty where none is bound.
+    pub(super) directions: Vec<i8>,
 }
 
 /// When a node is a leaf.
@@ -29,13 +33,31 @@ pub(super) struct Limits {
     pub(super) max_depth: u32,
     pub(super) min_split: usize,
     pub(super) min_leaf: usize,
-    /// The least decrease of impurity times weight, in the units of the tally.
+    /// The most leaves, and the least decrease for each of them.
+    pub(super) max_leaves: Option<u32>,
+    pub(super) alpha: f64,
+    /// The least decrease of impurity.
     pub(super) min_decrease: f64,
+}
+
+/// The rows that a tree is grown from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample<'a> {
+    /// The number of the tree.
+    pub(super) tree: u32,
+    /// By row of the table, how often it counts.
+    pub(super) counts: &'a [u32],
+    /// What an impurity is times the whole weight, in the units of the tally.
+    pub(super) unit: f64,
 }
 
 impl Limits {
     pub(super) fn may_split(&self, rows: usize, depth: u32) -> bool {
         rows >= self.min_split && rows / 2 >= self.min_leaf && depth < self.max_depth
+    }
+
+    fn prunes(&self) -> bool {
+        self.max_leaves.is_some() || self.alpha > 0.0
     }
 }
 
@@ -48,6 +70,8 @@ pub(super) struct Open {
     pub(super) path: u64,
     /// The split that this node is the right child of.
     pub(super) right_of: Option<u32>,
+    /// What its predictions must lie between.
+    pub(super) bounds: [f64; 2],
 }
 
 impl Open {
@@ -56,11 +80,12 @@ impl Open {
     }
 
     /// The children, in the order to be put on a stack: the left one is popped, and so made, first.
-    pub(super) fn children(self, parent: u32, middle: usize) -> [Self; 2] {
+    pub(super) fn children(self, parent: u32, middle: usize, bounds: [[f64; 2]; 2]) -> [Self; 2] {
         let (depth, path) = (self.depth + 1, |side| mix(self.path, side));
+        let [left, right] = bounds;
         [
-            Self { begin: middle, end: self.end, depth, path: path(2), right_of: Some(parent) },
-            Self { begin: self.begin, end: middle, depth, path: path(1), right_of: None },
+            Self { begin: middle, end: self.end, depth, path: path(2), right_of: Some(parent), bounds: right },
+            Self { begin: self.begin, end: middle, depth, path: path(1), right_of: None, bounds: left },
         ]
     }
 }
@@ -76,60 +101,61 @@ pub(super) struct Grower {
 }
 
 impl Grower {
-    /// Grows tree number `number` from rows with these weights.
+    /// Grows a tree.
     pub(super) fn grow<T: Tally>(
         &mut self,
         plan: &Plan,
-        number: u32,
-        weights: &[u32],
+        sample: Sample<'_>,
         mut tallies: [T; 2],
         width: usize,
     ) -> Tree {
         let [tally, local] = &mut tallies;
         self.rows.clear();
-        self.rows.extend((0..plan.rows).filter(|&row| weights[row as usize] > 0));
-        let mut tree = Tree::new(width, plan.columns.len());
+        self.rows.extend((0..plan.rows).filter(|&row| sample.counts[row as usize] > 0));
+        let mut draft = Draft::new(width, plan.columns.len(), plan.limits.prunes());
         if self.rows.len() > plan.layout.rows {
             let all: Vec<u32> = (0..plan.rows).collect();
-            tally.load(&all, weights, false);
+            tally.load(&all, sample.counts, false);
         }
         let mut entries = Vec::new();
-        let mut open = vec![Open { begin: 0, end: self.rows.len(), depth: 0, path: ROOT, right_of: None }];
+        let end = self.rows.len();
+        let mut open = vec![Open { begin: 0, end, depth: 0, path: ROOT, right_of: None, bounds: UNBOUNDED }];
         while let Some(node) = open.pop() {
             if let Some(parent) = node.right_of {
-                tree.set_right(parent);
+                draft.set_right(parent);
             }
             let rows = &self.rows[node.begin..node.end];
             if node.len() <= plan.layout.rows {
-                let part = Part { tree: number, rows, weights, root: node };
-                self.local.grow(plan, part, local, &mut tree);
+                let part = Part { sample, rows, root: node };
+                self.local.grow(plan, part, local, &mut draft);
                 continue;
             }
-            if let Some(split) = self.split(plan, number, tally, node, &mut entries, &mut tree) {
-                let parent = tree.push_split(&split);
+            if let Some(rules) = tally.rules() {
+                rules.bounds = node.bounds;
+            }
+            if let Some((split, decrease)) = self.split(plan, sample, tally, node, &mut entries) {
+                let parent = draft.push_split(&split, decrease, |leaf| tally.leaf(rows_of(&self.rows, node), leaf));
                 let middle = self.part(plan, node, &split);
-                open.extend(node.children(parent, middle));
+                let bounds = bounds_below(tally, rows_of(&self.rows, Open { end: middle, ..node }), plan, &split);
+                open.extend(node.children(parent, middle, bounds));
             } else {
                 self.leaf.clear();
                 tally.leaf(rows_of(&self.rows, node), &mut self.leaf);
-                tree.push_leaf(&self.leaf);
+                draft.push_leaf(&self.leaf);
             }
         }
-        share_out(&mut tree.importances);
-        tree.shrink();
-        tree
+        draft.finish(plan.limits.max_leaves, plan.limits.alpha * sample.unit)
     }
 
-    /// The split of a large node; none makes it a leaf.
+    /// The split of a large node and the impurity that it lowers; none makes it a leaf.
     fn split<T: Tally>(
         &mut self,
         plan: &Plan,
-        number: u32,
+        sample: Sample<'_>,
         tally: &mut T,
         node: Open,
         entries: &mut Vec<T::Entry>,
-        tree: &mut Tree,
-    ) -> Option<Split> {
+    ) -> Option<(Split, f64)> {
         if !plan.limits.may_split(node.len(), node.depth) {
             return None;
         }
@@ -137,18 +163,13 @@ impl Grower {
         if tally.is_pure(rows_of(&self.rows, node)) {
             return None;
         }
-        let draw = plan.draw.at(number, node.path);
+        let draw = plan.draw.at(sample.tree, node.path);
         let rows = &self.rows[node.begin..node.end];
         entries.clear();
         entries.extend(rows.iter().map(|&row| tally.entry(row as usize)));
-        let node = LargeNode { rows, entries, min_leaf: plan.limits.min_leaf };
-        let found = self.top.best(tally, node, &plan.columns, &plan.cells, draw)?;
+        let found = self.top.best(tally, LargeNode { plan, rows, entries, draw })?;
         let decrease = tally.decrease(found.score);
-        if decrease < plan.limits.min_decrease {
-            return None;
-        }
-        tree.importances[found.split.feature()] += decrease;
-        Some(found.split)
+        (decrease >= plan.limits.min_decrease * sample.unit).then_some((found.split, decrease))
     }
 
     /// Brings the rows that go left to the front, both sides in their order, and gives where the right begins.
@@ -175,10 +196,20 @@ fn rows_of(rows: &[u32], node: Open) -> impl Iterator<Item = usize> + Clone {
     rows[node.begin..node.end].iter().map(|row| *row as usize)
 }
 
-/// Turns decreases into shares of their sum; a tree without splits has none to share.
-fn share_out(importances: &mut [f64]) {
-    let sum: f64 = importances.iter().sum();
-    if sum > 0.0 && sum.is_finite() {
-        importances.iter_mut().for_each(|importance| *importance /= sum);
+/// The bounds of the children of the node that the tally has entered.
+pub(super) fn bounds_below<T: Tally>(
+    tally: &mut T,
+    left: impl Iterator<Item = usize>,
+    plan: &Plan,
+    split: &Split,
+) -> [[f64; 2]; 2] {
+    if plan.directions.is_empty() {
+        return [UNBOUNDED; 2];
     }
+    tally.rewind();
+    left.for_each(|row| tally.move_left(row));
+    let means = tally.means();
+    let Some(rules) = tally.rules() else { return [UNBOUNDED; 2] };
+    rules.direction = plan.directions[split.feature()];
+    rules.bounds_below(means)
 }

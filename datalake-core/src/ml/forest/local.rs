@@ -2,22 +2,20 @@
 
 use super::block::Block;
 use super::columns::threshold;
-use super::grow::{Open, Plan};
+use super::draft::Draft;
+use super::grow::{Open, Plan, Sample, bounds_below};
 use super::scan::{MISSING_RANK, rank_of, row_of};
 use super::search::{At, Best, Node, Search};
 use super::small::{SMALL, Sides};
 use super::tally::Tally;
-use super::tree::{Split, Tree};
+use super::tree::Split;
 
 /// The part of a tree to grow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'a> {
-    /// The number of the tree.
-    pub(super) tree: u32,
+    pub(super) sample: Sample<'a>,
     /// The part's rows, rising.
     pub(super) rows: &'a [u32],
-    /// The weights of all rows of the table.
-    pub(super) weights: &'a [u32],
     /// Where the part begins.
     pub(super) root: Open,
 }
@@ -46,9 +44,9 @@ struct Threshold {
 
 impl Local {
     /// Grows a part and adds its nodes to the tree.
-    pub(super) fn grow<T: Tally>(&mut self, plan: &Plan, part: Part<'_>, tally: &mut T, tree: &mut Tree) {
+    pub(super) fn grow<T: Tally>(&mut self, plan: &Plan, part: Part<'_>, tally: &mut T, tree: &mut Draft) {
         self.block.load(part.rows, &plan.layout, &plan.columns, &plan.cells);
-        tally.load(part.rows, part.weights, true);
+        tally.load(part.rows, part.sample.counts, true);
         self.side.clear();
         self.side.resize(part.rows.len(), 0);
         self.open.push(Open { begin: 0, end: part.rows.len(), right_of: None, ..part.root });
@@ -56,13 +54,18 @@ impl Local {
             if let Some(parent) = open.right_of {
                 tree.set_right(parent);
             }
-            if let Some((split, between, middle)) = self.split(plan, part.tree, open, tally, tree) {
-                let parent = tree.push_split(&split);
+            if let Some(rules) = tally.rules() {
+                rules.bounds = open.bounds;
+            }
+            if let Some(Made { split, decrease, between }) = self.split(plan, part.sample, open, tally) {
+                let parent = tree.push_split(&split, decrease, |leaf| tally.leaf(self.block.node(open), leaf));
                 if let Some([lower, upper]) = between {
                     let feature = split.feature() as u32;
                     self.thresholds.push(Threshold { split: parent, feature, lower, upper });
                 }
-                self.open.extend(open.children(parent, middle));
+                let middle = self.block.part(open, &self.side, |rows| rows > SMALL);
+                let left = self.block.node(Open { end: middle, ..open });
+                self.open.extend(open.children(parent, middle, bounds_below(tally, left, plan, &split)));
             } else {
                 self.leaf.clear();
                 tally.leaf(self.block.node(open), &mut self.leaf);
@@ -75,16 +78,8 @@ impl Local {
         }
     }
 
-    /// Splits a node, and gives the rows on both sides of a numeric cut, whose threshold is still open, and where the
-    /// right side begins; none makes it a leaf.
-    fn split<T: Tally>(
-        &mut self,
-        plan: &Plan,
-        number: u32,
-        open: Open,
-        tally: &mut T,
-        tree: &mut Tree,
-    ) -> Option<(Split, Option<[u32; 2]>, usize)> {
+    /// Splits a node, and writes down which rows go left; none makes it a leaf.
+    fn split<T: Tally>(&mut self, plan: &Plan, sample: Sample<'_>, open: Open, tally: &mut T) -> Option<Made> {
         if !plan.limits.may_split(open.len(), open.depth) {
             return None;
         }
@@ -92,17 +87,24 @@ impl Local {
         if tally.is_pure(self.block.node(open)) {
             return None;
         }
-        let draw = plan.draw.at(number, open.path);
+        let draw = plan.draw.at(sample.tree, open.path);
         let node = Node { plan, block: &self.block, open, draw };
         let best = self.search.best(node, tally)?;
         let decrease = tally.decrease(best.score);
-        if decrease < plan.limits.min_decrease {
+        if decrease < plan.limits.min_decrease * sample.unit {
             return None;
         }
-        tree.importances[best.feature as usize] += decrease;
         let (split, between) = take_sides(&mut self.search, &mut self.side, node, tally, best)?;
-        Some((split, between, self.block.part(open, &self.side, |rows| rows > SMALL)))
+        Some(Made { split, decrease, between })
     }
+}
+
+/// A split, the impurity that it lowers, and the rows on both sides of a numeric cut, whose threshold is still open.
+#[derive(Debug)]
+struct Made {
+    split: Split,
+    decrease: f64,
+    between: Option<[u32; 2]>,
 }
 
 /// Writes down which rows go left, and gives the split and the rows on both sides of a numeric cut.

@@ -11,8 +11,10 @@
 //! the right before left, then the lowest threshold.
 
 mod block;
+mod by_rows;
 mod categories;
 mod columns;
+mod draft;
 mod draw;
 mod grow;
 mod local;
@@ -20,7 +22,11 @@ mod merge;
 mod out_of_bag;
 mod pack;
 mod params;
+mod planned;
 mod predict;
+mod prune;
+mod rules;
+mod sample;
 mod scan;
 mod search;
 mod small;
@@ -37,7 +43,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 
-pub use params::{Criterion, ForestParams, MaxFeatures};
+pub use params::{ClassWeight, Criterion, ForestParams, MaxFeatures, Splitter};
 pub use trainer::ForestTrainer;
 
 use self::columns::Cells;

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::Forest;
 use super::columns::Cells;
 use super::predict::Bag;
+use super::sample::Sampler;
 use crate::error::{Error, Result};
 use crate::ml::codec::ModelSchema;
 use crate::ml::frame::{Frame, Target};
@@ -28,24 +29,20 @@ impl Forest {
                 .with_hint("give the same rows that the forest was trained on"));
         }
         let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
-        let weights = |tree| self.params.bootstrap_weights(tree, table.rows() as u32);
-        let found = if self.params.bootstrap { look(self, &cells, weights, table.target()) } else { None };
+        let sampler = Sampler::new(&self.params, table)?;
+        let found = if self.params.bootstrap { look(self, &cells, &sampler, table.target()) } else { None };
         self.out_of_bag = found;
         Ok(self.out_of_bag.as_ref())
     }
 }
 
-/// `weights` says how often a tree has each row.
-pub(super) fn look(
-    forest: &Forest,
-    cells: &[Cells],
-    weights: impl Fn(u32) -> Vec<u32> + Sync,
-    target: &Target,
-) -> Option<OutOfBag> {
-    let bags: Vec<Bag> = forest.tree_range().into_par_iter().map(|tree| Bag::of(&weights(tree))).collect();
+/// `sampler` says how often a tree has each row.
+pub(super) fn look(forest: &Forest, cells: &[Cells], sampler: &Sampler<'_>, target: &Target) -> Option<OutOfBag> {
+    let bags: Vec<Bag> = forest.tree_range().into_par_iter().map(|tree| Bag::of(&sampler.counts(tree))).collect();
     let predictions = forest.mean_of_trees(cells, target.len(), Some(&bags));
     let width = forest.width();
-    let known: Vec<usize> = (0..target.len()).filter(|row| !predictions[row * width].is_nan()).collect();
+    let known: Vec<usize> =
+        (0..target.len()).filter(|row| sampler.weights.at(*row) > 0 && !predictions[row * width].is_nan()).collect();
     if known.is_empty() {
         return None;
     }

@@ -1,5 +1,7 @@
 //! The forest's parameters, named as in scikit-learn, and their checks.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::{Error, Result};
@@ -30,6 +32,26 @@ pub struct ForestParams {
     pub max_features: MaxFeatures,
     /// A split must lower the impurity, weighted by the node's share of the rows, by at least this much.
     pub min_impurity_decrease: f64,
+    /// A split leaves at least this share of the whole weight on either side.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub min_weight_fraction_leaf: f64,
+    /// The most leaves of a tree: of all splits, those that lower the impurity most are made first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_leaf_nodes: Option<u32>,
+    /// Branches that lower the impurity by less than this for each of their leaves are cut off (minimal
+    /// cost-complexity pruning; Breiman, Friedman, Olshen and Stone, "Classification and regression trees", 1984).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ccp_alpha: f64,
+    /// By feature, how predictions may move with it, all others the same: 1 never down, -1 never up. Of two classes,
+    /// the chance of the second moves.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub monotonic_cst: BTreeMap<String, i8>,
+    /// How a threshold is found: the best one, or one drawn for each feature (extremely randomized trees).
+    #[serde(skip_serializing_if = "Splitter::is_best")]
+    pub splitter: Splitter,
+    /// What rows weigh by their class, besides weights of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weight: Option<ClassWeight>,
     /// Whether each tree sees rows drawn with replacement, or every row.
     pub bootstrap: bool,
     /// How many rows the bootstrap draws, as a share of the table; none means as many as it has.
@@ -51,6 +73,12 @@ impl Default for ForestParams {
             min_samples_leaf: 1,
             max_features: MaxFeatures::Auto,
             min_impurity_decrease: 0.0,
+            min_weight_fraction_leaf: 0.0,
+            max_leaf_nodes: None,
+            ccp_alpha: 0.0,
+            monotonic_cst: BTreeMap::new(),
+            splitter: Splitter::Best,
+            class_weight: None,
             bootstrap: true,
             max_samples: None,
             oob_score: true,
@@ -66,6 +94,11 @@ impl Default for ForestParams {
 pub enum Criterion {
     /// By the decrease of the squared error around the mean (regression).
     SquaredError,
+    /// By the decrease of the absolute error around the median, which leaves then predict (regression). Every split is
+    /// searched exactly, which takes several times as long.
+    AbsoluteError,
+    /// By the decrease of half the Poisson deviance around the mean, for counts and rates (regression).
+    Poisson,
     /// By the decrease of the chance that two draws differ in class (classification).
     Gini,
     /// By the decrease of the entropy of the classes, in bits (classification).
@@ -78,6 +111,8 @@ impl Criterion {
     fn word(self) -> &'static str {
         match self {
             Self::SquaredError => "squared_error",
+            Self::AbsoluteError => "absolute_error",
+            Self::Poisson => "poisson",
             Self::Gini => "gini",
             Self::Entropy => "entropy",
             Self::LogLoss => "log_loss",
@@ -86,9 +121,71 @@ impl Criterion {
 
     fn task(self) -> Task {
         match self {
-            Self::SquaredError => Task::Regression,
+            Self::SquaredError | Self::AbsoluteError | Self::Poisson => Task::Regression,
             Self::Gini | Self::Entropy | Self::LogLoss => Task::Classification,
         }
+    }
+}
+
+/// How the threshold of a split is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Splitter {
+    /// The best of all.
+    #[default]
+    Best,
+    /// The best of one drawn for each feature that is tried, anywhere between its least and greatest value in the node
+    /// (Geurts, Ernst and Wehenkel, "Extremely randomized trees", Machine Learning 63, 2006). Sets of categories are
+    /// drawn too.
+    Random,
+}
+
+impl Splitter {
+    fn is_best(&self) -> bool {
+        *self == Self::Best
+    }
+}
+
+/// What rows weigh by their class: `"balanced"`, `"balanced_subsample"`, or a number for each class by its label.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClassWeight {
+    /// All classes weigh the same: rows / (classes * rows of the class).
+    Balanced,
+    /// The same by the rows that each tree has drawn.
+    BalancedSubsample,
+    /// By label; classes not named weigh 1.
+    Of(BTreeMap<String, f64>),
+}
+
+impl Serialize for ClassWeight {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Balanced => serializer.serialize_str("balanced"),
+            Self::BalancedSubsample => serializer.serialize_str("balanced_subsample"),
+            Self::Of(weights) => weights.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ClassWeight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "\"balanced\", \"balanced_subsample\" or a number for each class")]
+        enum Given {
+            Word(Word),
+            Of(BTreeMap<String, f64>),
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Word {
+            Balanced,
+            BalancedSubsample,
+        }
+        Ok(match Given::deserialize(deserializer)? {
+            Given::Word(Word::Balanced) => Self::Balanced,
+            Given::Word(Word::BalancedSubsample) => Self::BalancedSubsample,
+            Given::Of(weights) => Self::Of(weights),
+        })
     }
 }
 
@@ -206,9 +303,45 @@ impl ForestParams {
             let found = self.min_impurity_decrease;
             return refuse(format!("min_impurity_decrease must be zero or a positive number, got {found}"));
         }
+        if !(0.0..=0.5).contains(&self.min_weight_fraction_leaf) {
+            let found = self.min_weight_fraction_leaf;
+            return refuse(format!("min_weight_fraction_leaf must be from 0 to 0.5, got {found}"));
+        }
+        if !(self.ccp_alpha >= 0.0 && self.ccp_alpha.is_finite()) {
+            return refuse(format!("ccp_alpha must be zero or a positive number, got {}", self.ccp_alpha));
+        }
+        at_least("max_leaf_nodes", self.max_leaf_nodes.unwrap_or(2), 2)?;
         self.check_samples()?;
         self.check_features()?;
+        self.check_constraints()?;
+        self.check_class_weight(task)?;
         self.check_criterion(task)
+    }
+
+    pub(super) fn is_entropy(&self) -> bool {
+        matches!(self.criterion, Some(Criterion::Entropy | Criterion::LogLoss))
+    }
+
+    fn check_constraints(&self) -> Result<()> {
+        match self.monotonic_cst.iter().find(|(_, direction)| !(-1..=1).contains(*direction)) {
+            None => Ok(()),
+            Some((name, found)) => refuse(format!("monotonic_cst of `{name}` must be -1, 0 or 1, got {found}")),
+        }
+    }
+
+    fn check_class_weight(&self, task: Task) -> Result<()> {
+        match &self.class_weight {
+            Some(_) if task == Task::Regression => refuse("class_weight is for a classification".to_owned()),
+            Some(ClassWeight::Of(weights)) => {
+                match weights.iter().find(|(_, weight)| !(**weight >= 0.0 && weight.is_finite())) {
+                    None => Ok(()),
+                    Some((class, found)) => {
+                        refuse(format!("class_weight of `{class}` must be zero or a positive number, got {found}"))
+                    }
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_samples(&self) -> Result<()> {
@@ -236,11 +369,16 @@ impl ForestParams {
     fn check_criterion(&self, task: Task) -> Result<()> {
         let Some(criterion) = self.criterion.filter(|criterion| criterion.task() != task) else { return Ok(()) };
         let wanted = match task {
-            Task::Regression => "\"squared_error\"",
+            Task::Regression => "\"squared_error\", \"absolute_error\" or \"poisson\"",
             Task::Classification => "\"gini\", \"entropy\" or \"log_loss\"",
         };
         refuse(format!("criterion of a {task} must be {wanted}, got \"{}\"", criterion.word()))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_zero(value: &f64) -> bool {
+    *value <= 0.0
 }
 
 fn refuse(reason: String) -> Result<()> {

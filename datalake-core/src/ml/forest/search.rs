@@ -129,6 +129,9 @@ impl Search {
 
     /// Tries a feature, and says whether it varies in the node.
     fn try_feature<T: Tally>(&mut self, node: Node<'_>, tally: &mut T, feature: u32, best: &mut Option<Best>) -> bool {
+        if let (Some(rules), Some(direction)) = (tally.rules(), node.plan.directions.get(feature as usize)) {
+            rules.direction = *direction;
+        }
         let Some(slot) = node.slot(feature) else { return self.try_categories(node, tally, feature, best) };
         let kept = node.kept(slot);
         if kept.is_none() {
@@ -152,11 +155,18 @@ impl Search {
         true
     }
 
-    fn try_categories<T: Tally>(&mut self, node: Node<'_>, tally: &T, feature: u32, best: &mut Option<Best>) -> bool {
+    fn try_categories<T: Tally>(
+        &mut self,
+        node: Node<'_>,
+        tally: &mut T,
+        feature: u32,
+        best: &mut Option<Best>,
+    ) -> bool {
         let (cells, column) = (&node.plan.cells[feature as usize], &node.plan.columns[feature as usize]);
-        let rows = node.rows().map(|row| (tally.entry(row), cells.category(node.block.rows[row])));
         let bar = node.bar(best.as_ref(), feature);
-        let (varies, cut) = self.categories.best(tally, rows, column.categories, node.min_leaf(), bar);
+        let rows = node.rows().map(|row| (row, tally.entry(row), cells.category(node.block.rows[row])));
+        self.categories.collect(tally, rows, column.categories);
+        let (varies, cut) = self.categories.best(tally, node.min_leaf(), bar);
         if let Some(cut) = cut {
             let at = At::Set(self.categories.left_set(cut, column.categories));
             *best = Some(Best { feature, score: cut.score, missing_left: cut.missing_left, at });
@@ -164,7 +174,7 @@ impl Search {
         varies
     }
 
-    fn try_all_of_small<T: Tally>(&mut self, node: Node<'_>, tally: &T, best: &mut Option<Best>) {
+    fn try_all_of_small<T: Tally>(&mut self, node: Node<'_>, tally: &mut T, best: &mut Option<Best>) {
         let Some(packed) = tally.packed() else { return };
         let layout = &node.plan.layout;
         for (chunk, features) in layout.numeric.chunks(LANES).enumerate() {
@@ -185,11 +195,10 @@ impl Search {
     fn try_drawn_of_small<T: Tally>(
         &mut self,
         node: Node<'_>,
-        tally: &T,
+        tally: &mut T,
         order: &[u64],
         best: &mut Option<Best>,
     ) -> bool {
-        let Some(packed) = tally.packed() else { return false };
         let mut varied = false;
         for order in order.chunks(LANES) {
             let (mut features, mut slots, mut len) = ([0_u32; LANES], [0_usize; LANES], 0);
@@ -201,6 +210,7 @@ impl Search {
                     varied |= self.try_categories(node, tally, feature, best);
                 }
             }
+            let Some(packed) = tally.packed() else { return varied };
             self.small.clear();
             for row in node.rows() {
                 let own = node.block.ranks_of(row);

@@ -5,12 +5,29 @@ use proptest::prelude::*;
 use super::block::Layout;
 use super::columns::{Binned, Cells};
 use super::draw::Draw;
-use super::grow::{Grower, Limits, Plan};
-use super::tally::{ClassTally, Impurity, NumberTally};
-use super::target::FixedTarget;
+use super::grow::{Grower, Limits, Plan, Sample};
+use super::rules::Rules;
+use super::sample::RowWeights;
+use super::tally::{
+    ClassTally, Impurity, MedianTally, NumberTally, Ranked, ShareTally, SumTally, Tally, WeightedNumbers,
+};
+use super::target::fix;
 use super::tree::{Split, Tree};
 use crate::ml::feature::{Column, Feature, FeatureKind, MISSING};
 use crate::ml::frame::Target;
+
+/// What a split lowers, and by which tally.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Loss {
+    /// Squares or Gini.
+    Fast,
+    /// The same by the tallies for any weights and rules.
+    General,
+    Entropy,
+    GeneralEntropy,
+    Absolute,
+    Poisson,
+}
 
 /// A table to grow one tree from.
 #[derive(Debug, Clone)]
@@ -19,7 +36,7 @@ struct Table {
     target: Target,
     weights: Vec<u32>,
     min_leaf: usize,
-    entropy: bool,
+    loss: Loss,
     /// Larger nodes are split by histograms.
     block_rows: usize,
 }
@@ -27,14 +44,8 @@ struct Table {
 impl Table {
     fn of_numbers(columns: Vec<Column>, target: &[f64]) -> Self {
         let weights = vec![1; target.len()];
-        Self {
-            columns,
-            target: Target::Numbers(target.to_vec()),
-            weights,
-            min_leaf: 1,
-            entropy: false,
-            block_rows: 4095,
-        }
+        let target = Target::Numbers(target.to_vec());
+        Self { columns, target, weights, min_leaf: 1, loss: Loss::Fast, block_rows: 4095 }
     }
 
     fn plan(&self) -> Plan {
@@ -53,40 +64,80 @@ impl Table {
             cells,
             columns,
             rows: self.target.len() as u32,
-            limits: Limits { max_depth: u32::MAX, min_split: 2, min_leaf: self.min_leaf, min_decrease: 0.0 },
+            limits: Limits {
+                max_depth: u32::MAX,
+                min_split: 2,
+                min_leaf: self.min_leaf,
+                min_decrease: 0.0,
+                max_leaves: None,
+                alpha: 0.0,
+            },
+            directions: Vec::new(),
         }
     }
 
     fn grow(&self) -> Tree {
-        let plan = self.plan();
         let total: u32 = self.weights.iter().sum();
-        match FixedTarget::of(&self.target, u64::from(total)) {
-            FixedTarget::Numbers { fixed, values, .. } => {
-                let tally = || NumberTally::new(&fixed, &values);
-                Grower::default().grow(&plan, 0, &self.weights, [tally(), tally()], 1)
-            }
-            FixedTarget::Classes { codes, classes } => {
-                let impurity = if self.entropy { Impurity::entropy(total as usize) } else { Impurity::Gini };
-                let tally = || ClassTally::new(&codes, classes, impurity.clone());
-                Grower::default().grow(&plan, 0, &self.weights, [tally(), tally()], classes)
+        // Weights that the general tallies have to round, but all by the same factor.
+        let weights = RowWeights::Fixed(vec![123_456_789; self.target.len()]);
+        let most = u64::from(total) * 123_456_789;
+        let rules = Rules::new(0.0);
+        match &self.target {
+            Target::Numbers(values) => match self.loss {
+                Loss::Absolute => {
+                    let target = Ranked::new(values);
+                    self.grow_by(|| MedianTally::new(&target, &weights, rules), 1)
+                }
+                Loss::General | Loss::Poisson => {
+                    let numbers = WeightedNumbers::new(values, 1, &weights, most, self.loss == Loss::Poisson);
+                    self.grow_by(|| SumTally::new(&numbers, &weights, rules), 1)
+                }
+                Loss::Fast | Loss::Entropy | Loss::GeneralEntropy => {
+                    let (fixed, _) = fix(values, u64::from(total));
+                    self.grow_by(|| NumberTally::new(&fixed, values), 1)
+                }
+            },
+            Target::Labels { classes, codes } => {
+                let (classes, entropy) = (classes.len(), self.is_entropy());
+                if matches!(self.loss, Loss::General | Loss::GeneralEntropy) {
+                    let weights = vec![123_456_789; codes.len()];
+                    return self.grow_by(|| ShareTally::new(codes, classes, &weights, entropy, rules), classes);
+                }
+                let impurity = if entropy { Impurity::entropy(total as usize) } else { Impurity::Gini };
+                self.grow_by(|| ClassTally::new(codes, classes, impurity.clone()), classes)
             }
         }
     }
 
-    /// The impurity of rows times their weight: squares around the mean, Gini, or entropy.
+    fn grow_by<T: Tally>(&self, tally: impl Fn() -> T, width: usize) -> Tree {
+        let sample = Sample { tree: 0, counts: &self.weights, unit: 1.0 };
+        Grower::default().grow(&self.plan(), sample, [tally(), tally()], width)
+    }
+
+    fn is_entropy(&self) -> bool {
+        matches!(self.loss, Loss::Entropy | Loss::GeneralEntropy)
+    }
+
+    /// The impurity of rows times their weight: by the definition of the loss.
     fn impurity(&self, rows: &[usize]) -> f64 {
         let weight = |row: usize| f64::from(self.weights[row]);
         let total: f64 = rows.iter().map(|&row| weight(row)).sum();
         match &self.target {
             Target::Numbers(values) => {
                 let mean = rows.iter().map(|&row| weight(row) * values[row]).sum::<f64>() / total;
-                rows.iter().map(|&row| weight(row) * (values[row] - mean).powi(2)).sum()
+                let term = |value: f64| match self.loss {
+                    Loss::Absolute => (value - self.median(rows, values)).abs(),
+                    Loss::Poisson if value > 0.0 => value * (value / mean).ln(),
+                    Loss::Poisson => 0.0,
+                    _ => (value - mean).powi(2),
+                };
+                rows.iter().map(|&row| weight(row) * term(values[row])).sum()
             }
             Target::Labels { classes, codes } => {
                 let mut counts = vec![0.0; classes.len()];
                 rows.iter().for_each(|&row| counts[codes[row] as usize] += weight(row));
                 let counts = counts.iter().filter(|count| **count > 0.0);
-                if self.entropy {
+                if self.is_entropy() {
                     counts.map(|count| -count * (count / total).log2()).sum()
                 } else {
                     total - counts.map(|count| count * count).sum::<f64>() / total
@@ -95,9 +146,20 @@ impl Table {
         }
     }
 
+    fn median(&self, rows: &[usize], values: &[f64]) -> f64 {
+        let repeat = |&row: &usize| std::iter::repeat_n(values[row], self.weights[row] as usize);
+        let mut all: Vec<f64> = rows.iter().flat_map(repeat).collect();
+        all.sort_unstable_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(0.0)
+    }
+
     fn gain(&self, rows: &[usize], goes_left: impl Fn(usize) -> bool) -> Option<f64> {
         let (left, right): (Vec<usize>, Vec<usize>) = rows.iter().partition(|row| goes_left(**row));
-        let allowed = left.len().min(right.len()) >= self.min_leaf;
+        let zeros = |side: &[usize]| match &self.target {
+            Target::Numbers(values) => self.loss == Loss::Poisson && side.iter().all(|row| values[*row] <= 0.0),
+            Target::Labels { .. } => false,
+        };
+        let allowed = left.len().min(right.len()) >= self.min_leaf && !zeros(&left) && !zeros(&right);
         allowed.then(|| self.impurity(rows) - self.impurity(&left) - self.impurity(&right))
     }
 
@@ -200,7 +262,7 @@ fn table() -> impl Strategy<Value = Table> {
                 // The order of means need not lead to the best of the sets that leave enough rows on both sides.
                 let sets = columns.iter().any(|column| matches!(column, Column::Categorical(_)));
                 let min_leaf = if sets { 1 } else { min_leaf };
-                Table { columns, target, weights, min_leaf, entropy: false, block_rows }
+                Table { columns, target, weights, min_leaf, loss: Loss::Fast, block_rows }
             })
             .prop_filter("a tree needs rows", |table| table.weights.iter().any(|weight| *weight > 0))
     })
@@ -211,16 +273,35 @@ fn labels((classes, codes): (u32, Vec<u32>)) -> Target {
     Target::Labels { classes: names, codes: codes.into_iter().map(|code| code % classes).collect() }
 }
 
+fn loss() -> impl Strategy<Value = Loss> {
+    use Loss::{Absolute, Entropy, Fast, General, GeneralEntropy, Poisson};
+    prop::sample::select(vec![Fast, General, Entropy, GeneralEntropy, Absolute, Poisson])
+}
+
 proptest! {
     #[test]
-    fn no_split_is_better(table in table(), entropy: bool) {
-        let table = Table { entropy, ..table };
+    fn no_split_is_better(table in table(), loss in loss()) {
+        let mut table = Table { loss, ..table };
+        if matches!(loss, Loss::Absolute | Loss::Poisson) {
+            // The order of means leads to the best of the sets for squares and two classes, not for medians, nor where
+            // a side of zeros is not allowed.
+            table.columns.retain(|column| matches!(column, Column::Numeric(_)));
+            prop_assume!(!table.columns.is_empty());
+        }
+        if let (Target::Numbers(values), Loss::Poisson) = (&mut table.target, loss) {
+            values.iter_mut().for_each(|value| *value = value.max(0.0));
+        }
         table.check(&table.grow())?;
     }
 
     #[test]
-    fn no_split_of_many_classes_is_better(table in table(), classes in 3_u32..8, codes in prop::collection::vec(any::<u32>(), 60), entropy: bool,) {
-        let mut table = Table { entropy, ..table };
+    fn no_split_of_many_classes_is_better(
+        table in table(),
+        classes in 3_u32..8,
+        codes in prop::collection::vec(any::<u32>(), 60),
+        loss in loss(),
+    ) {
+        let mut table = Table { loss, ..table };
         table.columns.retain(|column| matches!(column, Column::Numeric(_)));
         prop_assume!(!table.columns.is_empty());
         table.target = labels((classes, codes[..table.weights.len()].to_vec()));

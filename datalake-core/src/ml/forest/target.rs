@@ -1,37 +1,5 @@
 //! The target in whole numbers: sums of them are exact, in any order, on any machine.
 
-use crate::ml::frame::Target;
-
-/// The target as the search of splits takes it.
-#[derive(Debug)]
-pub(super) enum FixedTarget {
-    /// A regression's numbers, centered on the middle of their range and scaled by `2^shift`.
-    Numbers { fixed: Vec<i64>, values: Vec<f64>, shift: i32 },
-    /// A classification's class codes.
-    Classes { codes: Vec<u32>, classes: usize },
-}
-
-impl FixedTarget {
-    /// `draws` is the sum of all weights of a tree: the bound on every sum.
-    pub(super) fn of(target: &Target, draws: u64) -> Self {
-        match target {
-            Target::Numbers(values) => {
-                let (fixed, shift) = fix(values, draws);
-                Self::Numbers { fixed, values: values.clone(), shift }
-            }
-            Target::Labels { classes, codes } => Self::Classes { codes: codes.clone(), classes: classes.len() },
-        }
-    }
-
-    /// How many numbers a leaf holds.
-    pub(super) fn width(&self) -> usize {
-        match self {
-            Self::Numbers { .. } => 1,
-            Self::Classes { classes, .. } => *classes,
-        }
-    }
-}
-
 /// The bits of a fixed number: all of an `f64`'s where the sums leave room. A sum of `draws` differences of two
 /// such numbers stays below 2^62.
 fn bits_for(draws: u64) -> i32 {
@@ -39,8 +7,9 @@ fn bits_for(draws: u64) -> i32 {
     (61 - sum_bits).min(51)
 }
 
-/// `round((value - center) * 2^shift)` for each value, with the largest magnitude just within the bits.
-fn fix(values: &[f64], draws: u64) -> (Vec<i64>, i32) {
+/// `round((value - center) * 2^shift)` for each value, with the largest magnitude just within the bits, and the shift.
+/// `draws` bounds the sum of all weights of a tree, and with it every sum.
+pub(super) fn fix(values: &[f64], draws: u64) -> (Vec<i64>, i32) {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     // Halves first: the range of the largest numbers has no number of its own.

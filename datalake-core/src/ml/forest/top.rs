@@ -1,8 +1,10 @@
 //! The best split of a large node: sums by coarse bin, and a cut behind each bin.
 
+use super::by_rows::{ByRows, RowCut};
 use super::categories::Categories;
 use super::columns::{Binned, Cells, threshold};
 use super::draw::NodeDraw;
+use super::grow::Plan;
 use super::tally::Tally;
 use super::tree::Split;
 
@@ -28,16 +30,18 @@ struct Cut {
 #[derive(Debug)]
 enum Side {
     Bin(Cut),
+    Row(RowCut),
     Set(Vec<u64>, bool),
 }
 
-/// What does not change while a node is searched.
+/// The node under search, which the tally has entered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LargeNode<'a, E> {
+    pub(super) plan: &'a Plan,
     pub(super) rows: &'a [u32],
     /// By place in `rows`.
     pub(super) entries: &'a [E],
-    pub(super) min_leaf: usize,
+    pub(super) draw: NodeDraw<'a>,
 }
 
 /// Buffers for the search, used again for every node.
@@ -48,19 +52,14 @@ pub(super) struct Top {
     total: Vec<i64>,
     order: Vec<u64>,
     categories: Categories,
+    by_rows: ByRows,
 }
 
 impl Top {
     /// The best split of the node.
-    pub(super) fn best<T: Tally>(
-        &mut self,
-        tally: &T,
-        node: LargeNode<'_, T::Entry>,
-        columns: &[Binned],
-        cells: &[Cells],
-        draw: NodeDraw<'_>,
-    ) -> Option<Found> {
-        let LargeNode { rows, entries, min_leaf } = node;
+    pub(super) fn best<T: Tally>(&mut self, tally: &mut T, node: LargeNode<'_, T::Entry>) -> Option<Found> {
+        let LargeNode { plan: Plan { columns, cells, directions, limits, .. }, rows, entries, draw } = node;
+        let min_leaf = limits.min_leaf;
         let mut order = std::mem::take(&mut self.order);
         draw.features(&mut order);
         let tried = draw.tried();
@@ -75,16 +74,24 @@ impl Top {
             }
             let feature = order[place] as u32;
             let column = &columns[feature as usize];
+            if let (Some(rules), Some(direction)) = (tally.rules(), directions.get(feature as usize)) {
+                rules.direction = *direction;
+            }
             let least = best.as_ref().map_or(f64::NEG_INFINITY, |(score, ..)| *score);
             if column.is_categorical() {
                 let cells = &cells[feature as usize];
-                let node = rows.iter().zip(entries).map(|(&row, entry)| (*entry, cells.category(row)));
-                let (varies, cut) = self.categories.best(tally, node, column.categories, min_leaf, least);
+                let node = rows.iter().zip(entries).map(|(&row, entry)| (row as usize, *entry, cells.category(row)));
+                self.categories.collect(tally, node, column.categories);
+                let (varies, cut) = self.categories.best(tally, min_leaf, least);
                 varied |= varies;
                 if let Some(cut) = cut {
                     let set = self.categories.left_set(cut, column.categories);
                     best = Some((cut.score, feature, Side::Set(set, cut.missing_left)));
                 }
+            } else if T::BY_ROWS {
+                let (varies, cut) = self.by_rows.best(tally, rows, &cells[feature as usize], min_leaf, least);
+                varied |= varies;
+                best = cut.map(|cut| (cut.score, feature, Side::Row(cut))).or(best);
             } else {
                 self.fill(tally, rows, entries, column);
                 let (varies, cut) = self.cut(tally, min_leaf, least);
@@ -96,6 +103,10 @@ impl Top {
         let (score, feature, side) = best?;
         let split = match side {
             Side::Set(left, missing_left) => Split::Categorical { feature, left, missing_left },
+            Side::Row(RowCut { lower, upper, missing_left, .. }) => {
+                let threshold = if upper.is_infinite() { upper } else { threshold(lower, upper) };
+                Split::Numeric { feature, threshold, missing_left }
+            }
             Side::Bin(cut) => numeric(feature, cut, rows, &columns[feature as usize], &cells[feature as usize]),
         };
         Some(Found { score, split })

@@ -53,6 +53,19 @@ impl Place {
     }
 }
 
+/// A node as seen from above: a split's number in preorder, or a leaf's from left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Split(u32),
+    Leaf(u32),
+}
+
+impl From<Place> for Step {
+    fn from(place: Place) -> Self {
+        if place.is_leaf() { Self::Leaf(place.leaf() as u32) } else { Self::Split(place.0) }
+    }
+}
+
 /// How a node parts its rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Split {
@@ -301,6 +314,64 @@ impl Tree {
         [Place(left), Place(right)]
     }
 
+    /// The root.
+    pub(super) fn first_step(&self) -> Step {
+        self.root().into()
+    }
+
+    /// The left and the right child of a split.
+    pub(super) fn steps(&self, split: u32) -> [Step; 2] {
+        self.children(split).map(Step::from)
+    }
+
+    /// The tree with a leaf in the place of every split that is not kept.
+    pub(super) fn cut<'a>(&self, kept: &[bool], leaf: impl Fn(u32) -> &'a [f64]) -> Self {
+        let sets = self.sets_of_splits();
+        let mut tree = Self::new(self.width, 0);
+        let mut open = vec![(self.first_step(), None)];
+        while let Some((step, right_of)) = open.pop() {
+            if let Some(parent) = right_of {
+                tree.set_right(parent);
+            }
+            match step {
+                Step::Leaf(number) => tree.push_leaf(self.leaf(number)),
+                Step::Split(number) if !kept[number as usize] => tree.push_leaf(leaf(number)),
+                Step::Split(number) => {
+                    let parent = tree.push_split(&self.split(number, sets[number as usize]));
+                    let [left, right] = self.steps(number);
+                    open.extend([(right, Some(parent)), (left, None)]);
+                }
+            }
+        }
+        tree
+    }
+
+    /// By split, its words of the sets, which lie in the order of the splits.
+    fn sets_of_splits(&self) -> Vec<&[u64]> {
+        let mut end = self.sets.len();
+        let mut sets: Vec<&[u64]> = self
+            .splits
+            .iter()
+            .rev()
+            .map(|node| {
+                let begin = if node.is(CATEGORICAL) { node.payload as usize } else { end };
+                &self.sets[begin..std::mem::replace(&mut end, begin)]
+            })
+            .collect();
+        sets.reverse();
+        sets
+    }
+
+    fn split(&self, number: u32, set: &[u64]) -> Split {
+        let node = self.splits[number as usize];
+        let (feature, missing_left) = (node.feature() as u32, node.is(MISSING_LEFT));
+        if node.is(CATEGORICAL) {
+            Split::Categorical { feature, left: set.to_vec(), missing_left }
+        } else {
+            Split::Numeric { feature, threshold: f32::from_bits(node.payload), missing_left }
+        }
+    }
+
     /// Reads a tree back, refusing whatever [`Tree::leaves_of`] could not walk.
     pub(super) fn read(reader: &mut Reader<'_>, features: &[Feature], width: usize) -> Result<Self> {
         let count = reader.count(5)?;
@@ -384,15 +455,12 @@ impl Tree {
             return None;
         }
         let [left, right] = self.children(node);
-        let node = self.splits[node as usize];
-        let (feature, missing_left) = (node.feature() as u32, node.is(MISSING_LEFT));
-        let split = if node.is(CATEGORICAL) {
-            let words = set_words(categories_of(&features[node.feature()]).unwrap_or(0));
-            let left = self.sets[node.payload as usize..][..words].to_vec();
-            Split::Categorical { feature, left, missing_left }
-        } else {
-            Split::Numeric { feature, threshold: f32::from_bits(node.payload), missing_left }
+        let words = match categories_of(&features[self.splits[node as usize].feature()]) {
+            Some(categories) => set_words(categories),
+            None => 0,
         };
+        let begin = if words > 0 { self.splits[node as usize].payload as usize } else { 0 };
+        let split = self.split(node, &self.sets[begin..begin + words]);
         Some((split, left.0, right.0))
     }
 }

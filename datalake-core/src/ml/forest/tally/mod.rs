@@ -1,12 +1,19 @@
 //! Exact sums on both sides of a split, and the scores that follow from them.
 
 mod classes;
+mod medians;
 mod numbers;
+mod shares;
+mod sums;
 
 pub(super) use classes::{ClassTally, Impurity};
+pub(super) use medians::{MedianTally, Ranked};
 pub(super) use numbers::NumberTally;
+pub(super) use shares::ShareTally;
+pub(super) use sums::{SumTally, WeightedNumbers};
 
 use super::pack::Pack;
+use super::rules::Rules;
 
 /// What a search may use of a tally when a row fits into one word; see [`Pack`].
 pub(super) struct Packed<'a, P> {
@@ -26,6 +33,8 @@ pub(super) trait Tally {
     type Pack: Pack;
     /// What a row brings.
     type Entry: Copy + std::fmt::Debug;
+    /// Whether cuts can only be scored row by row, since sums do not say enough.
+    const BY_ROWS: bool = false;
 
     /// Takes up rows. `local` rows are few enough for their targets to be cut to what a word can hold.
     fn load(&mut self, rows: &[u32], weights: &[u32], local: bool);
@@ -39,6 +48,11 @@ pub(super) trait Tally {
     /// The node in words, if that is exact.
     fn packed(&self) -> Option<Packed<'_, Self::Pack>>;
 
+    /// What splits of the node must leave; none where nothing is asked for but rows.
+    fn rules(&mut self) -> Option<&mut Rules> {
+        None
+    }
+
     /// Puts everything to the right.
     fn rewind(&mut self);
 
@@ -50,6 +64,11 @@ pub(super) trait Tally {
 
     /// The weight of the rows on the left and on the right.
     fn weights(&self) -> (u64, u64);
+
+    /// What both sides predict, as [`Rules`] compares it.
+    fn means(&self) -> [f64; 2] {
+        [0.0; 2]
+    }
 
     /// How many words the sums of any rows take in a histogram.
     fn words(&self) -> usize;
@@ -77,6 +96,42 @@ pub(super) trait Tally {
 
     /// Appends what a leaf of these rows says.
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>);
+}
+
+/// Of values and their weights the mean, in their order, kept between the least and the greatest.
+fn mean_of(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for (value, own) in pairs.clone() {
+        sum += value * own;
+        weight += own;
+        low = low.min(value);
+        high = high.max(value);
+    }
+    let mut mean: f64 = sum / weight;
+    if !mean.is_finite() {
+        // The sum is beyond the largest number, but the mean is not.
+        mean = pairs.map(|(value, own)| value * (own / weight)).sum();
+    }
+    mean.max(low).min(high)
+}
+
+/// For tallies whose rows never fit into a word.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NoPack {}
+
+impl Pack for NoPack {
+    fn score(self, _left: i64) -> f64 {
+        match self {}
+    }
+
+    fn total(self) -> i64 {
+        match self {}
+    }
+
+    fn weight(self, _sum: i64) -> i64 {
+        match self {}
+    }
 }
 
 /// A weight in the low half of a word and the number of rows in the high one.

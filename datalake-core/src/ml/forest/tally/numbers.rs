@@ -1,7 +1,7 @@
 //! The sums of a regression.
 
 use super::super::pack::Squares;
-use super::{Packed, Tally, count_of, split_count};
+use super::{Packed, Tally, count_of, mean_of, split_count};
 
 /// The sums of a regression: the squared error around the mean.
 #[derive(Debug)]
@@ -183,20 +183,6 @@ impl Tally for NumberTally<'_> {
     /// The mean, in row order, kept between the least and the greatest value of the leaf.
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>) {
         let truth = if self.raw.is_empty() { self.truth } else { &self.raw };
-        let pairs = || node.clone().map(|row| (truth[row], f64::from(self.weights[row])));
-        let (mut sum, mut weight) = (0.0, 0.0);
-        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for (value, own) in pairs() {
-            sum += value * own;
-            weight += own;
-            low = low.min(value);
-            high = high.max(value);
-        }
-        let mut mean = sum / weight;
-        if !mean.is_finite() {
-            // The sum is beyond the largest number, but the mean is not.
-            mean = pairs().map(|(value, own)| value * (own / weight)).sum();
-        }
-        leaf.push(mean.max(low).min(high));
+        leaf.push(mean_of(node.map(|row| (truth[row], f64::from(self.weights[row])))));
     }
 }
