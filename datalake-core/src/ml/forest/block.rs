@@ -4,7 +4,7 @@
 //! sorted rows are kept and parted at each split; otherwise the features tried are sorted anew.
 
 use super::columns::{Binned, Cells, MISSING_BIN};
-use super::grow::Open;
+use super::grow::{Open, Plan};
 use super::scan::{MISSING_RANK, rank_of, row_of};
 use super::small::LANES;
 
@@ -61,7 +61,8 @@ pub(super) struct Block {
 
 impl Block {
     /// Takes up rows of a tree, rising.
-    pub(super) fn load(&mut self, rows: &[u32], layout: &Layout, columns: &[Binned], cells: &[Cells]) {
+    pub(super) fn load(&mut self, rows: &[u32], plan: &Plan) {
+        let Plan { layout, columns, cells, .. } = plan;
         let len = rows.len();
         self.rows.clear();
         self.rows.extend_from_slice(rows);
@@ -75,6 +76,10 @@ impl Block {
         self.ranks.clear();
         self.ranks.resize(len * layout.stride, 0);
         self.lists.clear();
+        if plan.random {
+            // Nothing is searched for in the order of values.
+            return;
+        }
         for (slot, &feature) in layout.numeric.iter().enumerate() {
             let column = &columns[feature as usize];
             let cells = &cells[feature as usize];

@@ -8,6 +8,8 @@ use crate::random::mix;
 
 /// Keeps these draws apart from those of rows.
 const FEATURES: u64 = 2;
+/// And these from the order of features.
+const CUTS: u64 = 3;
 
 impl ForestParams {
     /// How many rows the bootstrap draws from so many; none without bootstrap.
@@ -53,6 +55,11 @@ impl NodeDraw<'_> {
     /// The lower, the earlier.
     pub(super) fn priority(self, feature: u32) -> u64 {
         u64::from(scramble(self.draw.keys[feature as usize] ^ self.key)) << 32 | u64::from(feature)
+    }
+
+    /// What a random cut of the feature follows from.
+    pub(super) fn cut_key(self, feature: u32) -> u64 {
+        mix(self.priority(feature), CUTS)
     }
 
     /// How many features the node tries.

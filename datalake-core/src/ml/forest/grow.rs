@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     /// By feature, which way predictions may move with it; empty where none is bound.
     pub(super) directions: Vec<i8>,
+    /// Whether cuts are drawn instead of searched.
+    pub(super) random: bool,
 }
 
 /// When a node is a leaf.

@@ -45,7 +45,7 @@ struct Threshold {
 impl Local {
     /// Grows a part and adds its nodes to the tree.
     pub(super) fn grow<T: Tally>(&mut self, plan: &Plan, part: Part<'_>, tally: &mut T, tree: &mut Draft) {
-        self.block.load(part.rows, &plan.layout, &plan.columns, &plan.cells);
+        self.block.load(part.rows, plan);
         tally.load(part.rows, part.sample.counts, true);
         self.side.clear();
         self.side.resize(part.rows.len(), 0);
@@ -141,6 +141,11 @@ fn take_sides<T: Tally>(
             let cells = &node.plan.cells[feature as usize];
             let split = Split::Categorical { feature, left, missing_left };
             node.rows().for_each(|row| side[row] = u8::from(split.goes_left(cells.category(table_row(row)))));
+            Some((split, None))
+        }
+        At::Split(split) => {
+            let cells = &node.plan.cells[feature as usize];
+            node.rows().for_each(|row| side[row] = u8::from(split.goes_left(cells.bits(table_row(row) as usize))));
             Some((split, None))
         }
         At::Keys | At::Cut(_) => None,

@@ -25,6 +25,7 @@ mod params;
 mod planned;
 mod predict;
 mod prune;
+mod random_cut;
 mod rules;
 mod sample;
 mod scan;

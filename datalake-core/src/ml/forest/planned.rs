@@ -6,7 +6,7 @@ use super::block::Layout;
 use super::columns::{Binned, Cells};
 use super::draw::Draw;
 use super::grow::{Grower, Limits, Plan, Sample};
-use super::params::{Criterion, ForestParams};
+use super::params::{Criterion, ForestParams, Splitter};
 use super::rules::Rules;
 use super::sample::{RowWeights, Sampler};
 use super::tally::{ClassTally, Impurity, MedianTally, NumberTally, Ranked, ShareTally, SumTally, WeightedNumbers};
@@ -77,6 +77,7 @@ impl<'a> Planned<'a> {
                 alpha: params.ccp_alpha,
             },
             directions,
+            random: params.splitter == Splitter::Random,
         };
         Ok(Self { params, plan, sampler, goal })
     }

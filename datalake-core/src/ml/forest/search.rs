@@ -5,9 +5,11 @@ use super::categories::Categories;
 use super::draw::NodeDraw;
 use super::grow::{Open, Plan};
 use super::pack::Pack;
+use super::random_cut::Trial;
 use super::scan::{Cut, Keys};
 use super::small::{LANES, SMALL, Sides, Small};
 use super::tally::{Packed, Tally};
+use super::tree::Split;
 
 /// The node under search, which the tally has entered.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,8 @@ pub(super) enum At {
     Sides(Sides),
     /// Of categories, those that go left.
     Set(Vec<u64>),
+    /// Drawn, with all that there is to know.
+    Split(Split),
 }
 
 /// Buffers for the search, used again for every node.
@@ -95,7 +99,7 @@ impl Search {
     /// The best split; none where no allowed cut is.
     pub(super) fn best<T: Tally>(&mut self, node: Node<'_>, tally: &mut T) -> Option<Best> {
         let mut best = None;
-        let small = node.open.len() <= SMALL && tally.packed().is_some();
+        let small = node.open.len() <= SMALL && !node.plan.random && tally.packed().is_some();
         if node.plan.draw.tries_all() {
             if small {
                 self.try_all_of_small(node, tally, &mut best);
@@ -131,6 +135,9 @@ impl Search {
     fn try_feature<T: Tally>(&mut self, node: Node<'_>, tally: &mut T, feature: u32, best: &mut Option<Best>) -> bool {
         if let (Some(rules), Some(direction)) = (tally.rules(), node.plan.directions.get(feature as usize)) {
             rules.direction = *direction;
+        }
+        if node.plan.random {
+            return try_random(node, tally, feature, best);
         }
         let Some(slot) = node.slot(feature) else { return self.try_categories(node, tally, feature, best) };
         let kept = node.kept(slot);
@@ -260,11 +267,28 @@ impl Search {
         let found = match &best.at {
             At::Cut(cut) => Some(*cut),
             At::Keys => None,
-            At::Sides(_) | At::Set(_) => return None,
+            At::Sides(_) | At::Set(_) | At::Split(_) => return None,
         };
         let keys = Keys::new(node.kept(slot).unwrap_or(&self.best_keys), node.min_leaf());
         let sums = &mut self.sums;
         let find = || Some(keys.find(&tally.packed()?, best.score, best.missing_left, sums));
         Some((keys, found.or_else(find)?))
     }
+}
+
+/// Tries a drawn cut, and says whether the feature varies in the node.
+fn try_random<T: Tally>(node: Node<'_>, tally: &mut T, feature: u32, best: &mut Option<Best>) -> bool {
+    let plan = node.plan;
+    let trial = Trial {
+        feature,
+        cells: &plan.cells[feature as usize],
+        categories: plan.columns[feature as usize].categories,
+        min_leaf: node.min_leaf(),
+        key: node.draw.cut_key(feature),
+    };
+    let (varies, found) = trial.draw(tally, node.rows().map(|row| (row, node.block.rows[row])));
+    if let Some((score, split)) = found.filter(|found| node.beats(best.as_ref(), feature, found.0)) {
+        *best = Some(Best { feature, score, missing_left: false, at: At::Split(split) });
+    }
+    varies
 }

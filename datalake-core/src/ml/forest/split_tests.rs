@@ -73,6 +73,7 @@ impl Table {
                 alpha: 0.0,
             },
             directions: Vec::new(),
+            random: false,
         }
     }
 

@@ -5,6 +5,7 @@ use super::categories::Categories;
 use super::columns::{Binned, Cells, threshold};
 use super::draw::NodeDraw;
 use super::grow::Plan;
+use super::random_cut::Trial;
 use super::tally::Tally;
 use super::tree::Split;
 
@@ -31,6 +32,7 @@ struct Cut {
 enum Side {
     Bin(Cut),
     Row(RowCut),
+    Drawn(Split),
     Set(Vec<u64>, bool),
 }
 
@@ -58,7 +60,8 @@ pub(super) struct Top {
 impl Top {
     /// The best split of the node.
     pub(super) fn best<T: Tally>(&mut self, tally: &mut T, node: LargeNode<'_, T::Entry>) -> Option<Found> {
-        let LargeNode { plan: Plan { columns, cells, directions, limits, .. }, rows, entries, draw } = node;
+        let LargeNode { plan, rows, entries, draw } = node;
+        let Plan { columns, cells, directions, limits, .. } = plan;
         let min_leaf = limits.min_leaf;
         let mut order = std::mem::take(&mut self.order);
         draw.features(&mut order);
@@ -78,7 +81,17 @@ impl Top {
                 rules.direction = *direction;
             }
             let least = best.as_ref().map_or(f64::NEG_INFINITY, |(score, ..)| *score);
-            if column.is_categorical() {
+            if plan.random {
+                let categories = column.categories;
+                let (cells, key) = (&cells[feature as usize], draw.cut_key(feature));
+                let trial = Trial { feature, cells, categories, min_leaf, key };
+                let (varies, found) = trial.draw(tally, rows.iter().map(|&row| (row as usize, row)));
+                varied |= varies;
+                best = found
+                    .filter(|found| found.0 > least)
+                    .map(|(score, split)| (score, feature, Side::Drawn(split)))
+                    .or(best);
+            } else if column.is_categorical() {
                 let cells = &cells[feature as usize];
                 let node = rows.iter().zip(entries).map(|(&row, entry)| (row as usize, *entry, cells.category(row)));
                 self.categories.collect(tally, node, column.categories);
@@ -103,6 +116,7 @@ impl Top {
         let (score, feature, side) = best?;
         let split = match side {
             Side::Set(left, missing_left) => Split::Categorical { feature, left, missing_left },
+            Side::Drawn(split) => split,
             Side::Row(RowCut { lower, upper, missing_left, .. }) => {
                 let threshold = if upper.is_infinite() { upper } else { threshold(lower, upper) };
                 Split::Numeric { feature, threshold, missing_left }

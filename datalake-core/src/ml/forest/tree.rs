@@ -82,6 +82,23 @@ impl Split {
         }
     }
 
+    /// Sends missing values to a side.
+    pub(super) fn send_missing(&mut self, to_left: bool) {
+        match self {
+            Self::Numeric { missing_left, .. } | Self::Categorical { missing_left, .. } => *missing_left = to_left,
+        }
+    }
+
+    /// Moves a category, or the missing ones, to the other side.
+    pub(super) fn toggle(&mut self, code: u32) {
+        match self {
+            Self::Categorical { left, .. } if code != MISSING => left[(code / 64) as usize] ^= 1 << (code % 64),
+            Self::Numeric { missing_left, .. } | Self::Categorical { missing_left, .. } => {
+                *missing_left = !*missing_left
+            }
+        }
+    }
+
     /// Where a row with these bits in the split's feature goes. Growing and predicting both ask here.
     pub(super) fn goes_left(&self, bits: u32) -> bool {
         match self {
