@@ -15,6 +15,7 @@ mod categories;
 mod columns;
 mod draw;
 mod grow;
+mod inspect;
 mod local;
 mod merge;
 mod out_of_bag;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 
+pub use inspect::{DecisionPath, LeafStatistics, TreeView};
 pub use params::{Criterion, ForestParams, MaxFeatures};
 pub use trainer::ForestTrainer;
 
@@ -227,6 +229,8 @@ impl Model for Forest {
     }
 }
 
+#[cfg(test)]
+mod inspect_tests;
 #[cfg(test)]
 mod split_tests;
 #[cfg(test)]

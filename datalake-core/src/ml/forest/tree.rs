@@ -173,7 +173,8 @@ impl Tree {
         self.splits.len() + self.leaf_count()
     }
 
-    fn leaf_count(&self) -> usize {
+    /// The number of leaves.
+    pub(super) fn leaf_count(&self) -> usize {
         self.leaves.len() / self.width
     }
 
@@ -372,6 +373,42 @@ fn read_split(reader: &mut Reader<'_>, features: &[Feature], head: u64) -> Resul
     }
 }
 
+/// A node of a tree, by its number among the splits or the leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NodeRef {
+    Split(u32),
+    Leaf(u32),
+}
+
+impl Tree {
+    /// All nodes in preorder.
+    pub(super) fn preorder(&self) -> impl Iterator<Item = NodeRef> {
+        let mut open = vec![self.root()];
+        std::iter::from_fn(move || {
+            let place = open.pop()?;
+            if place.is_leaf() {
+                return Some(NodeRef::Leaf(place.leaf() as u32));
+            }
+            let [left, right] = self.children(place.0);
+            open.extend([right, left]);
+            Some(NodeRef::Split(place.0))
+        })
+    }
+
+    /// How a split parts its rows; `features` are those of the forest.
+    pub(super) fn split(&self, number: u32, features: &[Feature]) -> Split {
+        let node = self.splits[number as usize];
+        let (feature, missing_left) = (node.feature() as u32, node.is(MISSING_LEFT));
+        if node.is(CATEGORICAL) {
+            let words = set_words(categories_of(&features[node.feature()]).unwrap_or(0));
+            let left = self.sets[node.payload as usize..][..words].to_vec();
+            Split::Categorical { feature, left, missing_left }
+        } else {
+            Split::Numeric { feature, threshold: f32::from_bits(node.payload), missing_left }
+        }
+    }
+}
+
 #[cfg(test)]
 impl Tree {
     pub(super) fn root_node(&self) -> u32 {
@@ -384,16 +421,7 @@ impl Tree {
             return None;
         }
         let [left, right] = self.children(node);
-        let node = self.splits[node as usize];
-        let (feature, missing_left) = (node.feature() as u32, node.is(MISSING_LEFT));
-        let split = if node.is(CATEGORICAL) {
-            let words = set_words(categories_of(&features[node.feature()]).unwrap_or(0));
-            let left = self.sets[node.payload as usize..][..words].to_vec();
-            Split::Categorical { feature, left, missing_left }
-        } else {
-            Split::Numeric { feature, threshold: f32::from_bits(node.payload), missing_left }
-        };
-        Some((split, left.0, right.0))
+        Some((self.split(node, features), left.0, right.0))
     }
 }
 
