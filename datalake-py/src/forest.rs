@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Float64Type, Schema};
+use datalake_core::ml::forest::Forest;
 use datalake_core::ml::{self, Envelope, FeatureKind, Frame, Model as AnyModel, Task, trainer};
 use datalake_core::{Error, Result, compute};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use serde_json::{Map, Value};
 
 use crate::error::raised;
+use crate::inspect::{self, bytes_of, forest_of};
 use crate::lake::document;
 use crate::runtime::{Stop, wait, wait_or_stop};
 use crate::table::Table;
@@ -137,42 +139,77 @@ impl Model {
     /// The out-of-bag predictions, or shares of the classes row by row, as native `float64`.
     #[getter]
     fn oob_predictions<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.model.out_of_bag().map(|seen| numbers(py, &seen.predictions))
+        self.model.out_of_bag().map(|seen| bytes_of(py, &seen.predictions))
     }
 
     /// One number a row, as native `float64`.
     fn predict<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
-        let predicted = self.apply(py, rows.get(), |model, batch| {
+        let predicted = self.with_rows(py, rows.get(), |model, batch| {
             let predicted = model.predict(batch)?;
             let values = predicted.as_primitive_opt::<Float64Type>().map(|values| values.values().to_vec());
             values.ok_or_else(|| Error::internal("predict", "numbers by a model of classes"))
         })?;
-        Ok(numbers(py, &predicted))
+        Ok(bytes_of(py, &predicted))
     }
 
     /// The share of each class, row by row, as native `float64`.
     fn predict_proba<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
-        let shares = self.apply(py, rows.get(), |model, batch| model.predict_proba(batch))?;
-        Ok(numbers(py, &shares))
+        let shares = self.with_rows(py, rows.get(), |model, batch| model.predict_proba(batch))?;
+        Ok(bytes_of(py, &shares))
+    }
+
+    /// The number of trees.
+    #[getter]
+    fn trees(&self, py: Python<'_>) -> PyResult<usize> {
+        forest_of(self.model.as_ref()).map(Forest::trees).map_err(|error| raised(py, &error))
+    }
+
+    /// The leaf of each row in each tree, row by row, as native `uint32`.
+    fn apply<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
+        let leaves = self.with_rows(py, rows.get(), |model, batch| forest_of(model)?.apply(batch))?;
+        Ok(bytes_of(py, &leaves))
+    }
+
+    /// The nodes that each row passes, as a sparse matrix: where rows begin as native `uint64`, columns as native
+    /// `uint32`, the column of each tree's root and the number of columns.
+    fn decision_path<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<inspect::Path<'py>> {
+        let path = self.with_rows(py, rows.get(), |model, batch| forest_of(model)?.decision_path(batch))?;
+        Ok(inspect::path(py, &path))
+    }
+
+    /// One of the trees as native arrays by name, nodes in preorder.
+    fn tree<'py>(&self, py: Python<'py>, number: usize) -> PyResult<Bound<'py, PyDict>> {
+        let tree = forest_of(self.model.as_ref()).and_then(|forest| inspect::tree(py, forest, number));
+        tree.map_err(|error| raised(py, &error))?
+    }
+
+    /// What lies in the leaves of one of the trees, from the rows and the target that it was grown from, as native
+    /// arrays by name.
+    fn leaf_statistics<'py>(
+        &self,
+        py: Python<'py>,
+        number: usize,
+        rows: &Bound<'py, Table>,
+        target: &Bound<'py, Table>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (batch, name) = joined(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
+        let model = Arc::clone(&self.model);
+        let work = move || inspect::leaf_statistics(model.as_ref(), number, (&batch, &name));
+        inspect::leaves(py, &wait(py, compute::run(work))?)
     }
 }
 
 impl Model {
-    fn apply(
+    /// Runs work over rows on the CPU threads.
+    fn with_rows<T: Send + 'static>(
         &self,
         py: Python<'_>,
         rows: &Table,
-        predict: impl FnOnce(&dyn AnyModel, &RecordBatch) -> Result<Vec<f64>> + Send + 'static,
-    ) -> PyResult<Vec<f64>> {
+        work: impl FnOnce(&dyn AnyModel, &RecordBatch) -> Result<T> + Send + 'static,
+    ) -> PyResult<T> {
         let (model, batch) = (Arc::clone(&self.model), rows.batch().map_err(|error| raised(py, &error))?);
-        wait(py, async move { compute::run(move || predict(model.as_ref(), &batch)).await })
+        wait(py, async move { compute::run(move || work(model.as_ref(), &batch)).await })
     }
-}
-
-/// Numbers as bytes, which NumPy takes without knowing of this module.
-fn numbers<'py>(py: Python<'py>, values: &[f64]) -> Bound<'py, PyBytes> {
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
-    PyBytes::new(py, &bytes)
 }
 
 /// Rows and target as one batch, the target last and under a name of its own.

@@ -5,6 +5,7 @@
 mod convert;
 mod error;
 mod forest;
+mod inspect;
 mod lake;
 mod options;
 mod pipeline;

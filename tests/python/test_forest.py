@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import subprocess
 import sys
@@ -250,6 +251,72 @@ def test_the_package_imports_nothing_heavy() -> None:
     check = "import sys, datalake; print([n for n in ('sklearn', 'pandas', 'polars', 'pyarrow') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_leaves_and_paths_have_the_shapes_of_scikit_learn(foods: Foods) -> None:
+    X, y = foods
+    for forest in [
+        RandomForestRegressor(n_estimators=4).fit(X, y),
+        RandomForestClassifier(n_estimators=4).fit(X, groups_of(y)),
+    ]:
+        leaves = forest.apply(X)
+        assert (leaves.shape, leaves.dtype) == ((400, 4), np.int64)
+        path, offsets = forest.decision_path(X[:50])
+        nodes = [forest.tree(number).node_count for number in range(4)]
+        assert offsets.tolist() == [0, *np.cumsum(nodes)]
+        assert path.shape == (50, sum(nodes))
+        assert path.has_sorted_indices
+        for row in range(50):
+            passed = path.indices[path.indptr[row] : path.indptr[row + 1]]
+            for number in range(4):
+                own = passed[(passed >= offsets[number]) & (passed < offsets[number + 1])] - offsets[number]
+                assert (own[0], own[-1]) == (0, leaves[row, number])
+                tree = forest.tree(number)
+                for parent, child in itertools.pairwise(own.tolist()):
+                    assert child in (tree.children_left[parent], tree.children_right[parent])
+
+
+def test_a_tree_in_arrays_predicts_what_the_forest_predicts(foods: Foods) -> None:
+    X, y = foods
+    kinds = np.array(["oil", "bread", "fruit", "fish"])[np.arange(400) % 4]
+    frame = pd.DataFrame(X, columns=NAMES).assign(kind=kinds)
+    forest = RandomForestRegressor(n_estimators=1, max_depth=6).fit(frame, y + 500 * np.isin(kinds, ["oil", "fish"]))
+    tree = forest.tree(0)
+    assert tree.n_leaves * 2 - 1 == tree.node_count
+    assert tree.value.shape == (tree.node_count, 1, 1)
+    assert tree.categories_left
+    values = np.column_stack([X, np.zeros(400)]).astype(np.float32)
+    found = []
+    for row, kind in zip(values, kinds, strict=True):
+        node = 0
+        while tree.children_left[node] >= 0:
+            value = row[tree.feature[node]]
+            if node in tree.categories_left:
+                left = kind in tree.categories_left[node]
+            else:
+                left = tree.missing_go_to_left[node] if np.isnan(value) else value <= tree.threshold[node]
+            node = tree.children_left[node] if left else tree.children_right[node]
+        found.append(tree.value[node, 0, 0])
+    assert found == forest.predict(frame).tolist()
+    with pytest.raises(datalake.InvalidError, match="has 1 trees"):
+        forest.tree(1)
+
+
+def test_leaves_tell_what_lies_in_them(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=2, min_samples_leaf=5).fit(X, y)
+    leaves = forest.leaf_statistics(1, X, y)
+    assert leaves.weight.sum() == 400
+    assert leaves.rows.min() >= 5
+    np.testing.assert_array_equal(leaves.mean, forest.tree(1).value[leaves.node, 0, 0])
+    assert np.all(leaves.least <= leaves.mean)
+    assert np.all(leaves.mean <= leaves.greatest)
+    classes = RandomForestClassifier(n_estimators=2).fit(X, groups_of(y))
+    shares = classes.leaf_statistics(0, X, groups_of(y))
+    np.testing.assert_array_equal(shares.mean, classes.tree(0).value[shares.node, 0])
+    assert shares.least is None
+    with pytest.raises(datalake.InvalidError, match="not the one that it was grown from"):
+        forest.leaf_statistics(0, X[:300], y[:300])
 
 
 def test_labels_of_64_bits_keep_their_places_and_larger_ones_are_refused() -> None:

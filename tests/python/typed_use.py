@@ -21,6 +21,10 @@ def converts() -> str:
     return datalake.convert("a.csv", "a.parquet", delimiter=";")["digest"]
 
 
+def looks(rows: datalake.Table, forest: datalake.RandomForestClassifier) -> int:
+    return int(forest.apply(rows)[0, 0]) + forest.tree(0).node_count
+
+
 def learns(rows: datalake.Table) -> npt.NDArray[np.float64]:
     forest = datalake.RandomForestRegressor(n_estimators=10, max_features="third", random_state=1)
     return forest.fit(rows, [1.0, 2.0]).predict(rows)

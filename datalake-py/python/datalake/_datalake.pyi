@@ -344,3 +344,18 @@ class Model:
         """Predict one number a row, as native `float64`."""
     def predict_proba(self, rows: Table) -> bytes:
         """Predict the share of each class, row by row, as native `float64`."""
+    @property
+    def trees(self) -> int:
+        """The number of trees."""
+    def apply(self, rows: Table) -> bytes:
+        """Give the leaf of each row in each tree, row by row, as native `uint32`."""
+    def decision_path(self, rows: Table) -> tuple[bytes, bytes, list[int]]:
+        """Give the nodes that each row passes, as a sparse matrix.
+
+        Where rows begin as native `uint64`, columns as native `uint32`, and the column of each tree's root with the
+        number of columns at the end.
+        """
+    def tree(self, number: int) -> dict[str, Any]:
+        """Give one of the trees as native arrays by name, nodes in preorder."""
+    def leaf_statistics(self, number: int, rows: Table, target: Table) -> dict[str, bytes]:
+        """Give what lies in the leaves of a tree, from what it was grown from, as native arrays by name."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from datalake import _datalake
 from datalake._columns import column_of, labels_table, numbers_table, rows_of
+from datalake._tree import LeafStatistics, Tree
 from datalake.errors import InvalidError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ else:
     except ImportError:
         from datalake._estimator import BaseEstimator, ClassifierMixin, NotFittedError, RegressorMixin
 
-__all__ = ["RandomForestClassifier", "RandomForestRegressor", "load_model"]
+__all__ = ["LeafStatistics", "RandomForestClassifier", "RandomForestRegressor", "Tree", "load_model"]
 
 
 class _Forest(BaseEstimator):
@@ -101,6 +102,47 @@ class _Forest(BaseEstimator):
         """Give rows as the fitted model needs them."""
         rows, _ = rows_of(X, [name for name, _ in self._fitted().features])
         return rows
+
+    def _target(self, y: Any) -> _datalake.Table:
+        """Give a target as it is learnt from."""
+        name, values = column_of(y, "target")
+        return labels_table(name, values)[0] if self._classification else numbers_table(name, values)
+
+    def apply(self, X: Any) -> npt.NDArray[np.int64]:
+        """Give the leaf that each row ends in, in each tree, of the shape (rows, trees).
+
+        A leaf is the number of its node in :meth:`tree`, as scikit-learn numbers them.
+        """
+        model, rows = self._fitted(), self._rows(X)
+        return np.frombuffer(model.apply(rows), np.uint32).astype(np.int64).reshape(-1, model.trees)
+
+    def decision_path(self, X: Any) -> tuple[Any, npt.NDArray[np.int64]]:
+        """Give the nodes that each row passes as SciPy's `csr_matrix`, and the columns at which the trees begin.
+
+        There is a row for each row and a column for each node of each tree. It takes some bytes a node passed: ask for
+        some thousand rows at a time where trees are deep.
+        """
+        try:
+            from scipy.sparse import csr_matrix  # noqa: PLC0415 - of use here alone
+        except ImportError as cause:
+            msg = "cannot give the decision path: it is a sparse matrix of SciPy, which is not installed"
+            raise UnsupportedError(msg) from cause
+        starts, columns, offsets = self._fitted().decision_path(self._rows(X))
+        indptr, indices = np.frombuffer(starts, np.uint64), np.frombuffer(columns, np.uint32)
+        most = max(len(indices), offsets[-1])
+        kind = np.int32 if most <= np.iinfo(np.int32).max else np.int64
+        ones = np.ones(len(indices), np.int64)
+        shape = (len(indptr) - 1, offsets[-1])
+        return csr_matrix((ones, indices.astype(kind), indptr.astype(kind)), shape), np.array(offsets, np.int64)
+
+    def tree(self, number: int) -> Tree:
+        """Give one of the trees in arrays, counted from 0."""
+        return Tree._of(self._fitted().tree(number))
+
+    def leaf_statistics(self, number: int, X: Any, y: Any) -> LeafStatistics:
+        """Give what lies in each leaf of one of the trees, from the rows and the target that it was grown from."""
+        model, rows, target = self._fitted(), self._rows(X), self._target(y)
+        return LeafStatistics._of(model.leaf_statistics(number, rows, target), classes=len(model.classes))
 
     def save(self, path: str | os.PathLike[str], lake: Lake | str | os.PathLike[str] | None = None) -> None:
         """Write the model as a file, or as an object of `lake` (`lake://models/mine.model`), whole or not at all."""

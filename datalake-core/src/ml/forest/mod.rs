@@ -17,6 +17,7 @@ mod columns;
 mod draft;
 mod draw;
 mod grow;
+mod inspect;
 mod local;
 mod merge;
 mod out_of_bag;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 
+pub use inspect::{DecisionPath, LeafStatistics, TreeView};
 pub use params::{ClassWeight, Criterion, ForestParams, MaxFeatures, Splitter};
 pub use trainer::ForestTrainer;
 
@@ -234,6 +236,10 @@ impl Model for Forest {
     }
 }
 
+#[cfg(test)]
+mod inspect_tests;
+#[cfg(test)]
+mod option_tests;
 #[cfg(test)]
 mod split_tests;
 #[cfg(test)]

@@ -21,18 +21,22 @@ impl Forest {
     /// [`Invalid`](crate::ErrorKind::Invalid) for a table with other features, categories, ranges or classes than
     /// those that the forest has learnt.
     pub fn score_out_of_bag(&mut self, table: &Frame) -> Result<Option<&OutOfBag>> {
-        if ModelSchema::of(table) != self.schema || table.rows() != self.rows as usize {
-            return Err(Error::invalid("score out of bag", format_args!("a forest for `{}`", self.schema.target))
-                .with_reason(
-                    "the table is not the one that it was grown from: rows, features, ranges or classes differ",
-                )
-                .with_hint("give the same rows that the forest was trained on"));
-        }
+        self.check_grown_from(table, "score out of bag")?;
         let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
         let sampler = Sampler::new(&self.params, table)?;
         let found = if self.params.bootstrap { look(self, &cells, &sampler, table.target()) } else { None };
         self.out_of_bag = found;
         Ok(self.out_of_bag.as_ref())
+    }
+
+    /// Refuses a table that the forest was visibly not grown from: which rows a tree has seen would mean nothing.
+    pub(super) fn check_grown_from(&self, table: &Frame, action: &str) -> Result<()> {
+        if ModelSchema::of(table) == self.schema && table.rows() == self.rows as usize {
+            return Ok(());
+        }
+        Err(Error::invalid(action, format_args!("a forest for `{}`", self.schema.target))
+            .with_reason("the table is not the one that it was grown from: rows, features, ranges or classes differ")
+            .with_hint("give the same rows that the forest was trained on"))
     }
 }
 

@@ -51,14 +51,21 @@ pub(super) fn mean_of_trees(
     means
 }
 
-fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags: Option<&[Bag]>, means: &mut [f64]) {
-    let (rows, features) = (means.len() / width, cells.len());
+/// The bits of so many rows from `first` on, one row after the other, as [`Tree::leaves_of`] takes them.
+pub(super) fn row_major(cells: &[Cells], first: usize, rows: usize) -> Vec<u32> {
+    let features = cells.len();
     let mut bits = vec![0; rows * features];
     for (tile, bits) in bits.chunks_mut(TILE * features).enumerate() {
         for (feature, column) in cells.iter().enumerate() {
             column.copy_bits(first + tile * TILE, bits[feature..].iter_mut().step_by(features));
         }
     }
+    bits
+}
+
+fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags: Option<&[Bag]>, means: &mut [f64]) {
+    let (rows, features) = (means.len() / width, cells.len());
+    let bits = row_major(cells, first, rows);
     let mut walk = Walk { leaves: Vec::with_capacity(rows), rows: Vec::new(), bits: Vec::new() };
     let mut asked = vec![0_u32; rows];
     for (number, tree) in trees.iter().enumerate() {

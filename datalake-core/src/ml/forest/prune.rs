@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use super::tree::{Step, Tree};
+use super::tree::{NodeRef, Tree};
 
 /// By split, in preorder: what it is worth, and what a leaf in its place would say.
 #[derive(Debug, Default)]
@@ -59,15 +59,15 @@ impl Worth {
     fn best_first(&self, tree: &Tree, leaves: u32) -> Vec<bool> {
         let mut kept = vec![false; self.decreases.len()];
         let mut open = BinaryHeap::new();
-        let candidate = |step: Step| match step {
-            Step::Split(split) => Some(Candidate { decrease: self.decreases[split as usize], split }),
-            Step::Leaf(_) => None,
+        let candidate = |node: NodeRef| match node {
+            NodeRef::Split(split) => Some(Candidate { decrease: self.decreases[split as usize], split }),
+            NodeRef::Leaf(_) => None,
         };
-        open.extend(candidate(tree.first_step()));
+        open.extend(candidate(tree.root_ref()));
         for _ in 1..leaves {
             let Some(Candidate { split, .. }) = open.pop() else { break };
             kept[split as usize] = true;
-            open.extend(tree.steps(split).into_iter().filter_map(candidate));
+            open.extend(tree.children_of(split).into_iter().filter_map(candidate));
         }
         kept
     }
@@ -79,8 +79,8 @@ impl Worth {
         let mut gains = vec![0.0; kept.len()];
         // Children come after their parents.
         for split in (0..kept.len()).rev().filter(|split| kept[*split]).collect::<Vec<_>>() {
-            let below = tree.steps(split as u32).map(|step| match step {
-                Step::Split(child) if kept[child as usize] => f64::max(gains[child as usize], 0.0),
+            let below = tree.children_of(split as u32).map(|node| match node {
+                NodeRef::Split(child) if kept[child as usize] => f64::max(gains[child as usize], 0.0),
                 _ => 0.0,
             });
             gains[split] = self.decreases[split] - alpha + below[0] + below[1];

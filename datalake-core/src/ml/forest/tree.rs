@@ -53,14 +53,14 @@ impl Place {
     }
 }
 
-/// A node as seen from above: a split's number in preorder, or a leaf's from left to right.
+/// A node of a tree: a split's number in preorder, or a leaf's from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum NodeRef {
     Split(u32),
     Leaf(u32),
 }
 
-impl From<Place> for Step {
+impl From<Place> for NodeRef {
     fn from(place: Place) -> Self {
         if place.is_leaf() { Self::Leaf(place.leaf() as u32) } else { Self::Split(place.0) }
     }
@@ -94,7 +94,7 @@ impl Split {
         match self {
             Self::Categorical { left, .. } if code != MISSING => left[(code / 64) as usize] ^= 1 << (code % 64),
             Self::Numeric { missing_left, .. } | Self::Categorical { missing_left, .. } => {
-                *missing_left = !*missing_left
+                *missing_left = !*missing_left;
             }
         }
     }
@@ -203,7 +203,8 @@ impl Tree {
         self.splits.len() + self.leaf_count()
     }
 
-    fn leaf_count(&self) -> usize {
+    /// The number of leaves.
+    pub(super) fn leaf_count(&self) -> usize {
         self.leaves.len() / self.width
     }
 
@@ -332,30 +333,30 @@ impl Tree {
     }
 
     /// The root.
-    pub(super) fn first_step(&self) -> Step {
+    pub(super) fn root_ref(&self) -> NodeRef {
         self.root().into()
     }
 
     /// The left and the right child of a split.
-    pub(super) fn steps(&self, split: u32) -> [Step; 2] {
-        self.children(split).map(Step::from)
+    pub(super) fn children_of(&self, split: u32) -> [NodeRef; 2] {
+        self.children(split).map(NodeRef::from)
     }
 
     /// The tree with a leaf in the place of every split that is not kept.
     pub(super) fn cut<'a>(&self, kept: &[bool], leaf: impl Fn(u32) -> &'a [f64]) -> Self {
         let sets = self.sets_of_splits();
         let mut tree = Self::new(self.width, 0);
-        let mut open = vec![(self.first_step(), None)];
+        let mut open = vec![(self.root_ref(), None)];
         while let Some((step, right_of)) = open.pop() {
             if let Some(parent) = right_of {
                 tree.set_right(parent);
             }
             match step {
-                Step::Leaf(number) => tree.push_leaf(self.leaf(number)),
-                Step::Split(number) if !kept[number as usize] => tree.push_leaf(leaf(number)),
-                Step::Split(number) => {
-                    let parent = tree.push_split(&self.split(number, sets[number as usize]));
-                    let [left, right] = self.steps(number);
+                NodeRef::Leaf(number) => tree.push_leaf(self.leaf(number)),
+                NodeRef::Split(number) if !kept[number as usize] => tree.push_leaf(leaf(number)),
+                NodeRef::Split(number) => {
+                    let parent = tree.push_split(&self.split_of_set(number, sets[number as usize]));
+                    let [left, right] = self.children_of(number);
                     open.extend([(right, Some(parent)), (left, None)]);
                 }
             }
@@ -379,7 +380,7 @@ impl Tree {
         sets
     }
 
-    fn split(&self, number: u32, set: &[u64]) -> Split {
+    fn split_of_set(&self, number: u32, set: &[u64]) -> Split {
         let node = self.splits[number as usize];
         let (feature, missing_left) = (node.feature() as u32, node.is(MISSING_LEFT));
         if node.is(CATEGORICAL) {
@@ -460,6 +461,29 @@ fn read_split(reader: &mut Reader<'_>, features: &[Feature], head: u64) -> Resul
     }
 }
 
+impl Tree {
+    /// All nodes in preorder.
+    pub(super) fn preorder(&self) -> impl Iterator<Item = NodeRef> {
+        let mut open = vec![self.root()];
+        std::iter::from_fn(move || {
+            let place = open.pop()?;
+            if !place.is_leaf() {
+                let [left, right] = self.children(place.0);
+                open.extend([right, left]);
+            }
+            Some(place.into())
+        })
+    }
+
+    /// How a split parts its rows; `features` are those of the forest.
+    pub(super) fn split(&self, number: u32, features: &[Feature]) -> Split {
+        let node = self.splits[number as usize];
+        let set = categories_of(&features[node.feature()]).map_or(0, set_words);
+        let begin = if set > 0 { node.payload as usize } else { 0 };
+        self.split_of_set(number, &self.sets[begin..begin + set])
+    }
+}
+
 #[cfg(test)]
 impl Tree {
     pub(super) fn root_node(&self) -> u32 {
@@ -472,13 +496,7 @@ impl Tree {
             return None;
         }
         let [left, right] = self.children(node);
-        let words = match categories_of(&features[self.splits[node as usize].feature()]) {
-            Some(categories) => set_words(categories),
-            None => 0,
-        };
-        let begin = if words > 0 { self.splits[node as usize].payload as usize } else { 0 };
-        let split = self.split(node, &self.sets[begin..begin + words]);
-        Some((split, left.0, right.0))
+        Some((self.split(node, features), left.0, right.0))
     }
 }
 

@@ -1,0 +1,81 @@
+//! What can be seen of a forest: leaves and paths of rows, trees in arrays, what lies in a leaf.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{ArrowNativeType, ToByteSlice};
+use datalake_core::ml::forest::{DecisionPath, Forest, LeafStatistics, TreeView};
+use datalake_core::ml::{FeatureKind, Frame, Model as AnyModel};
+use datalake_core::{Error, ErrorKind, Result};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+/// The forest that a model is.
+pub(crate) fn forest_of(model: &dyn AnyModel) -> Result<&Forest> {
+    model.as_forest().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "look into", format_args!("a `{}` model", model.name()))
+            .with_reason("only forests have trees")
+    })
+}
+
+/// Values as bytes, which NumPy takes without knowing of this module.
+pub(crate) fn bytes_of<'py, T: ArrowNativeType>(py: Python<'py>, values: &[T]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, values.to_byte_slice())
+}
+
+/// Where rows begin, which nodes they pass, and where trees begin.
+pub(crate) type Path<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Vec<u32>);
+
+pub(crate) fn path<'py>(py: Python<'py>, path: &DecisionPath) -> Path<'py> {
+    (bytes_of(py, &path.indptr), bytes_of(py, &path.indices), path.n_nodes_ptr.clone())
+}
+
+/// The arrays of a tree by name, children and features with scikit-learn's numbers for what is not there.
+pub(crate) fn tree<'py>(py: Python<'py>, forest: &Forest, number: usize) -> Result<PyResult<Bound<'py, PyDict>>> {
+    let tree = forest.tree(number)?;
+    Ok(arrays(py, forest, &tree))
+}
+
+fn arrays<'py>(py: Python<'py>, forest: &Forest, tree: &TreeView) -> PyResult<Bound<'py, PyDict>> {
+    let or = |values: &[Option<u32>], none: i64| -> Vec<i64> {
+        values.iter().map(|value| value.map_or(none, i64::from)).collect()
+    };
+    let arrays = PyDict::new(py);
+    arrays.set_item("feature", bytes_of(py, &or(&tree.feature, -2)))?;
+    arrays.set_item("threshold", bytes_of(py, &tree.threshold))?;
+    let missing: Vec<u8> = tree.missing_go_to_left.iter().map(|left| u8::from(*left)).collect();
+    arrays.set_item("missing_go_to_left", PyBytes::new(py, &missing))?;
+    arrays.set_item("children_left", bytes_of(py, &or(&tree.children_left, -1)))?;
+    arrays.set_item("children_right", bytes_of(py, &or(&tree.children_right, -1)))?;
+    arrays.set_item("value", bytes_of(py, &tree.value))?;
+    let sets = PyDict::new(py);
+    for (node, codes) in tree.categories_left.iter().enumerate() {
+        let Some(feature) = tree.feature[node].map(|feature| &forest.features()[feature as usize]) else { continue };
+        if let FeatureKind::Categorical { categories } = &feature.kind {
+            let names: Vec<&str> = codes.iter().map(|code| categories[*code as usize].as_str()).collect();
+            sets.set_item(node, names)?;
+        }
+    }
+    arrays.set_item("categories_left", sets)?;
+    Ok(arrays)
+}
+
+/// What lies in the leaves of a tree, from the rows and the target that it was grown from.
+pub(crate) fn leaf_statistics(
+    model: &dyn AnyModel,
+    number: usize,
+    (batch, target): (&RecordBatch, &str),
+) -> Result<LeafStatistics> {
+    let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
+    let frame = Frame::new(batch, &names, target, model.task())?;
+    forest_of(model)?.leaf_statistics(number, &frame)
+}
+
+pub(crate) fn leaves<'py>(py: Python<'py>, found: &LeafStatistics) -> PyResult<Bound<'py, PyDict>> {
+    let arrays = PyDict::new(py);
+    arrays.set_item("node", bytes_of(py, &found.node))?;
+    arrays.set_item("rows", bytes_of(py, &found.rows))?;
+    arrays.set_item("weight", bytes_of(py, &found.weight))?;
+    arrays.set_item("mean", bytes_of(py, &found.mean))?;
+    arrays.set_item("least", bytes_of(py, &found.least))?;
+    arrays.set_item("greatest", bytes_of(py, &found.greatest))?;
+    Ok(arrays)
+}
