@@ -86,7 +86,7 @@ pub(crate) enum Command {
     /// Trains a model on a table.
     #[command(after_help = "Example:
   datalake train processed-data/foods.parquet --target energy_kcal --exclude food_code,name")]
-    Train(Train),
+    Train(Box<Train>),
     /// Evaluates a model on the rows that were held out, beside baselines.
     Evaluate(Evaluate),
     /// Writes a table with a model's predictions.
@@ -313,7 +313,7 @@ pub(crate) struct Train {
     /// The fewest rows in a node that is split.
     #[arg(long, value_name = "ROWS")]
     pub(crate) min_samples_split: Option<u32>,
-    /// How good a split is: `squared_error`; or `gini`, `entropy`, `log_loss`.
+    /// How good a split is: `squared_error`, `absolute_error`, `poisson`; or `gini`, `entropy`, `log_loss`.
     #[arg(long)]
     pub(crate) criterion: Option<String>,
     /// The share of the rows that each tree draws [default: as many as there are].
@@ -325,6 +325,27 @@ pub(crate) struct Train {
     /// A split must lower the impurity, weighted by the share of the rows, by at least this much.
     #[arg(long, value_name = "DECREASE")]
     pub(crate) min_impurity_decrease: Option<f64>,
+    /// A split leaves at least this share of the weight on either side.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) min_weight_fraction_leaf: Option<f64>,
+    /// The most leaves of a tree; the best splits are made first.
+    #[arg(long, value_name = "LEAVES")]
+    pub(crate) max_leaf_nodes: Option<u32>,
+    /// Cuts off branches that lower the impurity by less for each of their leaves.
+    #[arg(long, value_name = "DECREASE")]
+    pub(crate) ccp_alpha: Option<f64>,
+    /// How predictions may move with a feature: 1 never down, -1 never up.
+    #[arg(long, value_name = "FEATURE=DIRECTION", value_delimiter = ',', value_parser = named::<i8>, allow_hyphen_values = true)]
+    pub(crate) monotonic_cst: Vec<(String, i8)>,
+    /// How thresholds are found: `best`, or `random` (extremely randomized trees).
+    #[arg(long)]
+    pub(crate) splitter: Option<String>,
+    /// What rows weigh by their class: `balanced`, `balanced_subsample`, or a number for each class.
+    #[arg(long, value_name = "WORD|CLASS=WEIGHT,...")]
+    pub(crate) class_weight: Option<String>,
+    /// A column of weights: what an error in a row costs.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) weights: Option<String>,
     /// The seed of forest and split.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
@@ -337,6 +358,13 @@ pub(crate) struct Train {
     /// Where the model goes [default: models/NAME.model].
     #[arg(long, value_name = "bucket/key")]
     pub(crate) model: Option<String>,
+}
+
+/// A name and its value, with `=` between them.
+pub(crate) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(String, T), String> {
+    let (name, value) = text.rsplit_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    let value = value.parse().map_err(|cause| format!("`{value}` of `{name}`: {cause}"))?;
+    Ok((name.to_owned(), value))
 }
 
 /// What a model predicts.

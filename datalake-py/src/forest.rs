@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Float64Type, Schema};
-use datalake_core::ml::forest::Forest;
+use datalake_core::ml::forest::{Forest, ForestTrainer};
 use datalake_core::ml::{self, Envelope, FeatureKind, Frame, Model as AnyModel, Task, trainer};
+use datalake_core::progress::Progress;
 use datalake_core::{Error, Result, compute};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -25,30 +26,54 @@ pub(crate) struct Model {
     envelope: Envelope,
 }
 
-/// Learns a model from rows and a target of as many values; `params` are those of the forest, in JSON.
+/// Learns a model from rows and a target of as many values; `params` are those of the forest, in JSON. `weights` are
+/// native `float64`; `earlier` is a forest that lacks trees only.
 #[pyfunction]
+#[pyo3(signature = (rows, target, classification, params, weights=None, earlier=None))]
 pub(crate) fn train(
     py: Python<'_>,
     rows: &Bound<'_, Table>,
     target: &Bound<'_, Table>,
     classification: bool,
     params: &str,
+    weights: Option<&[u8]>,
+    earlier: Option<&Bound<'_, Model>>,
 ) -> PyResult<Model> {
     let failed = |error: Error| raised(py, &error);
     let (batch, name) = joined(rows.get(), target.get()).map_err(failed)?;
     let params: Value = serde_json::from_str(params)
         .map_err(|cause| failed(Error::internal("read", "the parameters of a forest").with_source(cause)))?;
     let task = if classification { Task::Classification } else { Task::Regression };
+    let weights = weights.map(|bytes| bytes.as_chunks().0.iter().map(|bytes| f64::from_ne_bytes(*bytes)).collect());
+    let earlier = earlier.map(|earlier| Arc::clone(&earlier.get().model));
     let stop = Arc::<Stop>::default();
     let progress = Arc::clone(&stop);
     let model = wait_or_stop(py, &stop, async move {
         let work = move || {
-            let frame = Frame::new(&batch, &[], &name, task)?;
-            trainer("forest", task, &params)?.train(&frame, progress.as_ref())
+            let mut frame = Frame::new(&batch, &[], &name, task)?;
+            if let Some(weights) = weights {
+                frame = frame.with_weights(weights)?;
+            }
+            match earlier.as_deref().and_then(AnyModel::as_forest) {
+                Some(forest) => more_trees(forest, &frame, task, params, progress.as_ref()),
+                None => trainer("forest", task, &params)?.train(&frame, progress.as_ref()),
+            }
         };
         compute::run(work).await
     })?;
     Ok(Model { model: Arc::from(model), envelope: Envelope::default() })
+}
+
+fn more_trees(
+    forest: &Forest,
+    frame: &Frame,
+    task: Task,
+    params: Value,
+    progress: &dyn Progress,
+) -> Result<Box<dyn AnyModel>> {
+    let params = serde_json::from_value(params)
+        .map_err(|cause| Error::invalid("use", "the parameters of a forest").with_reason(cause))?;
+    Ok(Box::new(ForestTrainer::new(task, params)?.fit_more(forest, frame, progress)?))
 }
 
 #[pymethods]

@@ -99,7 +99,7 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Convert(arguments) => convert::convert(arguments, tools).await,
         Command::Sql(arguments) => sql::sql(arguments, tools).await,
         Command::Schema(arguments) => schema::schema(arguments, tools).await,
-        Command::Train(arguments) => train::train(arguments, tools).await,
+        Command::Train(arguments) => train::train(*arguments, tools).await,
         Command::Evaluate(arguments) => evaluate::evaluate(arguments, tools).await,
         Command::Predict(arguments) => predict::predict(arguments, tools).await,
         Command::Model(Model::List) => model::list(tools).await,

@@ -26,6 +26,7 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
         name: name.clone(),
         task,
         forest: forest(&arguments)?,
+        weights: arguments.weights,
         trees: arguments.trees,
         table: arguments.table,
         target: arguments.target,
@@ -54,6 +55,15 @@ fn forest(arguments: &cli::Train) -> Result<ForestParams> {
         ("max_samples", arguments.max_samples.map(Value::from)),
         ("bootstrap", arguments.no_bootstrap.then_some(Value::from(false))),
         ("min_impurity_decrease", arguments.min_impurity_decrease.map(Value::from)),
+        ("min_weight_fraction_leaf", arguments.min_weight_fraction_leaf.map(Value::from)),
+        ("max_leaf_nodes", arguments.max_leaf_nodes.map(Value::from)),
+        ("ccp_alpha", arguments.ccp_alpha.map(Value::from)),
+        (
+            "monotonic_cst",
+            (!arguments.monotonic_cst.is_empty()).then(|| arguments.monotonic_cst.iter().cloned().collect()),
+        ),
+        ("splitter", arguments.splitter.as_deref().map(Value::from)),
+        ("class_weight", arguments.class_weight.as_deref().map(class_weight).transpose()?),
     ];
     for (name, value) in given {
         if let Some(value) = value {
@@ -66,6 +76,16 @@ fn forest(arguments: &cli::Train) -> Result<ForestParams> {
     }
     serde_json::from_value(settings)
         .map_err(|cause| Error::invalid("use", "the forest's parameters").with_reason(cause))
+}
+
+/// A word, or a number for each class.
+fn class_weight(text: &str) -> Result<Value> {
+    if !text.contains('=') {
+        return Ok(text.into());
+    }
+    let weights = text.split(',').map(cli::named::<f64>).collect::<std::result::Result<Vec<_>, String>>();
+    let weights = weights.map_err(|reason| Error::invalid("use", "--class-weight").with_reason(reason))?;
+    Ok(weights.into_iter().map(|(class, weight)| (class, Value::from(weight))).collect())
 }
 
 /// A number is predicted by regression, all else by classification.

@@ -130,6 +130,32 @@ fn parts_of_a_forest_merge_into_the_whole() {
 }
 
 #[test]
+fn options_of_the_forest_are_flags() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    let rows: String = (0..200)
+        .map(|row| format!("{row},{},{},{}\n", row % 7, row * 2, if row % 5 == 0 { "rare" } else { "usual" }))
+        .collect();
+    scratch.write("lake/raw-data/t.csv", format!("x,w,y,class\n{rows}"));
+    let numbers = ["train", "raw-data/t.csv", "--target", "y", "--n-estimators", "3", "--exclude", "class"];
+    let more = ["--weights", "w", "--monotonic-cst", "x=1", "--max-leaf-nodes", "9", "--ccp-alpha", "0.5"];
+    scratch.ok(&[&numbers[..], &more, &["--min-weight-fraction-leaf", "0.02", "--name", "bound"]].concat());
+    let shown: serde_json::Value =
+        serde_json::from_str(&scratch.ok(&["model", "show", "bound", "--output", "json"])).unwrap();
+    assert_eq!(shown["features"].as_array().unwrap().len(), 1, "{shown}");
+    let params = &shown["params"];
+    assert_eq!((&params["monotonic_cst"]["x"], &params["max_leaf_nodes"]), (&1.into(), &9.into()), "{shown}");
+    scratch.ok(&["evaluate", "bound"]);
+    scratch.ok(&[&numbers[..], &["--criterion", "absolute_error", "--splitter", "random", "--name", "other"]].concat());
+    scratch.run(&[&numbers[..], &["--monotonic-cst", "x"]].concat()).failed(2, &["NAME=VALUE"]);
+    scratch.run(&[&numbers[..], &["--weights", "weight"]].concat()).failed(1, &["`weight`", "`w`"]);
+    let classes = ["train", "raw-data/t.csv", "--target", "class", "--n-estimators", "3"];
+    scratch.ok(&[&classes[..], &["--class-weight", "balanced", "--name", "fair"]].concat());
+    scratch.ok(&[&classes[..], &["--class-weight", "rare=4,usual=1", "--name", "own"]].concat());
+    scratch.run(&[&classes[..], &["--class-weight", "rear=4"]].concat()).failed(1, &["`rear`", "rare, usual"]);
+}
+
+#[test]
 fn what_a_model_cannot_learn_from_or_be_compared_with_is_said() {
     let scratch = Scratch::new();
     scratch.ok(&["mb", "raw-data"]);

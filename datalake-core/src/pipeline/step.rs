@@ -136,6 +136,9 @@ pub struct Train {
     /// The forest's parameters.
     #[serde(default)]
     pub forest: ForestParams,
+    /// A column of weights: what an error in a row costs. It is no feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// Grows only these of the forest's trees: a part, which [`merge_models`](crate::pipeline::merge_models) joins
     /// with the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]

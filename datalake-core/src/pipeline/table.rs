@@ -70,6 +70,10 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
         column(&table, by, step)?;
         frame = frame.with_groups(&table, by)?;
     }
+    if let Some(weights) = &step.weights {
+        column(&table, weights, step)?;
+        frame = frame.with_weight_column(&table, weights)?;
+    }
     let keep = frame.groups().map_or(Keep::Nothing, Keep::Groups);
     let rows = holdout(frame.rows(), step.test, step.seed, keep)?;
     Ok(Split { table, frame, train: rows.train, test: rows.test, without_target })
@@ -98,18 +102,26 @@ pub(crate) async fn same_table(
 
 /// The columns to learn from: those named, or all but the target and those excluded.
 fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
-    for name in step.features.iter().chain(&step.exclude) {
+    for name in step.features.iter().chain(&step.exclude).chain(&step.weights) {
         column(table, name, step)?;
     }
     if step.features.contains(&step.target) {
         return Err(Error::invalid("train", format_args!("model `{}`", step.name))
             .with_reason(format_args!("the target `{}` is among its features", step.target)));
     }
+    if let Some(weights) = step.weights.as_ref().filter(|weights| step.features.contains(weights)) {
+        return Err(Error::invalid("train", format_args!("model `{}`", step.name))
+            .with_reason(format_args!("the weights `{weights}` are among its features")));
+    }
     let named = |name: &String| step.features.is_empty() || step.features.contains(name);
     let schema = table.schema();
     let names = schema.fields().iter().map(|field| field.name().clone());
-    let names: Vec<String> =
-        names.filter(|name| named(name) && *name != step.target && !step.exclude.contains(name)).collect();
+    let names: Vec<String> = names
+        .filter(|name| {
+            let is_weight = step.weights.as_ref() == Some(name);
+            named(name) && *name != step.target && !is_weight && !step.exclude.contains(name)
+        })
+        .collect();
     if names.is_empty() {
         return Err(Error::invalid("train", format_args!("model `{}`", step.name))
             .with_reason("no column is left to learn from"));

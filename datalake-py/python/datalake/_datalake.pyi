@@ -295,8 +295,15 @@ def get_file(path: _Path, lake: _Lake | None = None) -> bytes:
 def put_file(path: _Path, data: bytes, lake: _Lake | None = None) -> None:
     """Write a local file or a lake object, whole or not at all."""
 
-def train(rows: Table, target: Table, classification: bool, params: str) -> Model:
-    """Learn a forest; `params` are in JSON."""
+def train(
+    rows: Table,
+    target: Table,
+    classification: bool,
+    params: str,
+    weights: bytes | None = None,
+    earlier: Model | None = None,
+) -> Model:
+    """Learn a forest; `params` are in JSON, `weights` native `float64`, `earlier` a forest that lacks trees only."""
 
 @final
 class Model:

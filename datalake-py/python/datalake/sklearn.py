@@ -46,6 +46,7 @@ class _Forest(BaseEstimator):
     """What both forests share: parameters, fitted state, saving."""
 
     _classification: bool
+    warm_start: bool
 
     n_features_in_: int
     """The number of columns that it has learnt from."""
@@ -56,12 +57,14 @@ class _Forest(BaseEstimator):
     oob_score_: float
     """R² or accuracy of the training rows by the trees that have not seen them."""
 
-    def _grow(self, rows: _datalake.Table, target: _datalake.Table, *, named: bool) -> None:
+    def _grow(self, rows: _datalake.Table, target: _datalake.Table, sample_weight: Any, *, named: bool) -> None:
+        earlier = self._model_ if self.warm_start and hasattr(self, "_model_") else None
         for name in ("oob_prediction_", "oob_decision_function_"):
             # Those of an earlier table.
             self.__dict__.pop(name, None)
-        params = json.dumps(self._params(rows.num_rows))
-        self._model_: Model = _datalake.train(rows, target, self._classification, params)
+        params = json.dumps(self._params(rows))
+        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64).tobytes()
+        self._model_: Model = _datalake.train(rows, target, self._classification, params, weights, earlier)
         self._learnt(named=named)
 
     def _learnt(self, *, named: bool) -> None:
@@ -79,16 +82,20 @@ class _Forest(BaseEstimator):
         elif hasattr(self, "oob_score_"):
             del self.oob_score_
 
-    def _params(self, rows: int) -> dict[str, Any]:
+    def _params(self, rows: _datalake.Table) -> dict[str, Any]:
         """Give the parameters in the engine's words."""
         given = self.get_params(deep=False)
-        names = ["n_estimators", "criterion", "max_depth", "min_samples_split", "min_samples_leaf"]
-        params = {name: _plain(given[name]) for name in names}
-        params["min_impurity_decrease"] = float(given["min_impurity_decrease"])
+        names = ["n_estimators", "criterion", "max_depth", "min_samples_split", "min_samples_leaf", "max_leaf_nodes"]
+        params = {name: _plain(given[name]) for name in [*names, "splitter"]}
+        for name in ["min_weight_fraction_leaf", "min_impurity_decrease", "ccp_alpha"]:
+            params[name] = float(given[name])
+        if given.get("class_weight") is not None:
+            params["class_weight"] = _class_weight(given["class_weight"])
         params["bootstrap"] = bool(given["bootstrap"])
         params["oob_score"] = bool(given["oob_score"])
         params["max_features"] = "all" if given["max_features"] is None else _plain(given["max_features"])
-        params["max_samples"] = _share(given["max_samples"], rows)
+        params["max_samples"] = _share(given["max_samples"], rows.num_rows)
+        params["monotonic_cst"] = _directions(given["monotonic_cst"], rows.column_names)
         params["seed"] = _seed(given["random_state"])
         return params
 
@@ -188,8 +195,9 @@ class RandomForestRegressor(RegressorMixin, _Forest):
     """A random forest that predicts a number.
 
     The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also be
-    `"third"`; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it is
-    turned off, which saves some time; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads
+    `"third"`; `splitter="random"` draws thresholds as extremely randomized trees do; `monotonic_cst` may also be a
+    dictionary by name; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it
+    is turned off, which saves some time; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads
     the process has, and results do not depend on it.
     """
 
@@ -202,17 +210,23 @@ class RandomForestRegressor(RegressorMixin, _Forest):
         self,
         n_estimators: int = 100,
         *,
-        criterion: Literal["squared_error"] = "squared_error",
+        criterion: Literal["squared_error", "absolute_error", "poisson"] = "squared_error",
         max_depth: int | None = None,
         min_samples_split: int = 2,
         min_samples_leaf: int = 1,
+        min_weight_fraction_leaf: float = 0.0,
         max_features: float | Literal["sqrt", "log2", "third"] | None = 1.0,
+        max_leaf_nodes: int | None = None,
         min_impurity_decrease: float = 0.0,
         bootstrap: bool = True,
-        max_samples: float | None = None,
         oob_score: bool = True,
         n_jobs: int | None = None,
         random_state: Any = None,
+        warm_start: bool = False,
+        ccp_alpha: float = 0.0,
+        max_samples: float | None = None,
+        monotonic_cst: Any = None,
+        splitter: Literal["best", "random"] = "best",
     ) -> None:
         """Keep the parameters; they are checked when the forest is grown."""
         self.n_estimators = n_estimators
@@ -220,19 +234,28 @@ class RandomForestRegressor(RegressorMixin, _Forest):
         self.max_depth = max_depth
         self.min_samples_split = min_samples_split
         self.min_samples_leaf = min_samples_leaf
+        self.min_weight_fraction_leaf = min_weight_fraction_leaf
         self.max_features = max_features
+        self.max_leaf_nodes = max_leaf_nodes
         self.min_impurity_decrease = min_impurity_decrease
         self.bootstrap = bootstrap
-        self.max_samples = max_samples
         self.oob_score = oob_score
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.warm_start = warm_start
+        self.ccp_alpha = ccp_alpha
+        self.max_samples = max_samples
+        self.monotonic_cst = monotonic_cst
+        self.splitter = splitter
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Grow the forest from rows (NumPy, pandas, Polars, pyarrow, lists) and as many numbers."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Grow the forest from rows (NumPy, pandas, Polars, pyarrow, lists) and as many numbers.
+
+        `sample_weight` says what an error in a row costs; a row of weight 0 is not there.
+        """
         rows, named = rows_of(X)
         name, values = column_of(y, "target")
-        self._grow(rows, numbers_table(name, values), named=named)
+        self._grow(rows, numbers_table(name, values), sample_weight, named=named)
         seen = self._model_.oob_predictions
         if seen is not None:
             self.oob_prediction_ = np.frombuffer(seen, dtype=np.float64).copy()
@@ -268,13 +291,20 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         max_depth: int | None = None,
         min_samples_split: int = 2,
         min_samples_leaf: int = 1,
+        min_weight_fraction_leaf: float = 0.0,
         max_features: float | Literal["sqrt", "log2", "third"] | None = "sqrt",
+        max_leaf_nodes: int | None = None,
         min_impurity_decrease: float = 0.0,
         bootstrap: bool = True,
-        max_samples: float | None = None,
         oob_score: bool = True,
         n_jobs: int | None = None,
         random_state: Any = None,
+        warm_start: bool = False,
+        class_weight: Any = None,
+        ccp_alpha: float = 0.0,
+        max_samples: float | None = None,
+        monotonic_cst: Any = None,
+        splitter: Literal["best", "random"] = "best",
     ) -> None:
         """Keep the parameters; they are checked when the forest is grown."""
         self.n_estimators = n_estimators
@@ -282,20 +312,30 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         self.max_depth = max_depth
         self.min_samples_split = min_samples_split
         self.min_samples_leaf = min_samples_leaf
+        self.min_weight_fraction_leaf = min_weight_fraction_leaf
         self.max_features = max_features
+        self.max_leaf_nodes = max_leaf_nodes
         self.min_impurity_decrease = min_impurity_decrease
         self.bootstrap = bootstrap
-        self.max_samples = max_samples
         self.oob_score = oob_score
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.warm_start = warm_start
+        self.class_weight = class_weight
+        self.ccp_alpha = ccp_alpha
+        self.max_samples = max_samples
+        self.monotonic_cst = monotonic_cst
+        self.splitter = splitter
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Grow the forest from rows (NumPy, pandas, Polars, pyarrow, lists) and as many labels."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Grow the forest from rows (NumPy, pandas, Polars, pyarrow, lists) and as many labels.
+
+        `sample_weight` says what an error in a row costs; a row of weight 0 is not there.
+        """
         rows, named = rows_of(X)
         name, values = column_of(y, "target")
         target, classes = labels_table(name, values)
-        self._grow(rows, target, named=named)
+        self._grow(rows, target, sample_weight, named=named)
         self.classes_ = classes
         self.n_classes_ = len(classes)
         seen = self._model_.oob_predictions
@@ -379,6 +419,29 @@ def _share(max_samples: Any, rows: int) -> float | None:
             raise InvalidError(msg)
         return count / rows
     return None if max_samples is None else float(max_samples)
+
+
+def _directions(monotonic_cst: Any, names: list[str]) -> dict[str, int]:
+    """Give the directions by name that scikit-learn takes by place."""
+    if monotonic_cst is None:
+        return {}
+    if not hasattr(monotonic_cst, "items"):
+        if len(monotonic_cst) != len(names):
+            msg = f"monotonic_cst has {len(monotonic_cst)} directions for {len(names)} features"
+            raise InvalidError(msg)
+        monotonic_cst = dict(zip(names, monotonic_cst, strict=True))
+    return {str(name): int(direction) for name, direction in monotonic_cst.items() if direction != 0}
+
+
+def _class_weight(class_weight: Any) -> Any:
+    """Give a word as it is, and weights by the text of their labels."""
+    if not hasattr(class_weight, "items"):
+        return class_weight
+    text = {True: "true", False: "false"}
+    return {
+        text[bool(label)] if isinstance(label, bool | np.bool_) else str(label): float(weight)
+        for label, weight in class_weight.items()
+    }
 
 
 def _seed(random_state: Any) -> int:

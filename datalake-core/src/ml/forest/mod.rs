@@ -39,6 +39,7 @@ mod trainer;
 mod tree;
 #[cfg(target_arch = "x86_64")]
 mod walk;
+mod warm_start;
 
 use std::ops::Range;
 use std::sync::Arc;

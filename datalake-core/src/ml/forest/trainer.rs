@@ -33,6 +33,15 @@ impl ForestTrainer {
         Ok(Self { task, params })
     }
 
+    pub(super) fn params(&self) -> &ForestParams {
+        &self.params
+    }
+
+    /// The parameters as the forest keeps them: without those that do not change it.
+    pub(super) fn body_params(&self) -> ForestParams {
+        ForestParams { oob_score: true, ..self.params.clone() }
+    }
+
     /// Grows a forest and keeps its type.
     ///
     /// # Errors
@@ -59,7 +68,7 @@ impl ForestTrainer {
         progress.end();
         let mut forest = Forest {
             schema: ModelSchema::of(table),
-            params: ForestParams { oob_score: true, ..self.params.clone() },
+            params: self.body_params(),
             rows: table.rows() as u32,
             first,
             trees: grown?,
