@@ -128,12 +128,10 @@ fn part(rows: usize, test: &[u32]) -> Result<Split> {
     Ok(Split { train, test })
 }
 
-/// The items in a drawn order (Fisher and Yates).
+/// The items in a drawn order.
 fn shuffled<T>(items: impl IntoIterator<Item = T>, draws: &mut Draws) -> Vec<T> {
     let mut items: Vec<T> = items.into_iter().collect();
-    for last in (1..items.len()).rev() {
-        items.swap(last, draws.below(last as u64 + 1) as usize);
-    }
+    draws.shuffle(&mut items);
     items
 }
 

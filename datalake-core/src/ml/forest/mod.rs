@@ -23,6 +23,7 @@ mod merge;
 mod out_of_bag;
 mod pack;
 mod params;
+mod permute;
 mod planned;
 mod predict;
 mod prune;
