@@ -358,6 +358,12 @@ pub(crate) struct Evaluate {
     /// Cross-validates with so many folds too.
     #[arg(long)]
     pub(crate) folds: Option<usize>,
+    /// Cross-validates so often, with other folds each time.
+    #[arg(long, default_value_t = 1, requires = "folds")]
+    pub(crate) repeats: u32,
+    /// Shuffles each column so often, to see what it is worth on the rows held out; 0 leaves that out.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) permutations: u32,
 }
 
 #[derive(Debug, Args)]
@@ -380,6 +386,11 @@ pub(crate) enum Model {
         /// The model: `bucket/key`, or its name.
         model: String,
     },
+    /// Measures how much worse a model predicts when one column is shuffled, with 95% intervals.
+    #[command(after_help = "Example:
+  datalake model importances calories                   # on the rows held out
+  datalake model importances calories --out-of-bag      # each tree on the rows that it has not seen")]
+    Importances(Importances),
     /// Prints the digest of a model: equal for equal tables, parameters and seeds, wherever it was trained.
     Digest {
         /// The model: `bucket/key`, or its name.
@@ -398,6 +409,24 @@ pub(crate) enum Model {
         #[arg(long)]
         model: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Importances {
+    /// The model: `bucket/key`, or its name.
+    pub(crate) model: String,
+    /// Measures each tree of a forest by the rows that it has not seen, instead of the rows held out.
+    #[arg(long)]
+    pub(crate) out_of_bag: bool,
+    /// How often each column is shuffled.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) n_repeats: u32,
+    /// What tells how much that harms [default: rmse; or accuracy].
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// The seed of the orders.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

@@ -14,6 +14,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import sklearn.inspection
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -317,6 +318,40 @@ def test_leaves_tell_what_lies_in_them(foods: Foods) -> None:
     assert shares.least is None
     with pytest.raises(datalake.InvalidError, match="not the one that it was grown from"):
         forest.leaf_statistics(0, X[:300], y[:300])
+
+
+def test_shuffled_columns_tell_what_they_are_worth(foods: Foods) -> None:
+    X, y = foods
+    frame = pd.DataFrame(X, columns=NAMES)
+    forest = RandomForestRegressor(n_estimators=20).fit(frame[:300], y[:300])
+    found = datalake.permutation_importance(forest, frame[300:], y[300:], random_state=1)
+    assert (found.metric, found.feature_names, found.importances.shape) == ("rmse", NAMES, (3, 5))
+    assert found.score == pytest.approx(np.sqrt(np.mean((forest.predict(frame[300:]) - y[300:]) ** 2)))
+    assert found.importances_mean.argmax() == 1
+    np.testing.assert_allclose(found.importances.mean(axis=1), found.importances_mean)
+    assert np.all(found.interval[:, 0] < found.importances_mean)
+    again = datalake.permutation_importance(forest, X[300:], y[300:], random_state=1)
+    np.testing.assert_array_equal(found.importances, again.importances)
+    out_of_bag = forest.out_of_bag_importances(frame[:300], y[:300], n_repeats=2)
+    assert (out_of_bag.metric, out_of_bag.importances.shape) == ("mse", (3, 2))
+    assert out_of_bag.importances_mean.argmax() == 1
+    classes = RandomForestClassifier(n_estimators=20).fit(X[:300], groups_of(y[:300]))
+    found = datalake.permutation_importance(classes, X[300:], groups_of(y[300:]), metric="log_loss", n_repeats=1)
+    assert (found.metric, np.isnan(found.standard_error).all()) == ("log_loss", True)
+    assert found.importances_mean.argmax() == 1
+    with pytest.raises(datalake.InvalidError, match="no metric `rmse`"):
+        datalake.permutation_importance(classes, X[300:], groups_of(y[300:]), metric="rmse")
+    with pytest.raises(datalake.InvalidError, match="not the one that it was grown from"):
+        forest.out_of_bag_importances(frame, y)
+
+
+def test_scikit_learns_permutation_importance_takes_them(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=20).fit(X[:300], y[:300])
+    theirs = sklearn.inspection.permutation_importance(forest, X[300:], y[300:], n_repeats=30, random_state=0)
+    ours = datalake.permutation_importance(forest, X[300:], y[300:], n_repeats=30, metric="r2")
+    np.testing.assert_allclose(theirs.importances_mean, ours.importances_mean, atol=0.1)
+    assert theirs.importances_mean.argsort().tolist() == ours.importances_mean.argsort().tolist()
 
 
 def test_labels_of_64_bits_keep_their_places_and_larger_ones_are_refused() -> None:

@@ -12,7 +12,8 @@ use object_store::path::Path;
 
 use crate::error::{Error, Position, Result};
 use crate::lake::{BucketName, parse_object};
-use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train, baselines};
+use crate::ml::PermutationParams;
+use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train, baselines, once};
 
 /// A pipeline: its name and the steps that follow from its file.
 ///
@@ -119,6 +120,10 @@ struct EvaluateTable {
     model: Option<String>,
     baselines: Option<Vec<String>>,
     folds: Option<usize>,
+    #[serde(default = "once")]
+    repeats: u32,
+    #[serde(default)]
+    permutation: PermutationParams,
     reference: Option<Reference>,
     destination: Option<String>,
 }
@@ -144,6 +149,8 @@ impl File {
                     train: train.clone(),
                     baselines: table.baselines.clone().unwrap_or_else(|| baselines(train)),
                     folds: table.folds,
+                    repeats: table.repeats,
+                    permutation: table.permutation.clone(),
                     reference: table.reference.clone(),
                     destination: destination
                         .unwrap_or_else(|| format!("processed-data/evaluations/{}.json", train.name)),

@@ -41,7 +41,7 @@ from datalake.errors import (
 )
 
 if TYPE_CHECKING:
-    from datalake.sklearn import RandomForestClassifier, RandomForestRegressor, load_model
+    from datalake.sklearn import RandomForestClassifier, RandomForestRegressor, load_model, permutation_importance
 
 __all__ = [
     "AlreadyExistsError",
@@ -63,6 +63,7 @@ __all__ = [
     "convert",
     "load_model",
     "load_run",
+    "permutation_importance",
     "read",
     "run",
     "runs",
@@ -74,7 +75,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     # The estimators import scikit-learn where it is installed, which takes a second that few scripts need.
-    if name in {"RandomForestClassifier", "RandomForestRegressor", "load_model"}:
+    if name in {"RandomForestClassifier", "RandomForestRegressor", "load_model", "permutation_importance"}:
         from datalake import sklearn
 
         return getattr(sklearn, name)
