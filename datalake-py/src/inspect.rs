@@ -73,7 +73,7 @@ pub(crate) fn leaves<'py>(py: Python<'py>, found: &LeafStatistics) -> PyResult<B
     let arrays = PyDict::new(py);
     arrays.set_item("node", bytes_of(py, &found.node))?;
     arrays.set_item("rows", bytes_of(py, &found.rows))?;
-    arrays.set_item("weight", bytes_of(py, &found.weight))?;
+    arrays.set_item("draws", bytes_of(py, &found.draws))?;
     arrays.set_item("mean", bytes_of(py, &found.mean))?;
     arrays.set_item("least", bytes_of(py, &found.least))?;
     arrays.set_item("greatest", bytes_of(py, &found.greatest))?;

@@ -307,7 +307,7 @@ def test_leaves_tell_what_lies_in_them(foods: Foods) -> None:
     X, y = foods
     forest = RandomForestRegressor(n_estimators=2, min_samples_leaf=5).fit(X, y)
     leaves = forest.leaf_statistics(1, X, y)
-    assert leaves.weight.sum() == 400
+    assert leaves.draws.sum() == 400
     assert leaves.rows.min() >= 5
     np.testing.assert_array_equal(leaves.mean, forest.tree(1).value[leaves.node, 0, 0])
     assert np.all(leaves.least <= leaves.mean)
