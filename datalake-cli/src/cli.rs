@@ -295,9 +295,15 @@ pub(crate) struct Train {
     /// Which trainer: forest, linear, logistic or dummy.
     #[arg(long, default_value = "forest")]
     pub(crate) trainer: String,
-    /// How many trees.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) n_estimators: u32,
+    /// How many trees; `auto` grows them until more would hardly lower the error out of bag, 30 to 1000.
+    #[arg(long, value_name = "N|auto", default_value = "100", value_parser = estimators)]
+    pub(crate) n_estimators: serde_json::Value,
+    /// Begins no tree after this time: 30s, 5min, 1h.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_time: Option<String>,
+    /// Grows no more trees than fit into a model of this size: 50MB, 64MiB.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_model_size: Option<String>,
     /// Grows only these of the trees, the last not included, for `model merge` [model: models/NAME.trees-A..B.model].
     #[arg(long, value_name = "A..B")]
     pub(crate) trees: Option<Trees>,
@@ -427,6 +433,15 @@ pub(crate) struct Importances {
     /// The seed of the orders.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+fn estimators(text: &str) -> Result<serde_json::Value, String> {
+    match text {
+        "auto" => Ok(text.into()),
+        number => {
+            number.parse::<u32>().map(Into::into).map_err(|_| "wanted is a number of trees, or `auto`".to_owned())
+        }
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

@@ -282,7 +282,7 @@ impl Model {
 }
 
 /// Rows and target as one batch, the target last and under a name of its own.
-fn joined(rows: &Table, target: &Table) -> Result<(RecordBatch, String)> {
+pub(crate) fn joined(rows: &Table, target: &Table) -> Result<(RecordBatch, String)> {
     let (rows, target) = (rows.batch()?, target.batch()?);
     let schema = rows.schema();
     let mut name = target.schema().field(0).name().clone();

@@ -57,8 +57,10 @@ pub use linfa_trees::{LinfaTreesParams, LinfaTreesTrainer};
 pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, evaluate};
 pub use model_file::{Envelope, decode, digest, encode};
 pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
-pub use registry::{TRAINERS, trainer};
-pub use validate::{CrossValidation, Keep, Split, cross_validate, holdout, k_fold, repeated_k_fold};
+pub use registry::{TRAINERS, baselines, trainer};
+pub use validate::{
+    CrossValidation, Keep, Split, cross_validate, cross_validate_beside_baselines, holdout, k_fold, repeated_k_fold,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;

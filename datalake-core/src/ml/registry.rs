@@ -5,12 +5,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::feature::{list, nearest};
-use super::forest::ForestTrainer;
+use super::forest::{ForestTrainer, GrowthLimits};
 use super::{DummyTrainer, LinearTrainer, LinfaTreesTrainer, LogisticTrainer, Task, Trainer};
 use crate::error::{Error, Result};
 
 /// The names that [`trainer`] knows.
 pub const TRAINERS: [&str; 5] = ["forest", "linear", "logistic", "dummy", "linfa-trees"];
+
+/// What a model is compared with where nothing else is asked for: no skill at all, and a linear model.
+#[must_use]
+pub fn baselines(task: Task) -> [&'static str; 2] {
+    match task {
+        Task::Regression => ["dummy", "linear"],
+        Task::Classification => ["dummy", "logistic"],
+    }
+}
 
 /// The trainer of this name with these parameters; `null` means the defaults.
 ///
@@ -25,7 +34,11 @@ pub const TRAINERS: [&str; 5] = ["forest", "linear", "logistic", "dummy", "linfa
 /// range, and for a trainer that does not do this task.
 pub fn trainer(name: &str, task: Task, params: &Value) -> Result<Box<dyn Trainer>> {
     match name {
-        "forest" => Ok(Box::new(ForestTrainer::new(task, read(name, params)?)?)),
+        "forest" => {
+            let mut params = params.clone();
+            let limits = params.as_object_mut().map(GrowthLimits::take_from).transpose()?.unwrap_or_default();
+            Ok(Box::new(ForestTrainer::new(task, read(name, &params)?)?.with_limits(limits)?))
+        }
         "dummy" => read::<NoParams>(name, params).map(|_| Box::new(DummyTrainer::new(task)) as Box<dyn Trainer>),
         "linear" => {
             only(name, Task::Regression, task)?;

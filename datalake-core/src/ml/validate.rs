@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{Metrics, evaluate};
-use super::{Frame, Trainer};
-use crate::error::{Error, Result};
+use super::{Frame, Trainer, baselines};
+use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use crate::random::{Draws, mix};
 
@@ -378,6 +378,51 @@ pub fn cross_validate(
         evaluate(model.as_ref(), &frame.batch(&split.test)?)
     };
     splits.iter().map(measure).collect::<Result<Vec<_>>>().map(CrossValidation::of)
+}
+
+/// Cross-validates a trainer and, on the same folds, the [`baselines`] that it must beat to be worth anything: by the
+/// name of each. A baseline that gives up is left out, with a note.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+/// use datalake_core::ml::{Frame, Keep, Task, cross_validate_beside_baselines, repeated_k_fold, trainer};
+/// use datalake_core::progress::Silent;
+///
+/// # let grams: Vec<f64> = (0..60).map(f64::from).collect();
+/// # let energy: Vec<f64> = grams.iter().map(|fat| (fat - 30.0) * (fat - 30.0)).collect();
+/// # let table = RecordBatch::try_from_iter([
+/// #     ("fat_g", Arc::new(Float64Array::from(grams)) as ArrayRef),
+/// #     ("kcal", Arc::new(Float64Array::from(energy)) as ArrayRef),
+/// # ])?;
+/// let frame = Frame::new(&table, &[], "kcal", Task::Regression)?;
+/// let forest = trainer("forest", Task::Regression, &serde_json::json!({ "n_estimators": 10 }))?;
+/// let folds = repeated_k_fold(frame.rows(), 5, 2, 42, Keep::of(frame.groups(), frame.strata()))?;
+/// let found = cross_validate_beside_baselines(forest.as_ref(), &frame, &folds, &Silent)?;
+/// assert_eq!(found["forest"].folds.len(), 10);
+/// assert!(found["forest"].mean["rmse"] < found["linear"].mean["rmse"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`cross_validate`] of the trainer; [`Cancelled`](ErrorKind::Cancelled).
+pub fn cross_validate_beside_baselines(
+    trainer: &dyn Trainer,
+    frame: &Frame,
+    splits: &[Split],
+    progress: &dyn Progress,
+) -> Result<BTreeMap<String, CrossValidation>> {
+    let own = cross_validate(trainer, frame, splits, progress)?;
+    let mut results = BTreeMap::from([(trainer.name().to_owned(), own)]);
+    for name in baselines(trainer.task()).into_iter().filter(|name| *name != trainer.name()) {
+        let baseline = super::trainer(name, trainer.task(), &serde_json::Value::Null)?;
+        match cross_validate(baseline.as_ref(), frame, splits, progress) {
+            Ok(result) => drop(results.insert(name.to_owned(), result)),
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            Err(error) => progress.note(&format!("baseline `{name}` left out of the folds: {error}")),
+        }
+    }
+    Ok(results)
 }
 
 #[cfg(test)]

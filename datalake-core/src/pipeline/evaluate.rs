@@ -200,6 +200,8 @@ impl Work {
         // As many trees as the model has, where training found their number.
         if let (Value::Object(settings), Some(reached)) = (&mut settings, self.model.params().get("n_estimators")) {
             settings.insert("n_estimators".to_owned(), reached.clone());
+            settings.remove("max_time");
+            settings.remove("max_model_size");
         }
         trainer(name, train.task, &settings)
     }

@@ -421,7 +421,7 @@ mod tests {
         let settings = [("n".to_owned(), "7".to_owned()), ("word".to_owned(), "\\d".to_owned())];
         let pipeline = Pipeline::from_toml("p.toml", text, &settings).unwrap();
         let Step::Train(train) = &pipeline.steps()[0] else { panic!("one train step") };
-        assert_eq!((train.forest.n_estimators, train.table.as_str()), (7, "x-y/\\d.csv"));
+        assert_eq!((train.forest.params.n_estimators, train.table.as_str()), (7, "x-y/\\d.csv"));
         let wrong = [("n".to_owned(), "many".to_owned())];
         assert!(Pipeline::from_toml("p.toml", text, &wrong).unwrap_err().to_string().contains("`many`"));
     }

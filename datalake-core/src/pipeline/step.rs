@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::format::{ColumnSpec, Limit, OnRowError};
 use crate::lake::{ObjectPattern, parse_object};
-use crate::ml::forest::ForestParams;
-use crate::ml::{PermutationParams, Task, trainer};
+use crate::ml::forest::{ForestParams, ForestSettings};
+use crate::ml::{self, PermutationParams, Task, trainer};
 use crate::pipeline::file::one_or_many;
 use crate::pipeline::trees::Trees;
 
@@ -135,9 +135,9 @@ pub struct Train {
     /// Which trainer: `forest`, or one of the baselines.
     #[serde(default = "forest")]
     pub trainer: String,
-    /// The forest's parameters.
+    /// The forest's parameters, and when it is large enough.
     #[serde(default)]
-    pub forest: ForestParams,
+    pub forest: ForestSettings,
     /// Grows only these of the forest's trees: a part, which [`merge_models`](crate::pipeline::merge_models) joins
     /// with the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -207,11 +207,7 @@ pub struct Predict {
 /// What a model is compared with where nothing else is asked for: no skill at all, and a linear model.
 #[must_use]
 pub fn baselines(train: &Train) -> Vec<String> {
-    let linear = match train.task {
-        Task::Regression => "linear",
-        Task::Classification => "logistic",
-    };
-    ["dummy", linear].into_iter().filter(|name| *name != train.trainer).map(ToOwned::to_owned).collect()
+    ml::baselines(train.task).into_iter().filter(|name| *name != train.trainer).map(ToOwned::to_owned).collect()
 }
 
 fn forest() -> String {
@@ -359,13 +355,23 @@ impl Train {
             return Err(format!("test must lie between 0 and 1, got {}", self.test));
         }
         // The command line gives the seed of the split to the forest too.
-        let unset = ForestParams { seed: self.forest.seed, ..ForestParams::default() };
+        let unset = ForestSettings {
+            params: ForestParams { seed: self.forest.params.seed, ..ForestParams::default() },
+            ..ForestSettings::default()
+        };
         if self.trainer != forest() && self.forest != unset {
             let reason = "parameters of a forest do not apply to the trainer";
             return Err(format!("{reason} `{}`; leave them out, or use the trainer `forest`", self.trainer));
         }
+        let reason = |error: &Error| error.reason().map_or_else(|| error.to_string(), ToOwned::to_owned);
+        self.forest.limits.check(&self.forest.params).map_err(|error| reason(&error))?;
         if let Some(trees) = self.trees {
-            let most = self.forest.n_estimators;
+            let most = self.forest.params.n_estimators;
+            if !self.forest.limits.is_none() {
+                return Err(format!(
+                    "trees = \"{trees}\" needs a known number of trees, not n_estimators = \"auto\", max_time or max_model_size"
+                ));
+            }
             if self.trainer != forest() {
                 return Err(format!("trees = \"{trees}\" needs the trainer `forest`, got `{}`", self.trainer));
             }

@@ -298,6 +298,11 @@ def put_file(path: _Path, data: bytes, lake: _Lake | None = None) -> None:
 def train(rows: Table, target: Table, classification: bool, params: str) -> Model:
     """Learn a forest; `params` are in JSON."""
 
+def cross_validate(
+    rows: Table, target: Table, groups: Table | None, classification: bool, params: str, folds: str
+) -> dict[str, dict[str, Any]]:
+    """Cross-validate a forest and its baselines; see :func:`datalake.cross_validate`."""
+
 @final
 class Model:
     """A learnt model, beneath the estimators of :mod:`datalake.sklearn`."""

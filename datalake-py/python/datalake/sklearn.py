@@ -22,6 +22,7 @@ from datalake import _datalake
 from datalake._columns import column_of, labels_table, numbers_table, rows_of
 from datalake._importance import PermutationImportances
 from datalake._tree import LeafStatistics, Tree
+from datalake._validation import CrossValidation
 from datalake.errors import InvalidError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -41,11 +42,13 @@ else:
         from datalake._estimator import BaseEstimator, ClassifierMixin, NotFittedError, RegressorMixin
 
 __all__ = [
+    "CrossValidation",
     "LeafStatistics",
     "PermutationImportances",
     "RandomForestClassifier",
     "RandomForestRegressor",
     "Tree",
+    "cross_validate",
     "load_model",
     "permutation_importance",
 ]
@@ -60,6 +63,8 @@ class _Forest(BaseEstimator):
     """The number of columns that it has learnt from."""
     feature_names_in_: npt.NDArray[Any]
     """Their names, where they have any."""
+    n_estimators_: int
+    """The number of trees that were grown."""
     feature_importances_: npt.NDArray[np.float64]
     """How much each of them contributes, summing to one."""
     oob_score_: float
@@ -77,6 +82,7 @@ class _Forest(BaseEstimator):
         """Show what the model has learnt, in scikit-learn's words."""
         names = [name for name, _ in self._model_.features]
         self.n_features_in_ = len(names)
+        self.n_estimators_ = self._model_.trees
         if named:
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
@@ -93,6 +99,8 @@ class _Forest(BaseEstimator):
         given = self.get_params(deep=False)
         names = ["n_estimators", "criterion", "max_depth", "min_samples_split", "min_samples_leaf"]
         params = {name: _plain(given[name]) for name in names}
+        limits = {"max_time": given["max_time"], "max_model_size": given["max_model_size"]}
+        params.update((name, _plain(limit)) for name, limit in limits.items() if limit is not None)
         params["min_impurity_decrease"] = float(given["min_impurity_decrease"])
         params["bootstrap"] = bool(given["bootstrap"])
         params["oob_score"] = bool(given["oob_score"])
@@ -212,6 +220,11 @@ class RandomForestRegressor(RegressorMixin, _Forest):
     `"third"`; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it is
     turned off, which saves some time; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads
     the process has, and results do not depend on it.
+
+    `n_estimators="auto"` grows trees until more of them would lower the out-of-bag error by next to nothing (30 to
+    1000); `max_time` (seconds, or text such as `"5min"`) begins no tree after that; `max_model_size` (bytes, or
+    `"50MB"`) grows no more trees than fit into a model file of this size. `n_estimators_` says how many there are, and
+    the forest is the one that this `n_estimators` gives.
     """
 
     _classification = False
@@ -221,7 +234,7 @@ class RandomForestRegressor(RegressorMixin, _Forest):
 
     def __init__(
         self,
-        n_estimators: int = 100,
+        n_estimators: int | Literal["auto"] = 100,
         *,
         criterion: Literal["squared_error"] = "squared_error",
         max_depth: int | None = None,
@@ -232,6 +245,8 @@ class RandomForestRegressor(RegressorMixin, _Forest):
         bootstrap: bool = True,
         max_samples: float | None = None,
         oob_score: bool = True,
+        max_time: float | str | None = None,
+        max_model_size: int | str | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -246,6 +261,8 @@ class RandomForestRegressor(RegressorMixin, _Forest):
         self.bootstrap = bootstrap
         self.max_samples = max_samples
         self.oob_score = oob_score
+        self.max_time = max_time
+        self.max_model_size = max_model_size
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -283,7 +300,7 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
 
     def __init__(
         self,
-        n_estimators: int = 100,
+        n_estimators: int | Literal["auto"] = 100,
         *,
         criterion: Literal["gini", "entropy", "log_loss"] = "gini",
         max_depth: int | None = None,
@@ -294,6 +311,8 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         bootstrap: bool = True,
         max_samples: float | None = None,
         oob_score: bool = True,
+        max_time: float | str | None = None,
+        max_model_size: int | str | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -308,6 +327,8 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         self.bootstrap = bootstrap
         self.max_samples = max_samples
         self.oob_score = oob_score
+        self.max_time = max_time
+        self.max_model_size = max_model_size
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -375,6 +396,34 @@ def permutation_importance(
     params = {"n_repeats": int(n_repeats), "metric": metric, "seed": _seed(random_state)}
     found = model._fitted().permutation_importance(model._rows(X), model._target(y), json.dumps(params))
     return PermutationImportances._of(found)
+
+
+def cross_validate(
+    model: RandomForestRegressor | RandomForestClassifier,
+    X: Any,
+    y: Any,
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    groups: Any = None,
+    stratify: bool = True,
+    random_state: Any = None,
+) -> dict[str, CrossValidation]:
+    """Cross-validate a forest beside its baselines: `forest`, `dummy`, and `linear` or `logistic`, on the same folds.
+
+    Rows are cut into `folds` parts, each measured on once, `repeats` times over by other draws. Rows of one value of
+    `groups` stay in one part; with `stratify` each class has its share in every part, as far as whole groups allow.
+    The model need not be fitted, and stays as it was.
+    """
+    rows, _ = rows_of(X)
+    table = None
+    if groups is not None:
+        name, values = column_of(groups, "groups")
+        table = labels_table(name, values)[0]
+    cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
+    params = json.dumps(model._params(rows.num_rows))
+    found = _datalake.cross_validate(rows, model._target(y), table, model._classification, params, json.dumps(cut))
+    return {name: CrossValidation._of(one) for name, one in found.items()}
 
 
 def load_model(
