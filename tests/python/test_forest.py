@@ -436,7 +436,7 @@ def test_groups_never_leak_from_fold_to_fold() -> None:
     forest = RandomForestRegressor(n_estimators=20)
     leaking = datalake.cross_validate(forest, X, y)["forest"].mean["r2"]
     honest = datalake.cross_validate(forest, X, y, groups=groups)["forest"].mean["r2"]
-    assert leaking > 0.9
+    assert leaking > 0.7
     assert honest < 0.3
 
 

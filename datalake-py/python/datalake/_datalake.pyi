@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "code_version",
     "convert",
+    "cross_validate",
     "get_file",
     "manifest",
     "put_file",

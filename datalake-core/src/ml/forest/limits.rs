@@ -110,7 +110,12 @@ impl GrowthLimits {
             settings.remove("n_estimators");
         }
         let mut take = |name: &str| settings.remove(name).filter(|value| !value.is_null());
-        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        // A number is written without an exponent, which would look like a unit.
+        let text = |value: Value| match (value.as_f64(), value.as_str()) {
+            (Some(number), _) => number.to_string(),
+            (None, Some(text)) => text.to_owned(),
+            (None, None) => value.to_string(),
+        };
         Ok(Self {
             auto: auto.is_some(),
             max_time: take("max_time").map(|value| Self::time(&text(value))).transpose()?,
@@ -202,6 +207,9 @@ mod tests {
         assert_eq!(settings.limits.max_time, Some(Duration::from_secs(120)));
         let again: ForestSettings = serde_json::from_value(serde_json::to_value(&settings).unwrap()).unwrap();
         assert_eq!(again, settings);
+        let short: ForestSettings = serde_json::from_value(json!({ "max_time": 1e-6, "max_model_size": 5e7 })).unwrap();
+        assert_eq!(short.limits.max_time, Some(Duration::from_micros(1)));
+        assert_eq!(short.limits.max_model_size, Some(50_000_000));
         let plain: ForestSettings = serde_json::from_value(json!({ "n_estimators": 7, "max_time": null })).unwrap();
         assert!(plain.limits.is_none() && plain.params.n_estimators == 7);
         let error = serde_json::from_value::<ForestSettings>(json!({ "n_estimators": "many" })).unwrap_err();
