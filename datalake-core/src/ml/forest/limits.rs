@@ -28,7 +28,7 @@ pub struct GrowthLimits {
     /// 2016). `V` is estimated from the trees that have not seen each row; growth ends, in steps of ten trees, when
     /// `V / M` is at most a hundredth of the out-of-bag squared error. Of classes, the errors are those of their shares.
     pub auto: bool,
-    /// No tree is begun after this time. How many are grown then depends on the machine; there is always one.
+    /// No tree is begun when the fit has taken this long. How many are grown then depends on the machine; there is always one.
     pub max_time: Option<Duration>,
     /// The most bytes of the model file, lineage and metrics not counted, which are some kilobytes.
     pub max_model_size: Option<u64>,

@@ -32,9 +32,7 @@ pub(super) fn grow_within(
     let most = forest.params.n_estimators;
     let deadline = limits.max_time.and_then(|time| started.checked_add(time));
     let mut room = match limits.max_model_size {
-        Some(size) => {
-            Some(Room { left: size.saturating_sub(encode(forest, &Envelope::default())?.len() as u64), size })
-        }
+        Some(size) => Some(Room { used: encode(forest, &Envelope::default())?.len() as u64, size }),
         None => None,
     };
     // A number of trees that says nothing of the decision: all threads have work, and few trees are grown for nothing.
@@ -89,10 +87,10 @@ fn stopped(forest: &mut Forest, why: &str, progress: &dyn Progress) -> Result<()
     Ok(())
 }
 
-/// How large the model may still become.
+/// How large the model may become, and how large it is.
 #[derive(Debug, Clone, Copy)]
 struct Room {
-    left: u64,
+    used: u64,
     size: u64,
 }
 
@@ -102,17 +100,17 @@ impl Room {
         for (fitting, tree) in trees.iter().enumerate() {
             let mut writer = Writer::default();
             tree.write(&mut writer, &forest.schema.features);
-            let bytes = writer.finish().len() as u64;
-            if bytes > self.left {
+            let after = self.used + writer.finish().len() as u64;
+            if after > self.size {
                 if fitting + forest.trees.len() == 0 {
-                    let (size, one) = (self.size, self.size - self.left + bytes);
+                    let size = self.size;
                     return Err(Error::invalid("grow", format_args!("a forest of at most {size} bytes"))
-                        .with_reason(format_args!("with a single tree it has {one}"))
+                        .with_reason(format_args!("with a single tree it has {after}"))
                         .with_hint("allow more, or grow smaller trees by min_samples_leaf or max_depth"));
                 }
                 return Ok(fitting);
             }
-            self.left -= bytes;
+            self.used = after;
         }
         Ok(trees.len())
     }
