@@ -445,6 +445,38 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_growth_and_settings_of_an_evaluation_are_read_and_checked() {
+        let written = |forest: &str, more: &str, evaluate: &str| {
+            read(&format!(
+                "name = \"x\"\n[[train]]\nname = \"m\"\ntask = \"regression\"\ntable = \"x-y/a.csv\"\ntarget = \"y\"\n\
+                 forest = {{ {forest} }}\n{more}\n[evaluate]\n{evaluate}\n"
+            ))
+        };
+        let auto = "n_estimators = \"auto\", max_time = \"30s\", max_model_size = \"50MB\"";
+        let evaluate = "folds = 5\nrepeats = 3\npermutation = { n_repeats = 2, metric = \"mae\" }";
+        let pipeline = written(auto, "", evaluate).unwrap();
+        let [Step::Train(train), Step::Evaluate(step)] = pipeline.steps() else { panic!("{pipeline:?}") };
+        assert!(train.forest.limits.auto && train.forest.limits.max_model_size == Some(50_000_000));
+        assert_eq!((step.folds, step.repeats, step.permutation.n_repeats), (Some(5), 3, 2));
+        // As it lies in a model file, and crosses to another process.
+        let again: Step = serde_json::from_value(serde_json::to_value(&pipeline.steps()[0]).unwrap()).unwrap();
+        assert_eq!(again, pipeline.steps()[0]);
+        for (forest, more, evaluate, reason) in [
+            ("n_estimators = \"many\"", "", "", "a number of trees, or \"auto\""),
+            ("max_time = \"soon\"", "", "", "such as 30s"),
+            ("n_estimators = \"auto\", bootstrap = false", "", "", "needs bootstrap = true"),
+            ("n_estimators = \"auto\"", "trees = \"0..5\"", "", "needs a known number of trees"),
+            ("", "", "repeats = 2", "repeats = 2 needs folds"),
+            ("", "", "folds = 3\nrepeats = 0", "repeats must be at least 1"),
+            ("", "", "permutation = { metric = \"accuracy\" }", "no metric `accuracy`"),
+            ("", "", "permutation = { repeats = 2 }", "unknown field `repeats`"),
+        ] {
+            let error = written(forest, more, evaluate).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+
+    #[test]
     fn two_writers_of_one_object_are_refused() {
         let text = format!("{PREPARE}destination = [\"processed-data/a.csv\", \"processed-data/a.csv\"]\n");
         assert!(read(&text).unwrap_err().to_string().contains("both write processed-data/a.csv"));
