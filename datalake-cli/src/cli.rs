@@ -295,9 +295,15 @@ pub(crate) struct Train {
     /// Which trainer: forest, linear, logistic or dummy.
     #[arg(long, default_value = "forest")]
     pub(crate) trainer: String,
-    /// How many trees.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) n_estimators: u32,
+    /// How many trees; `auto` grows them until more would hardly lower the error out of bag, 30 to 1000.
+    #[arg(long, value_name = "N|auto", default_value = "100", value_parser = estimators)]
+    pub(crate) n_estimators: serde_json::Value,
+    /// Begins no tree after this time: 30s, 5min, 1h.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_time: Option<String>,
+    /// Grows no more trees than fit into a model of this size: 50MB, 64MiB.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_model_size: Option<String>,
     /// Grows only these of the trees, the last not included, for `model merge` [model: models/NAME.trees-A..B.model].
     #[arg(long, value_name = "A..B")]
     pub(crate) trees: Option<Trees>,
@@ -386,6 +392,12 @@ pub(crate) struct Evaluate {
     /// Cross-validates with so many folds too.
     #[arg(long)]
     pub(crate) folds: Option<usize>,
+    /// Cross-validates so often, with other folds each time.
+    #[arg(long, default_value_t = 1, requires = "folds")]
+    pub(crate) repeats: u32,
+    /// Shuffles each column so often, to see what it is worth on the rows held out; 0 leaves that out.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) permutations: u32,
 }
 
 #[derive(Debug, Args)]
@@ -408,6 +420,11 @@ pub(crate) enum Model {
         /// The model: `bucket/key`, or its name.
         model: String,
     },
+    /// Measures how much worse a model predicts when one column is shuffled, with 95% intervals.
+    #[command(after_help = "Example:
+  datalake model importances calories                   # on the rows held out
+  datalake model importances calories --out-of-bag      # each tree on the rows that it has not seen")]
+    Importances(Importances),
     /// Prints the digest of a model: equal for equal tables, parameters and seeds, wherever it was trained.
     Digest {
         /// The model: `bucket/key`, or its name.
@@ -426,6 +443,33 @@ pub(crate) enum Model {
         #[arg(long)]
         model: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Importances {
+    /// The model: `bucket/key`, or its name.
+    pub(crate) model: String,
+    /// Measures each tree of a forest by the rows that it has not seen, instead of the rows held out.
+    #[arg(long)]
+    pub(crate) out_of_bag: bool,
+    /// How often each column is shuffled.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) n_repeats: u32,
+    /// What tells how much that harms [default: rmse; or accuracy].
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// The seed of the orders.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+fn estimators(text: &str) -> Result<serde_json::Value, String> {
+    match text {
+        "auto" => Ok(text.into()),
+        number => {
+            number.parse::<u32>().map(Into::into).map_err(|_| "wanted is a number of trees, or `auto`".to_owned())
+        }
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

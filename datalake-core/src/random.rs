@@ -84,6 +84,13 @@ impl Draws {
         (product >> 64) as u64
     }
 
+    /// Brings items into a drawn order, each equally likely (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+
     /// A number in `[0, 1)` with 53 random bits.
     pub fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
@@ -125,6 +132,18 @@ mod tests {
             seen[draws.below(7) as usize] += 1;
         }
         assert!(seen.iter().all(|&count| (800..1_200).contains(&count)), "{seen:?}");
+    }
+
+    #[test]
+    fn every_order_is_as_likely() {
+        let mut draws = Draws::new(5, 6);
+        let mut seen = std::collections::BTreeMap::<[u8; 3], u32>::new();
+        for _ in 0..6_000 {
+            let mut items = [0, 1, 2];
+            draws.shuffle(&mut items);
+            *seen.entry(items).or_default() += 1;
+        }
+        assert!(seen.len() == 6 && seen.values().all(|count| (850..1_150).contains(count)), "{seen:?}");
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Float64Type, Schema};
 use datalake_core::ml::forest::{Forest, ForestTrainer};
-use datalake_core::ml::{self, Envelope, FeatureKind, Frame, Model as AnyModel, Task, trainer};
+use datalake_core::ml::{
+    self, Envelope, FeatureKind, Frame, Model as AnyModel, PermutationImportances, PermutationParams, Task,
+    permutation_importance, trainer,
+};
 use datalake_core::progress::Progress;
 use datalake_core::{Error, Result, compute};
 use pyo3::prelude::*;
@@ -217,14 +220,79 @@ impl Model {
         rows: &Bound<'py, Table>,
         target: &Bound<'py, Table>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let (batch, name) = joined(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
+        let batch = self.measured(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
         let model = Arc::clone(&self.model);
-        let work = move || inspect::leaf_statistics(model.as_ref(), number, (&batch, &name));
+        let work = move || inspect::leaf_statistics(model.as_ref(), number, &batch);
         inspect::leaves(py, &wait(py, compute::run(work))?)
+    }
+
+    /// How much worse it predicts these rows when one column is shuffled; `params` in JSON.
+    fn permutation_importance<'py>(
+        &self,
+        py: Python<'py>,
+        rows: &Bound<'py, Table>,
+        target: &Bound<'py, Table>,
+        params: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.importances_of(py, rows, target, params, |model, batch, params, progress| {
+            permutation_importance(model, batch, params, progress)
+        })
+    }
+
+    /// The same of each tree on the rows that it has not seen, from the rows and the target that it was grown from.
+    fn out_of_bag_importances<'py>(
+        &self,
+        py: Python<'py>,
+        rows: &Bound<'py, Table>,
+        target: &Bound<'py, Table>,
+        params: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.importances_of(py, rows, target, params, |model, batch, params, progress| {
+            let frame = inspect::frame_of(model, batch)?;
+            forest_of(model)?.out_of_bag_importances(&frame, params, progress)
+        })
     }
 }
 
 impl Model {
+    fn importances_of<'py>(
+        &self,
+        py: Python<'py>,
+        rows: &Bound<'py, Table>,
+        target: &Bound<'py, Table>,
+        params: &str,
+        measure: impl FnOnce(
+            &dyn AnyModel,
+            &RecordBatch,
+            &PermutationParams,
+            &dyn Progress,
+        ) -> Result<PermutationImportances>
+        + Send
+        + 'static,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let failed = |error: Error| raised(py, &error);
+        let batch = self.measured(rows.get(), target.get()).map_err(failed)?;
+        let params: PermutationParams = serde_json::from_str(params)
+            .map_err(|cause| failed(Error::invalid("measure", "the importance of columns").with_reason(cause)))?;
+        let (model, stop) = (Arc::clone(&self.model), Arc::<Stop>::default());
+        let progress = Arc::clone(&stop);
+        let found = wait_or_stop(py, &stop, async move {
+            compute::run(move || measure(model.as_ref(), &batch, &params, progress.as_ref())).await
+        })?;
+        document(py, &found)
+    }
+
+    /// The columns that it needs, and the target under the name that it has learnt.
+    fn measured(&self, rows: &Table, target: &Table) -> Result<RecordBatch> {
+        let rows = rows.batch()?;
+        let schema = rows.schema();
+        let needed = self.model.features().iter().filter_map(|feature| schema.index_of(&feature.name).ok());
+        let rows = rows
+            .project(&needed.collect::<Vec<_>>())
+            .map_err(|cause| Error::internal("select", "columns of rows").with_source(cause))?;
+        with_target(&rows, &target.batch()?, self.model.target())
+    }
+
     /// Runs work over rows on the CPU threads.
     fn with_rows<T: Send + 'static>(
         &self,
@@ -238,22 +306,25 @@ impl Model {
 }
 
 /// Rows and target as one batch, the target last and under a name of its own.
-fn joined(rows: &Table, target: &Table) -> Result<(RecordBatch, String)> {
+pub(crate) fn joined(rows: &Table, target: &Table) -> Result<(RecordBatch, String)> {
     let (rows, target) = (rows.batch()?, target.batch()?);
-    let (expected, found) = (rows.num_rows(), target.num_rows());
-    if expected != found {
-        return Err(Error::invalid("learn", "from rows and target")
-            .with_reason(format_args!("there are {expected} rows and {found} values of the target")));
-    }
     let schema = rows.schema();
     let mut name = target.schema().field(0).name().clone();
     while schema.index_of(&name).is_ok() {
         name.push('_');
     }
-    let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
-    fields.push(Arc::new(Field::new(&name, target.column(0).data_type().clone(), true)));
+    Ok((with_target(&rows, &target, &name)?, name))
+}
+
+fn with_target(rows: &RecordBatch, target: &RecordBatch, name: &str) -> Result<RecordBatch> {
+    let (expected, found) = (rows.num_rows(), target.num_rows());
+    if expected != found {
+        return Err(Error::invalid("learn", "from rows and target")
+            .with_reason(format_args!("there are {expected} rows and {found} values of the target")));
+    }
+    let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(name, target.column(0).data_type().clone(), true)));
     let columns: Vec<ArrayRef> = rows.columns().iter().chain(target.columns()).cloned().collect();
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|cause| Error::internal("join", "rows and target").with_source(cause))?;
-    Ok((batch, name))
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|cause| Error::internal("join", "rows and target").with_source(cause))
 }

@@ -59,21 +59,21 @@ fn arrays<'py>(py: Python<'py>, forest: &Forest, tree: &TreeView) -> PyResult<Bo
 }
 
 /// What lies in the leaves of a tree, from the rows and the target that it was grown from.
-pub(crate) fn leaf_statistics(
-    model: &dyn AnyModel,
-    number: usize,
-    (batch, target): (&RecordBatch, &str),
-) -> Result<LeafStatistics> {
+pub(crate) fn leaf_statistics(model: &dyn AnyModel, number: usize, batch: &RecordBatch) -> Result<LeafStatistics> {
+    forest_of(model)?.leaf_statistics(number, &frame_of(model, batch)?)
+}
+
+/// The rows as the table that a model may have been grown from.
+pub(crate) fn frame_of(model: &dyn AnyModel, batch: &RecordBatch) -> Result<Frame> {
     let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
-    let frame = Frame::new(batch, &names, target, model.task())?;
-    forest_of(model)?.leaf_statistics(number, &frame)
+    Frame::new(batch, &names, model.target(), model.task())
 }
 
 pub(crate) fn leaves<'py>(py: Python<'py>, found: &LeafStatistics) -> PyResult<Bound<'py, PyDict>> {
     let arrays = PyDict::new(py);
     arrays.set_item("node", bytes_of(py, &found.node))?;
     arrays.set_item("rows", bytes_of(py, &found.rows))?;
-    arrays.set_item("weight", bytes_of(py, &found.weight))?;
+    arrays.set_item("draws", bytes_of(py, &found.draws))?;
     arrays.set_item("mean", bytes_of(py, &found.mean))?;
     arrays.set_item("least", bytes_of(py, &found.least))?;
     arrays.set_item("greatest", bytes_of(py, &found.greatest))?;

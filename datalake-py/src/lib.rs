@@ -12,6 +12,7 @@ mod pipeline;
 mod runtime;
 mod sql;
 mod table;
+mod validate;
 
 use pyo3::prelude::*;
 
@@ -34,6 +35,8 @@ mod _datalake {
     use crate::sql::sql;
     #[pymodule_export]
     use crate::table::{Table, read};
+    #[pymodule_export]
+    use crate::validate::cross_validate;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -14,6 +14,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import sklearn.ensemble
+import sklearn.inspection
+import sklearn.metrics
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -306,7 +309,7 @@ def test_leaves_tell_what_lies_in_them(foods: Foods) -> None:
     X, y = foods
     forest = RandomForestRegressor(n_estimators=2, min_samples_leaf=5).fit(X, y)
     leaves = forest.leaf_statistics(1, X, y)
-    assert leaves.weight.sum() == 400
+    assert leaves.draws.sum() == 400
     assert leaves.rows.min() >= 5
     np.testing.assert_array_equal(leaves.mean, forest.tree(1).value[leaves.node, 0, 0])
     assert np.all(leaves.least <= leaves.mean)
@@ -317,6 +320,124 @@ def test_leaves_tell_what_lies_in_them(foods: Foods) -> None:
     assert shares.least is None
     with pytest.raises(datalake.InvalidError, match="not the one that it was grown from"):
         forest.leaf_statistics(0, X[:300], y[:300])
+
+
+def test_shuffled_columns_tell_what_they_are_worth(foods: Foods) -> None:
+    X, y = foods
+    frame = pd.DataFrame(X, columns=NAMES)
+    forest = RandomForestRegressor(n_estimators=20).fit(frame[:300], y[:300])
+    found = datalake.permutation_importance(forest, frame[300:], y[300:], random_state=1)
+    assert (found.metric, found.feature_names, found.importances.shape) == ("rmse", NAMES, (3, 5))
+    assert found.score == pytest.approx(np.sqrt(np.mean((forest.predict(frame[300:]) - y[300:]) ** 2)))
+    assert found.importances_mean.argmax() == 1
+    np.testing.assert_allclose(found.importances.mean(axis=1), found.importances_mean)
+    assert np.all(found.interval[:, 0] < found.importances_mean)
+    again = datalake.permutation_importance(forest, X[300:], y[300:], random_state=1)
+    np.testing.assert_array_equal(found.importances, again.importances)
+    out_of_bag = forest.out_of_bag_importances(frame[:300], y[:300], n_repeats=2)
+    assert (out_of_bag.metric, out_of_bag.importances.shape) == ("mse", (3, 2))
+    assert out_of_bag.importances_mean.argmax() == 1
+    classes = RandomForestClassifier(n_estimators=20).fit(X[:300], groups_of(y[:300]))
+    found = datalake.permutation_importance(classes, X[300:], groups_of(y[300:]), metric="log_loss", n_repeats=1)
+    assert (found.metric, np.isnan(found.standard_error).all()) == ("log_loss", True)
+    assert found.importances_mean.argmax() == 1
+    with pytest.raises(datalake.InvalidError, match="no metric `rmse`"):
+        datalake.permutation_importance(classes, X[300:], groups_of(y[300:]), metric="rmse")
+    with pytest.raises(datalake.InvalidError, match="not the one that it was grown from"):
+        forest.out_of_bag_importances(frame, y)
+
+
+def test_scikit_learns_permutation_importance_takes_them(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=20).fit(X[:300], y[:300])
+    theirs = sklearn.inspection.permutation_importance(forest, X[300:], y[300:], n_repeats=30, random_state=0)
+    ours = datalake.permutation_importance(forest, X[300:], y[300:], n_repeats=30, metric="r2")
+    np.testing.assert_allclose(theirs.importances_mean, ours.importances_mean, atol=0.1)
+    assert theirs.importances_mean.argsort().tolist() == ours.importances_mean.argsort().tolist()
+
+
+def test_a_forest_grows_until_it_is_large_enough(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators="auto", random_state=3).fit(X, y)
+    assert 30 <= forest.n_estimators_ < 1000
+    same = RandomForestRegressor(n_estimators=forest.n_estimators_, random_state=3).fit(X, y)
+    assert forest.digest_ == same.digest_
+    assert forest.oob_score_ == same.oob_score_
+    np.testing.assert_array_equal(forest.oob_prediction_, same.oob_prediction_)
+    assert clone(forest).n_estimators == "auto"
+    assert RandomForestRegressor(max_time=1e-6).fit(X, y).n_estimators_ == 1
+    assert RandomForestRegressor(n_estimators=5, max_time="10min").fit(X, y).n_estimators_ == 5
+    small = RandomForestClassifier(max_model_size="60kB").fit(X, groups_of(y))
+    assert 1 <= small.n_estimators_ < 100
+    with pytest.raises(ValueError, match="needs bootstrap = true"):
+        RandomForestRegressor(n_estimators="auto", bootstrap=False).fit(X, y)
+    with pytest.raises(ValueError, match="such as 30s"):
+        RandomForestRegressor(max_time="soon").fit(X, y)
+
+
+def test_out_of_bag_figures_are_those_of_scikit_learn(foods: Foods) -> None:
+    X, y = foods
+    known = ~np.isnan(X).any(axis=1)
+    X, y = X[known], y[known]
+    ours = RandomForestRegressor(n_estimators=200, random_state=0).fit(X, y)
+    theirs = sklearn.ensemble.RandomForestRegressor(200, oob_score=True, random_state=0).fit(X, y)
+    assert ours.oob_prediction_.shape == theirs.oob_prediction_.shape
+    assert ours.oob_score_ == pytest.approx(sklearn.metrics.r2_score(y, ours.oob_prediction_))
+    assert ours.oob_score_ == pytest.approx(theirs.oob_score_, abs=0.02)
+    labels = groups_of(y)
+    ours = RandomForestClassifier(n_estimators=200, random_state=0).fit(X, labels)
+    theirs = sklearn.ensemble.RandomForestClassifier(200, oob_score=True, random_state=0).fit(X, labels)
+    assert ours.oob_decision_function_.shape == theirs.oob_decision_function_.shape
+    np.testing.assert_allclose(ours.oob_decision_function_.sum(axis=1), 1)
+    chosen = ours.classes_[ours.oob_decision_function_.argmax(axis=1)]
+    assert ours.oob_score_ == pytest.approx(np.mean(chosen == labels))
+    assert ours.oob_score_ == pytest.approx(theirs.oob_score_, abs=0.04)
+    assert np.abs(ours.oob_decision_function_ - theirs.oob_decision_function_).mean() < 0.05
+    few = RandomForestRegressor(n_estimators=2).fit(X, y)
+    leaves = few.apply(X)
+    trees = [few.tree(0), few.tree(1)]
+    unseen = ~np.isnan(few.oob_prediction_)
+    assert unseen.any()
+    assert not unseen.all()
+    values = np.column_stack([tree.value[leaves[:, number], 0, 0] for number, tree in enumerate(trees)])
+    candidates = np.column_stack([values, values.mean(axis=1)])
+    gap = np.abs(candidates - few.oob_prediction_[:, None]).min(axis=1)
+    assert gap[unseen].max() < 1e-9
+    assert not hasattr(RandomForestRegressor(n_estimators=2, oob_score=False).fit(X, y), "oob_score_")
+    assert not hasattr(RandomForestRegressor(n_estimators=2, bootstrap=False).fit(X, y), "oob_prediction_")
+
+
+def test_cross_validation_stands_beside_the_baselines(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=20)
+    found = datalake.cross_validate(forest, X, y, folds=4, repeats=2, random_state=1)
+    assert set(found) == {"forest", "dummy", "linear"}
+    assert found["forest"].folds["rmse"].shape == (8,)
+    assert found["forest"].mean["rmse"] == pytest.approx(found["forest"].folds["rmse"].mean())
+    assert found["forest"].std["rmse"] == pytest.approx(found["forest"].folds["rmse"].std())
+    assert found["forest"].mean["rmse"] < found["dummy"].mean["rmse"]
+    assert not hasattr(forest, "n_features_in_")
+    theirs = cross_val_score(forest, X, y, cv=4, scoring="neg_root_mean_squared_error")
+    assert found["forest"].mean["rmse"] == pytest.approx(-theirs.mean(), rel=0.15)
+    labels, groups = groups_of(y), np.arange(400) // 10
+    found = datalake.cross_validate(RandomForestClassifier(n_estimators=9), X, labels, groups=groups, folds=3)
+    assert set(found) == {"forest", "dummy", "logistic"}
+    assert found["forest"].mean["accuracy"] > found["dummy"].mean["accuracy"]
+    with pytest.raises(datalake.InvalidError, match="k must be at least 2"):
+        datalake.cross_validate(forest, X, y, folds=1)
+
+
+def test_groups_never_leak_from_fold_to_fold() -> None:
+    # What a group is like cannot be known from the others, but by heart from its own rows.
+    draws = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 10)
+    X = np.column_stack([groups, draws.normal(size=400)]).astype(float)
+    y = draws.normal(size=40)[groups]
+    forest = RandomForestRegressor(n_estimators=20)
+    leaking = datalake.cross_validate(forest, X, y)["forest"].mean["r2"]
+    honest = datalake.cross_validate(forest, X, y, groups=groups)["forest"].mean["r2"]
+    assert leaking > 0.7
+    assert honest < 0.3
 
 
 def test_labels_of_64_bits_keep_their_places_and_larger_ones_are_refused() -> None:

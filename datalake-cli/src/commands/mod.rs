@@ -104,6 +104,7 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Predict(arguments) => predict::predict(arguments, tools).await,
         Command::Model(Model::List) => model::list(tools).await,
         Command::Model(Model::Show { model }) => model::show(&model, tools).await,
+        Command::Model(Model::Importances(arguments)) => model::importances(arguments, tools).await,
         Command::Model(Model::Digest { model }) => model::digest(&model, tools).await,
         Command::Model(Model::Merge { parts, model }) => model::merge(&parts, &model, tools).await,
         Command::Status => status::status(tools).await,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use datalake_core::lake::BucketName;
-use datalake_core::ml::{self, Model};
-use datalake_core::pipeline::{Context, RunId, merge_models, open_model};
+use datalake_core::ml::{self, Model, PermutationParams};
+use datalake_core::pipeline::{self, Context, RunId, merge_models, open_model};
 use datalake_core::{ErrorKind, Lake, Result};
 use serde::Serialize;
 
+use crate::cli;
 use crate::commands::Tools;
 use crate::output::size;
 
@@ -94,6 +95,30 @@ pub(crate) async fn digest(name: &str, tools: &Tools) -> Result<()> {
         return tools.printer.document(&serde_json::json!({ "model": path, "digest": digest }));
     }
     tools.printer.line(&digest)
+}
+
+/// Prints what each column is worth to a model, the most valuable first.
+pub(crate) async fn importances(arguments: cli::Importances, tools: &Tools) -> Result<()> {
+    let cli::Importances { model, out_of_bag, n_repeats, metric, seed } = arguments;
+    let context = Context { lake: tools.lake()?, run: RunId::now(), progress: Arc::clone(&tools.progress) };
+    let params = PermutationParams { n_repeats, metric, seed };
+    let mut found = pipeline::importances(&path(&model), &params, out_of_bag, &context).await?;
+    if tools.printer.is_json() {
+        return tools.printer.document(&found);
+    }
+    let rows = if out_of_bag { "rows out of bag, by single trees" } else { "rows held out" };
+    tools
+        .printer
+        .say(&format!("{} {:.4} on {} {rows}; shuffled, it is worse by", found.metric, found.score, found.rows));
+    found.features.sort_by(|a, b| b.mean.total_cmp(&a.mean));
+    tools.printer.rows(&["feature", &found.metric, "standard error", "95% interval"], &found.features, |one| {
+        vec![
+            one.feature.clone(),
+            format!("{:.4}", one.mean),
+            one.standard_error.map(|error| format!("{error:.4}")).unwrap_or_default(),
+            one.interval.map(|[low, high]| format!("{low:.4} to {high:.4}")).unwrap_or_default(),
+        ]
+    })
 }
 
 /// Joins parts of a forest.

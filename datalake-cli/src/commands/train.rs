@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datalake_core::format::ReadOptions;
-use datalake_core::ml::{Task, forest::ForestParams};
+use datalake_core::ml::{Task, forest::ForestSettings};
 use datalake_core::pipeline::{Pipeline, Step, Train};
 use datalake_core::query::DataSet;
 use datalake_core::{Error, Lake, Result};
@@ -42,13 +42,15 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
     pipeline::execute(&steps, lake, false, tools).await
 }
 
-fn forest(arguments: &cli::Train) -> Result<ForestParams> {
+fn forest(arguments: &cli::Train) -> Result<ForestSettings> {
     let mut settings = serde_json::json!({
         "n_estimators": arguments.n_estimators,
         "min_samples_leaf": arguments.min_samples_leaf,
         "seed": arguments.seed,
     });
     let given = [
+        ("max_time", arguments.max_time.as_deref().map(Value::from)),
+        ("max_model_size", arguments.max_model_size.as_deref().map(Value::from)),
         ("max_depth", arguments.max_depth.map(Value::from)),
         ("min_samples_split", arguments.min_samples_split.map(Value::from)),
         ("criterion", arguments.criterion.as_deref().map(Value::from)),

@@ -182,3 +182,78 @@ fn what_a_model_cannot_learn_from_or_be_compared_with_is_said() {
     let predictions = scratch.files("lake/processed-data/predictions");
     assert_eq!(predictions.len(), 2, "{predictions:?}");
 }
+
+#[test]
+fn a_forest_grows_until_it_is_large_enough() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    let rows: String = (0..200).map(|row| format!("{},{row},{}\n", row % 7, row * 2 + row % 5)).collect();
+    scratch.write("lake/raw-data/t.csv", format!("w,x,y\n{rows}"));
+    let train = ["train", "raw-data/t.csv", "--target", "y"];
+    let reached = |model: &str| -> u64 {
+        let shown = scratch.ok(&["model", "show", model, "--output", "json"]);
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        shown["parameters"]["n_estimators"].as_u64().unwrap()
+    };
+    let by_number = |number: u64, name: &str| {
+        let number = number.to_string();
+        scratch.ok(&[&train[..], &["--name", name, "--n-estimators", &number]].concat());
+        scratch.ok(&["model", "digest", name])
+    };
+    scratch.ok(&[&train[..], &["--name", "auto", "--n-estimators", "auto"]].concat());
+    assert!((30..=1000).contains(&reached("auto")));
+    assert_eq!(scratch.ok(&["model", "digest", "auto"]), by_number(reached("auto"), "same"));
+    scratch.ok(&["evaluate", "auto", "--folds", "2"]);
+    scratch.ok(&[&train[..], &["--name", "small", "--max-model-size", "20kB"]].concat());
+    assert!((1..100).contains(&reached("small")));
+    assert_eq!(scratch.ok(&["model", "digest", "small"]), by_number(reached("small"), "as-small"));
+    scratch.ok(&[&train[..], &["--name", "quick", "--max-time", "1ms"]].concat());
+    assert_eq!(scratch.ok(&["model", "digest", "quick"]), by_number(reached("quick"), "as-quick"));
+
+    scratch.run(&[&train[..], &["--n-estimators", "many"]].concat()).failed(2, &["a number of trees, or `auto`"]);
+    scratch.run(&[&train[..], &["--n-estimators", "auto", "--no-bootstrap"]].concat()).failed(1, &["needs bootstrap"]);
+    scratch.run(&[&train[..], &["--n-estimators", "auto", "--trees", "0..5"]].concat()).failed(1, &["known number"]);
+    scratch.run(&[&train[..], &["--max-time", "soon"]].concat()).failed(1, &["`soon`", "30s"]);
+    scratch.run(&[&train[..], &["--max-model-size", "9B"]].concat()).failed(1, &["single tree"]);
+}
+
+#[test]
+fn columns_are_worth_what_shuffling_them_costs() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    let rows: String = (0..300).map(|row| format!("{},{},{row}\n", row * 37 % 101, row * 2 + row % 5)).collect();
+    scratch.write("lake/raw-data/t.csv", format!("noise,y,x\n{rows}"));
+    scratch.ok(&["train", "raw-data/t.csv", "--target", "y", "--n-estimators", "20"]);
+    scratch.ok(&["train", "raw-data/t.csv", "--target", "y", "--trainer", "linear", "--name", "line"]);
+    let measured = |arguments: &[&str]| -> serde_json::Value {
+        let found = scratch.ok(&[&["model", "importances"], arguments, &["--output", "json"]].concat());
+        serde_json::from_str(&found).unwrap()
+    };
+    for arguments in [&["y"][..], &["y", "--out-of-bag"], &["line", "--metric", "mae"]] {
+        let found = measured(arguments);
+        let features = found["features"].as_array().unwrap();
+        assert_eq!((&features[0]["feature"], &features[1]["feature"]), (&"noise".into(), &"x".into()));
+        let low = features[1]["interval"][0].as_f64().unwrap();
+        assert!(low > 20.0 * features[0]["mean"].as_f64().unwrap().abs(), "{found}");
+    }
+    assert_eq!(measured(&["y"])["metric"], "rmse");
+    assert_eq!(measured(&["y", "--out-of-bag"])["metric"], "mse");
+    assert!(scratch.ok(&["model", "importances", "y"]).contains("standard error"));
+    scratch.run(&["model", "importances", "y", "--metric", "accuracy"]).failed(1, &["no metric `accuracy`"]);
+    scratch.run(&["model", "importances", "line", "--out-of-bag"]).failed(1, &["no row is out of bag"]);
+
+    let evaluation = || -> serde_json::Value {
+        let text = std::fs::read_to_string(scratch.path("lake/processed-data/evaluations/y.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    scratch.ok(&["evaluate", "y", "--folds", "3", "--repeats", "2"]);
+    let found = evaluation();
+    assert_eq!(found["permutation"]["features"], measured(&["y"])["features"]);
+    for name in ["forest", "dummy", "linear"] {
+        assert_eq!(found["cross_validation"][name]["folds"].as_array().unwrap().len(), 6, "{name}");
+        assert!(found["cross_validation"][name]["std"]["rmse"].is_f64());
+    }
+    scratch.ok(&["evaluate", "y", "--permutations", "0"]);
+    assert!(evaluation()["permutation"].is_null());
+    scratch.run(&["evaluate", "y", "--repeats", "2"]).failed(2, &["--folds"]);
+}

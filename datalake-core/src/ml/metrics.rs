@@ -205,34 +205,64 @@ fn log_loss(truth: &[u32], probabilities: &[f64]) -> f64 {
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for no rows, or a feature or target that is missing or of another type.
 pub fn evaluate(model: &dyn Model, rows: &RecordBatch) -> Result<Metrics> {
-    let index = column_index(rows, model.target(), "measure")?;
-    if rows.num_rows() == 0 {
-        return Err(measure().with_reason("there are no rows"));
-    }
-    match read_target(rows.column(index), model.target(), model.task())? {
-        Target::Numbers(truth) => {
-            let predicted = model.predict(rows)?;
-            let predicted = predicted.as_primitive_opt::<Float64Type>().ok_or_else(|| wrong_type(model))?;
-            Ok(Metrics::Regression(RegressionMetrics::of(&truth, predicted.values())?))
+    Truth::of(model, rows)?.measure(model, rows, true)
+}
+
+/// The target of some rows as a model is measured by it.
+#[derive(Debug)]
+pub(crate) enum Truth {
+    Numbers(Vec<f64>),
+    /// The model's classes, behind them those that it has never seen.
+    Labels {
+        classes: Vec<String>,
+        codes: Vec<u32>,
+    },
+}
+
+impl Truth {
+    pub(crate) fn of(model: &dyn Model, rows: &RecordBatch) -> Result<Self> {
+        let index = column_index(rows, model.target(), "measure")?;
+        if rows.num_rows() == 0 {
+            return Err(measure().with_reason("there are no rows"));
         }
-        Target::Labels { classes, codes } => evaluate_classes(model, rows, &classes, &codes),
+        Ok(match read_target(rows.column(index), model.target(), model.task())? {
+            Target::Numbers(values) => Self::Numbers(values),
+            Target::Labels { classes: found, codes } => {
+                let mut classes = model.classes().to_vec();
+                classes.extend(found.iter().filter(|name| !model.classes().contains(name)).cloned());
+                let code_of = codes_of(&classes);
+                let codes = codes.iter().map(|code| code_of[found[*code as usize].as_str()]).collect();
+                Self::Labels { classes, codes }
+            }
+        })
+    }
+
+    /// Predicts for `rows`, of which this is the target; probabilities take as long again as classes, and only the log
+    /// loss needs them.
+    pub(crate) fn measure(&self, model: &dyn Model, rows: &RecordBatch, with_probabilities: bool) -> Result<Metrics> {
+        let predicted = model.predict(rows)?;
+        match self {
+            Self::Numbers(truth) => {
+                let predicted = predicted.as_primitive_opt::<Float64Type>().ok_or_else(|| wrong_type(model))?;
+                Ok(Metrics::Regression(RegressionMetrics::of(truth, predicted.values())?))
+            }
+            Self::Labels { classes, codes } => {
+                let code_of = codes_of(classes);
+                let labels = predicted.as_string_opt::<i32>().ok_or_else(|| wrong_type(model))?;
+                let predicted = labels
+                    .iter()
+                    .map(|label| label.and_then(|label| code_of.get(label)).copied().ok_or_else(|| wrong_type(model)))
+                    .collect::<Result<Vec<_>>>()?;
+                let probabilities = if with_probabilities { model.predict_proba(rows).ok() } else { None };
+                let metrics = ClassificationMetrics::of(classes, codes, &predicted, probabilities.as_deref())?;
+                Ok(Metrics::Classification(metrics))
+            }
+        }
     }
 }
 
-fn evaluate_classes(model: &dyn Model, rows: &RecordBatch, found: &[String], codes: &[u32]) -> Result<Metrics> {
-    let mut classes = model.classes().to_vec();
-    let unseen: Vec<String> = found.iter().filter(|name| !classes.contains(name)).cloned().collect();
-    classes.extend(unseen);
-    let code_of: BTreeMap<&str, u32> = (0..).zip(&classes).map(|(code, name)| (name.as_str(), code)).collect();
-    let truth: Vec<u32> = codes.iter().map(|code| code_of[found[*code as usize].as_str()]).collect();
-    let labels = model.predict(rows)?;
-    let labels = labels.as_string_opt::<i32>().ok_or_else(|| wrong_type(model))?;
-    let predicted = labels
-        .iter()
-        .map(|label| label.and_then(|label| code_of.get(label)).copied().ok_or_else(|| wrong_type(model)))
-        .collect::<Result<Vec<_>>>()?;
-    let probabilities = model.predict_proba(rows).ok();
-    ClassificationMetrics::of(&classes, &truth, &predicted, probabilities.as_deref()).map(Metrics::Classification)
+fn codes_of(classes: &[String]) -> BTreeMap<&str, u32> {
+    (0..).zip(classes).map(|(code, name)| (name.as_str(), code)).collect()
 }
 
 fn wrong_type(model: &dyn Model) -> Error {

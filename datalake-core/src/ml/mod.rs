@@ -39,6 +39,7 @@ pub mod linfa;
 mod linfa_trees;
 mod metrics;
 mod model_file;
+mod permutation;
 mod registry;
 mod validate;
 mod weights;
@@ -55,8 +56,11 @@ pub use linear::{LinearTrainer, LogisticParams, LogisticTrainer};
 pub use linfa_trees::{LinfaTreesParams, LinfaTreesTrainer};
 pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, evaluate};
 pub use model_file::{Envelope, decode, digest, encode};
-pub use registry::{TRAINERS, trainer};
-pub use validate::{CrossValidation, Keep, Split, cross_validate, holdout, k_fold};
+pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
+pub use registry::{TRAINERS, baselines, trainer};
+pub use validate::{
+    CrossValidation, Keep, Split, cross_validate, cross_validate_beside_baselines, holdout, k_fold, repeated_k_fold,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;

@@ -1,16 +1,26 @@
 //! Trainers by name, as pipeline files and command lines write them.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::value::Error as NoValue;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde_json::Value;
 
 use super::feature::{list, nearest};
-use super::forest::ForestTrainer;
+use super::forest::{ForestTrainer, GrowthLimits};
 use super::{DummyTrainer, LinearTrainer, LinfaTreesTrainer, LogisticTrainer, Task, Trainer};
 use crate::error::{Error, Result};
 
 /// The names that [`trainer`] knows.
 pub const TRAINERS: [&str; 5] = ["forest", "linear", "logistic", "dummy", "linfa-trees"];
+
+/// What a model is compared with where nothing else is asked for: no skill at all, and a linear model.
+#[must_use]
+pub fn baselines(task: Task) -> [&'static str; 2] {
+    match task {
+        Task::Regression => ["dummy", "linear"],
+        Task::Classification => ["dummy", "logistic"],
+    }
+}
 
 /// The trainer of this name with these parameters; `null` means the defaults.
 ///
@@ -25,7 +35,11 @@ pub const TRAINERS: [&str; 5] = ["forest", "linear", "logistic", "dummy", "linfa
 /// range, and for a trainer that does not do this task.
 pub fn trainer(name: &str, task: Task, params: &Value) -> Result<Box<dyn Trainer>> {
     match name {
-        "forest" => Ok(Box::new(ForestTrainer::new(task, read(name, params)?)?)),
+        "forest" => {
+            let mut params = params.clone();
+            let limits = params.as_object_mut().map(GrowthLimits::take_from).transpose()?.unwrap_or_default();
+            Ok(Box::new(ForestTrainer::new(task, read(name, &params)?)?.with_limits(limits)?))
+        }
         "dummy" => read::<NoParams>(name, params).map(|_| Box::new(DummyTrainer::new(task)) as Box<dyn Trainer>),
         "linear" => {
             only(name, Task::Regression, task)?;
@@ -50,7 +64,7 @@ pub fn trainer(name: &str, task: Task, params: &Value) -> Result<Box<dyn Trainer
 }
 
 /// A trainer without parameters.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct NoParams {}
 
 fn only(name: &str, does: Task, asked: Task) -> Result<()> {
@@ -64,21 +78,53 @@ fn only(name: &str, does: Task, asked: Task) -> Result<()> {
 }
 
 /// Parameters from their JSON form, on top of the defaults.
-fn read<P: Default + Serialize + DeserializeOwned>(name: &str, params: &Value) -> Result<P> {
+fn read<P: Default + DeserializeOwned>(name: &str, params: &Value) -> Result<P> {
     let Value::Object(given) = params else {
         return if params.is_null() { Ok(P::default()) } else { Err(wrong(name, "they must be a table of names")) };
     };
-    let defaults = serde_json::to_value(P::default()).unwrap_or_default();
-    let known: Vec<&str> = defaults.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    let known = names_of::<P>();
     if let Some(unknown) = given.keys().find(|key| !known.contains(&key.as_str())) {
         let error = wrong(name, format_args!("`{unknown}` is none of them"));
-        return Err(match nearest(unknown, &known) {
+        return Err(match nearest(unknown, known) {
             Some(near) => error.with_hint(format_args!("did you mean `{near}`?")),
             None if known.is_empty() => error.with_hint(format_args!("`{name}` has no parameters")),
-            None => error.with_hint(format_args!("there are {}", list(&known))),
+            None => error.with_hint(format_args!("there are {}", list(known))),
         });
     }
     P::deserialize(params).map_err(|cause| wrong(name, cause))
+}
+
+/// The names of a structure's fields, which only its deserialization knows.
+fn names_of<P: DeserializeOwned>() -> &'static [&'static str] {
+    let mut names: &'static [&'static str] = &[];
+    // It fails once it has asked for the fields.
+    drop(P::deserialize(Names(&mut names)));
+    names
+}
+
+struct Names<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Names<'_> {
+    type Error = NoValue;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, NoValue> {
+        *self.0 = fields;
+        Err(NoValue::custom("there is no value"))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, NoValue> {
+        Err(NoValue::custom("there is no structure"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 fn wrong(name: &str, reason: impl std::fmt::Display) -> Error {
@@ -96,6 +142,13 @@ mod tests {
         let error = trainer("forest", Task::Regression, &json!({ "n_estimator": 5 })).unwrap_err();
         assert_eq!(error.to_string(), "cannot read the parameters of `forest`: `n_estimator` is none of them");
         assert_eq!(error.hint(), Some("did you mean `n_estimators`?"));
+    }
+
+    #[test]
+    fn parameters_that_are_mostly_left_out_are_known() {
+        let given = json!({ "max_leaf_nodes": 5, "ccp_alpha": 0.1, "monotonic_cst": { "x": 1 }, "splitter": "random" });
+        assert!(trainer("forest", Task::Regression, &given).is_ok());
+        assert!(trainer("forest", Task::Classification, &json!({ "class_weight": "balanced" })).is_ok());
     }
 
     #[test]

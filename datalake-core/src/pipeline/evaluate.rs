@@ -17,8 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::lake::parse_object;
 use crate::ml::{
-    CrossValidation, Feature, Frame, Keep, Metrics, Model, RegressionMetrics, Task, Trainer, cross_validate, digest,
-    evaluate, k_fold, trainer,
+    CrossValidation, Feature, Frame, Keep, Metrics, Model, PermutationImportances, RegressionMetrics, Task, Trainer,
+    cross_validate, digest, evaluate, permutation_importance, repeated_k_fold, trainer,
 };
 use crate::pipeline::manifest::{ObjectVersion, Output, StepReport};
 use crate::pipeline::predict::open_model;
@@ -51,6 +51,9 @@ pub struct Evaluation {
     pub features: Vec<Feature>,
     /// How much each of them contributes.
     pub importances: Option<Vec<f64>>,
+    /// How much worse the model predicts the rows held out when one column is shuffled, for each of its features.
+    #[serde(default)]
+    pub permutation: Option<PermutationImportances>,
     /// Rows learnt from.
     pub rows_train: u64,
     /// Rows held out.
@@ -136,6 +139,7 @@ impl Work {
             parameters: self.model.params(),
             features: self.model.features().to_vec(),
             importances: self.model.importances(),
+            permutation: self.permutation(&held_out)?,
             rows_train: self.split.train.len() as u64,
             rows_held_out: self.split.test.len() as u64,
             rows_without_target: self.split.without_target,
@@ -147,6 +151,23 @@ impl Work {
         })
     }
 
+    fn permutation(&self, held_out: &RecordBatch) -> Result<Option<PermutationImportances>> {
+        if self.step.permutation.n_repeats == 0 {
+            return Ok(None);
+        }
+        let progress = self.progress.as_ref();
+        let found = permutation_importance(self.model.as_ref(), held_out, &self.step.permutation, progress)?;
+        // Sums over huge targets may leave the range of numbers, and could not be written down.
+        match found.features.iter().find(|one| !one.mean.is_finite()) {
+            None => Ok(Some(found)),
+            Some(one) => {
+                let (name, mean) = (&one.feature, one.mean);
+                self.progress.note(&format!("importances by shuffling left out: that of `{name}` is {mean}"));
+                Ok(None)
+            }
+        }
+    }
+
     fn baseline(&self, name: &str, learnt: &Frame, held_out: &RecordBatch) -> Result<Score> {
         let baseline = trainer(name, self.step.train.task, &Value::Null)?.train(learnt, self.progress.as_ref())?;
         Ok(Score::held_out(name, &finite(name, evaluate(baseline.as_ref(), held_out)?)?))
@@ -156,7 +177,7 @@ impl Work {
         let Some(folds) = self.step.folds else { return Ok(BTreeMap::new()) };
         let train = &self.step.train;
         let frame = &self.split.frame;
-        let splits = k_fold(frame.rows(), folds, Some(train.seed), keep(train, frame))?;
+        let splits = repeated_k_fold(frame.rows(), folds, self.step.repeats, train.seed, keep(train, frame))?;
         let names = std::iter::once(&train.trainer).chain(&self.step.baselines);
         let mut results = BTreeMap::new();
         for name in names {
@@ -175,7 +196,14 @@ impl Work {
         if *name != train.trainer {
             return trainer(name, train.task, &Value::Null);
         }
-        trainer(name, train.task, &train.settings()?)
+        let mut settings = train.settings()?;
+        // As many trees as the model has, where training found their number.
+        if let (Value::Object(settings), Some(reached)) = (&mut settings, self.model.params().get("n_estimators")) {
+            settings.insert("n_estimators".to_owned(), reached.clone());
+            settings.remove("max_time");
+            settings.remove("max_model_size");
+        }
+        trainer(name, train.task, &settings)
     }
 }
 
@@ -189,13 +217,9 @@ fn finite(name: &str, metrics: Metrics) -> Result<Metrics> {
     }
 }
 
-/// What the folds of a step keep together: groups where it names them, else the shares of classes.
+/// What the folds of a step keep: groups where it names them, and the shares of classes.
 fn keep<'a>(train: &Train, frame: &'a Frame) -> Keep<'a> {
-    match (frame.groups(), frame.strata()) {
-        (Some(groups), _) if train.split_by.is_some() => Keep::Groups(groups),
-        (_, Some(classes)) => Keep::Classes(classes),
-        _ => Keep::Nothing,
-    }
+    Keep::of(frame.groups().filter(|_| train.split_by.is_some()), frame.strata())
 }
 
 fn rows(table: &RecordBatch, indices: &[u32]) -> Result<RecordBatch> {

@@ -12,7 +12,8 @@ use object_store::path::Path;
 
 use crate::error::{Error, Position, Result};
 use crate::lake::{BucketName, parse_object};
-use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train, baselines};
+use crate::ml::PermutationParams;
+use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train, baselines, once};
 
 /// A pipeline: its name and the steps that follow from its file.
 ///
@@ -119,6 +120,10 @@ struct EvaluateTable {
     model: Option<String>,
     baselines: Option<Vec<String>>,
     folds: Option<usize>,
+    #[serde(default = "once")]
+    repeats: u32,
+    #[serde(default)]
+    permutation: PermutationParams,
     reference: Option<Reference>,
     destination: Option<String>,
 }
@@ -144,6 +149,8 @@ impl File {
                     train: train.clone(),
                     baselines: table.baselines.clone().unwrap_or_else(|| baselines(train)),
                     folds: table.folds,
+                    repeats: table.repeats,
+                    permutation: table.permutation.clone(),
                     reference: table.reference.clone(),
                     destination: destination
                         .unwrap_or_else(|| format!("processed-data/evaluations/{}.json", train.name)),
@@ -414,7 +421,7 @@ mod tests {
         let settings = [("n".to_owned(), "7".to_owned()), ("word".to_owned(), "\\d".to_owned())];
         let pipeline = Pipeline::from_toml("p.toml", text, &settings).unwrap();
         let Step::Train(train) = &pipeline.steps()[0] else { panic!("one train step") };
-        assert_eq!((train.forest.n_estimators, train.table.as_str()), (7, "x-y/\\d.csv"));
+        assert_eq!((train.forest.params.n_estimators, train.table.as_str()), (7, "x-y/\\d.csv"));
         let wrong = [("n".to_owned(), "many".to_owned())];
         assert!(Pipeline::from_toml("p.toml", text, &wrong).unwrap_err().to_string().contains("`many`"));
     }
@@ -435,6 +442,38 @@ mod tests {
         };
         assert!(train("forest").is_ok());
         assert!(train("linear").unwrap_err().to_string().contains("do not apply to the trainer `linear`"));
+    }
+
+    #[test]
+    fn limits_of_growth_and_settings_of_an_evaluation_are_read_and_checked() {
+        let written = |forest: &str, more: &str, evaluate: &str| {
+            read(&format!(
+                "name = \"x\"\n[[train]]\nname = \"m\"\ntask = \"regression\"\ntable = \"x-y/a.csv\"\ntarget = \"y\"\n\
+                 forest = {{ {forest} }}\n{more}\n[evaluate]\n{evaluate}\n"
+            ))
+        };
+        let auto = "n_estimators = \"auto\", max_time = \"30s\", max_model_size = \"50MB\"";
+        let evaluate = "folds = 5\nrepeats = 3\npermutation = { n_repeats = 2, metric = \"mae\" }";
+        let pipeline = written(auto, "", evaluate).unwrap();
+        let [Step::Train(train), Step::Evaluate(step)] = pipeline.steps() else { panic!("{pipeline:?}") };
+        assert!(train.forest.limits.auto && train.forest.limits.max_model_size == Some(50_000_000));
+        assert_eq!((step.folds, step.repeats, step.permutation.n_repeats), (Some(5), 3, 2));
+        // As it lies in a model file, and crosses to another process.
+        let again: Step = serde_json::from_value(serde_json::to_value(&pipeline.steps()[0]).unwrap()).unwrap();
+        assert_eq!(again, pipeline.steps()[0]);
+        for (forest, more, evaluate, reason) in [
+            ("n_estimators = \"many\"", "", "", "a number of trees, or \"auto\""),
+            ("max_time = \"soon\"", "", "", "such as 30s"),
+            ("n_estimators = \"auto\", bootstrap = false", "", "", "needs bootstrap = true"),
+            ("n_estimators = \"auto\"", "trees = \"0..5\"", "", "needs a known number of trees"),
+            ("", "", "repeats = 2", "repeats = 2 needs folds"),
+            ("", "", "folds = 3\nrepeats = 0", "repeats must be at least 1"),
+            ("", "", "permutation = { metric = \"accuracy\" }", "no metric `accuracy`"),
+            ("", "", "permutation = { repeats = 2 }", "unknown field `repeats`"),
+        ] {
+            let error = written(forest, more, evaluate).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
     }
 
     #[test]

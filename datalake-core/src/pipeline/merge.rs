@@ -69,14 +69,7 @@ struct Origin {
 
 impl Origin {
     fn of(path: &str, lineage: &Map<String, Value>) -> Result<Self> {
-        let step = lineage.get("step").cloned().unwrap_or_default();
-        let step: Train = serde_json::from_value(step).map_err(|cause| {
-            Error::invalid("merge", path)
-                .with_reason("the model does not say how it was trained")
-                .with_hint("train the parts by `datalake train --trees` or in a pipeline")
-                .with_source(cause)
-        })?;
-        let step = Train { trees: None, destination: None, ..step };
+        let step = Train { trees: None, destination: None, ..Train::of_model("merge", path, lineage)? };
         Ok(Self { path: path.to_owned(), step, lineage: lineage.clone() })
     }
 

@@ -19,6 +19,7 @@
 
 mod evaluate;
 mod file;
+mod importances;
 mod ledger;
 mod log;
 mod manifest;
@@ -37,6 +38,7 @@ mod trees;
 
 pub use evaluate::Evaluation;
 pub use file::Pipeline;
+pub use importances::importances;
 pub use manifest::{
     Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status,
     StepRecord, StepReport, code_version, load, run_ids, runs_bucket,

@@ -9,15 +9,15 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::format::Profile;
 use crate::lake::{Bucket, parse_object};
-use crate::ml::{CrossValidation, Metrics};
+use crate::ml::{CrossValidation, Metrics, PermutationImportance};
 use crate::pipeline::evaluate::{Evaluation, Score};
 use crate::pipeline::file::Pipeline;
 use crate::pipeline::manifest::{Manifest, Output, PrepareBalance, Status, StepRecord, get_json};
 use crate::pipeline::run::Context;
 use crate::pipeline::step::{Prepare, Step};
 use crate::report::{
-    self, ColumnLine, Combine, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart, Report, Role,
-    ScoreLine, SourceLine, StepLine,
+    self, ColumnLine, Combine, Harm, Harms, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart, Report,
+    Role, ScoreLine, SourceLine, StepLine,
 };
 use crate::sample::{MANIFEST, SOURCE};
 
@@ -164,7 +164,6 @@ fn model_part(evaluation: &Evaluation, unit: Option<String>, reference: Option<&
         object: evaluation.path.clone(),
         digest: evaluation.digest.clone(),
         target: evaluation.target.clone(),
-        unit,
         features: evaluation.features.iter().map(|feature| feature.name.clone()).collect(),
         parameters: parameters(&evaluation.parameters),
         train_rows: evaluation.rows_train,
@@ -176,6 +175,8 @@ fn model_part(evaluation: &Evaluation, unit: Option<String>, reference: Option<&
         metrics,
         scores,
         importances: importances(evaluation),
+        harms: harms(evaluation, unit.as_ref()),
+        unit,
         evaluation: plot(evaluation),
     }
 }
@@ -233,6 +234,18 @@ fn importances(evaluation: &Evaluation) -> Vec<Importance> {
     let shares = evaluation.importances.iter().flatten();
     let features = evaluation.features.iter().zip(shares);
     features.map(|(feature, share)| Importance { feature: feature.name.clone(), share: *share }).collect()
+}
+
+fn harms(evaluation: &Evaluation, unit: Option<&String>) -> Option<Harms> {
+    let found = evaluation.permutation.as_ref()?;
+    let in_unit = ["rmse", "mae", "max_error"].contains(&found.metric.as_str());
+    let harm =
+        |one: &PermutationImportance| Harm { feature: one.feature.clone(), mean: one.mean, interval: one.interval };
+    Some(Harms {
+        metric: found.metric.clone(),
+        unit: unit.filter(|_| in_unit).cloned(),
+        features: found.features.iter().map(harm).collect(),
+    })
 }
 
 fn plot(evaluation: &Evaluation) -> report::Evaluation {

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use serde_json::{Map, Value};
+
 use crate::error::Error;
 use crate::format::{ColumnSpec, Limit, OnRowError};
 use crate::lake::{ObjectPattern, parse_object};
-use crate::ml::forest::ForestParams;
-use crate::ml::{Task, trainer};
+use crate::ml::forest::{ForestParams, ForestSettings};
+use crate::ml::{self, PermutationParams, Task, trainer};
 use crate::pipeline::file::one_or_many;
 use crate::pipeline::trees::Trees;
 
@@ -133,9 +135,9 @@ pub struct Train {
     /// Which trainer: `forest`, or one of the baselines.
     #[serde(default = "forest")]
     pub trainer: String,
-    /// The forest's parameters.
+    /// The forest's parameters, and when it is large enough.
     #[serde(default)]
-    pub forest: ForestParams,
+    pub forest: ForestSettings,
     /// A column of weights: what an error in a row costs. It is no feature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
@@ -168,6 +170,12 @@ pub struct Evaluate {
     /// Cross-validates with so many folds too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
+    /// How often it does, with other folds each time.
+    #[serde(default = "once")]
+    pub repeats: u32,
+    /// How the columns are shuffled to see what each is worth on the rows held out; no repeats, and it is not looked at.
+    #[serde(default)]
+    pub permutation: PermutationParams,
     /// A formula to compare with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
@@ -202,15 +210,16 @@ pub struct Predict {
 /// What a model is compared with where nothing else is asked for: no skill at all, and a linear model.
 #[must_use]
 pub fn baselines(train: &Train) -> Vec<String> {
-    let linear = match train.task {
-        Task::Regression => "linear",
-        Task::Classification => "logistic",
-    };
-    ["dummy", linear].into_iter().filter(|name| *name != train.trainer).map(ToOwned::to_owned).collect()
+    ml::baselines(train.task).into_iter().filter(|name| *name != train.trainer).map(ToOwned::to_owned).collect()
 }
 
 fn forest() -> String {
     "forest".to_owned()
+}
+
+/// How often an evaluation cross-validates.
+pub(crate) fn once() -> u32 {
+    1
 }
 
 fn fifth() -> f64 {
@@ -223,6 +232,21 @@ impl Train {
     pub fn destination(&self) -> String {
         let part = self.trees.map(|trees| format!(".trees-{trees}")).unwrap_or_default();
         self.destination.clone().unwrap_or_else(|| format!("models/{}{part}.model", self.name))
+    }
+
+    /// The step that a model was trained by, as its file says. `action` is what it is wanted for.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a model that does not say, such as one that was trained from Python.
+    pub fn of_model(action: &'static str, path: &str, lineage: &Map<String, Value>) -> crate::Result<Self> {
+        let step = lineage.get("step").cloned().unwrap_or_default();
+        let step: Self = serde_json::from_value(step).map_err(|cause| {
+            Error::invalid(action, path)
+                .with_reason("the model does not say how it was trained, nor which rows were held out")
+                .with_hint("train it by `datalake train` or in a pipeline")
+                .with_source(cause)
+        })?;
+        Ok(Self { destination: Some(path.to_owned()), ..step })
     }
 
     /// The parameters as its trainer reads them: those of the forest, or none.
@@ -334,13 +358,23 @@ impl Train {
             return Err(format!("test must lie between 0 and 1, got {}", self.test));
         }
         // The command line gives the seed of the split to the forest too.
-        let unset = ForestParams { seed: self.forest.seed, ..ForestParams::default() };
+        let unset = ForestSettings {
+            params: ForestParams { seed: self.forest.params.seed, ..ForestParams::default() },
+            ..ForestSettings::default()
+        };
         if self.trainer != forest() && self.forest != unset {
             let reason = "parameters of a forest do not apply to the trainer";
             return Err(format!("{reason} `{}`; leave them out, or use the trainer `forest`", self.trainer));
         }
+        let reason = |error: &Error| error.reason().map_or_else(|| error.to_string(), ToOwned::to_owned);
+        self.forest.limits.check(&self.forest.params).map_err(|error| reason(&error))?;
         if let Some(trees) = self.trees {
-            let most = self.forest.n_estimators;
+            let most = self.forest.params.n_estimators;
+            if !self.forest.limits.is_none() {
+                return Err(format!(
+                    "trees = \"{trees}\" needs a known number of trees, not n_estimators = \"auto\", max_time or max_model_size"
+                ));
+            }
             if self.trainer != forest() {
                 return Err(format!("trees = \"{trees}\" needs the trainer `forest`, got `{}`", self.trainer));
             }
@@ -359,6 +393,18 @@ impl Evaluate {
     fn check(&self) -> Result<(), String> {
         if self.folds.is_some_and(|folds| folds < 2) {
             return Err("folds must be at least 2".into());
+        }
+        if self.repeats == 0 {
+            return Err("repeats must be at least 1".into());
+        }
+        if self.repeats > 1 && self.folds.is_none() {
+            return Err(format!("repeats = {} needs folds", self.repeats));
+        }
+        if self.permutation.n_repeats > 0 {
+            self.permutation.check(self.train.task).map_err(|error| match error.hint() {
+                Some(hint) => format!("{error}; {hint}"),
+                None => error.to_string(),
+            })?;
         }
         self.baselines.iter().try_for_each(|name| {
             let error = trainer(name, self.train.task, &serde_json::Value::Null).err();

@@ -26,7 +26,7 @@ pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
     let progress = Arc::clone(&context.progress);
     let model: Box<dyn Model> = if let Some(trees) = step.trees {
         // What the rows out of bag say of a part says nothing of the forest.
-        let forest = ForestTrainer::new(step.task, ForestParams { oob_score: false, ..step.forest.clone() })?;
+        let forest = ForestTrainer::new(step.task, ForestParams { oob_score: false, ..step.forest.params.clone() })?;
         Box::new(compute::run(move || forest.fit_trees(&rows, trees.range(), progress.as_ref())).await?)
     } else {
         let trainer = trainer(&step.trainer, step.task, &step.settings()?)?;
@@ -60,7 +60,10 @@ pub(crate) async fn publish(step: &Train, trained: Trained<'_>, context: &Contex
         );
     envelope.lineage.extend(facts);
     let mut highlights = vec![format!("{} rows", split.train.len())];
-    highlights.extend(step.trees.map(|trees| format!("trees {trees} of {}", step.forest.n_estimators)));
+    highlights.extend(step.trees.map(|trees| format!("trees {trees} of {}", step.forest.params.n_estimators)));
+    if let Some(forest) = model.as_forest().filter(|_| !step.forest.limits.is_none()) {
+        highlights.push(format!("{} trees", forest.trees()));
+    }
     if let Some(seen) = model.out_of_bag() {
         envelope = envelope
             .with_metric("out_of_bag_score", json!(seen.score))

@@ -1,6 +1,6 @@
 //! The charts of a model: predicted against true, residuals, importances, the confusion matrix.
 
-use super::data::Importance;
+use super::data::{Harm, Harms, Importance};
 use super::number::{count, number, percent};
 use super::svg::{Anchor, Axis, Svg, shorten};
 
@@ -121,6 +121,42 @@ pub(super) fn importances(importances: &[Importance]) -> Option<Chart> {
         caption += &format!(" {left_out} less important features are not shown.");
     }
     Some(Chart { svg: svg.finish("Feature importance", &caption), caption })
+}
+
+/// What the loss of a column does, as bars with their intervals.
+pub(super) fn harms(harms: &Harms) -> Option<Chart> {
+    let mut sorted: Vec<&Harm> = harms.features.iter().filter(|harm| harm.mean.is_finite()).collect();
+    sorted.sort_by(|a, b| b.mean.total_cmp(&a.mean).then_with(|| a.feature.cmp(&b.feature)));
+    let shown = &sorted[..sorted.len().min(BARS)];
+    let ends = |harm: &Harm| harm.interval.filter(|ends| ends.iter().all(|end| end.is_finite()));
+    let reach = |harm: &Harm| ends(harm).map_or(harm.mean, |[_, high]| high);
+    let most = shown.iter().map(|harm| reach(harm)).reduce(f64::max)?.max(f64::MIN_POSITIVE);
+    let unit = harms.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+    let (row, left) = (22.0, 170.0);
+    let across = Axis::new([0.0, most], [left, WIDTH - 90.0]);
+    let at = |value: f64| across.at(value.max(0.0)).max(left);
+    let mut svg = Svg::new(WIDTH, row * shown.len() as f64 + 8.0);
+    for (place, harm) in shown.iter().enumerate() {
+        let top = 4.0 + row * place as f64;
+        let mean = number(harm.mean);
+        let interval = ends(harm).map(|[low, high]| format!(" ({} to {})", number(low), number(high)));
+        let title = format!("{}: {mean}{unit}{}", harm.feature, interval.unwrap_or_default());
+        svg.text("label", [left - 8.0, top + 15.0], Anchor::End, 0.0, &shorten(&harm.feature, 24));
+        svg.rect("bar", [left, top + 3.0], [(at(harm.mean) - left).max(1.0), row - 6.0], 1.0, &title);
+        if let Some([low, high]) = ends(harm) {
+            svg.line("interval", [at(low), top + 11.0], [at(high), top + 11.0]);
+        }
+        svg.text("tick", [at(reach(harm)) + 6.0, top + 15.0], Anchor::Start, 0.0, &format!("{mean}{unit}"));
+    }
+    let left_out = sorted.len() - shown.len();
+    let mut caption = format!(
+        "How much worse {} gets on held-out rows when the column is shuffled, with 95 % intervals.",
+        harms.metric
+    );
+    if left_out > 0 {
+        caption += &format!(" {left_out} less important features are not shown.");
+    }
+    Some(Chart { svg: svg.finish("Permutation importance", &caption), caption })
 }
 
 /// Which class was taken for which; a row's shades are shares of its true class.
@@ -279,6 +315,22 @@ mod tests {
         let chart = confusion(&labels, &[vec![3]]).unwrap();
         assert_eq!(chart.svg.matches("class=\"blank\"").count(), 3);
         assert!(chart.svg.contains("100.0 %"));
+    }
+
+    #[test]
+    fn harms_are_bars_with_their_intervals() {
+        let harm = |feature: &str, mean, interval| Harm { feature: feature.to_owned(), mean, interval };
+        let features = vec![
+            harm("low", -0.1, Some([-0.2, 0.1])),
+            harm("high", 2.0, Some([1.5, 2.5])),
+            harm("once", 1.0, None),
+            harm("none", f64::NAN, None),
+        ];
+        let chart = harms(&Harms { metric: "rmse".to_owned(), unit: Some("kcal".to_owned()), features }).unwrap();
+        assert!(chart.svg.find(">high<").unwrap() < chart.svg.find(">once<").unwrap());
+        assert!(chart.svg.contains("high: 2 kcal (1.5 to 2.5)"), "{}", chart.svg);
+        assert!(!chart.svg.contains("none") && !chart.svg.contains("NaN"));
+        assert!(harms(&Harms::default()).is_none());
     }
 
     #[test]

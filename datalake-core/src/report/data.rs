@@ -161,6 +161,8 @@ pub struct ModelPart {
     pub scores: Vec<ScoreLine>,
     /// Features by importance.
     pub importances: Vec<Importance>,
+    /// Features by what their loss does, where that was measured.
+    pub harms: Option<Harms>,
     /// Predictions beside the truth, on held-out rows.
     pub evaluation: Evaluation,
 }
@@ -226,6 +228,30 @@ pub struct Importance {
     pub feature: String,
     /// Its share of all importance.
     pub share: f64,
+}
+
+/// How much worse a model predicts held-out rows when one column is shuffled.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Harms {
+    /// The metric that gets worse.
+    pub metric: String,
+    /// Its unit, where it has one.
+    pub unit: Option<String>,
+    /// One for each feature.
+    pub features: Vec<Harm>,
+}
+
+/// How much worse a model predicts without one column.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Harm {
+    /// The column.
+    pub feature: String,
+    /// The mean over the repeats.
+    pub mean: f64,
+    /// Where it lies with 95% confidence.
+    pub interval: Option<[f64; 2]>,
 }
 
 /// Predictions beside the truth.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ColumnLine, Combine, Evaluation, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart, Report, Role,
-    ScoreLine, SourceLine, Status, StepLine,
+    ColumnLine, Combine, Evaluation, Harm, Harms, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart,
+    Report, Role, ScoreLine, SourceLine, Status, StepLine,
 };
 use crate::random::Draws;
 
@@ -149,6 +149,18 @@ fn importances(skew: f64) -> Vec<Importance> {
         .collect()
 }
 
+fn harms() -> Harms {
+    let harm = |(place, feature): (i32, &&str)| {
+        let mean = 60.0 * 0.5_f64.powi(place) - 0.05;
+        Harm { feature: (*feature).to_owned(), mean, interval: Some([mean * 0.9 - 0.04, mean * 1.1 + 0.04]) }
+    };
+    Harms {
+        metric: "rmse".to_owned(),
+        unit: Some("kcal".to_owned()),
+        features: (0..).zip(&FEATURES).map(harm).collect(),
+    }
+}
+
 fn regression() -> ModelPart {
     let folds = ScoreLine {
         deviations: vec![Some(0.31), Some(0.9), Some(0.0013)],
@@ -175,6 +187,7 @@ fn regression() -> ModelPart {
             line("Atwater", Role::Reference, &[6.55, 13.9, 0.9923]),
         ],
         importances: importances(0.55),
+        harms: Some(harms()),
         evaluation: Evaluation::Regression { pairs: pairs() },
     }
 }

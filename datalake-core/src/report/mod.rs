@@ -12,8 +12,8 @@ mod verdict;
 mod view;
 
 pub use data::{
-    ColumnLine, Combine, Evaluation, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart, Report, Role,
-    ScoreLine, SourceLine, Status, StepLine,
+    ColumnLine, Combine, Evaluation, Harm, Harms, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart,
+    Report, Role, ScoreLine, SourceLine, Status, StepLine,
 };
 #[cfg(any(test, feature = "testing"))]
 pub use demo::demo;

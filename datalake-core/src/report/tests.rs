@@ -39,7 +39,7 @@ fn the_demo_page_is_well_formed_and_complete() {
     let page = html(&demo()).unwrap();
     let names = elements(&page);
     assert_eq!(count(&names, "section"), 1 + 2 + 1 + 1 + 1);
-    assert_eq!(count(&names, "svg"), 5);
+    assert_eq!(count(&names, "svg"), 6);
     assert_eq!(count(&names, "table"), 2 + 1 + 2 + 1 + 1);
     assert_eq!(count(&names, "script"), 0);
     for text in [

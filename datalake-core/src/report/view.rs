@@ -33,6 +33,7 @@ struct ModelView<'a> {
     scores: Vec<ScoreView<'a>>,
     charts: Vec<Chart>,
     importances: Option<Chart>,
+    harms: Option<Chart>,
     matrix: Option<Chart>,
     classes: Vec<ClassView<'a>>,
 }
@@ -150,8 +151,20 @@ impl<'a> ModelView<'a> {
         let (standing, verdict) = verdict(part);
         let (task, charts, matrix, classes) = evaluated(part);
         let importances = charts::importances(&part.importances);
+        let harms = part.harms.as_ref().and_then(charts::harms);
         let scores = part.scores.iter().map(|line| ScoreView::new(line, part.metrics.len())).collect();
-        Self { part, task, standing: standing_class(standing), verdict, scores, charts, importances, matrix, classes }
+        Self {
+            part,
+            task,
+            standing: standing_class(standing),
+            verdict,
+            scores,
+            charts,
+            importances,
+            harms,
+            matrix,
+            classes,
+        }
     }
 }
 

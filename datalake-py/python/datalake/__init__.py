@@ -41,7 +41,13 @@ from datalake.errors import (
 )
 
 if TYPE_CHECKING:
-    from datalake.sklearn import RandomForestClassifier, RandomForestRegressor, load_model
+    from datalake.sklearn import (
+        RandomForestClassifier,
+        RandomForestRegressor,
+        cross_validate,
+        load_model,
+        permutation_importance,
+    )
 
 __all__ = [
     "AlreadyExistsError",
@@ -61,8 +67,10 @@ __all__ = [
     "UnsupportedError",
     "__version__",
     "convert",
+    "cross_validate",
     "load_model",
     "load_run",
+    "permutation_importance",
     "read",
     "run",
     "runs",
@@ -72,9 +80,18 @@ __all__ = [
 ]
 
 
+_OF_SKLEARN = {
+    "RandomForestClassifier",
+    "RandomForestRegressor",
+    "cross_validate",
+    "load_model",
+    "permutation_importance",
+}
+
+
 def __getattr__(name: str) -> object:
     # The estimators import scikit-learn where it is installed, which takes a second that few scripts need.
-    if name in {"RandomForestClassifier", "RandomForestRegressor", "load_model"}:
+    if name in _OF_SKLEARN:
         from datalake import sklearn
 
         return getattr(sklearn, name)

@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "code_version",
     "convert",
+    "cross_validate",
     "get_file",
     "manifest",
     "put_file",
@@ -305,6 +306,11 @@ def train(
 ) -> Model:
     """Learn a forest; `params` are in JSON, `weights` native `float64`, `earlier` a forest that lacks trees only."""
 
+def cross_validate(
+    rows: Table, target: Table, groups: Table | None, classification: bool, params: str, folds: str
+) -> dict[str, dict[str, Any]]:
+    """Cross-validate a forest and its baselines; see :func:`datalake.cross_validate`."""
+
 @final
 class Model:
     """A learnt model, beneath the estimators of :mod:`datalake.sklearn`."""
@@ -366,3 +372,7 @@ class Model:
         """Give one of the trees as native arrays by name, nodes in preorder."""
     def leaf_statistics(self, number: int, rows: Table, target: Table) -> dict[str, bytes]:
         """Give what lies in the leaves of a tree, from what it was grown from, as native arrays by name."""
+    def permutation_importance(self, rows: Table, target: Table, params: str) -> dict[str, Any]:
+        """Measure how much worse it predicts these rows when one column is shuffled; `params` in JSON."""
+    def out_of_bag_importances(self, rows: Table, target: Table, params: str) -> dict[str, Any]:
+        """Measure the same of each tree on the rows that it has not seen, from what it was grown from."""

@@ -68,7 +68,7 @@ class LeafStatistics:
     """The leaf's number among the nodes of its tree."""
     rows: npt.NDArray[np.uint32]
     """How many rows of the tree's sample lie in it; one drawn twice counts once."""
-    weight: npt.NDArray[np.uint64]
+    draws: npt.NDArray[np.uint64]
     """How often these rows were drawn."""
     mean: npt.NDArray[np.float64]
     """The mean of the target over the sample; the share of each class, of the shape (leaves, classes)."""
@@ -85,7 +85,7 @@ class LeafStatistics:
         return cls(
             node=np.frombuffer(arrays["node"], np.uint32),
             rows=np.frombuffer(arrays["rows"], np.uint32),
-            weight=np.frombuffer(arrays["weight"], np.uint64),
+            draws=np.frombuffer(arrays["draws"], np.uint64),
             mean=numbers("mean").reshape(-1, classes) if classes else numbers("mean"),
             least=None if classes else numbers("least"),
             greatest=None if classes else numbers("greatest"),

@@ -20,7 +20,9 @@ import numpy as np
 
 from datalake import _datalake
 from datalake._columns import column_of, labels_table, numbers_table, rows_of
+from datalake._importance import PermutationImportances
 from datalake._tree import LeafStatistics, Tree
+from datalake._validation import CrossValidation
 from datalake.errors import InvalidError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -39,7 +41,17 @@ else:
     except ImportError:
         from datalake._estimator import BaseEstimator, ClassifierMixin, NotFittedError, RegressorMixin
 
-__all__ = ["LeafStatistics", "RandomForestClassifier", "RandomForestRegressor", "Tree", "load_model"]
+__all__ = [
+    "CrossValidation",
+    "LeafStatistics",
+    "PermutationImportances",
+    "RandomForestClassifier",
+    "RandomForestRegressor",
+    "Tree",
+    "cross_validate",
+    "load_model",
+    "permutation_importance",
+]
 
 
 class _Forest(BaseEstimator):
@@ -52,6 +64,8 @@ class _Forest(BaseEstimator):
     """The number of columns that it has learnt from."""
     feature_names_in_: npt.NDArray[Any]
     """Their names, where they have any."""
+    n_estimators_: int
+    """The number of trees that were grown."""
     feature_importances_: npt.NDArray[np.float64]
     """How much each of them contributes, summing to one."""
     oob_score_: float
@@ -62,15 +76,21 @@ class _Forest(BaseEstimator):
         for name in ("oob_prediction_", "oob_decision_function_"):
             # Those of an earlier table.
             self.__dict__.pop(name, None)
-        params = json.dumps(self._params(rows))
+        params = self._params(rows)
+        if earlier is not None and ({"max_time", "max_model_size"} & params.keys() or params["n_estimators"] == "auto"):
+            msg = "warm_start grows up to a number of trees: set n_estimators to a number, without max_time and max_model_size"
+            raise InvalidError(msg)
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64).tobytes()
-        self._model_: Model = _datalake.train(rows, target, self._classification, params, weights, earlier)
+        self._model_: Model = _datalake.train(
+            rows, target, self._classification, json.dumps(params), weights, earlier
+        )
         self._learnt(named=named)
 
     def _learnt(self, *, named: bool) -> None:
         """Show what the model has learnt, in scikit-learn's words."""
         names = [name for name, _ in self._model_.features]
         self.n_features_in_ = len(names)
+        self.n_estimators_ = self._model_.trees
         if named:
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
@@ -91,6 +111,8 @@ class _Forest(BaseEstimator):
             params[name] = float(given[name])
         if given.get("class_weight") is not None:
             params["class_weight"] = _class_weight(given["class_weight"])
+        limits = {"max_time": given["max_time"], "max_model_size": given["max_model_size"]}
+        params.update((name, _plain(limit)) for name, limit in limits.items() if limit is not None)
         params["bootstrap"] = bool(given["bootstrap"])
         params["oob_score"] = bool(given["oob_score"])
         params["max_features"] = "all" if given["max_features"] is None else _plain(given["max_features"])
@@ -151,6 +173,18 @@ class _Forest(BaseEstimator):
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
         return LeafStatistics._of(model.leaf_statistics(number, rows, target), classes=len(model.classes))
 
+    def out_of_bag_importances(
+        self, X: Any, y: Any, *, n_repeats: int = 5, random_state: Any = None
+    ) -> PermutationImportances:
+        """Measure what each column is worth, from the rows and the target that the forest was grown from.
+
+        Each tree predicts the rows that it has not seen, with one column shuffled among them; the mean over the trees
+        says by how much their mean squared error (`mse`) grows, or their `accuracy` falls (Breiman, 2001).
+        """
+        model, rows, target = self._fitted(), self._rows(X), self._target(y)
+        params = {"n_repeats": int(n_repeats), "seed": _seed(random_state)}
+        return PermutationImportances._of(model.out_of_bag_importances(rows, target, json.dumps(params)))
+
     def save(self, path: str | os.PathLike[str], lake: Lake | str | os.PathLike[str] | None = None) -> None:
         """Write the model as a file, or as an object of `lake` (`lake://models/mine.model`), whole or not at all."""
         model = self._fitted()
@@ -199,6 +233,11 @@ class RandomForestRegressor(RegressorMixin, _Forest):
     dictionary by name; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it
     is turned off, which saves some time; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads
     the process has, and results do not depend on it.
+
+    `n_estimators="auto"` grows trees until more of them would lower the out-of-bag error by next to nothing (30 to
+    1000); `max_time` (seconds, or text such as `"5min"`) begins no tree after that; `max_model_size` (bytes, or
+    `"50MB"`) grows no more trees than fit into a model file of this size. `n_estimators_` says how many there are, and
+    the forest is the one that this `n_estimators` gives.
     """
 
     _classification = False
@@ -208,7 +247,7 @@ class RandomForestRegressor(RegressorMixin, _Forest):
 
     def __init__(
         self,
-        n_estimators: int = 100,
+        n_estimators: int | Literal["auto"] = 100,
         *,
         criterion: Literal["squared_error", "absolute_error", "poisson"] = "squared_error",
         max_depth: int | None = None,
@@ -220,6 +259,8 @@ class RandomForestRegressor(RegressorMixin, _Forest):
         min_impurity_decrease: float = 0.0,
         bootstrap: bool = True,
         oob_score: bool = True,
+        max_time: float | str | None = None,
+        max_model_size: int | str | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
         warm_start: bool = False,
@@ -240,6 +281,8 @@ class RandomForestRegressor(RegressorMixin, _Forest):
         self.min_impurity_decrease = min_impurity_decrease
         self.bootstrap = bootstrap
         self.oob_score = oob_score
+        self.max_time = max_time
+        self.max_model_size = max_model_size
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.warm_start = warm_start
@@ -285,7 +328,7 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
 
     def __init__(
         self,
-        n_estimators: int = 100,
+        n_estimators: int | Literal["auto"] = 100,
         *,
         criterion: Literal["gini", "entropy", "log_loss"] = "gini",
         max_depth: int | None = None,
@@ -297,6 +340,8 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         min_impurity_decrease: float = 0.0,
         bootstrap: bool = True,
         oob_score: bool = True,
+        max_time: float | str | None = None,
+        max_model_size: int | str | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
         warm_start: bool = False,
@@ -318,6 +363,8 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         self.min_impurity_decrease = min_impurity_decrease
         self.bootstrap = bootstrap
         self.oob_score = oob_score
+        self.max_time = max_time
+        self.max_model_size = max_model_size
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.warm_start = warm_start
@@ -375,6 +422,53 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
             self.classes_ = np.array(labels, dtype=object).astype(kind)
         self.n_classes_ = len(labels)
         return super()._restore(model)
+
+
+def permutation_importance(
+    model: RandomForestRegressor | RandomForestClassifier,
+    X: Any,
+    y: Any,
+    *,
+    n_repeats: int = 5,
+    metric: str | None = None,
+    random_state: Any = None,
+) -> PermutationImportances:
+    """Measure how much worse a model predicts rows that it has not learnt from when one column is shuffled.
+
+    `metric` is `rmse` (without any), `mae`, `r2` or `max_error` of a regression; `accuracy` (without any), `f1_macro`,
+    `f1_weighted` or `log_loss` of a classification. The same seed gives the same figures, for any number of threads.
+    """
+    params = {"n_repeats": int(n_repeats), "metric": metric, "seed": _seed(random_state)}
+    found = model._fitted().permutation_importance(model._rows(X), model._target(y), json.dumps(params))
+    return PermutationImportances._of(found)
+
+
+def cross_validate(
+    model: RandomForestRegressor | RandomForestClassifier,
+    X: Any,
+    y: Any,
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    groups: Any = None,
+    stratify: bool = True,
+    random_state: Any = None,
+) -> dict[str, CrossValidation]:
+    """Cross-validate a forest beside its baselines: `forest`, `dummy`, and `linear` or `logistic`, on the same folds.
+
+    Rows are cut into `folds` parts, each measured on once, `repeats` times over by other draws. Rows of one value of
+    `groups` stay in one part; with `stratify` each class has its share in every part, as far as whole groups allow.
+    The model need not be fitted, and stays as it was.
+    """
+    rows, _ = rows_of(X)
+    table = None
+    if groups is not None:
+        name, values = column_of(groups, "groups")
+        table = labels_table(name, values)[0]
+    cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
+    params = json.dumps(model._params(rows.num_rows))
+    found = _datalake.cross_validate(rows, model._target(y), table, model._classification, params, json.dumps(cut))
+    return {name: CrossValidation._of(one) for name, one in found.items()}
 
 
 def load_model(

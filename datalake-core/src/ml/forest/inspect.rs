@@ -97,9 +97,10 @@ pub struct LeafStatistics {
     /// How many rows of the tree's sample lie in it; one drawn twice counts once.
     pub rows: Vec<u32>,
     /// How often these rows were drawn.
-    pub weight: Vec<u64>,
-    /// The mean of the target over the sample, or the share of each class, as many numbers a leaf as
-    /// [`TreeView::n_outputs`].
+    pub draws: Vec<u64>,
+    /// The mean of the target over the sample, or the share of each class, each draw by the weight of its row; as many
+    /// numbers a leaf as [`TreeView::n_outputs`]. A leaf predicts it, but for a forest by absolute errors or with
+    /// monotone constraints.
     pub mean: Vec<f64>,
     /// The least target in the sample; empty for a classification.
     pub least: Vec<f64>,
@@ -112,40 +113,42 @@ pub struct LeafStatistics {
 struct Drawn {
     row: usize,
     leaf: usize,
-    weight: u32,
+    draws: u32,
+    /// That of the row, as often as it was drawn.
+    weight: f64,
 }
 
 impl LeafStatistics {
     /// Sums are in row order, as they were when the tree was grown.
-    fn look_at_numbers(&mut self, sample: &[Drawn], values: &[f64]) {
+    fn look_at_numbers(&mut self, sample: &[Drawn], weights: &[f64], values: &[f64]) {
         self.least = vec![f64::INFINITY; self.node.len()];
         self.greatest = vec![f64::NEG_INFINITY; self.node.len()];
         let mut sums = vec![0.0; self.node.len()];
-        for &Drawn { row, leaf, weight } in sample {
+        for &Drawn { row, leaf, weight, .. } in sample {
             let value = values[row];
             self.least[leaf] = self.least[leaf].min(value);
             self.greatest[leaf] = self.greatest[leaf].max(value);
-            sums[leaf] += value * f64::from(weight);
+            sums[leaf] += value * weight;
             // Where the sum is beyond the largest number, the mean is not.
-            self.mean[leaf] += value * (f64::from(weight) / self.weight[leaf] as f64);
+            self.mean[leaf] += value * (weight / weights[leaf]);
         }
         for (leaf, sum) in sums.into_iter().enumerate() {
             if self.rows[leaf] == 0 {
                 (self.mean[leaf], self.least[leaf], self.greatest[leaf]) = (f64::NAN, f64::NAN, f64::NAN);
                 continue;
             }
-            let mean = sum / self.weight[leaf] as f64;
+            let mean = sum / weights[leaf];
             let mean = if mean.is_finite() { mean } else { self.mean[leaf] };
             self.mean[leaf] = mean.max(self.least[leaf]).min(self.greatest[leaf]);
         }
     }
 
-    fn look_at_classes(&mut self, sample: &[Drawn], codes: &[u32], classes: usize) {
-        for &Drawn { row, leaf, weight } in sample {
-            self.mean[leaf * classes + codes[row] as usize] += f64::from(weight);
+    fn look_at_classes(&mut self, sample: &[Drawn], weights: &[f64], codes: &[u32], classes: usize) {
+        for &Drawn { row, leaf, weight, .. } in sample {
+            self.mean[leaf * classes + codes[row] as usize] += weight;
         }
-        for (shares, weight) in self.mean.chunks_exact_mut(classes).zip(&self.weight) {
-            shares.iter_mut().for_each(|share| *share /= *weight as f64);
+        for (shares, weight) in self.mean.chunks_exact_mut(classes).zip(weights) {
+            shares.iter_mut().for_each(|share| *share /= weight);
         }
     }
 }
@@ -332,27 +335,38 @@ impl Forest {
         self.check_grown_from(table, "describe the leaves of")?;
         let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
         let leaves = self.leaves_of_cells(&cells, table.rows(), std::slice::from_ref(tree));
-        let weights = Sampler::new(&self.params, table)?.counts(self.first + number as u32);
+        let sampler = Sampler::new(&self.params, table)?;
+        let counts = sampler.counts(self.first + number as u32);
+        let by_class = match table.target() {
+            Target::Labels { classes, codes } => sampler.of_tree(&counts, codes, classes.len()),
+            Target::Numbers(_) => None,
+        };
+        let row_weight = |row: usize| by_class.as_ref().map_or_else(|| sampler.weights.at(row), |own| own[row]);
         let sample: Vec<Drawn> = (0..)
-            .zip(leaves.iter().zip(&weights))
-            .filter(|(_, (_, weight))| **weight > 0)
-            .map(|(row, (leaf, weight))| Drawn { row, leaf: *leaf as usize, weight: *weight })
+            .zip(leaves.iter().zip(&counts))
+            .filter(|(_, (_, draws))| **draws > 0)
+            .map(|(row, (leaf, draws))| {
+                let weight = (row_weight(row) * i64::from(*draws)) as f64;
+                Drawn { row, leaf: *leaf as usize, draws: *draws, weight }
+            })
             .collect();
         let mut found = LeafStatistics {
             node: Outline::of(tree).leaves,
             rows: vec![0; tree.leaf_count()],
-            weight: vec![0; tree.leaf_count()],
+            draws: vec![0; tree.leaf_count()],
             mean: vec![0.0; tree.leaf_count() * self.width()],
             least: Vec::new(),
             greatest: Vec::new(),
         };
+        let mut weights = vec![0.0; tree.leaf_count()];
         for drawn in &sample {
             found.rows[drawn.leaf] += 1;
-            found.weight[drawn.leaf] += u64::from(drawn.weight);
+            found.draws[drawn.leaf] += u64::from(drawn.draws);
+            weights[drawn.leaf] += drawn.weight;
         }
         match table.target() {
-            Target::Numbers(values) => found.look_at_numbers(&sample, values),
-            Target::Labels { classes, codes } => found.look_at_classes(&sample, codes, classes.len()),
+            Target::Numbers(values) => found.look_at_numbers(&sample, &weights, values),
+            Target::Labels { classes, codes } => found.look_at_classes(&sample, &weights, codes, classes.len()),
         }
         Ok(found)
     }

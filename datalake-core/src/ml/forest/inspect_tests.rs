@@ -124,19 +124,37 @@ fn leaves_hold_what_their_tree_has_drawn() {
         let leaves_of_rows = forest.apply(&foods(300, 1)).unwrap();
         for number in 0..forest.trees() {
             let (tree, found) = (forest.tree(number).unwrap(), forest.leaf_statistics(number, &table).unwrap());
-            let weights = Sampler::new(&forest.params, &table).unwrap().counts(number as u32);
-            assert_eq!(found.weight.iter().sum::<u64>(), 300);
+            let draws = Sampler::new(&forest.params, &table).unwrap().counts(number as u32);
+            assert_eq!(found.draws.iter().sum::<u64>(), 300);
             for (leaf, node) in found.node.iter().enumerate() {
-                let inside = |row: &usize| weights[*row] > 0 && leaves_of_rows[row * 6 + number] == *node;
+                let inside = |row: &usize| draws[*row] > 0 && leaves_of_rows[row * 6 + number] == *node;
                 let rows: Vec<usize> = (0..300).filter(inside).collect();
                 assert_eq!(found.rows[leaf] as usize, rows.len());
-                assert_eq!(found.weight[leaf], rows.iter().map(|row| u64::from(weights[*row])).sum::<u64>());
+                assert_eq!(found.draws[leaf], rows.iter().map(|row| u64::from(draws[*row])).sum::<u64>());
                 let width = tree.n_outputs;
                 assert_eq!(found.mean[leaf * width..][..width], tree.value[*node as usize * width..][..width]);
                 if let Target::Numbers(values) = table.target() {
                     let reach = |fold: fn(f64, f64) -> f64| rows.iter().map(|row| values[*row]).reduce(fold);
                     assert_eq!(Some(found.least[leaf]), reach(f64::min));
                     assert_eq!(Some(found.greatest[leaf]), reach(f64::max));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn leaves_weigh_their_rows() {
+    let weights: Vec<f64> = (0..300).map(|row| f64::from(row % 7) * 0.3).collect();
+    for task in [Task::Regression, Task::Classification] {
+        let table = frame(300, task).with_weights(weights.clone()).unwrap();
+        let forest = fit(&table, true);
+        for number in 0..forest.trees() {
+            let (tree, found) = (forest.tree(number).unwrap(), forest.leaf_statistics(number, &table).unwrap());
+            let width = tree.n_outputs;
+            for (mean, node) in found.mean.chunks_exact(width).zip(&found.node) {
+                for (mean, value) in mean.iter().zip(&tree.value[*node as usize * width..]) {
+                    assert!((mean - value).abs() <= 1e-9 * value.abs(), "{mean} is not {value}");
                 }
             }
         }

@@ -18,12 +18,15 @@ mod draft;
 mod draw;
 mod grow;
 mod inspect;
+mod limits;
 mod local;
 mod merge;
 mod out_of_bag;
 mod pack;
 mod params;
+mod permute;
 mod planned;
+mod plateau;
 mod predict;
 mod prune;
 mod random_cut;
@@ -40,6 +43,7 @@ mod tree;
 #[cfg(target_arch = "x86_64")]
 mod walk;
 mod warm_start;
+mod within;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -47,6 +51,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 
 pub use inspect::{DecisionPath, LeafStatistics, TreeView};
+pub use limits::{ForestSettings, GrowthLimits};
 pub use params::{ClassWeight, Criterion, ForestParams, MaxFeatures, Splitter};
 pub use trainer::ForestTrainer;
 
@@ -117,12 +122,16 @@ impl Forest {
 
     fn mean_of_trees(&self, cells: &[Cells], rows: usize, bags: Option<&[Bag]>) -> Vec<f64> {
         let mut means = mean_of_trees(&self.trees, cells, rows, self.width(), bags);
+        self.keep_in_range(&mut means);
+        means
+    }
+
+    fn keep_in_range(&self, means: &mut [f64]) {
         if self.schema.task == Task::Regression {
             // A mean of equal numbers may be off by its last bit.
             let [low, high] = self.range;
             means.iter_mut().filter(|mean| !mean.is_nan()).for_each(|mean| *mean = mean.max(low).min(high));
         }
-        means
     }
 
     fn raw(&self, rows: &RecordBatch) -> Result<Vec<f64>> {

@@ -43,8 +43,11 @@ impl Forest {
 /// `sampler` says how often a tree has each row.
 pub(super) fn look(forest: &Forest, cells: &[Cells], sampler: &Sampler<'_>, target: &Target) -> Option<OutOfBag> {
     let bags: Vec<Bag> = forest.tree_range().into_par_iter().map(|tree| Bag::of(&sampler.counts(tree))).collect();
-    let predictions = forest.mean_of_trees(cells, target.len(), Some(&bags));
-    let width = forest.width();
+    summary(forest.mean_of_trees(cells, target.len(), Some(&bags)), forest.width(), sampler, target)
+}
+
+/// How good predictions of rows out of bag are.
+pub(super) fn summary(predictions: Vec<f64>, width: usize, sampler: &Sampler<'_>, target: &Target) -> Option<OutOfBag> {
     let known: Vec<usize> =
         (0..target.len()).filter(|row| sampler.weights.at(*row) > 0 && !predictions[row * width].is_nan()).collect();
     if known.is_empty() {

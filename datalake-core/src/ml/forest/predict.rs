@@ -23,7 +23,7 @@ impl Bag {
         Self(weights.chunks(64).map(word).collect())
     }
 
-    fn contains(&self, row: usize) -> bool {
+    pub(super) fn contains(&self, row: usize) -> bool {
         self.0[row / 64] >> (row % 64) & 1 == 1
     }
 }

@@ -1,13 +1,17 @@
 //! Growing forests: rows and columns are prepared once, trees are grown in parallel, each from its own draws.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::grow::Grower;
+use super::limits::GrowthLimits;
 use super::params::ForestParams;
 use super::planned::Planned;
+use super::plateau::{MOST, Plateau};
 use super::tree::MOST_FEATURES;
+use super::within::grow_within;
 use super::{Forest, out_of_bag};
 use crate::error::{Error, Result};
 use crate::ml::codec::ModelSchema;
@@ -21,6 +25,7 @@ use crate::progress::Progress;
 pub struct ForestTrainer {
     task: Task,
     params: ForestParams,
+    limits: GrowthLimits,
 }
 
 impl ForestTrainer {
@@ -30,7 +35,40 @@ impl ForestTrainer {
     /// [`Invalid`](crate::ErrorKind::Invalid) as [`ForestParams::check`].
     pub fn new(task: Task, params: ForestParams) -> Result<Self> {
         params.check(task)?;
-        Ok(Self { task, params })
+        Ok(Self { task, params, limits: GrowthLimits::default() })
+    }
+
+    /// Grows only as many trees as these limits allow; where their number is `auto`, `n_estimators` says nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+    /// use datalake_core::ml::forest::{ForestParams, ForestTrainer, GrowthLimits};
+    /// use datalake_core::ml::{Frame, Task, digest};
+    /// use datalake_core::progress::Silent;
+    ///
+    /// # let grams: Vec<f64> = (0..50).map(f64::from).collect();
+    /// # let energy: Vec<f64> = grams.iter().map(|fat| fat * 9.0).collect();
+    /// # let table = RecordBatch::try_from_iter([
+    /// #     ("fat_g", Arc::new(Float64Array::from(grams)) as ArrayRef),
+    /// #     ("kcal", Arc::new(Float64Array::from(energy)) as ArrayRef),
+    /// # ])?;
+    /// let frame = Frame::new(&table, &[], "kcal", Task::Regression)?;
+    /// let limits = GrowthLimits { max_model_size: Some(GrowthLimits::size("20kB")?), ..GrowthLimits::default() };
+    /// let trainer = ForestTrainer::new(Task::Regression, ForestParams::default())?.with_limits(limits)?;
+    /// let forest = trainer.fit(&frame, &Silent)?;
+    ///
+    /// let params = ForestParams { n_estimators: forest.trees() as u32, ..ForestParams::default() };
+    /// let same = ForestTrainer::new(Task::Regression, params)?.fit(&frame, &Silent)?;
+    /// assert_eq!(digest(&forest)?, digest(&same)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) as [`GrowthLimits::check`].
+    pub fn with_limits(self, limits: GrowthLimits) -> Result<Self> {
+        limits.check(&self.params)?;
+        Ok(Self { limits, ..self })
     }
 
     pub(super) fn params(&self) -> &ForestParams {
@@ -47,14 +85,58 @@ impl ForestTrainer {
     /// # Errors
     /// As [`Trainer::train`].
     pub fn fit(&self, table: &Frame, progress: &dyn Progress) -> Result<Forest> {
+        if !self.limits.is_none() {
+            return self.fit_within(table, progress);
+        }
         self.fit_trees(table, 0..self.params.n_estimators, progress)
+    }
+
+    fn fit_within(&self, table: &Frame, progress: &dyn Progress) -> Result<Forest> {
+        let started = Instant::now();
+        check_table(self.task, table)?;
+        let planned = Planned::new(&self.params, table, progress)?;
+        let mut forest = self.without_trees(table, 0);
+        if self.limits.auto {
+            forest.params.n_estimators = MOST;
+        }
+        let plateau = || Plateau::new(planned.cells(), table.target(), planned.sampler(), forest.range);
+        let mut plateau = self.limits.auto.then(plateau);
+        let total = (!self.limits.auto).then_some(u64::from(self.params.n_estimators));
+        progress.begin("grow trees", total);
+        let done = grow_within(&mut forest, &planned, self.limits, &mut plateau, (started, progress));
+        progress.end();
+        done?;
+        if self.params.bootstrap && self.params.oob_score {
+            forest.out_of_bag = match plateau {
+                Some(plateau) => {
+                    let mut means = plateau.into_means();
+                    forest.keep_in_range(&mut means);
+                    out_of_bag::summary(means, forest.width(), planned.sampler(), table.target())
+                }
+                None => out_of_bag::look(&forest, planned.cells(), planned.sampler(), table.target()),
+            };
+        }
+        Ok(forest)
+    }
+
+    fn without_trees(&self, table: &Frame, first: u32) -> Forest {
+        Forest {
+            schema: ModelSchema::of(table),
+            params: self.body_params(),
+            rows: table.rows() as u32,
+            first,
+            trees: Vec::new(),
+            range: range_of(table.target()),
+            out_of_bag: None,
+        }
     }
 
     /// Grows some of the forest's trees, which [`Forest::merge`] joins with the others: the whole is the same as if it
     /// had been grown at once.
     ///
     /// # Errors
-    /// As [`Trainer::train`]; [`Invalid`](crate::ErrorKind::Invalid) for trees that the forest does not have.
+    /// As [`Trainer::train`]; [`Invalid`](crate::ErrorKind::Invalid) for trees that the forest does not have, and where
+    /// limits say how many it has.
     pub fn fit_trees(&self, table: &Frame, trees: Range<u32>, progress: &dyn Progress) -> Result<Forest> {
         check_table(self.task, table)?;
         self.check_trees(&trees)?;
@@ -66,15 +148,7 @@ impl ForestTrainer {
             .map_init(Grower::default, |grower, number| planned.grow(grower, number, progress))
             .collect::<Result<Vec<_>>>();
         progress.end();
-        let mut forest = Forest {
-            schema: ModelSchema::of(table),
-            params: self.body_params(),
-            rows: table.rows() as u32,
-            first,
-            trees: grown?,
-            range: range_of(table.target()),
-            out_of_bag: None,
-        };
+        let mut forest = Forest { trees: grown?, ..self.without_trees(table, first) };
         if self.params.bootstrap && self.params.oob_score {
             forest.out_of_bag = out_of_bag::look(&forest, planned.cells(), planned.sampler(), table.target());
         }
@@ -83,6 +157,11 @@ impl ForestTrainer {
 
     fn check_trees(&self, trees: &Range<u32>) -> Result<()> {
         let most = self.params.n_estimators;
+        if !self.limits.is_none() {
+            return Err(Error::invalid("grow", format_args!("trees {}..{}", trees.start, trees.end))
+                .with_reason("for parts of a forest the number of its trees must be known")
+                .with_hint("leave out n_estimators = \"auto\", max_time and max_model_size"));
+        }
         if trees.start < trees.end && trees.end <= most {
             return Ok(());
         }

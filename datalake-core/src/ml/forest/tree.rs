@@ -475,6 +475,11 @@ impl Tree {
         })
     }
 
+    /// The feature that a split looks at.
+    pub(super) fn feature_of(&self, split: u32) -> usize {
+        self.splits[split as usize].feature()
+    }
+
     /// How a split parts its rows; `features` are those of the forest.
     pub(super) fn split(&self, number: u32, features: &[Feature]) -> Split {
         let node = self.splits[number as usize];

@@ -1,0 +1,128 @@
+//! Whether more trees would help: the out-of-bag error, kept up to date tree by tree, and what it would still lose.
+
+use rayon::prelude::*;
+
+use super::columns::Cells;
+use super::predict::{Bag, row_major};
+use super::sample::Sampler;
+use super::tree::Tree;
+use crate::ml::frame::Target;
+
+/// The least number of trees: of fewer, the variance of a tree is known too badly.
+pub(super) const LEAST: u32 = 30;
+/// The most, where the error never becomes flat.
+pub(super) const MOST: u32 = 1000;
+/// How many trees are grown from one look at the error to the next.
+pub(super) const STEP: u32 = 10;
+/// The share of the error that more trees may still take away.
+const TOLERANCE: f64 = 0.01;
+/// Rows that one thread looks at together.
+const BLOCK: usize = 4096;
+
+/// What the trees grown so far say of the rows that they have not seen.
+#[derive(Debug)]
+pub(super) struct Plateau<'a> {
+    cells: &'a [Cells],
+    target: &'a Target,
+    sampler: &'a Sampler<'a>,
+    width: usize,
+    /// By row, `width` numbers: sums in the order of the trees.
+    sums: Vec<f64>,
+    /// By row: the sum of squares, of numbers around `center` in units of `reach`.
+    squares: Vec<f64>,
+    /// By row: how many trees have not seen it.
+    asked: Vec<u32>,
+    center: f64,
+    reach: f64,
+}
+
+impl<'a> Plateau<'a> {
+    pub(super) fn new(cells: &'a [Cells], target: &'a Target, sampler: &'a Sampler<'a>, range: [f64; 2]) -> Self {
+        let (width, center, reach) = match target {
+            Target::Numbers(_) => {
+                // Halves first: the range of the largest numbers has no number of its own.
+                let center = range[0] * 0.5 + range[1] * 0.5;
+                (1, center, (range[1] - center).max(f64::MIN_POSITIVE))
+            }
+            Target::Labels { classes, .. } => (classes.len(), 0.0, 1.0),
+        };
+        let rows = target.len();
+        let (sums, squares, asked) = (vec![0.0; rows * width], vec![0.0; rows], vec![0; rows]);
+        Self { cells, target, sampler, width, sums, squares, asked, center, reach }
+    }
+
+    /// Asks further trees, of which the first has this number.
+    pub(super) fn add(&mut self, first: u32, trees: &[Tree]) {
+        let numbers = first..first + trees.len() as u32;
+        let bags: Vec<Bag> = numbers.into_par_iter().map(|tree| Bag::of(&self.sampler.counts(tree))).collect();
+        let (cells, features, width) = (self.cells, self.cells.len(), self.width);
+        let (center, reach) = (self.center, self.reach);
+        let blocks = self.sums.par_chunks_mut(BLOCK * width).zip(self.squares.par_chunks_mut(BLOCK));
+        blocks.zip(self.asked.par_chunks_mut(BLOCK)).enumerate().for_each(|(block, ((sums, squares), asked))| {
+            let bits = row_major(cells, block * BLOCK, asked.len());
+            let (mut rows, mut unseen, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+            for (tree, bag) in trees.iter().zip(&bags) {
+                rows.clear();
+                unseen.clear();
+                for (row, bits) in bits.chunks_exact(features).enumerate() {
+                    if !bag.contains(block * BLOCK + row) {
+                        rows.push(row);
+                        unseen.extend_from_slice(bits);
+                    }
+                }
+                tree.leaves_of(&unseen, features, &mut leaves);
+                for (&row, &leaf) in rows.iter().zip(&leaves) {
+                    asked[row] += 1;
+                    for (sum, value) in sums[row * width..].iter_mut().zip(tree.leaf(leaf)) {
+                        *sum += value;
+                        let away = (value - center) / reach;
+                        squares[row] += away * away;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Whether more than these trees would lower the squared error by next to nothing.
+    pub(super) fn is_flat(&self, trees: usize) -> bool {
+        let (mut error, mut known, mut variance, mut spread) = (0.0, 0_u64, 0.0, 0_u64);
+        for row in 0..self.asked.len() {
+            if self.asked[row] == 0 || self.sampler.weights.at(row) == 0 {
+                continue;
+            }
+            let count = f64::from(self.asked[row]);
+            let means = self.sums[row * self.width..][..self.width].iter().map(|sum| sum / count);
+            let mean_squares: f64 = means.clone().map(|mean| squared((mean - self.center) / self.reach)).sum();
+            error += self.squared_error(row, means);
+            known += 1;
+            if self.asked[row] > 1 {
+                variance += ((self.squares[row] - count * mean_squares) / (count - 1.0)).max(0.0);
+                spread += 1;
+            }
+        }
+        let still = variance / spread.max(1) as f64 / trees as f64;
+        spread > 0 && still <= TOLERANCE * error / known as f64
+    }
+
+    fn squared_error(&self, row: usize, means: impl Iterator<Item = f64>) -> f64 {
+        match self.target {
+            Target::Numbers(values) => means.map(|mean| squared((mean - values[row]) / self.reach)).sum(),
+            Target::Labels { codes, .. } => {
+                let truth = |class| if codes[row] == class { 1.0 } else { 0.0 };
+                (0..).zip(means).map(|(class, mean)| squared(mean - truth(class))).sum()
+            }
+        }
+    }
+
+    /// The mean over the trees that have not seen each row; NaN for one that all have.
+    pub(super) fn into_means(mut self) -> Vec<f64> {
+        for (sums, &count) in self.sums.chunks_exact_mut(self.width).zip(&self.asked) {
+            sums.iter_mut().for_each(|sum| *sum /= f64::from(count));
+        }
+        self.sums
+    }
+}
+
+fn squared(value: f64) -> f64 {
+    value * value
+}
