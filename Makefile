@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DATALAKE := $(TARGET)/release/datalake
 VENV ?= $(TARGET)/venv
 
-.PHONY: help build demo test test-rust test-python lint bench soak wheel clean
+.PHONY: help build demo test test-rust test-python lint bench bench-forest soak wheel clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -36,6 +36,9 @@ lint:
 
 bench: ## runs the benchmarks
 	$(CARGO) bench --locked -p datalake-benches
+
+bench-forest: wheel ## the forest beside its peers, in an environment of its own; takes hours
+	benches/forest/run.sh
 
 soak: ## the long tests: fifty kills, twenty times the cases of every property
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --workspace --exclude datalake-py --test it kill -- --nocapture
