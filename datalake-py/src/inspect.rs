@@ -62,11 +62,19 @@ fn arrays<'py>(py: Python<'py>, forest: &Forest, tree: &TreeView) -> PyResult<Bo
 pub(crate) fn leaf_statistics(
     model: &dyn AnyModel,
     number: usize,
-    (batch, target): (&RecordBatch, &str),
+    grown_from: (&RecordBatch, &str),
 ) -> Result<LeafStatistics> {
+    forest_of(model)?.leaf_statistics(number, &frame(model, grown_from)?)
+}
+
+/// How often a tree has drawn each row, from the rows and the target that it was grown from.
+pub(crate) fn draws_of(model: &dyn AnyModel, number: usize, grown_from: (&RecordBatch, &str)) -> Result<Vec<u32>> {
+    forest_of(model)?.draws_of(number, &frame(model, grown_from)?)
+}
+
+fn frame(model: &dyn AnyModel, (batch, target): (&RecordBatch, &str)) -> Result<Frame> {
     let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
-    let frame = Frame::new(batch, &names, target, model.task())?;
-    forest_of(model)?.leaf_statistics(number, &frame)
+    Frame::new(batch, &names, target, model.task())
 }
 
 pub(crate) fn leaves<'py>(py: Python<'py>, found: &LeafStatistics) -> PyResult<Bound<'py, PyDict>> {
