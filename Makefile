@@ -40,9 +40,11 @@ bench: ## runs the benchmarks
 bench-forest: wheel ## the forest beside its peers, in an environment of its own; takes hours
 	benches/forest/run.sh
 
-soak: ## the long tests: fifty kills, twenty times the cases of every property
+soak: ## the long tests: fifty kills, twenty times the cases of every property, thousands of trees beside scikit-learn's
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --workspace --exclude datalake-py --test it kill -- --nocapture
 	PROPTEST_CASES=5000 $(CARGO) test --release --locked --workspace --exclude datalake-py
+	$(MAKE) wheel
+	DATALAKE_SOAK=1 tests/python.sh -k against_sklearn
 
 wheel: ## builds the Python wheel into ./dist
 	tests/wheel.sh

@@ -20,7 +20,12 @@ class Problem:
     weights: Floats
     criterion: str
     min_samples_leaf: int = 1
+    min_weight: float = 0.0
+    """The least weight of either side."""
     monotonic: tuple[int, ...] = ()
+    """By column, the way that the mean, or the share of the second of two classes, may go with it: 1, -1 or 0."""
+    edge: float = 0.0
+    """How far levels may be out of order or bounds."""
     classes: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,20 +76,49 @@ class Problem:
         sums = self.sums(rows).sum(axis=0)
         return sums / sums.sum()
 
-    def best_two(self, rows: Rows, least_gap: float = 0.0) -> tuple[float, float]:
+    def level(self, sums: Floats, rows: Rows) -> Floats:
+        """Give what monotone columns keep in order: the mean, or the share of the second class."""
+        if self.classes:
+            return sums[..., 1] / sums.sum(axis=-1)
+        return sums[..., 1] / sums[..., 0] + np.average(self.y[rows], weights=self.weights[rows])
+
+    def best_two(
+        self, rows: Rows, least_gap: float = 0.0, bounds: tuple[float, float] = (-np.inf, np.inf)
+    ) -> tuple[float, float]:
         """Give the greatest decrease of any allowed cut, and that of the next one; minus infinity where there is none.
 
-        Values that differ by no more than `least_gap` are not parted.
+        Values that differ by no more than `least_gap` are not parted; `bounds` are those of the levels of both sides.
         """
         sums = self.sums(rows)
         total = sums.sum(axis=0)
-        found = [
-            self._cuts(np.asarray(self.X[rows, column]), sums, total, least_gap) for column in range(self.X.shape[1])
-        ]
-        every = np.sort(np.concatenate([np.full(2, -np.inf), *found]))
+        found = [np.full(2, -np.inf)]
+        for column in range(self.X.shape[1]):
+            left, count = self._cuts(np.asarray(self.X[rows, column]), sums, least_gap)
+            allowed = np.minimum(count, len(rows) - count) >= max(1, self.min_samples_leaf)
+            left = left[allowed]
+            if self.monotonic:
+                left = left[self._in_order(left, total, rows, self.monotonic[column], bounds)]
+            if self.min_weight > 0:
+                on_left, whole = self._weight(left), self._weight(total)
+                left = left[np.minimum(on_left, whole - on_left) >= self.min_weight]
+            found.append(self.decreases(left, total))
+        every = np.sort(np.concatenate(found))
         return float(every[-1]), float(every[-2])
 
-    def _cuts(self, x: npt.NDArray[np.float32], sums: Floats, total: Floats, least_gap: float) -> Floats:
+    def _weight(self, sums: Floats) -> Floats:
+        return sums.sum(axis=-1) if self.classes else sums[..., 0]
+
+    def _in_order(
+        self, left: Floats, total: Floats, rows: Rows, direction: int, bounds: tuple[float, float]
+    ) -> npt.NDArray[np.bool_]:
+        levels = self.level(left, rows), self.level(total - left, rows)
+        low, high = bounds[0] - self.edge, bounds[1] + self.edge
+        inside = np.all([(low <= level) & (level <= high) for level in levels], axis=0)
+        return inside & ((direction == 0) | ((levels[1] - levels[0]) * direction >= -self.edge))
+
+    @staticmethod
+    def _cuts(x: npt.NDArray[np.float32], sums: Floats, least_gap: float) -> tuple[Floats, Rows]:
+        """Give the sums and the number of rows on the left of every cut."""
         known = np.flatnonzero(~np.isnan(x))
         order = known[np.argsort(x[known], kind="stable")]
         missing = sums[np.isnan(x)].sum(axis=0)
@@ -96,6 +130,4 @@ class Problem:
         if absent:
             lefts += [below[ends] + missing, below[-1:]]
             counts += [ends + 1 + absent, np.array([len(known)])[: len(known)]]
-        left, count = np.concatenate(lefts), np.concatenate(counts)
-        allowed = np.minimum(count, len(x) - count) >= max(1, self.min_samples_leaf)
-        return self.decreases(left[allowed], total)
+        return np.concatenate(lefts), np.concatenate(counts)

@@ -6,6 +6,7 @@ tiny ranges, missing values, all limits.
 
 from __future__ import annotations
 
+import inspect
 import os
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -45,7 +46,17 @@ class Case:
     def problem(self) -> Problem:
         """Give it as the reference takes it."""
         weights = np.ones(len(self.y)) if self.weights is None else self.weights
-        return Problem(self.X, self.y, weights, self.criterion, self.limits.get("min_samples_leaf", 1))
+        for label, weight in (self.limits.get("class_weight") or {}).items():
+            weights = np.where(self.y == label, weights * weight, weights)
+        return Problem(
+            self.X,
+            self.y,
+            weights,
+            self.criterion,
+            min_samples_leaf=self.limits.get("min_samples_leaf", 1),
+            min_weight=self.limits.get("min_weight_fraction_leaf", 0.0) * weights.sum(),
+            monotonic=tuple(self.limits.get("monotonic_cst", ())),
+        )
 
 
 def column(draw: np.random.Generator, rows: int) -> npt.NDArray[np.float64]:
@@ -125,7 +136,8 @@ class Grown:
 def forest_of(case: Case, **params: Any) -> RandomForestRegressor | RandomForestClassifier:
     estimator = RandomForestRegressor if case.criterion == "squared_error" else RandomForestClassifier
     forest = estimator(criterion=case.criterion, max_features=None, **case.limits, **params)
-    return forest.fit(case.X, case.y)
+    further = {} if case.weights is None else {"sample_weight": case.weights}
+    return forest.fit(case.X, case.y, **further)
 
 
 def grown(forest: RandomForestRegressor | RandomForestClassifier, number: int) -> Grown:
@@ -187,17 +199,54 @@ def allowed(case: Case, rows: Rows, depth: int) -> bool:
     return len(rows) >= enough and depth < limits.get("max_depth", np.inf) and len(np.unique(case.y[rows])) > 1
 
 
-def compare(case: Case, mine: Grown, other: Grown) -> Seen:
-    """Follow both trees down from the root, as long as they part the same rows alike."""
+def cost(case: Case, tree: Grown, alpha: float) -> float:
+    """Give the impurity of a tree's leaves, by their share of the weight, and `alpha` for each leaf."""
+    problem, total = case.problem, 0.0
+    nodes = [(0, np.flatnonzero(problem.weights > 0))]
+    while nodes:
+        node, rows = nodes.pop()
+        if tree.is_leaf(node):
+            total += problem.weights[rows].sum() / problem.weights.sum() * problem.impurity(rows) + alpha
+            continue
+        left, right = tree.parted(node, case.X, rows)
+        nodes += [(int(tree.left[node]), left), (int(tree.right[node]), right)]
+    return total
+
+
+def bounds_below(
+    case: Case, column: int, sides: tuple[Rows, Rows], bounds: tuple[float, float]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Give the bounds of both children: half-way between their levels, where the column is monotone."""
+    direction = case.problem.monotonic[column] if case.problem.monotonic else 0
+    if direction == 0:
+        return bounds, bounds
+    low, high = bounds
+    middle = sum(float(case.problem.level(case.problem.sums(side).sum(axis=0), side)) for side in sides) / 2
+    return ((low, middle), (middle, high)) if direction > 0 else ((middle, high), (low, middle))
+
+
+def on_the_edge(problem: Problem, rows: Rows, bounds: tuple[float, float], slack: float) -> bool:
+    """Say whether rounding decides which cuts keep the order."""
+    loose, strict = (replace(problem, edge=edge).best_two(rows, 0.0, bounds)[0] for edge in (1e-12, -1e-12))
+    return loose > -np.inf and loose - strict > slack
+
+
+def compare(case: Case, mine: Grown, other: Grown, *, pruned: bool = False) -> Seen:
+    """Follow both trees down from the root, as long as they part the same rows alike.
+
+    In `pruned` trees there are more leaves than the limits of a node ask for.
+    """
     problem, seen = case.problem, Seen()
     every = np.flatnonzero(problem.weights > 0)
     slack = EQUAL * problem.impurity(every)
     whole = problem.weights.sum()
-    nodes = [(0, 0, every, 0)]
+    nodes = [(0, 0, every, 0, (-np.inf, np.inf))]
     while nodes:
-        here, there, rows, depth = nodes.pop()
+        here, there, rows, depth, bounds = nodes.pop()
         seen.nodes += 1
-        best, second = problem.best_two(rows)
+        best, second = problem.best_two(rows, 0.0, bounds)
+        if problem.monotonic and on_the_edge(problem, rows, bounds, slack):
+            continue
         share = problem.weights[rows].sum() / whole
         least = case.limits.get("min_impurity_decrease", 0.0)
         # At the limit itself either is right.
@@ -206,20 +255,20 @@ def compare(case: Case, mine: Grown, other: Grown) -> Seen:
         where = f"node {here} of {len(rows)} rows, depth {depth}"
         seen.apart += mine.is_leaf(here) != other.is_leaf(there)
         if mine.is_leaf(here):
-            assert not may or undecided, f"{where}: a leaf, though a cut lowers the impurity by {best}"
-            np.testing.assert_allclose(mine.value[here], problem.value(rows), rtol=1e-12, atol=1e-12)
+            assert not may or undecided or pruned, f"{where}: a leaf, though a cut lowers the impurity by {best}"
             seen.leaves += 1
-            if other.is_leaf(there):
-                np.testing.assert_allclose(mine.value[here], other.value[there], rtol=1e-9, atol=1e-9)
+            same_leaf(problem, (mine, here), (other, there), rows)
             continue
         assert may, f"{where}: split, though it may not be"
         left, right = mine.parted(here, case.X, rows)
         own = problem.decrease(left, right)
         assert own >= best - slack, f"{where}: lowers the impurity by {own}, a better cut by {best}"
+        if other.is_leaf(there) and pruned:
+            continue
         if other.is_leaf(there):
             # It stops where the impurity is at most 2e-16, and does not part values that are all but equal.
             stops = best <= slack or problem.impurity(rows) <= 2.3e-16
-            blind = problem.best_two(rows, SAME_TO_SKLEARN)[0]
+            blind = problem.best_two(rows, SAME_TO_SKLEARN, bounds)[0]
             assert case.far or undecided or stops or blind < best - slack or blind * share < least, (
                 f"{where}: a leaf there"
             )
@@ -228,7 +277,7 @@ def compare(case: Case, mine: Grown, other: Grown) -> Seen:
         theirs_lowers = problem.decrease(their_left, their_right)
         seen.splits += 1
         if abs(own - theirs_lowers) > slack:
-            blind = problem.best_two(rows, SAME_TO_SKLEARN)[0]
+            blind = problem.best_two(rows, SAME_TO_SKLEARN, bounds)[0]
             assert case.far or blind < best - slack, f"{where}: {own} here, {theirs_lowers} there"
         elif best - second > slack:
             same_split(case, (mine, here), (other, there), rows, where)
@@ -236,11 +285,21 @@ def compare(case: Case, mine: Grown, other: Grown) -> Seen:
         if not np.array_equal(left, their_left) or mine.feature[here] != other.feature[there]:
             seen.apart += 1
         if np.array_equal(left, their_left):
+            on_left, on_right = bounds_below(case, int(mine.feature[here]), (left, right), bounds)
             nodes += [
-                (int(mine.right[here]), int(other.right[there]), right, depth + 1),
-                (int(mine.left[here]), int(other.left[there]), left, depth + 1),
+                (int(mine.right[here]), int(other.right[there]), right, depth + 1, on_right),
+                (int(mine.left[here]), int(other.left[there]), left, depth + 1, on_left),
             ]
     return seen
+
+
+def same_leaf(problem: Problem, mine: tuple[Grown, int], other: tuple[Grown, int], rows: Rows) -> None:
+    """Demand the mean or the shares of the rows, and those of the other tree, if it has a leaf there too."""
+    (tree, here), (their_tree, there) = mine, other
+    if not problem.monotonic:
+        np.testing.assert_allclose(tree.value[here], problem.value(rows), rtol=1e-12, atol=1e-12)
+    if their_tree.is_leaf(there):
+        np.testing.assert_allclose(tree.value[here], their_tree.value[there], rtol=1e-9, atol=1e-9)
 
 
 def same_split(case: Case, mine: tuple[Grown, int], other: tuple[Grown, int], rows: Rows, where: str) -> None:
@@ -253,9 +312,8 @@ def same_split(case: Case, mine: tuple[Grown, int], other: tuple[Grown, int], ro
         assert tree.missing_left[here] == their_tree.missing_left[there], f"{where}: missing values elsewhere"
     own, given = tree.threshold[here], their_tree.threshold[there]
     # The greatest `float32` up to the exact middle parts all numbers as the middle does.
-    assert own <= given < np.nextafter(own, np.float32(np.inf), dtype=np.float32), (
-        f"{where}: parted at {own}, not {given}"
-    )
+    after = np.nextafter(own, np.float32(np.inf), dtype=np.float32)
+    assert own == given or own <= given < after, f"{where}: parted at {own}, not at {given}"
 
 
 def compare_all(cases: list[tuple[int, Case]]) -> Seen:
@@ -300,8 +358,8 @@ def with_bootstrap(seed: int) -> tuple[Seen, bool]:
     trees = 4
     forest = forest_of(case, n_estimators=trees, random_state=seed)
     seen, importances, outs = Seen(), [], []
-    for number, sample in enumerate(forest.estimators_samples_):
-        counts = np.bincount(sample, minlength=len(case.y)).astype(float)
+    for number in range(trees):
+        counts = forest.draws_of(number, case.X, case.y).astype(float)
         assert counts.sum() == len(case.y)
         drawn = replace(case, weights=counts)
         tree, other = grown(forest, number), fitted(drawn)
@@ -358,3 +416,87 @@ def test_forests_have_the_importances_and_out_of_bag_figures_of_scikit_learns_tr
         alike += same
     assert seen.unique > TABLES // 2
     assert alike > TABLES // 80
+
+
+def options(*names: str) -> pytest.MarkDecorator:
+    """Skip a test of parameters that the estimators do not have."""
+    known = (
+        inspect.signature(RandomForestClassifier).parameters | inspect.signature(RandomForestClassifier.fit).parameters
+    )
+    missing = [name for name in names if name not in known]
+    return pytest.mark.skipif(bool(missing), reason=f"no parameter {missing}")
+
+
+def whole(cases: list[tuple[int, Case]], least: int) -> None:
+    """Compare tables under further limits, and demand that so many splits were compared."""
+    assert compare_all(cases).unique > least
+
+
+@options("sample_weight")
+def test_rows_weigh_what_they_are_given() -> None:
+    cases = []
+    for seed in range(TABLES // 4):
+        draw, case = np.random.default_rng(seed), table(seed)
+        weights = [draw.integers(0, 4, len(case.y)), draw.random(len(case.y)), draw.exponential(10, len(case.y))][
+            seed % 3
+        ]
+        if len(np.unique(case.y[weights > 0])) > 1:
+            cases.append((seed, replace(case, weights=weights.astype(float))))
+    whole(cases, TABLES // 8)
+
+
+@options("class_weight")
+def test_classes_weigh_what_they_are_given() -> None:
+    cases = []
+    for seed in range(TABLES // 2):
+        case = table(seed)
+        if case.criterion != "squared_error":
+            weights = np.random.default_rng(seed).choice([0.25, 1.0, 3.0, 0.7], int(case.y.max()) + 1)
+            limits = case.limits | {"class_weight": dict(enumerate(weights.tolist()))}
+            cases.append((seed, replace(case, limits=limits)))
+    whole(cases, TABLES // 8)
+
+
+@options("min_weight_fraction_leaf")
+def test_leaves_have_their_least_share_of_the_weight() -> None:
+    cases = []
+    for seed in range(TABLES // 4):
+        case = table(seed)
+        # No share of the rows comes near a whole number of them.
+        limits = case.limits | {"min_weight_fraction_leaf": 0.1 / 3 + 0.01 * (seed % 3)}
+        cases.append((seed, replace(case, limits=limits)))
+    whole(cases, TABLES // 8)
+
+
+@options("monotonic_cst")
+def test_predictions_go_with_monotone_columns() -> None:
+    cases = []
+    for seed in range(TABLES // 2):
+        case = table(seed)
+        if (case.criterion == "squared_error" and not case.far) or case.y.max() == 1:
+            directions = np.random.default_rng(seed).integers(-1, 2, case.X.shape[1]).tolist()
+            X = np.nan_to_num(case.X)
+            cases.append((seed, replace(case, X=X, limits=case.limits | {"monotonic_cst": directions})))
+    whole(cases, TABLES // 8)
+
+
+@options("ccp_alpha", "max_leaf_nodes")
+@pytest.mark.parametrize("name", ["ccp_alpha", "max_leaf_nodes"])
+def test_trees_are_pruned_alike(name: str) -> None:
+    alike = 0
+    for seed in range(TABLES // 2):
+        case = table(seed)
+        if case.far or case.criterion != "squared_error" or len(np.unique(case.y)) < len(case.y):
+            continue
+        if compare(case, ours(case), theirs(case)).apart:
+            # Of equal gains, each may have taken another.
+            continue
+        value = [1e-3, 0.01, 0.03][seed % 3] * case.problem.impurity(np.arange(len(case.y)))
+        alpha = value if name == "ccp_alpha" else 0.0
+        cut = replace(case, limits=case.limits | {name: alpha if name == "ccp_alpha" else 2 + seed % 9})
+        mine, other = ours(cut), theirs(cut)
+        seen = compare(cut, mine, other, pruned=True)
+        assert seen.apart == 0, f"seed {seed}: pruned elsewhere"
+        assert cost(cut, mine, alpha) == pytest.approx(cost(cut, other, alpha), rel=1e-9)
+        alike += 1
+    assert alike > TABLES // 40
