@@ -87,7 +87,8 @@ class Problem:
     ) -> tuple[float, float]:
         """Give the greatest decrease of any allowed cut, and that of the next one; minus infinity where there is none.
 
-        Values that differ by no more than `least_gap` are not parted; `bounds` are those of the levels of both sides.
+        Values that differ by no more than `least_gap` are not parted. `bounds` are those of the levels of both sides where
+        a monotone column is cut; leaves are moved within them in any case.
         """
         sums = self.sums(rows)
         total = sums.sum(axis=0)
@@ -96,7 +97,7 @@ class Problem:
             left, count = self._cuts(np.asarray(self.X[rows, column]), sums, least_gap)
             allowed = np.minimum(count, len(rows) - count) >= max(1, self.min_samples_leaf)
             left = left[allowed]
-            if self.monotonic:
+            if self.monotonic and self.monotonic[column]:
                 left = left[self._in_order(left, total, rows, self.monotonic[column], bounds)]
             if self.min_weight > 0:
                 on_left, whole = self._weight(left), self._weight(total)
@@ -114,7 +115,7 @@ class Problem:
         levels = self.level(left, rows), self.level(total - left, rows)
         low, high = bounds[0] - self.edge, bounds[1] + self.edge
         inside = np.all([(low <= level) & (level <= high) for level in levels], axis=0)
-        return inside & ((direction == 0) | ((levels[1] - levels[0]) * direction >= -self.edge))
+        return inside & ((levels[1] - levels[0]) * direction >= -self.edge)
 
     @staticmethod
     def _cuts(x: npt.NDArray[np.float32], sums: Floats, least_gap: float) -> tuple[Floats, Rows]:

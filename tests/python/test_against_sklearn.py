@@ -282,9 +282,10 @@ def compare(case: Case, mine: Grown, other: Grown, *, pruned: bool = False) -> S
         elif best - second > slack:
             same_split(case, (mine, here), (other, there), rows, where)
             seen.unique += 1
-        if not np.array_equal(left, their_left) or mine.feature[here] != other.feature[there]:
-            seen.apart += 1
-        if np.array_equal(left, their_left):
+        same_rows, same_column = np.array_equal(left, their_left), mine.feature[here] == other.feature[there]
+        seen.apart += not (same_rows and same_column)
+        # What bounds there are below follows from the column too.
+        if same_rows and (same_column or not problem.monotonic):
             on_left, on_right = bounds_below(case, int(mine.feature[here]), (left, right), bounds)
             nodes += [
                 (int(mine.right[here]), int(other.right[there]), right, depth + 1, on_right),
