@@ -87,8 +87,8 @@ class Problem:
     ) -> tuple[float, float]:
         """Give the greatest decrease of any allowed cut, and that of the next one; minus infinity where there is none.
 
-        Values that differ by no more than `least_gap` are not parted. `bounds` are those of the levels of both sides where
-        a monotone column is cut; leaves are moved within them in any case.
+        Values that differ by no more than `least_gap` are not parted. `bounds` are those of the levels of both sides
+        where a monotone column is cut; leaves are moved within them in any case.
         """
         sums = self.sums(rows)
         total = sums.sum(axis=0)
