@@ -391,9 +391,12 @@ def out_of_bag(case: Case, forest: RandomForestRegressor | RandomForestClassifie
             sums[np.ix_(out, classes)] += predicted
             seen[out] += 1
     known = seen > 0
+    if not known.any():
+        assert not hasattr(forest, "oob_score_")
+        return
     found = forest.oob_prediction_[:, None] if numbers else forest.oob_decision_function_
     assert np.isnan(found[~known]).all()
-    if not known.any() or np.isnan(case.X).any():
+    if np.isnan(case.X).any():
         # Missing values at a split that has seen none go with the heavier side here, with that of more rows there.
         return
     means = sums[known] / seen[known, None]

@@ -15,7 +15,7 @@ class Ydf(Peer):
 
     name = "ydf"
     module = distribution = "ydf"
-    note = "mean of shares instead of votes, no depth limit, no out-of-bag score; counts valid candidates only"
+    note = "entropy; shares instead of votes; no depth limit; counts valid candidates, asked for one less"
 
     def rows(self, X: Array) -> Any:
         columns: dict[str, Array] = {f"x{index}": np.ascontiguousarray(X[:, index]) for index in range(X.shape[1])}
@@ -33,6 +33,8 @@ class Ydf(Peer):
 
         ydf.verbose(0)
         wanted = self.wanted
+        # It tests one more than it is asked for: its loop goes on while what remains is not below zero.
+        candidates = wanted.candidates if wanted.candidates == wanted.columns else max(1, wanted.candidates - 1)
         features = [
             # Every category, however rare: by default, 2,000 of at least five rows.
             ydf.Column(f"x{index}", ydf.Semantic.CATEGORICAL, max_vocab_count=-1, min_vocab_frequency=1)
@@ -47,7 +49,7 @@ class Ydf(Peer):
             num_trees=wanted.trees,
             max_depth=-1,
             min_examples=wanted.min_samples_leaf,
-            num_candidate_attributes=wanted.candidates,
+            num_candidate_attributes=candidates,
             winner_take_all=False,
             compute_oob_performances=False,
             num_threads=wanted.threads,
