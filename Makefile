@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DATALAKE := $(TARGET)/release/datalake
 VENV ?= $(TARGET)/venv
 
-.PHONY: help build demo test test-rust test-python lint bench soak wheel clean
+.PHONY: help build demo test test-rust test-python lint bench bench-forest soak wheel clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -37,9 +37,14 @@ lint:
 bench: ## runs the benchmarks
 	$(CARGO) bench --locked -p datalake-benches
 
-soak: ## the long tests: fifty kills, twenty times the cases of every property
+bench-forest: wheel ## the forest beside its peers, in an environment of its own; takes hours
+	benches/forest/run.sh
+
+soak: ## the long tests: fifty kills, twenty times the cases of every property, thousands of trees beside scikit-learn's
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --workspace --exclude datalake-py --test it kill -- --nocapture
 	PROPTEST_CASES=5000 $(CARGO) test --release --locked --workspace --exclude datalake-py
+	$(MAKE) wheel
+	DATALAKE_SOAK=1 tests/python.sh -k against_sklearn
 
 wheel: ## builds the Python wheel into ./dist
 	tests/wheel.sh

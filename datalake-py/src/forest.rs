@@ -211,6 +211,21 @@ impl Model {
         tree.map_err(|error| raised(py, &error))?
     }
 
+    /// How often one of the trees has drawn each row, from the rows and the target that it was grown from, as native
+    /// `uint32`.
+    fn draws_of<'py>(
+        &self,
+        py: Python<'py>,
+        number: usize,
+        rows: &Bound<'py, Table>,
+        target: &Bound<'py, Table>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let batch = self.measured(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
+        let model = Arc::clone(&self.model);
+        let work = move || inspect::draws_of(model.as_ref(), number, &batch);
+        Ok(bytes_of(py, &wait(py, compute::run(work))?))
+    }
+
     /// What lies in the leaves of one of the trees, from the rows and the target that it was grown from, as native
     /// arrays by name.
     fn leaf_statistics<'py>(

@@ -63,6 +63,11 @@ pub(crate) fn leaf_statistics(model: &dyn AnyModel, number: usize, batch: &Recor
     forest_of(model)?.leaf_statistics(number, &frame_of(model, batch)?)
 }
 
+/// How often a tree has drawn each row, from the rows and the target that it was grown from.
+pub(crate) fn draws_of(model: &dyn AnyModel, number: usize, batch: &RecordBatch) -> Result<Vec<u32>> {
+    forest_of(model)?.draws_of(number, &frame_of(model, batch)?)
+}
+
 /// The rows as the table that a model may have been grown from.
 pub(crate) fn frame_of(model: &dyn AnyModel, batch: &RecordBatch) -> Result<Frame> {
     let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();

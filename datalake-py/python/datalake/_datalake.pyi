@@ -370,6 +370,8 @@ class Model:
         """
     def tree(self, number: int) -> dict[str, Any]:
         """Give one of the trees as native arrays by name, nodes in preorder."""
+    def draws_of(self, number: int, rows: Table, target: Table) -> bytes:
+        """Give how often a tree has drawn each row, from what it was grown from, as native `uint32`."""
     def leaf_statistics(self, number: int, rows: Table, target: Table) -> dict[str, bytes]:
         """Give what lies in the leaves of a tree, from what it was grown from, as native arrays by name."""
     def permutation_importance(self, rows: Table, target: Table, params: str) -> dict[str, Any]:

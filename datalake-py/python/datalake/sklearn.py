@@ -168,6 +168,11 @@ class _Forest(BaseEstimator):
         """Give one of the trees in arrays, counted from 0."""
         return Tree._of(self._fitted().tree(number))
 
+    def draws_of(self, number: int, X: Any, y: Any) -> npt.NDArray[np.uint32]:
+        """Give how often one of the trees has drawn each row, from the rows and the target that it was grown from."""
+        model, rows, target = self._fitted(), self._rows(X), self._target(y)
+        return np.frombuffer(model.draws_of(number, rows, target), np.uint32).copy()
+
     def leaf_statistics(self, number: int, X: Any, y: Any) -> LeafStatistics:
         """Give what lies in each leaf of one of the trees, from the rows and the target that it was grown from."""
         model, rows, target = self._fitted(), self._rows(X), self._target(y)

@@ -66,10 +66,12 @@ fn rounded(value: f64) -> f32 {
     if value.is_infinite() { f32::MAX.copysign(value) } else { value + 0.0 }
 }
 
-/// Where to cut between two neighbouring values of a node: half-way, and never as high as the upper one.
+/// Where to cut between two neighbouring values of a node: half-way, or at the next `f32` below. A number lies on the
+/// same side of both, which would not be so of the nearest `f32`: half-way from -0.6 to -0.4 lies just below -0.5.
 pub(super) fn threshold(lower: f32, upper: f32) -> f32 {
-    let middle = ((f64::from(lower) + f64::from(upper)) * 0.5) as f32;
-    if middle >= upper { lower } else { middle }
+    let middle = f64::from(lower) * 0.5 + f64::from(upper) * 0.5;
+    let nearest = middle as f32;
+    if f64::from(nearest) > middle { nearest.next_down() } else { nearest }
 }
 
 /// A feature prepared for the search of splits.
@@ -203,9 +205,26 @@ mod tests {
         assert!((threshold(1.0, 2.0) - 1.5).abs() < f32::EPSILON);
         assert!(threshold(1.0, 1.0_f32.next_up()) < 1.0_f32.next_up());
         assert!(threshold(f32::MIN, f32::MAX).abs() < f32::EPSILON);
+        assert!(threshold(-0.6, -0.4) < -0.5);
     }
 
     proptest! {
+        #[test]
+        fn a_threshold_parts_numbers_as_the_exact_middle_does(a in prop::num::f32::ANY, b in prop::num::f32::ANY, steps in 0_i32..5) {
+            prop_assume!(a.is_finite() && b.is_finite() && (a < b || b < a));
+            let (lower, upper) = if a < b { (a, b) } else { (b, a) };
+            let (cut, middle) = (threshold(lower, upper), f64::from(lower) * 0.5 + f64::from(upper) * 0.5);
+            prop_assert!(lower <= cut && cut < upper);
+            // The values around it are those that it may part wrongly.
+            let (mut below, mut above) = (cut, cut);
+            for _ in 0..steps {
+                (below, above) = (below.next_down(), above.next_up());
+            }
+            for value in [below, above] {
+                prop_assert_eq!(value <= cut, f64::from(value) <= middle);
+            }
+        }
+
         #[test]
         fn bins_are_in_the_order_of_the_values(values in prop::collection::vec(-1e3_f64..1e3, 2..3000), copies in 1_usize..200) {
             let mut values = values;

@@ -371,6 +371,34 @@ impl Forest {
         Ok(found)
     }
 
+    /// How often one of the trees has drawn each row of the table that it was grown from, which follows from the seed;
+    /// once each without bootstrap, and never where a row weighs nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+    /// # use datalake_core::ml::forest::{ForestParams, ForestTrainer};
+    /// # use datalake_core::ml::{Frame, Task};
+    /// # use datalake_core::progress::Silent;
+    /// # let table = RecordBatch::try_from_iter([
+    /// #     ("fat_g", Arc::new(Float64Array::from(vec![0.0, 1.0, 9.0, 10.0])) as ArrayRef),
+    /// #     ("kcal", Arc::new(Float64Array::from(vec![49.0, 51.0, 90.0, 90.0])) as ArrayRef),
+    /// # ])?;
+    /// # let frame = Frame::new(&table, &["fat_g"], "kcal", Task::Regression)?;
+    /// # let params = ForestParams { n_estimators: 1, ..ForestParams::default() };
+    /// # let forest = ForestTrainer::new(Task::Regression, params)?.fit(&frame, &Silent)?;
+    /// assert_eq!(forest.draws_of(0, &frame)?.iter().sum::<u32>(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Forest::leaf_statistics`].
+    pub fn draws_of(&self, number: usize, table: &Frame) -> Result<Vec<u32>> {
+        self.tree_at(number)?;
+        self.check_grown_from(table, "look at the draws of")?;
+        Ok(Sampler::new(&self.params, table)?.counts(self.first + number as u32))
+    }
+
     fn tree_at(&self, number: usize) -> Result<&Tree> {
         self.trees.get(number).ok_or_else(|| {
             Error::invalid("look at", format_args!("tree {number}"))

@@ -56,7 +56,7 @@ proptest! {
         weights in prop::collection::vec(1_u8..4, 60),
         classes: bool,
         leaf in 1_u32..3,
-        scale in prop::sample::select(vec![1.0, 0.25, 8.0, 0.3]),
+        scale in prop::sample::select(vec![1.0, 0.25, 8.0]),
     ) {
         let task = if classes { Task::Classification } else { Task::Regression };
         let batch = foods(60, 5);

@@ -20,18 +20,17 @@ impl Rules {
         Self { min_weight, direction: 0, bounds: UNBOUNDED }
     }
 
-    /// Whether sides of such weights and means may be.
+    /// Whether sides of such weights and means may be. Where their order does not matter, their means may lie beyond
+    /// the bounds, as in scikit-learn: leaves are moved within them in any case.
     pub(super) fn allow(&self, weights: [f64; 2], means: [f64; 2]) -> bool {
         let [left, right] = means;
         let [low, high] = self.bounds;
         let ordered = match self.direction {
             0 => true,
-            1 => left <= right,
-            _ => left >= right,
+            1 => low <= left && left <= right && right <= high,
+            _ => high >= left && left >= right && right >= low,
         };
-        ordered
-            && weights.iter().all(|weight| *weight >= self.min_weight)
-            && means.iter().all(|mean| (low..=high).contains(mean))
+        ordered && weights.iter().all(|weight| *weight >= self.min_weight)
     }
 
     /// The bounds of the children of a node that is split into sides of such means: half-way between them, where their
@@ -67,6 +66,7 @@ mod tests {
         assert!(!rules.allow([2.0, 3.0], [4.0, 1.0]));
         assert!(!rules.allow([1.0, 3.0], [1.0, 4.0]));
         assert!(!rules.allow([2.0, 3.0], [1.0, 11.0]));
+        assert!(Rules { direction: 0, ..rules }.allow([2.0, 3.0], [1.0, 11.0]));
         assert_eq!(rules.bounds_below([1.0, 4.0]), [[0.0, 2.5], [2.5, 10.0]]);
         assert_eq!(Rules { direction: -1, ..rules }.bounds_below([4.0, 1.0]), [[2.5, 10.0], [0.0, 2.5]]);
         assert_eq!(Rules { direction: 0, ..rules }.bounds_below([4.0, 1.0]), [[0.0, 10.0]; 2]);
