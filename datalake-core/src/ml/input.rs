@@ -1,12 +1,11 @@
 //! Rows to predict for, against what the model has seen: new categories, and numbers out of the range of training.
 
 use std::collections::BTreeMap;
-use std::collections::HashSet;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use serde::{Deserialize, Serialize};
 
-use super::feature::{Column, Feature, FeatureKind, encode, is_text, text};
+use super::feature::{Column, Feature, FeatureKind, MISSING, encode, is_text, text};
 use crate::error::Result;
 
 /// At most so many new categories of a column are kept by name, with their counts; the others are counted together.
@@ -79,8 +78,8 @@ impl InputReport {
                 (FeatureKind::Numeric { range: Some(range) }, Column::Numeric(values)) => {
                     self.add_numbers(&feature.name, *range, values);
                 }
-                (FeatureKind::Categorical { categories }, Column::Categorical(_)) => {
-                    self.add_categories(&feature.name, categories, rows)?;
+                (FeatureKind::Categorical { .. }, Column::Categorical(codes)) => {
+                    self.add_categories(&feature.name, codes, rows)?;
                 }
                 _ => {}
             }
@@ -106,14 +105,15 @@ impl InputReport {
         }
     }
 
-    fn add_categories(&mut self, name: &str, known: &[String], rows: &RecordBatch) -> Result<()> {
+    /// A value that has no code is new.
+    fn add_categories(&mut self, name: &str, codes: &[u32], rows: &RecordBatch) -> Result<()> {
         let Some(array) = rows.column_by_name(name).filter(|array| is_text(array.data_type())) else { return Ok(()) };
-        let strings = text(array, name)?;
-        let known: HashSet<&str> = known.iter().map(String::as_str).collect();
-        let mut new = strings.as_string::<i32>().iter().flatten().filter(|value| !known.contains(value)).peekable();
-        if new.peek().is_none() {
+        if array.logical_null_count() == codes.iter().filter(|code| **code == MISSING).count() {
             return Ok(());
         }
+        let strings = text(array, name)?;
+        let new = strings.as_string::<i32>().iter().zip(codes).filter(|(_, code)| **code == MISSING);
+        let new = new.filter_map(|(category, _)| category);
         let column = self.columns.entry(name.to_owned()).or_default();
         for category in new {
             column.new += 1;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use futures::StreamExt;
+use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
 
 use crate::compute;
 use crate::error::{Error, Result};
 use crate::format::{Batches, ReadOptions, Tally};
-use crate::lake::Lake;
-use crate::lake::parse_object;
+use crate::lake::{Lake, parse_object, store_error};
 use crate::ml::{Envelope, InputReport, Model, ModelFile, Task};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::publish::publish;
@@ -27,14 +27,24 @@ pub async fn open_model(lake: &dyn Lake, path: &str) -> Result<(Box<dyn Model>, 
     Ok((model, envelope))
 }
 
-/// Opens a model file of the lake, with what is known of the file itself.
+/// Opens a model file of the lake, with what is known of the file itself. Where the lake is a folder, the file is mapped:
+/// objects there are replaced as a whole.
 ///
 /// # Errors
 /// As [`open_model`].
 pub async fn open_model_file(lake: &dyn Lake, path: &str) -> Result<ModelFile> {
     let (bucket, key) = parse_object(path)?;
-    let file = lake.bucket(&bucket).await?.get(&key).await?;
-    let opened = compute::run(move || ModelFile::read(file)).await;
+    let bucket = lake.bucket(&bucket).await?;
+    let failed = |cause| store_error("read", bucket.address(&key), cause);
+    let opened = match bucket.store().get(&key).await.map_err(failed)? {
+        GetResult { payload: GetResultPayload::File(file, _), .. } => {
+            compute::run(move || ModelFile::map(&file).map_err(|cause| Error::io("map", "a model file", cause))?).await
+        }
+        object => {
+            let file = object.bytes().await.map_err(failed)?;
+            compute::run(move || ModelFile::read(file)).await
+        }
+    };
     opened.map_err(|cause| Error::new(cause.kind(), "open the model", path).with_source(cause))
 }
 

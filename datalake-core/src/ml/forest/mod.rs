@@ -126,7 +126,7 @@ impl Forest {
         means
     }
 
-    pub(super) fn predict_numbers(&self, rows: &RecordBatch) -> Result<Vec<f64>> {
+    pub(super) fn raw(&self, rows: &RecordBatch) -> Result<Vec<f64>> {
         Ok(self.predict_columns(&encode(&self.schema.features, rows)?, rows.num_rows()))
     }
 }
@@ -153,7 +153,7 @@ impl Model for Forest {
     }
 
     fn predict(&self, rows: &RecordBatch) -> Result<ArrayRef> {
-        let raw = self.predict_numbers(rows)?;
+        let raw = self.raw(rows)?;
         Ok(match self.schema.task {
             Task::Regression => Arc::new(Float64Array::from(raw)),
             Task::Classification => {
@@ -166,7 +166,7 @@ impl Model for Forest {
     fn predict_proba(&self, rows: &RecordBatch) -> Result<Vec<f64>> {
         match self.schema.task {
             Task::Regression => Err(no_probabilities(self)),
-            Task::Classification => self.predict_numbers(rows),
+            Task::Classification => self.raw(rows),
         }
     }
 

@@ -249,14 +249,18 @@ impl ModelFile {
     /// As [`decode`]; what the file system says.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |cause| Error::io("open", path.display(), cause);
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.len() == 0 {
-            return Self::read(Bytes::new());
+        Self::map(&File::open(path).map_err(failed)?).map_err(failed)?
+    }
+
+    /// Maps a file that is open.
+    pub(crate) fn map(file: &File) -> std::io::Result<Result<Self>> {
+        if file.metadata()?.len() == 0 {
+            return Ok(Self::read(Bytes::new()));
         }
         // SAFETY: the bytes stay what they are while they are mapped: files of models are replaced as a whole and
         // never written into, so what was checked at opening holds for as long as the model is there.
-        let map = unsafe { Mmap::map(&file) }.map_err(failed)?;
-        Self::read(Bytes::from_owner(map))
+        let map = unsafe { Mmap::map(file) }?;
+        Ok(Self::read(Bytes::from_owner(map)))
     }
 
     /// The digest of the model's body, as the file says.

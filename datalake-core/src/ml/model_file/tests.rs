@@ -155,7 +155,7 @@ fn what_is_read_predicts_the_same_bits_and_is_written_as_it_was() {
                 let bits = |model: &dyn Model| -> Vec<u64> {
                     let shares = match model.task() {
                         Task::Classification => model.predict_proba(table).unwrap(),
-                        Task::Regression => model.as_forest().unwrap().predict_numbers(table).unwrap(),
+                        Task::Regression => model.as_forest().unwrap().raw(table).unwrap(),
                     };
                     shares.into_iter().map(f64::to_bits).collect()
                 };
