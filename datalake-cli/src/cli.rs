@@ -364,6 +364,28 @@ pub(crate) struct Train {
     /// Where the model goes [default: models/NAME.model].
     #[arg(long, value_name = "bucket/key")]
     pub(crate) model: Option<String>,
+    /// How the model file is packed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) compression: Compression,
+}
+
+/// How a model file is packed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compression {
+    /// As it is: opened at once, and mapped where the file is local.
+    #[default]
+    None,
+    /// By zstd: about a third of the size.
+    Zstd,
+}
+
+impl From<Compression> for datalake_core::ml::Compression {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::None,
+            Compression::Zstd => Self::Zstd,
+        }
+    }
 }
 
 /// A name and its value, with `=` between them.
@@ -442,6 +464,26 @@ pub(crate) enum Model {
         /// The whole model: `bucket/key`, or its name.
         #[arg(long)]
         model: String,
+        /// How the model file is packed.
+        #[arg(long, value_enum, default_value_t)]
+        compression: Compression,
+    },
+    /// Computes the digest of a model anew and compares it with what its file says.
+    Verify {
+        /// The models: `bucket/key`, or their names.
+        #[arg(required = true)]
+        models: Vec<String>,
+    },
+    /// Prints a model's card: what it is for, what it learnt from, how good it is, where it comes from.
+    #[command(after_help = "Examples:
+  datalake model card calories > calories.md
+  datalake model card calories --html > calories.html")]
+    Card {
+        /// The model: `bucket/key`, or its name.
+        model: String,
+        /// As a page of HTML instead of Markdown.
+        #[arg(long)]
+        html: bool,
     },
 }
 

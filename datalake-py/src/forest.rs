@@ -1,15 +1,18 @@
 //! Models: training, prediction and model files, beneath the estimators of `datalake.sklearn`.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Float64Type, Schema};
 use datalake_core::ml::forest::{Forest, ForestTrainer};
 use datalake_core::ml::{
-    self, Envelope, FeatureKind, Frame, Model as AnyModel, PermutationImportances, PermutationParams, Task,
-    permutation_importance, trainer,
+    self, Compression, Envelope, FeatureKind, Frame, InputReport, Model as AnyModel, ModelFile, PermutationImportances,
+    PermutationParams, Task, permutation_importance, trainer,
 };
+use datalake_core::pipeline::{model_card, open_model_file};
 use datalake_core::progress::Progress;
+use datalake_core::report::{card_html, card_markdown};
 use datalake_core::{Error, Result, compute};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -17,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::error::raised;
 use crate::inspect::{self, bytes_of, forest_of};
-use crate::lake::document;
+use crate::lake::{LakeLike, document, lake_path, put_file};
 use crate::runtime::{Stop, wait, wait_or_stop};
 use crate::table::Table;
 
@@ -27,6 +30,8 @@ use crate::table::Table;
 pub(crate) struct Model {
     model: Arc<dyn AnyModel>,
     envelope: Envelope,
+    /// As its file says, or once it was computed.
+    digest: OnceLock<String>,
 }
 
 /// Learns a model from rows and a target of as many values; `params` are those of the forest, in JSON. `weights` are
@@ -64,7 +69,7 @@ pub(crate) fn train(
         };
         compute::run(work).await
     })?;
-    Ok(Model { model: Arc::from(model), envelope: Envelope::default() })
+    Ok(Model { model: Arc::from(model), envelope: Envelope::default(), digest: OnceLock::new() })
 }
 
 fn more_trees(
@@ -84,23 +89,65 @@ impl Model {
     /// Reads a model file.
     #[staticmethod]
     fn from_bytes(py: Python<'_>, file: &[u8]) -> PyResult<Self> {
-        let (model, envelope) = ml::decode(file).map_err(|error| raised(py, &error))?;
-        Ok(Self { model: Arc::from(model), envelope })
+        let file = file.to_vec();
+        wait(py, async move { compute::run(move || ModelFile::read(file)).await }).map(Self::of)
+    }
+
+    /// Opens a model file: a local one is mapped, an object of a lake is read.
+    #[staticmethod]
+    #[pyo3(signature = (path, lake=None))]
+    fn open(py: Python<'_>, path: PathBuf, lake: Option<LakeLike<'_>>) -> PyResult<Self> {
+        let file = match lake_path(&path) {
+            None => wait(py, async move { compute::run(move || ModelFile::open(&path)).await })?,
+            Some(path) => {
+                let lake = LakeLike::open_or_default(lake, py)?;
+                wait(py, async move { open_model_file(lake.as_ref(), &path).await })?
+            }
+        };
+        Ok(Self::of(file))
     }
 
     /// The bytes of a model file, with further facts of its lineage by name, in JSON.
-    #[pyo3(signature = (lineage="{}"))]
-    fn to_bytes<'py>(&self, py: Python<'py>, lineage: &str) -> PyResult<Bound<'py, PyBytes>> {
-        let facts: Map<String, Value> = serde_json::from_str(lineage)
-            .map_err(|cause| raised(py, &Error::invalid("save", "the lineage of a model").with_source(cause)))?;
-        let mut envelope = self.envelope.clone();
-        envelope.lineage.extend(facts);
-        let file = ml::encode(self.model.as_ref(), &envelope).map_err(|error| raised(py, &error))?;
+    #[pyo3(signature = (lineage="{}", compression="none"))]
+    fn to_bytes<'py>(&self, py: Python<'py>, lineage: &str, compression: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let file = self.file(py, lineage, compression)?;
         Ok(PyBytes::new(py, &file))
     }
 
+    /// Writes a model file, or an object of a lake, whole or not at all.
+    #[pyo3(signature = (path, lake=None, lineage="{}", compression="none"))]
+    fn save(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        lake: Option<LakeLike<'_>>,
+        lineage: &str,
+        compression: &str,
+    ) -> PyResult<()> {
+        let file = self.file(py, lineage, compression)?;
+        put_file(py, path, file, lake)
+    }
+
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
-        Ok((py.get_type::<Self>().getattr("from_bytes")?, (self.to_bytes(py, "{}")?,)))
+        Ok((py.get_type::<Self>().getattr("from_bytes")?, (self.to_bytes(py, "{}", "none")?,)))
+    }
+
+    /// What it is for, learnt from, how good it is and where it comes from, as a page of Markdown or HTML.
+    #[pyo3(signature = (title, html=false))]
+    fn card(&self, py: Python<'_>, title: &str, html: bool) -> PyResult<String> {
+        let card = model_card(title, self.model.as_ref(), &self.envelope, &self.digest(py)?);
+        let page = if html { card_html(&card) } else { card_markdown(&card) };
+        page.map_err(|error| raised(py, &error))
+    }
+
+    /// What a user should know of rows before they are predicted for: new categories, numbers out of range.
+    fn check(&self, py: Python<'_>, rows: &Bound<'_, Table>) -> PyResult<Vec<String>> {
+        let batch = rows.get().batch().map_err(|error| raised(py, &error))?;
+        let checked = py.detach(|| {
+            let mut report = InputReport::default();
+            report.add(self.model.features(), &batch).map(|()| report.notes())
+        });
+        checked.map_err(|error| raised(py, &error))
     }
 
     /// The trainer's name, such as `forest`.
@@ -149,7 +196,12 @@ impl Model {
     /// The SHA-256 of its body: equal for equal tables, parameters and seeds, on every machine.
     #[getter]
     fn digest(&self, py: Python<'_>) -> PyResult<String> {
-        ml::digest(self.model.as_ref()).map_err(|error| raised(py, &error))
+        if let Some(digest) = self.digest.get() {
+            return Ok(digest.clone());
+        }
+        let model = Arc::clone(&self.model);
+        let digest = wait(py, async move { compute::run(move || ml::digest(model.as_ref())).await })?;
+        Ok(self.digest.get_or_init(|| digest).clone())
     }
 
     /// How much each feature contributes, summing to one.
@@ -306,6 +358,28 @@ impl Model {
             .project(&needed.collect::<Vec<_>>())
             .map_err(|cause| Error::internal("select", "columns of rows").with_source(cause))?;
         with_target(&rows, &target.batch()?, self.model.target())
+    }
+
+    fn of(file: ModelFile) -> Self {
+        let digest = OnceLock::from(file.digest());
+        Self { model: Arc::from(file.model), envelope: file.envelope, digest }
+    }
+
+    fn file(&self, py: Python<'_>, lineage: &str, compression: &str) -> PyResult<Vec<u8>> {
+        let facts: Map<String, Value> = serde_json::from_str(lineage)
+            .map_err(|cause| raised(py, &Error::invalid("save", "the lineage of a model").with_source(cause)))?;
+        let compression: Compression = compression.parse().map_err(|error: Error| raised(py, &error))?;
+        let (model, mut envelope) = (Arc::clone(&self.model), self.envelope.clone());
+        envelope.lineage.extend(facts);
+        let work = move || {
+            let mut file = Vec::new();
+            ml::encode_to(model.as_ref(), &envelope, compression, &mut |bytes| {
+                file.extend_from_slice(bytes);
+                Ok(())
+            })?;
+            Ok(file)
+        };
+        wait(py, async move { compute::run(work).await })
     }
 
     /// Runs work over rows on the CPU threads.

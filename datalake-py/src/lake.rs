@@ -311,7 +311,8 @@ pub(crate) fn put_file(py: Python<'_>, path: PathBuf, data: Vec<u8>, lake: Optio
     }
 }
 
-fn lake_path(path: &std::path::Path) -> Option<String> {
+/// The address of an object where the path is one.
+pub(crate) fn lake_path(path: &std::path::Path) -> Option<String> {
     path.to_str().filter(|path| path.starts_with("lake://")).map(ToOwned::to_owned)
 }
 

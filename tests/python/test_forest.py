@@ -7,6 +7,7 @@ import itertools
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,49 @@ def test_a_saved_model_is_the_same_model(foods: Foods, lake: datalake.Lake) -> N
     assert again.digest_ == forest.digest_
     assert (again.max_features, again.random_state) == ("third", 3)
     assert clone(again).fit(pd.DataFrame(X, columns=NAMES), pd.Series(y, name="energy_kcal")).digest_ == forest.digest_
+
+
+def test_a_compressed_model_is_the_same_model_and_smaller(foods: Foods, tmp_path: Path) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=20).fit(X, y)
+    sizes = {}
+    for compression in ("none", "zstd"):
+        path = tmp_path / f"{compression}.model"
+        forest.save(path, compression=compression)
+        sizes[compression] = path.stat().st_size
+        again = datalake.load_model(path)
+        assert again.digest_ == forest.digest_
+        # What is mapped stays what it is when another file takes its place.
+        RandomForestRegressor(n_estimators=1).fit(X, y).save(path)
+        np.testing.assert_array_equal(again.predict(X), forest.predict(X))
+    assert sizes["zstd"] * 2 < sizes["none"]
+    with pytest.raises(datalake.InvalidError, match="`none` or `zstd`, got `gzip`"):
+        forest.save(tmp_path / "a.model", compression="gzip")  # type: ignore[arg-type]
+
+
+def test_a_model_has_a_card(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=3).fit(pd.DataFrame(X, columns=NAMES), pd.Series(y, name="energy_kcal"))
+    card = forest.card("calories")
+    assert card.startswith("# calories\n")
+    assert forest.digest_ in card
+    assert "protein\\_g" in card
+    assert "<h1>energy_kcal</h1>" in forest.card(format="html")
+
+
+def test_rows_that_the_model_has_not_seen_the_like_of_are_warned_of(foods: Foods) -> None:
+    X, y = foods
+    frame = pd.DataFrame(X, columns=NAMES).assign(group=groups_of(y))
+    forest = RandomForestRegressor(n_estimators=3).fit(frame, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        forest.predict(frame)
+    with pytest.warns(datalake.InputWarning, match="column `group`: 400 of 400 rows .* `heavy` \\(400\\)"):
+        forest.predict(frame.assign(group="heavy"))
+    with pytest.warns(datalake.InputWarning, match=r"column `fat_g`: 400 of 400 rows \(100 %\) lie outside"):
+        forest.predict(frame.assign(fat_g=-1.0))
+    with pytest.raises(datalake.InvalidError, match="fat_g"):
+        forest.predict(frame.drop(columns="fat_g"))
 
 
 def test_a_damaged_model_is_refused(foods: Foods, tmp_path: Path) -> None:

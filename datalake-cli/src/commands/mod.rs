@@ -106,7 +106,11 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Model(Model::Show { model }) => model::show(&model, tools).await,
         Command::Model(Model::Importances(arguments)) => model::importances(arguments, tools).await,
         Command::Model(Model::Digest { model }) => model::digest(&model, tools).await,
-        Command::Model(Model::Merge { parts, model }) => model::merge(&parts, &model, tools).await,
+        Command::Model(Model::Merge { parts, model, compression }) => {
+            model::merge(&parts, &model, compression.into(), tools).await
+        }
+        Command::Model(Model::Verify { models }) => model::verify(&models, tools).await,
+        Command::Model(Model::Card { model, html }) => model::card(&model, html, tools).await,
         Command::Status => status::status(tools).await,
         Command::Runs => status::runs(tools).await,
         Command::Mb { bucket } => buckets::make(&bucket, tools).await,

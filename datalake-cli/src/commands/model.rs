@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use datalake_core::lake::BucketName;
-use datalake_core::ml::{self, Model, PermutationParams};
-use datalake_core::pipeline::{self, Context, RunId, merge_models, open_model};
-use datalake_core::{ErrorKind, Lake, Result};
+use datalake_core::ml::{Compression, Feature, FeatureKind, Model, PermutationParams};
+use datalake_core::pipeline::{self, Context, RunId, merge_models, model_card, open_model_file};
+use datalake_core::report::{card_html, card_markdown};
+use datalake_core::{Error, ErrorKind, Lake, Result, compute};
 use serde::Serialize;
 
 use crate::cli;
@@ -74,7 +75,8 @@ fn print(lines: &[ModelLine], tools: &Tools) -> Result<()> {
 }
 
 async fn line(lake: &dyn Lake, path: String, bytes: u64) -> Result<ModelLine> {
-    let (model, _) = open_model(lake, &path).await?;
+    let file = open_model_file(lake, &path).await?;
+    let model = file.model.as_ref();
     Ok(ModelLine {
         model: path,
         trainer: model.name().to_owned(),
@@ -82,15 +84,14 @@ async fn line(lake: &dyn Lake, path: String, bytes: u64) -> Result<ModelLine> {
         target: model.target().to_owned(),
         features: model.features().len(),
         bytes,
-        digest: ml::digest(model.as_ref())?,
+        digest: file.digest(),
     })
 }
 
 /// Prints a model's digest.
 pub(crate) async fn digest(name: &str, tools: &Tools) -> Result<()> {
     let path = path(name);
-    let (model, _) = open_model(tools.lake()?.as_ref(), &path).await?;
-    let digest = ml::digest(model.as_ref())?;
+    let digest = open_model_file(tools.lake()?.as_ref(), &path).await?.digest();
     if tools.printer.is_json() {
         return tools.printer.document(&serde_json::json!({ "model": path, "digest": digest }));
     }
@@ -121,11 +122,44 @@ pub(crate) async fn importances(arguments: cli::Importances, tools: &Tools) -> R
     })
 }
 
+/// Computes the digests of models anew.
+pub(crate) async fn verify(names: &[String], tools: &Tools) -> Result<()> {
+    let lake = tools.lake()?;
+    let mut verified = Vec::with_capacity(names.len());
+    for name in names {
+        let path = path(name);
+        let file = open_model_file(lake.as_ref(), &path).await?;
+        let digest = file.digest();
+        let checked = compute::run(move || file.verify()).await;
+        checked.map_err(|cause| Error::new(cause.kind(), "verify the model", &path).with_source(cause))?;
+        verified.push(Verified { model: path, digest });
+    }
+    tools.printer.rows(&["model", "digest"], &verified, |line| vec![line.model.clone(), line.digest.clone()])
+}
+
+#[derive(Debug, Serialize)]
+struct Verified {
+    model: String,
+    digest: String,
+}
+
+/// Prints a model's card.
+pub(crate) async fn card(name: &str, html: bool, tools: &Tools) -> Result<()> {
+    let path = path(name);
+    let file = open_model_file(tools.lake()?.as_ref(), &path).await?;
+    let card = model_card(&path, file.model.as_ref(), &file.envelope, &file.digest());
+    if tools.printer.is_json() {
+        return tools.printer.document(&card);
+    }
+    let text = if html { card_html(&card)? } else { card_markdown(&card)? };
+    tools.printer.bytes(text.as_bytes())
+}
+
 /// Joins parts of a forest.
-pub(crate) async fn merge(parts: &[String], model: &str, tools: &Tools) -> Result<()> {
+pub(crate) async fn merge(parts: &[String], model: &str, compression: Compression, tools: &Tools) -> Result<()> {
     let parts: Vec<String> = parts.iter().map(|part| path(part)).collect();
     let context = Context { lake: tools.lake()?, run: RunId::now(), progress: Arc::clone(&tools.progress) };
-    let report = merge_models(&parts, &path(model), &context).await?;
+    let report = merge_models(&parts, &path(model), compression, &context).await?;
     for output in &report.outputs {
         tools.printer.say(&format!("{} ({})", output.object.path, report.highlights.join(", ")));
         if let Some(digest) = &output.digest {
@@ -139,8 +173,8 @@ pub(crate) async fn merge(parts: &[String], model: &str, tools: &Tools) -> Resul
 pub(crate) async fn show(name: &str, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let path = path(name);
-    let (model, envelope) = open_model(lake.as_ref(), &path).await?;
-    let digest = ml::digest(model.as_ref())?;
+    let file = open_model_file(lake.as_ref(), &path).await?;
+    let (model, digest) = (file.model.as_ref(), file.digest());
     if tools.printer.is_json() {
         return tools.printer.document(&serde_json::json!({
             "model": path,
@@ -152,29 +186,37 @@ pub(crate) async fn show(name: &str, tools: &Tools) -> Result<()> {
             "importances": model.importances(),
             "parameters": model.params(),
             "digest": digest,
-            "envelope": envelope,
+            "envelope": file.envelope,
+            "file": { "version": file.version(), "bytes": file.size(), "sections": file.parts() },
         }));
     }
     tools.printer.line(&format!("{path}\n  {} for {} of `{}`", model.name(), model.task(), model.target()))?;
     tools.printer.line(&format!("  digest      {digest}"))?;
+    tools.printer.line(&format!("  file        {}, version {}", size(file.size()), file.version()))?;
     tools.printer.line(&format!("  parameters  {}", model.params()))?;
-    let envelope = serde_json::to_value(&envelope).unwrap_or_default();
+    let envelope = serde_json::to_value(&file.envelope).unwrap_or_default();
     for section in ["metrics", "lineage"] {
         tools.printer.line(&format!("  {section:<11} {}", envelope[section]))?;
     }
-    features(model.as_ref(), tools)
+    features(model, tools)
 }
 
 fn features(model: &dyn Model, tools: &Tools) -> Result<()> {
     let importances = model.importances().unwrap_or_default();
-    let mut lines: Vec<(String, Option<f64>)> = model
+    let mut lines: Vec<(&Feature, Option<f64>)> = model
         .features()
         .iter()
         .enumerate()
-        .map(|(index, feature)| (feature.name.clone(), importances.get(index).copied()))
+        .map(|(index, feature)| (feature, importances.get(index).copied()))
         .collect();
     lines.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap_or(std::cmp::Ordering::Equal));
-    tools.printer.rows(&["feature", "importance"], &lines, |(name, importance)| {
-        vec![name.clone(), importance.map(|share| format!("{share:.4}")).unwrap_or_default()]
+    let seen = |feature: &Feature| match &feature.kind {
+        FeatureKind::Numeric { range: Some([low, high]) } => format!("{low} to {high}"),
+        FeatureKind::Numeric { range: None } => "no value".to_owned(),
+        FeatureKind::Categorical { categories } => format!("{} categories", categories.len()),
+    };
+    tools.printer.rows(&["feature", "seen in training", "importance"], &lines, |(feature, importance)| {
+        let share = importance.map(|share| format!("{share:.4}")).unwrap_or_default();
+        vec![feature.name.clone(), seen(feature), share]
     })
 }

@@ -37,6 +37,7 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
         split_by: arguments.split_by,
         seed: arguments.seed,
         destination: arguments.model,
+        compression: arguments.compression.into(),
     };
     let steps = Pipeline::from_steps(&format!("train-{name}"), vec![Step::Train(step)])?;
     pipeline::execute(&steps, lake, false, tools).await

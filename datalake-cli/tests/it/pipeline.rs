@@ -98,6 +98,73 @@ fn status_tells_of_the_last_run() {
 }
 
 #[test]
+fn a_model_file_says_where_the_model_comes_from_and_how_good_it_is() {
+    let scratch = Scratch::new();
+    let manifest = run(&scratch, &[]);
+    let shown: serde_json::Value =
+        serde_json::from_str(&scratch.ok(&["model", "show", "calories", "--output", "json"])).unwrap();
+    assert_eq!(shown["file"]["version"], 2);
+    let prepared = &shown["envelope"]["lineage"]["prepared"];
+    let (inputs, report) = (&manifest["steps"][0]["inputs"], &manifest["steps"][0]["report"]);
+    for (source, input) in prepared["sources"].as_array().unwrap().iter().zip(inputs.as_array().unwrap()) {
+        assert_eq!((&source["path"], &source["etag"]), (&input["path"], &input["etag"]));
+        let sum = |names: &[&str]| names.iter().map(|name| source[name].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(sum(&["seen"]), sum(&["written", "quarantined", "dropped"]), "{source}");
+    }
+    assert!(prepared["rows"]["quarantined"].as_u64().unwrap() > 0, "{prepared}");
+    assert_eq!(prepared["digest"], report["outputs"][0]["digest"]);
+    assert_eq!(prepared["units"]["fat_g"], "g");
+    let held_out = &shown["envelope"]["metrics"]["held_out"];
+    assert!(held_out["forest"]["mae"].as_f64().unwrap() < held_out["dummy"]["mae"].as_f64().unwrap(), "{held_out}");
+
+    let digest = shown["digest"].as_str().unwrap();
+    let card = scratch.ok(&["model", "card", "calories"]);
+    for text in
+        ["# models/calories.model", digest, prepared["digest"].as_str().unwrap(), "| forest | held out |", "g |"]
+    {
+        assert!(card.contains(text), "{text}\n{card}");
+    }
+    assert!(scratch.ok(&["model", "card", "calories", "--html"]).contains("<h1>models/calories.model</h1>"));
+    assert!(scratch.ok(&["model", "verify", "calories", "food-group"]).contains(digest));
+}
+
+#[test]
+fn a_compressed_model_is_the_same_model() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    let rows: String = (0..2000).map(|row| format!("{},{row},{}\n", row % 7, row * 2 + row % 5)).collect();
+    scratch.write("lake/raw-data/t.csv", format!("w,x,y\n{rows}"));
+    let train = ["train", "raw-data/t.csv", "--target", "y", "--n-estimators", "5"];
+    scratch.ok(&[&train[..], &["--name", "plain"]].concat());
+    scratch.ok(&[&train[..], &["--name", "packed", "--compression", "zstd"]].concat());
+    assert_eq!(scratch.ok(&["model", "digest", "plain"]), scratch.ok(&["model", "digest", "packed"]));
+    let size = |model: &str| std::fs::metadata(scratch.path(&format!("lake/models/{model}.model"))).unwrap().len();
+    assert!(size("packed") * 2 < size("plain"), "{} and {}", size("packed"), size("plain"));
+    scratch.ok(&["model", "verify", "packed"]);
+}
+
+#[test]
+fn what_a_table_has_that_the_model_has_not_seen_is_said() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    let rows: String = (0..200).map(|row| format!("{row},g{},{}\n", row % 3, row * 2)).collect();
+    scratch.write("lake/raw-data/t.csv", format!("x,group,y\n{rows}"));
+    scratch.ok(&["train", "raw-data/t.csv", "--target", "y", "--n-estimators", "3"]);
+    scratch.write("lake/raw-data/new.csv", "x,group\n5,g1\n-7,rock\n900,g2\n6,rock\n");
+    let manifest = scratch.ok(&["predict", "y", "raw-data/new.csv", "--output", "json"]);
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let report = &manifest["steps"][0]["report"];
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("column `x`: 2 of 4 rows (50 %) lie outside of"), "{notes}");
+    assert!(notes.contains("column `group`: 2 of 4 rows have a category") && notes.contains("`rock` (2)"), "{notes}");
+    assert_eq!(report["input"]["columns"]["x"]["below"], 1);
+    scratch.write("lake/raw-data/less.csv", "x\n5\n");
+    scratch.run(&["predict", "y", "raw-data/less.csv"]).failed(1, &["`group`"]);
+    scratch.write("lake/raw-data/drift.csv", "x,group\nmany,g1\n");
+    scratch.run(&["predict", "y", "raw-data/drift.csv"]).failed(1, &["`x`", "numbers"]);
+}
+
+#[test]
 fn parts_of_a_forest_merge_into_the_whole() {
     let scratch = Scratch::new();
     scratch.ok(&["mb", "raw-data"]);
@@ -143,7 +210,7 @@ fn options_of_the_forest_are_flags() {
     let shown: serde_json::Value =
         serde_json::from_str(&scratch.ok(&["model", "show", "bound", "--output", "json"])).unwrap();
     assert_eq!(shown["features"].as_array().unwrap().len(), 1, "{shown}");
-    let params = &shown["params"];
+    let params = &shown["parameters"];
     assert_eq!((&params["monotonic_cst"]["x"], &params["max_leaf_nodes"]), (&1.into(), &9.into()), "{shown}");
     scratch.ok(&["evaluate", "bound"]);
     scratch.ok(&[&numbers[..], &["--criterion", "absolute_error", "--splitter", "random", "--name", "other"]].concat());

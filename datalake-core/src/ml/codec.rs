@@ -13,6 +13,16 @@ impl Writer {
         self.0
     }
 
+    /// What was written so far.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Begins anew, in the same memory.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     pub(crate) fn u8(&mut self, value: u8) {
         self.0.push(value);
     }

@@ -133,9 +133,16 @@ fn encode_one(feature: &Feature, batch: &RecordBatch) -> Result<Column> {
         FeatureKind::Numeric { .. } if is_numeric(data_type) => Ok(Column::Numeric(finite(&feature.name, array)?)),
         FeatureKind::Categorical { categories } if is_text(data_type) => {
             let strings = text(array, &feature.name)?;
+            let strings = strings.as_string::<i32>();
+            // Of few rows, a table of all categories would cost more than it saves.
+            if strings.len() < categories.len() {
+                let found = |name: &str| categories.binary_search_by(|category| category.as_str().cmp(name)).ok();
+                let code = |value: Option<&str>| value.and_then(found).map_or(MISSING, |code| code as u32);
+                return Ok(Column::Categorical(strings.iter().map(code).collect()));
+            }
             let code_of: HashMap<&str, u32> = (0..).zip(categories).map(|(code, name)| (name.as_str(), code)).collect();
             let code = |value: Option<&str>| value.and_then(|name| code_of.get(name)).copied().unwrap_or(MISSING);
-            Ok(Column::Categorical(strings.as_string::<i32>().iter().map(code).collect()))
+            Ok(Column::Categorical(strings.iter().map(code).collect()))
         }
         // A column without a single value has whatever type its reader gave it.
         FeatureKind::Numeric { .. } if array.logical_null_count() == array.len() => {
@@ -267,7 +274,15 @@ mod tests {
         assert_eq!(column, Column::Categorical(vec![1, 0, MISSING]));
         let other =
             RecordBatch::try_from_iter([("color", Arc::new(StringArray::from(vec!["green", "red"])) as ArrayRef)]);
-        assert_eq!(encode(&[feature], &other.unwrap()).unwrap(), [Column::Categorical(vec![MISSING, 1])]);
+        let other = other.unwrap();
+        assert_eq!(encode(std::slice::from_ref(&feature), &other).unwrap(), [Column::Categorical(vec![MISSING, 1])]);
+        // Fewer rows than categories.
+        for (row, code) in [(0, MISSING), (1, 1)] {
+            assert_eq!(
+                encode(std::slice::from_ref(&feature), &other.slice(row, 1)).unwrap(),
+                [Column::Categorical(vec![code])]
+            );
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod dummy;
 mod feature;
 pub mod forest;
 mod frame;
+mod input;
 mod linear;
 pub mod linfa;
 mod linfa_trees;
@@ -41,6 +42,7 @@ mod metrics;
 mod model_file;
 mod permutation;
 mod registry;
+mod store;
 mod validate;
 mod weights;
 
@@ -52,10 +54,11 @@ use serde::{Deserialize, Serialize};
 pub use dummy::DummyTrainer;
 pub use feature::{Column, Feature, FeatureKind, MISSING};
 pub use frame::{Frame, Target};
+pub use input::{ColumnInput, InputReport};
 pub use linear::{LinearTrainer, LogisticParams, LogisticTrainer};
 pub use linfa_trees::{LinfaTreesParams, LinfaTreesTrainer};
 pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, evaluate};
-pub use model_file::{Envelope, decode, digest, encode};
+pub use model_file::{Compression, Envelope, ModelFile, Part, decode, digest, encode, encode_to};
 pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
 pub use registry::{TRAINERS, baselines, trainer};
 pub use validate::{
@@ -157,6 +160,15 @@ pub trait Model: Debug + Send + Sync {
     fn body(&self) -> Result<Vec<u8>> {
         Err(Error::new(ErrorKind::Unsupported, "save", format_args!("a `{}` model", self.name()))
             .with_reason("models of this kind are for comparison and have no file format"))
+    }
+
+    /// Hands the same bytes to `sink`, one piece after the other, so that a large body is never there as a whole.
+    ///
+    /// # Errors
+    /// As [`Model::body`].
+    fn write_body(&self, sink: &mut dyn FnMut(&[u8])) -> Result<()> {
+        sink(&self.body()?);
+        Ok(())
     }
 }
 

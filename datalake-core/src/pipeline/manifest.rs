@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Profile;
 use crate::lake::parse_object;
 use crate::lake::{Bucket, BucketName, Lake};
+use crate::ml::InputReport;
 use crate::random::mix;
 
 /// The bucket that holds what runs leave, beside the prepared tables.
@@ -166,6 +167,12 @@ pub struct StepReport {
     /// What the columns of a prepared table hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
+    /// The units of measure that a prepare step declares, by column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<String, String>,
+    /// What the rows of a predict step hold that the model has not seen in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputReport>,
     /// Rows used, held out and dropped by a training step, and the like.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, u64>,

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::compute;
 use crate::error::{Error, Result};
-use crate::ml::Model;
 use crate::ml::forest::Forest;
+use crate::ml::{Compression, Model};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::predict::open_model;
 use crate::pipeline::run::Context;
@@ -23,7 +23,12 @@ use crate::pipeline::train::{Trained, publish};
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for parts that do not belong together or leave trees out, for models that
 /// are no forests, and when the table has changed since; those of the lake.
-pub async fn merge_models(parts: &[String], destination: &str, context: &Context) -> Result<StepReport> {
+pub async fn merge_models(
+    parts: &[String],
+    destination: &str,
+    compression: Compression,
+    context: &Context,
+) -> Result<StepReport> {
     let mut forests = Vec::with_capacity(parts.len());
     let mut origin: Option<Origin> = None;
     for path in parts {
@@ -44,7 +49,7 @@ pub async fn merge_models(parts: &[String], destination: &str, context: &Context
     };
     let mut merged = Forest::merge(&forests.iter().collect::<Vec<_>>())?;
     drop(forests);
-    let step = Train { destination: Some(destination.to_owned()), ..origin.step };
+    let step = Train { destination: Some(destination.to_owned()), compression, ..origin.step };
     let input = same_table("merge", &step, &origin.lineage, context).await?;
     let split = split(&step, context).await?;
     let rows = split.frame.select(&split.train)?;
@@ -69,7 +74,12 @@ struct Origin {
 
 impl Origin {
     fn of(path: &str, lineage: &Map<String, Value>) -> Result<Self> {
-        let step = Train { trees: None, destination: None, ..Train::of_model("merge", path, lineage)? };
+        let step = Train {
+            trees: None,
+            destination: None,
+            compression: Compression::None,
+            ..Train::of_model("merge", path, lineage)?
+        };
         Ok(Self { path: path.to_owned(), step, lineage: lineage.clone() })
     }
 

@@ -24,6 +24,8 @@ mod ledger;
 mod log;
 mod manifest;
 mod merge;
+mod model_card;
+mod origin;
 mod page;
 mod predict;
 mod prepare;
@@ -44,7 +46,8 @@ pub use manifest::{
     StepRecord, StepReport, code_version, load, run_ids, runs_bucket,
 };
 pub use merge::merge_models;
-pub use predict::open_model;
+pub use model_card::model_card;
+pub use predict::{open_model, open_model_file};
 pub use rejects::{keep_rejects, told};
 pub use run::{Context, InProcess, RunOptions, Runner, ensure_bucket};
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};

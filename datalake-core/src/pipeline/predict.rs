@@ -1,17 +1,17 @@
 //! Predict: a table with a model's predictions as a further column, batch by batch.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use futures::StreamExt;
+use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
 
 use crate::compute;
 use crate::error::{Error, Result};
 use crate::format::{Batches, ReadOptions, Tally};
-use crate::lake::Lake;
-use crate::lake::parse_object;
-use crate::ml::{Envelope, Model, Task, decode};
+use crate::lake::{Lake, parse_object, store_error};
+use crate::ml::{Envelope, InputReport, Model, ModelFile, Task};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::publish::publish;
 use crate::pipeline::run::Context;
@@ -23,22 +23,52 @@ use crate::query::DataSet;
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound); [`Invalid`](crate::ErrorKind::Invalid) for a file that is damaged or newer.
 pub async fn open_model(lake: &dyn Lake, path: &str) -> Result<(Box<dyn Model>, Envelope)> {
+    let ModelFile { model, envelope, .. } = open_model_file(lake, path).await?;
+    Ok((model, envelope))
+}
+
+/// Opens a model file of the lake, with what is known of the file itself. Where the lake is a folder, the file is mapped:
+/// objects there are replaced as a whole.
+///
+/// # Errors
+/// As [`open_model`].
+pub async fn open_model_file(lake: &dyn Lake, path: &str) -> Result<ModelFile> {
     let (bucket, key) = parse_object(path)?;
-    let file = lake.bucket(&bucket).await?.get(&key).await?;
-    decode(&file).map_err(|cause| Error::new(cause.kind(), "open the model", path).with_source(cause))
+    let bucket = lake.bucket(&bucket).await?;
+    let failed = |cause| store_error("read", bucket.address(&key), cause);
+    let opened = match bucket.store().get(&key).await.map_err(failed)? {
+        GetResult { payload: GetResultPayload::File(file, _), .. } => {
+            compute::run(move || ModelFile::map(&file).map_err(|cause| Error::io("map", "a model file", cause))?).await
+        }
+        object => {
+            let file = object.bytes().await.map_err(failed)?;
+            compute::run(move || ModelFile::read(file)).await
+        }
+    };
+    opened.map_err(|cause| Error::new(cause.kind(), "open the model", path).with_source(cause))
 }
 
 pub(crate) async fn run(step: &Predict, context: &Context) -> Result<StepReport> {
     let (model, _) = open_model(context.lake.as_ref(), &step.model).await?;
     let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
-    let predicted = with_predictions(Arc::from(model), data.read(None))?;
+    let input = Arc::<Mutex<InputReport>>::default();
+    let predicted = with_predictions(Arc::from(model), data.read(None), Arc::clone(&input))?;
     let outputs = publish(context.lake.as_ref(), &step.destination, predicted).await?;
     let rows = outputs.first().and_then(|output| output.rows).unwrap_or_default();
-    Ok(StepReport { outputs, highlights: vec![format!("{rows} rows")], ..StepReport::default() })
+    let input = std::mem::take(&mut *locked(&input));
+    let notes = input.notes();
+    notes.iter().for_each(|note| context.progress.note(note));
+    let highlights = vec![format!("{rows} rows")];
+    Ok(StepReport { outputs, highlights, notes, input: Some(input), ..StepReport::default() })
 }
 
-/// Adds the column `predicted_TARGET` to every batch.
-fn with_predictions(model: Arc<dyn Model>, rows: Batches) -> Result<Batches> {
+fn locked(input: &Mutex<InputReport>) -> MutexGuard<'_, InputReport> {
+    // Counts are whole numbers that are right after each batch, whatever happened to another.
+    input.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Adds the column `predicted_TARGET` to every batch, and notes what the model has not seen in training.
+fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<InputReport>>) -> Result<Batches> {
     let name = format!("predicted_{}", model.target());
     if rows.schema().field_with_name(&name).is_ok() {
         return Err(Error::invalid("predict", format_args!("`{}`", model.target()))
@@ -53,12 +83,13 @@ fn with_predictions(model: Arc<dyn Model>, rows: Batches) -> Result<Batches> {
     let schema = Arc::new(Schema::new(fields));
     let target = Arc::clone(&schema);
     let stream = rows.then(move |batch| {
-        let (model, schema) = (Arc::clone(&model), Arc::clone(&target));
+        let (model, schema, input) = (Arc::clone(&model), Arc::clone(&target), Arc::clone(&input));
         async move {
             let batch = batch?;
             compute::run(move || {
                 let mut columns = batch.columns().to_vec();
                 columns.push(model.predict(&batch)?);
+                locked(&input).add(model.features(), &batch)?;
                 RecordBatch::try_new(schema, columns)
                     .map_err(|cause| Error::internal("add", "a column of predictions").with_source(cause))
             })

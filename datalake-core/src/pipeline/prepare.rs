@@ -53,7 +53,8 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
     };
     let profile = Some(profile(table).await?);
     let highlights = vec![format!("{} rows", balance.combine_out)];
-    Ok(StepReport { outputs, balance: Some(balance), profile, notes, highlights, ..StepReport::default() })
+    let units = step.columns.iter().filter_map(|column| Some((column.name.clone(), column.unit.clone()?))).collect();
+    Ok(StepReport { outputs, balance: Some(balance), profile, units, notes, highlights, ..StepReport::default() })
 }
 
 /// One worker: duplicates out, then the step's SQL.

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::format::{ColumnSpec, Limit, OnRowError};
 use crate::lake::{ObjectPattern, parse_object};
 use crate::ml::forest::{ForestParams, ForestSettings};
-use crate::ml::{self, PermutationParams, Task, trainer};
+use crate::ml::{self, Compression, PermutationParams, Task, trainer};
 use crate::pipeline::file::one_or_many;
 use crate::pipeline::trees::Trees;
 
@@ -157,6 +157,13 @@ pub struct Train {
     /// The object that holds the model; `models/NAME.model` where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
+    /// How the model file is packed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compression: Compression,
+}
+
+fn is_default(compression: &Compression) -> bool {
+    *compression == Compression::default()
 }
 
 /// A model's errors on the rows held out, beside those of baselines.

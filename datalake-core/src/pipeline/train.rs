@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::compute;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::lake::parse_object;
 use crate::ml::forest::{ForestParams, ForestTrainer};
-use crate::ml::{Envelope, Model, digest, encode, trainer};
+use crate::ml::{DummyTrainer, Envelope, Model, Trainer, digest, encode_to, evaluate, trainer};
 use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, code_version, version};
+use crate::pipeline::origin::origin;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Train;
 use crate::pipeline::table::{Split, split};
@@ -58,11 +59,21 @@ pub(crate) async fn publish(step: &Train, trained: Trained<'_>, context: &Contex
             "rows",
             json!({ "train": split.train.len(), "held_out": split.test.len(), "without_target": split.without_target }),
         );
+    if let Some(table) = &input
+        && let Some(origin) = origin(table, context).await?
+    {
+        envelope = envelope.with_lineage("prepared", json!(origin));
+    }
     envelope.lineage.extend(facts);
     let mut highlights = vec![format!("{} rows", split.train.len())];
     highlights.extend(step.trees.map(|trees| format!("trees {trees} of {}", step.forest.params.n_estimators)));
     if let Some(forest) = model.as_forest().filter(|_| !step.forest.limits.is_none()) {
         highlights.push(format!("{} trees", forest.trees()));
+    }
+    if step.trees.is_none()
+        && let Some(held_out) = held_out(Arc::clone(&model), split, context).await?
+    {
+        envelope = envelope.with_metric("held_out", held_out);
     }
     if let Some(seen) = model.out_of_bag() {
         envelope = envelope
@@ -73,14 +84,51 @@ pub(crate) async fn publish(step: &Train, trained: Trained<'_>, context: &Contex
             highlights.push(format!("out-of-bag {score:.4}"));
         }
     }
-    let file = Bytes::from(encode(model.as_ref(), &envelope)?);
-    let output = put(step, context, file, digest(model.as_ref())?).await?;
+    let compression = step.compression;
+    let (file, digest) = compute::run(move || {
+        let mut file = Vec::new();
+        encode_to(model.as_ref(), &envelope, compression, &mut |bytes| {
+            file.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok((Bytes::from(file), digest(model.as_ref())?))
+    })
+    .await?;
+    let output = put(step, context, file, digest).await?;
     let counts = BTreeMap::from([
         ("train".to_owned(), split.train.len() as u64),
         ("held_out".to_owned(), split.test.len() as u64),
         ("dropped_without_target".to_owned(), split.without_target),
     ]);
     Ok(StepReport { outputs: vec![output], counts, highlights, ..StepReport::default() })
+}
+
+/// The figures of the model on the rows held out, beside those of a model that knows no features; none where they
+/// cannot be written down, as those of huge targets.
+async fn held_out(model: Arc<dyn Model>, split: &Split, context: &Context) -> Result<Option<Value>> {
+    let (learnt, rows) = (split.frame.select(&split.train)?, split.frame.batch(&split.test)?);
+    let progress = Arc::clone(&context.progress);
+    compute::run(move || {
+        let baseline = DummyTrainer::new(model.task()).train(&learnt, progress.as_ref())?;
+        let mut all = Map::new();
+        for model in [model.as_ref(), baseline.as_ref()] {
+            let figures = match evaluate(model, &rows) {
+                Ok(metrics) => metrics.figures(),
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                // They say nothing against the model.
+                Err(error) => {
+                    progress.note(&format!("figures of the rows held out are left out: {error}"));
+                    return Ok(None);
+                }
+            };
+            if figures.values().any(|value| !value.is_finite()) {
+                return Ok(None);
+            }
+            all.insert(model.name().to_owned(), json!(figures));
+        }
+        Ok(Some(Value::Object(all)))
+    })
+    .await
 }
 
 async fn put(step: &Train, context: &Context, file: Bytes, digest: String) -> Result<Output> {

@@ -2,6 +2,7 @@
 //!
 //! [`html`] is a pure function of a [`Report`], which is plain data.
 
+mod card;
 mod charts;
 mod data;
 #[cfg(any(test, feature = "testing"))]
@@ -11,6 +12,7 @@ mod svg;
 mod verdict;
 mod view;
 
+pub use card::{CardFeature, CardLine, CardScore, CardSource, ModelCard, card_html, card_markdown};
 pub use data::{
     ColumnLine, Combine, Evaluation, Harm, Harms, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart,
     Report, Role, ScoreLine, SourceLine, Status, StepLine,

@@ -318,8 +318,23 @@ class Model:
     @staticmethod
     def from_bytes(file: bytes) -> Model:
         """Read a model file."""
-    def to_bytes(self, lineage: str = "{}") -> bytes:
+    @staticmethod
+    def open(path: _Path, lake: _Lake | None = None) -> Model:
+        """Open a model file: a local one is mapped, an object of a lake is read."""
+    def to_bytes(self, lineage: str = "{}", compression: Literal["none", "zstd"] = "none") -> bytes:
         """Give the bytes of a model file, with further facts of its lineage by name, in JSON."""
+    def save(
+        self,
+        path: _Path,
+        lake: _Lake | None = None,
+        lineage: str = "{}",
+        compression: Literal["none", "zstd"] = "none",
+    ) -> None:
+        """Write a model file, or an object of a lake, whole or not at all."""
+    def card(self, title: str, html: bool = False) -> str:
+        """Give a page of Markdown or HTML: what it is for, learnt from, how good it is and where it comes from."""
+    def check(self, rows: Table) -> list[str]:
+        """Say what a user should know of rows before they are predicted for: new categories, numbers out of range."""
     @property
     def name(self) -> str:
         """The trainer's name, such as `forest`."""

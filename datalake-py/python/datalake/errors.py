@@ -51,3 +51,7 @@ class ExhaustedError(Error, OSError, MemoryError):
 
 class InternalError(Error, RuntimeError):
     """A bug in datalake."""
+
+
+class InputWarning(UserWarning):
+    """Rows to predict for hold what a model has not seen in training: new categories, numbers out of range."""

@@ -173,7 +173,7 @@ impl Forest {
         };
         for (node, at) in tree.preorder().enumerate() {
             match at {
-                NodeRef::Leaf(leaf) => view.value[node * n_outputs..][..n_outputs].copy_from_slice(tree.leaf(leaf)),
+                NodeRef::Leaf(leaf) => view.value[node * n_outputs..][..n_outputs].copy_from_slice(&tree.leaf(leaf)),
                 NodeRef::Split(split) => {
                     let split = tree.split(split, &self.schema.features);
                     view.feature[node] = Some(split.feature() as u32);

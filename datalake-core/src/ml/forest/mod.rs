@@ -16,8 +16,10 @@ mod categories;
 mod columns;
 mod draft;
 mod draw;
+mod file;
 mod grow;
 mod inspect;
+mod leaves;
 mod limits;
 mod local;
 mod merge;
@@ -58,11 +60,11 @@ pub use trainer::ForestTrainer;
 use self::columns::Cells;
 use self::predict::{Bag, mean_of_trees};
 use self::tree::Tree;
-use super::codec::{ModelSchema, Reader, Writer};
+use super::codec::{ModelSchema, Writer};
 use super::feature::{Column, Feature, encode};
 use super::frame::labels;
 use super::{Model, OutOfBag, Task, greatest, no_probabilities};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A grown forest.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,35 +136,8 @@ impl Forest {
         }
     }
 
-    fn raw(&self, rows: &RecordBatch) -> Result<Vec<f64>> {
+    pub(super) fn raw(&self, rows: &RecordBatch) -> Result<Vec<f64>> {
         Ok(self.predict_columns(&encode(&self.schema.features, rows)?, rows.num_rows()))
-    }
-
-    /// Reads a body back.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        let schema = reader.schema()?;
-        let params = reader.text()?;
-        let params: ForestParams =
-            serde_json::from_str(&params).map_err(|cause| reader.damaged("unknown parameters").with_source(cause))?;
-        params.check(schema.task)?;
-        let range = [reader.f64()?, reader.f64()?];
-        let Ok(rows) = u32::try_from(reader.varint()?) else { return Err(reader.damaged("too many rows")) };
-        let first = reader.varint()?;
-        let count = reader.count(5)?;
-        if first + count as u64 > u64::from(params.n_estimators) {
-            return Err(reader.damaged(format_args!(
-                "the trees {first}..{} of {}",
-                first + count as u64,
-                params.n_estimators
-            )));
-        }
-        let first = first as u32;
-        if count == 0 || schema.features.is_empty() || schema.features.len() >= tree::MOST_FEATURES {
-            return Err(reader.damaged("a forest without trees or features"));
-        }
-        let width = schema.classes.len().max(1);
-        let trees = (0..count).map(|_| Tree::read(reader, &schema.features, width)).collect::<Result<_>>()?;
-        Ok(Self { schema, params, rows, first, trees, range, out_of_bag: None })
     }
 }
 
@@ -231,18 +206,18 @@ impl Model for Forest {
     }
 
     fn body(&self) -> Result<Vec<u8>> {
-        let params = serde_json::to_string(&self.params)
-            .map_err(|cause| Error::internal("write", "a forest's parameters").with_source(cause))?;
+        let mut body = Vec::new();
+        self.write_body(&mut |bytes| body.extend_from_slice(bytes))?;
+        Ok(body)
+    }
+
+    fn write_body(&self, sink: &mut dyn FnMut(&[u8])) -> Result<()> {
+        sink(&self.head()?);
         let mut writer = Writer::default();
-        writer.schema(&self.schema);
-        writer.text(&params);
-        writer.f64(self.range[0]);
-        writer.f64(self.range[1]);
-        writer.varint(u64::from(self.rows));
-        writer.varint(u64::from(self.first));
-        writer.varint(self.trees.len() as u64);
-        self.trees.iter().for_each(|tree| tree.write(&mut writer, &self.schema.features));
-        Ok(writer.finish())
+        for tree in &self.trees {
+            tree.write(&mut writer, &self.schema.features, sink);
+        }
+        Ok(())
     }
 }
 

@@ -96,9 +96,7 @@ impl Walk {
     /// Adds what the leaves of all rows say.
     fn all(&mut self, tree: &Tree, bits: &[u32], features: usize, width: usize, sums: &mut [f64]) {
         tree.leaves_of(bits, features, &mut self.leaves);
-        for (sums, &leaf) in sums.chunks_exact_mut(width).zip(&self.leaves) {
-            sums.iter_mut().zip(tree.leaf(leaf)).for_each(|(sum, value)| *sum += value);
-        }
+        tree.add_leaves(sums.chunks_exact_mut(width), &self.leaves);
     }
 
     /// The same for the rows that are wanted.
@@ -120,9 +118,14 @@ impl Walk {
             }
         }
         tree.leaves_of(&self.bits, features, &mut self.leaves);
-        for (&row, &leaf) in self.rows.iter().zip(&self.leaves) {
-            sums[row * width..][..width].iter_mut().zip(tree.leaf(leaf)).for_each(|(sum, value)| *sum += value);
-        }
+        let (mut chunks, mut next) = (sums.chunks_exact_mut(width), 0);
+        // The rows are ascending.
+        let wanted = self.rows.iter().filter_map(|&row| {
+            let chunk = chunks.nth(row - next);
+            next = row + 1;
+            chunk
+        });
+        tree.add_leaves(wanted, &self.leaves);
     }
 }
 

@@ -1,10 +1,14 @@
 //! One tree: twelve bytes a split in preorder, leaf values and category sets beside them.
 
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::leaves::Leaves;
 #[cfg(target_arch = "x86_64")]
 use super::walk;
 use crate::error::Result;
 use crate::ml::codec::{Reader, Writer};
 use crate::ml::feature::{Feature, FeatureKind, MISSING};
+use crate::ml::store::{Plain, Store};
 
 /// Bits of a split's head, below its feature.
 const CATEGORICAL: u32 = 1;
@@ -16,7 +20,7 @@ pub(super) const FEATURE_SHIFT: u32 = 4;
 pub(super) const MOST_FEATURES: usize = 1 << (32 - FEATURE_SHIFT);
 
 /// A split. Its left child, or its right one if the left is a leaf, is the next split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Node {
     /// The feature, and what the children are.
@@ -27,6 +31,10 @@ pub(super) struct Node {
     link: u32,
 }
 
+impl Plain for Node {
+    const WORD: usize = 4;
+}
+
 impl Node {
     fn is(self, bit: u32) -> bool {
         self.head & bit != 0
@@ -35,6 +43,93 @@ impl Node {
     fn feature(self) -> usize {
         (self.head >> FEATURE_SHIFT) as usize
     }
+
+    /// Where the left and the right rows go from here, the split number `at`.
+    fn children(self, at: u32) -> [Place; 2] {
+        let (left_leaf, right_leaf) = (self.is(LEFT_IS_LEAF), self.is(RIGHT_IS_LEAF));
+        let left = if left_leaf { self.link | Place::LEAF } else { at + 1 };
+        let right = match (left_leaf, right_leaf) {
+            (_, true) => (self.link + u32::from(left_leaf)) | Place::LEAF,
+            (true, false) => at + 1,
+            (false, false) => self.link,
+        };
+        [Place(left), Place(right)]
+    }
+}
+
+impl Node {
+    /// What a file must say of a split; its link follows.
+    pub(super) fn cut(self) -> [u32; 2] {
+        [self.head, self.payload]
+    }
+
+    /// Splits in preorder, from what a file says of them.
+    pub(super) fn linked(cuts: &[[u32; 2]]) -> Result<Vec<Self>, String> {
+        let mut nodes: Vec<Self> = cuts.iter().map(|&[head, payload]| Self { head, payload, link: 0 }).collect();
+        follow(cuts.iter().map(|cut| cut[0]), |at, link| {
+            nodes[at].link = link;
+            true
+        })?;
+        Ok(nodes)
+    }
+
+    /// Whether the split suits its feature: `words` has the words of a set for each, none for a number. The tree has
+    /// so many of them.
+    fn is_sound(self, words: &[Option<usize>], sets: usize) -> bool {
+        match (words.get(self.feature()), self.is(CATEGORICAL)) {
+            (Some(None), false) => !f32::from_bits(self.payload).is_nan(),
+            (Some(Some(words)), true) => sets.checked_sub(*words).is_some_and(|last| self.payload as usize <= last),
+            _ => false,
+        }
+    }
+}
+
+/// Goes through the heads of splits in preorder and tells the link that each must have; it ends where that is denied.
+fn follow(
+    heads: impl ExactSizeIterator<Item = u32>,
+    mut link: impl FnMut(usize, u32) -> bool,
+) -> Result<(), &'static str> {
+    const ASTRAY: Result<(), &str> = Err("a split that leads astray");
+    if heads.len() >= MOST_LEAVES {
+        return Err("a tree of too many splits");
+    }
+    // Splits whose left side is under way, and whether their right child is a leaf.
+    let mut waiting: Vec<(u32, bool)> = Vec::new();
+    let mut leaves = 0;
+    let mut complete = heads.len() == 0;
+    for (next, head) in (1_u32..).zip(heads) {
+        if complete {
+            return Err("a tree that goes on after its last leaf");
+        }
+        let right_leaf = head & RIGHT_IS_LEAF != 0;
+        if head & LEFT_IS_LEAF == 0 {
+            waiting.push((next - 1, right_leaf));
+            continue;
+        }
+        if !link(next as usize - 1, leaves) {
+            return ASTRAY;
+        }
+        leaves += 1;
+        if !right_leaf {
+            continue;
+        }
+        leaves += 1;
+        // Nothing is open below; those that wait get their right child.
+        loop {
+            let Some((parent, is_leaf)) = waiting.pop() else {
+                complete = true;
+                break;
+            };
+            if !link(parent as usize, if is_leaf { leaves } else { next }) {
+                return ASTRAY;
+            }
+            if !is_leaf {
+                break;
+            }
+            leaves += 1;
+        }
+    }
+    if complete { Ok(()) } else { Err("a tree that ends before its last leaf") }
 }
 
 /// Where a step leads: a split's number, or a leaf's with the highest bit set.
@@ -129,11 +224,9 @@ pub(super) const MOST_LEAVES: usize = Place::LEAF as usize;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tree {
     /// In preorder.
-    splits: Vec<Node>,
-    /// `width` numbers a leaf, from left to right.
-    leaves: Vec<f64>,
-    sets: Vec<u64>,
-    width: usize,
+    splits: Store<Node>,
+    leaves: Leaves,
+    sets: Store<u64>,
     /// The impurity decrease by each feature, as shares of this tree's sum.
     pub(super) importances: Vec<f64>,
     /// The split whose child comes next, and whether that is its right one.
@@ -143,15 +236,16 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn new(width: usize, features: usize) -> Self {
         let importances = vec![0.0; features];
-        Self { splits: Vec::new(), leaves: Vec::new(), sets: Vec::new(), width, importances, next: None }
+        let (splits, sets) = (Store::default(), Store::default());
+        Self { splits, leaves: Leaves::new(width), sets, importances, next: None }
     }
 
     /// Adds a leaf as the next node in preorder.
     pub(super) fn push_leaf(&mut self, values: &[f64]) {
         let leaf = self.leaf_count() as u32;
-        self.leaves.extend_from_slice(values);
+        self.leaves.push(values);
         let Some((parent, right)) = self.next.take() else { return };
-        let parent = &mut self.splits[parent as usize];
+        let parent = &mut self.splits.to_mut()[parent as usize];
         if !(right && parent.is(LEFT_IS_LEAF)) {
             parent.link = leaf;
         }
@@ -162,7 +256,7 @@ impl Tree {
     pub(super) fn push_split(&mut self, split: &Split) -> u32 {
         let number = self.splits.len() as u32;
         if let Some((parent, true)) = self.next {
-            let parent = &mut self.splits[parent as usize];
+            let parent = &mut self.splits.to_mut()[parent as usize];
             if !parent.is(LEFT_IS_LEAF) {
                 parent.link = number;
             }
@@ -171,12 +265,12 @@ impl Tree {
             Split::Numeric { threshold, missing_left, .. } => (0, threshold.to_bits(), *missing_left),
             Split::Categorical { left, missing_left, .. } => {
                 let begin = self.sets.len() as u32;
-                self.sets.extend_from_slice(left);
+                self.sets.to_mut().extend_from_slice(left);
                 (CATEGORICAL, begin, *missing_left)
             }
         };
         let head = (split.feature() as u32) << FEATURE_SHIFT | if missing_left { MISSING_LEFT } else { 0 } | kind;
-        self.splits.push(Node { head, payload, link: 0 });
+        self.splits.to_mut().push(Node { head, payload, link: 0 });
         self.next = Some((number, false));
         number
     }
@@ -188,14 +282,51 @@ impl Tree {
 
     /// Gives a numeric split its threshold.
     pub(super) fn set_threshold(&mut self, split: u32, threshold: f32) {
-        self.splits[split as usize].payload = threshold.to_bits();
+        self.splits.to_mut()[split as usize].payload = threshold.to_bits();
     }
 
     /// Gives back what was reserved for growing.
     pub(super) fn shrink(&mut self) {
-        self.splits.shrink_to_fit();
-        self.leaves.shrink_to_fit();
-        self.sets.shrink_to_fit();
+        self.splits.to_mut().shrink_to_fit();
+        self.leaves.shrink();
+        self.sets.to_mut().shrink_to_fit();
+    }
+
+    /// A tree of the parts of a file, refusing whatever [`Tree::leaves_of`] could not walk.
+    ///
+    /// There must be a leaf more than there are splits.
+    pub(super) fn of(
+        splits: Store<Node>,
+        leaves: Leaves,
+        sets: Store<u64>,
+        importances: Vec<f64>,
+        words: &[Option<usize>],
+    ) -> Result<Self, String> {
+        let mut unsound = None;
+        let heads = splits.iter().map(|node| {
+            if !node.is_sound(words, sets.len()) {
+                unsound = Some(*node);
+            }
+            node.head
+        });
+        let followed = follow(heads, |at, link| splits[at].link == link);
+        if let Some(node) = unsound {
+            return Err(format!("a split that does not suit feature {} of {}", node.feature(), words.len()));
+        }
+        followed?;
+        Ok(Self { splits, leaves, sets, importances, next: None })
+    }
+
+    pub(super) fn splits(&self) -> &[Node] {
+        &self.splits
+    }
+
+    pub(super) fn leaves(&self) -> &Leaves {
+        &self.leaves
+    }
+
+    pub(super) fn sets(&self) -> &[u64] {
+        &self.sets
     }
 
     /// The number of nodes, leaves included.
@@ -205,31 +336,11 @@ impl Tree {
 
     /// The number of leaves.
     pub(super) fn leaf_count(&self) -> usize {
-        self.leaves.len() / self.width
+        self.leaves.count()
     }
 
     fn root(&self) -> Place {
         Place(if self.splits.is_empty() { Place::LEAF } else { 0 })
-    }
-
-    /// One step of a row, which has one feature's bits after the other, from a split.
-    ///
-    /// Which way rows go cannot be foretold, so there are no branches but for categories.
-    #[inline(always)]
-    fn step(&self, at: u32, row: &[u32]) -> Place {
-        let node = self.splits[at as usize];
-        let bits = row[node.feature()];
-        let missing_left = node.is(MISSING_LEFT);
-        let left = if node.is(CATEGORICAL) {
-            category_goes_left(bits, &self.sets[node.payload as usize..], missing_left)
-        } else {
-            number_goes_left(bits, f32::from_bits(node.payload), missing_left)
-        };
-        let (left_leaf, right_leaf) = (node.is(LEFT_IS_LEAF), node.is(RIGHT_IS_LEAF));
-        let next = if left | left_leaf { at.wrapping_add(1) } else { node.link };
-        // The right leaf comes after the left one.
-        let leaf = node.link.wrapping_add(u32::from(!left & left_leaf)) | Place::LEAF;
-        Place(if (left & left_leaf) | (!left & right_leaf) { leaf } else { next })
     }
 
     /// The leaves that rows end in. `rows` has `features` words a row.
@@ -238,10 +349,12 @@ impl Tree {
         #[cfg(target_arch = "x86_64")]
         if self.sets.is_empty() && walk::suits(self.splits.len(), features) {
             let mut leaves = [0; walk::ROWS];
+            let splits = &*self.splits;
             for group in rows.chunks_exact(walk::ROWS * features) {
-                // SAFETY: trees are made by `push_split` and `push_leaf` alone, in preorder and to the end, so links
-                // lead to splits and leaves; `features` are those of the forest, which its splits were checked against.
-                unsafe { walk::leaves(&self.splits, group, features, &mut leaves) };
+                // SAFETY: trees are made by `push_split` and `push_leaf`, in preorder and to the end, or were checked
+                // by `follow`, so links lead to splits and leaves; `features` are those of the forest, which its
+                // splits were checked against.
+                unsafe { walk::leaves(splits, group, features, &mut leaves) };
                 found.extend_from_slice(&leaves);
             }
         }
@@ -259,6 +372,7 @@ impl Tree {
             return;
         }
         let found = &mut found[begin..];
+        let steps = Steps { splits: &self.splits, sets: &self.sets };
         let mut under_way = [(self.root(), 0_usize); TOGETHER];
         let mut next = count.min(TOGETHER);
         (0..).zip(&mut under_way).for_each(|(row, lane)| lane.1 = row);
@@ -266,7 +380,7 @@ impl Tree {
         while open == TOGETHER {
             for lane in &mut under_way {
                 let (place, row) = *lane;
-                let place = self.step(place.0, &rows[row * features..][..features]);
+                let place = steps.step(place.0, &rows[row * features..][..features]);
                 *lane = (place, row);
                 if place.is_leaf() {
                     found[row] = place.leaf() as u32;
@@ -283,53 +397,69 @@ impl Tree {
         // The last rows, one by one.
         for (mut place, row) in under_way.into_iter().filter(|lane| lane.1 < count) {
             while !place.is_leaf() {
-                place = self.step(place.0, &rows[row * features..][..features]);
+                place = steps.step(place.0, &rows[row * features..][..features]);
             }
             found[row] = place.leaf() as u32;
         }
     }
 
     /// What a leaf says.
-    pub(super) fn leaf(&self, number: u32) -> &[f64] {
-        &self.leaves[number as usize * self.width..][..self.width]
+    pub(super) fn leaf(&self, number: u32) -> Vec<f64> {
+        let mut values = vec![0.0; self.leaves.width()];
+        self.leaves.copy(number, &mut values);
+        values
     }
 
-    /// Writes the tree in preorder: the links between nodes follow from it and are not stored.
-    pub(super) fn write(&self, writer: &mut Writer, features: &[Feature]) {
+    /// Adds what each row's leaf says to its sums.
+    pub(super) fn add_leaves<'a>(&self, sums: impl Iterator<Item = &'a mut [f64]>, leaves: &[u32]) {
+        self.leaves.add(sums, leaves);
+    }
+
+    /// How much it adds to a model file that is not compressed, at most.
+    pub(super) fn bytes(&self) -> u64 {
+        let numbers = self.sets.len() + self.importances.len() + 1;
+        (self.splits.len() * size_of::<Node>() + numbers * size_of::<u64>()) as u64 + self.leaves.bytes()
+    }
+
+    /// Hands the tree to `sink` in preorder: the links between nodes follow from it and are not stored.
+    pub(super) fn write(&self, writer: &mut Writer, features: &[Feature], sink: &mut dyn FnMut(&[u8])) {
+        // A leaf of many classes is long, and there are many.
+        const PIECE: usize = 1 << 16;
         writer.varint(self.len() as u64);
+        let mut leaf = vec![0.0; self.leaves.width()];
+        let (splits, sets) = (&*self.splits, &*self.sets);
         let mut open = vec![self.root()];
         while let Some(place) = open.pop() {
+            if writer.bytes().len() >= PIECE {
+                sink(writer.bytes());
+                writer.clear();
+            }
             if place.is_leaf() {
                 writer.varint(0);
-                self.leaf(place.leaf() as u32).iter().for_each(|value| writer.f64(*value));
+                self.leaves.copy(place.leaf() as u32, &mut leaf);
+                leaf.iter().for_each(|value| writer.f64(*value));
                 continue;
             }
-            let node = self.splits[place.0 as usize];
+            let node = splits[place.0 as usize];
             let kind = 1 + (node.head & (CATEGORICAL | MISSING_LEFT));
             writer.varint(((node.feature() as u64) << HEAD_SHIFT) | u64::from(kind));
             if node.is(CATEGORICAL) {
                 let begin = node.payload as usize;
                 let words = set_words(categories_of(&features[node.feature()]).unwrap_or(0));
-                self.sets[begin..begin + words].iter().for_each(|word| writer.u64(*word));
+                sets[begin..begin + words].iter().for_each(|word| writer.u64(*word));
             } else {
                 writer.u32(node.payload);
             }
-            let [left, right] = self.children(place.0);
+            let [left, right] = node.children(place.0);
             open.extend([right, left]);
         }
         writer.f64s(&self.importances);
+        sink(writer.bytes());
+        writer.clear();
     }
 
     fn children(&self, at: u32) -> [Place; 2] {
-        let node = self.splits[at as usize];
-        let (left_leaf, right_leaf) = (node.is(LEFT_IS_LEAF), node.is(RIGHT_IS_LEAF));
-        let left = if left_leaf { node.link | Place::LEAF } else { at + 1 };
-        let right = match (left_leaf, right_leaf) {
-            (_, true) => (node.link + u32::from(left_leaf)) | Place::LEAF,
-            (true, false) => at + 1,
-            (false, false) => node.link,
-        };
-        [Place(left), Place(right)]
+        self.splits[at as usize].children(at)
     }
 
     /// The root.
@@ -345,14 +475,14 @@ impl Tree {
     /// The tree with a leaf in the place of every split that is not kept.
     pub(super) fn cut<'a>(&self, kept: &[bool], leaf: impl Fn(u32) -> &'a [f64]) -> Self {
         let sets = self.sets_of_splits();
-        let mut tree = Self::new(self.width, 0);
+        let mut tree = Self::new(self.leaves.width(), 0);
         let mut open = vec![(self.root_ref(), None)];
         while let Some((step, right_of)) = open.pop() {
             if let Some(parent) = right_of {
                 tree.set_right(parent);
             }
             match step {
-                NodeRef::Leaf(number) => tree.push_leaf(self.leaf(number)),
+                NodeRef::Leaf(number) => tree.push_leaf(&self.leaf(number)),
                 NodeRef::Split(number) if !kept[number as usize] => tree.push_leaf(leaf(number)),
                 NodeRef::Split(number) => {
                     let parent = tree.push_split(&self.split_of_set(number, sets[number as usize]));
@@ -426,10 +556,39 @@ impl Tree {
     }
 }
 
+/// What rows are walked through.
+#[derive(Debug, Clone, Copy)]
+struct Steps<'a> {
+    splits: &'a [Node],
+    sets: &'a [u64],
+}
+
+impl Steps<'_> {
+    /// One step of a row, which has one feature's bits after the other, from a split.
+    ///
+    /// Which way rows go cannot be foretold, so there are no branches but for categories.
+    #[inline(always)]
+    fn step(self, at: u32, row: &[u32]) -> Place {
+        let node = self.splits[at as usize];
+        let bits = row[node.feature()];
+        let missing_left = node.is(MISSING_LEFT);
+        let left = if node.is(CATEGORICAL) {
+            category_goes_left(bits, &self.sets[node.payload as usize..], missing_left)
+        } else {
+            number_goes_left(bits, f32::from_bits(node.payload), missing_left)
+        };
+        let (left_leaf, right_leaf) = (node.is(LEFT_IS_LEAF), node.is(RIGHT_IS_LEAF));
+        let next = if left | left_leaf { at.wrapping_add(1) } else { node.link };
+        // The right leaf comes after the left one.
+        let leaf = node.link.wrapping_add(u32::from(!left & left_leaf)) | Place::LEAF;
+        Place(if (left & left_leaf) | (!left & right_leaf) { leaf } else { next })
+    }
+}
+
 /// Bits of a node's head in a file, below the feature: the kind, one more than its flags, or zero for a leaf.
 const HEAD_SHIFT: u32 = 3;
 
-fn categories_of(feature: &Feature) -> Option<usize> {
+pub(super) fn categories_of(feature: &Feature) -> Option<usize> {
     match &feature.kind {
         FeatureKind::Numeric { .. } => None,
         FeatureKind::Categorical { categories } => Some(categories.len()),
@@ -580,8 +739,9 @@ mod tests {
                     .chunks_exact(features as usize)
                     .map(|row| {
                         let mut place = tree.root();
+                        let steps = Steps { splits: &tree.splits, sets: &tree.sets };
                         while !place.is_leaf() {
-                            place = tree.step(place.0, row);
+                            place = steps.step(place.0, row);
                         }
                         place.leaf() as u32
                     })
@@ -599,9 +759,8 @@ mod tests {
     #[test]
     fn a_tree_comes_back_as_it_was() {
         let features = [feature(0), feature(100)];
-        let mut writer = Writer::default();
-        example().write(&mut writer, &features);
-        let bytes = writer.finish();
+        let mut bytes = Vec::new();
+        example().write(&mut Writer::default(), &features, &mut |piece| bytes.extend_from_slice(piece));
         assert_eq!(Tree::read(&mut Reader::new(&bytes), &features, 1).unwrap(), example());
         for end in 0..bytes.len() {
             assert!(Tree::read(&mut Reader::new(&bytes[..end]), &features, 1).is_err());

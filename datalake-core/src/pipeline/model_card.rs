@@ -1,0 +1,184 @@
+//! A model and what its file says, as the plain data that its card is drawn from.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::ml::{Envelope, Feature, FeatureKind, Model, Task};
+use crate::pipeline::manifest::ObjectVersion;
+use crate::pipeline::origin::Origin;
+use crate::report::{CardFeature, CardLine, CardScore, CardSource, ModelCard};
+
+/// A model, its envelope and its digest, as a card under this title.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+/// use datalake_core::ml::{DummyTrainer, Envelope, Frame, Task, Trainer, digest};
+/// use datalake_core::{pipeline::model_card, report::card_markdown};
+/// # use datalake_core::progress::Silent;
+/// # let numbers = Arc::new(Float64Array::from(vec![1.0, 2.0])) as ArrayRef;
+/// # let table = RecordBatch::try_from_iter([("fat_g", Arc::clone(&numbers)), ("kcal", numbers)])?;
+/// # let frame = Frame::new(&table, &[], "kcal", Task::Regression)?;
+/// let model = DummyTrainer::new(Task::Regression).train(&frame, &Silent)?;
+/// let digest = digest(model.as_ref())?;
+/// let card = card_markdown(&model_card("calories", model.as_ref(), &Envelope::default(), &digest))?;
+/// assert!(card.contains(&digest));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn model_card(title: &str, model: &dyn Model, envelope: &Envelope, digest: &str) -> ModelCard {
+    let lineage = &envelope.lineage;
+    let origin: Option<Origin> = read(lineage, "prepared");
+    let table: Option<ObjectVersion> = read(lineage, "table");
+    let units = origin.as_ref().map(|origin| origin.units.clone()).unwrap_or_default();
+    let importances = model.importances();
+    let features = model.features().iter().enumerate();
+    let features = features
+        .map(|(index, feature)| card_feature(feature, &units, importances.as_ref().and_then(|all| all.get(index))))
+        .collect();
+    let (figures, scores) = scores(model.task(), &envelope.metrics);
+    ModelCard {
+        title: title.to_owned(),
+        summary: summary(model, &units),
+        facts: facts(model, envelope, digest),
+        features,
+        parameters: parameters(&model.params()),
+        figures,
+        scores,
+        rows: rows(lineage, origin.as_ref()),
+        sources: origin.iter().flat_map(|origin| &origin.sources).map(source).collect(),
+        chain: chain(title, digest, table.as_ref(), origin.as_ref()),
+        notes: envelope.notes.clone(),
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(lineage: &Map<String, Value>, name: &str) -> Option<T> {
+    // What another program or version has put there is left out of the card; `model show` has it all.
+    serde_json::from_value(lineage.get(name)?.clone()).ok()
+}
+
+fn line(name: &str, value: impl Into<String>) -> CardLine {
+    CardLine { name: name.to_owned(), value: value.into() }
+}
+
+fn summary(model: &dyn Model, units: &BTreeMap<String, String>) -> String {
+    let unit = units.get(model.target()).map(|unit| format!(" in {unit}")).unwrap_or_default();
+    match model.task() {
+        Task::Regression => format!("A `{}` model that predicts the number `{}`{unit}.", model.name(), model.target()),
+        Task::Classification => format!(
+            "A `{}` model that predicts which of {} classes `{}` is: {}.",
+            model.name(),
+            model.classes().len(),
+            model.target(),
+            model.classes().join(", ")
+        ),
+    }
+}
+
+fn facts(model: &dyn Model, envelope: &Envelope, digest: &str) -> Vec<CardLine> {
+    let mut facts = vec![line("digest", digest)];
+    facts.extend(envelope.created.as_ref().map(|created| line("trained", created)));
+    let code = envelope.lineage.get("code").and_then(Value::as_str);
+    facts.extend(code.map(|code| line("by datalake", code)));
+    if let Some(forest) = model.as_forest() {
+        facts.push(line("trees", forest.trees().to_string()));
+        facts.push(line("nodes", forest.nodes().to_string()));
+    }
+    facts
+}
+
+fn card_feature(feature: &Feature, units: &BTreeMap<String, String>, importance: Option<&f64>) -> CardFeature {
+    let (kind, range, categories) = match &feature.kind {
+        FeatureKind::Numeric { range } => ("number", *range, Vec::new()),
+        FeatureKind::Categorical { categories } => ("category", None, categories.clone()),
+    };
+    let unit = feature.unit.clone().or_else(|| units.get(&feature.name).cloned());
+    let (name, kind) = (feature.name.clone(), kind.to_owned());
+    CardFeature { name, kind, unit, range, categories, importance: importance.copied() }
+}
+
+fn parameters(parameters: &Value) -> Vec<CardLine> {
+    let plain = |value: &Value| match value {
+        Value::Null => "by default".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    parameters.as_object().into_iter().flatten().map(|(name, value)| line(name, plain(value))).collect()
+}
+
+/// The figures of rows held out, of the model and its baseline, and of rows out of bag.
+fn scores(task: Task, metrics: &Map<String, Value>) -> (Vec<String>, Vec<CardScore>) {
+    let mut found: Vec<(String, &str, BTreeMap<String, f64>)> = Vec::new();
+    for (name, figures) in metrics.get("held_out").and_then(Value::as_object).into_iter().flatten() {
+        let figures = figures.as_object().into_iter().flatten();
+        let figures = figures.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect();
+        found.push((name.clone(), "held out", figures));
+    }
+    // The model before what it is compared with.
+    found.sort_by_key(|(name, ..)| name == "dummy");
+    let (score, error) = match task {
+        Task::Regression => ("r2", "rmse"),
+        Task::Classification => ("accuracy", "error"),
+    };
+    let figure = |name: &str| metrics.get(name).and_then(Value::as_f64);
+    let seen = [(score, figure("out_of_bag_score")), (error, figure("out_of_bag_error"))];
+    let seen: BTreeMap<String, f64> =
+        seen.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    if !seen.is_empty() {
+        found.push(("the trees that have not seen a row".to_owned(), "out of bag", seen));
+    }
+    let mut names: Vec<String> = found.iter().flat_map(|(_, _, figures)| figures.keys().cloned()).collect();
+    names.sort();
+    names.dedup();
+    let score = |(name, rows, figures): (String, &str, BTreeMap<String, f64>)| CardScore {
+        name,
+        rows: rows.to_owned(),
+        values: names.iter().map(|name| figures.get(name).copied()).collect(),
+    };
+    let scores = found.into_iter().map(score).collect();
+    (names, scores)
+}
+
+fn rows(lineage: &Map<String, Value>, origin: Option<&Origin>) -> Vec<CardLine> {
+    const TABLE: [(&str, &str); 5] = [
+        ("seen", "records in the sources"),
+        ("quarantined", "quarantined"),
+        ("dropped", "dropped by a rule"),
+        ("duplicates", "left out as duplicates"),
+        ("written", "rows of the table"),
+    ];
+    const TRAINING: [(&str, &str); 3] =
+        [("train", "learnt from"), ("held_out", "held out"), ("without_target", "left out without a target")];
+    let mut rows = Vec::new();
+    for (name, text) in TABLE {
+        rows.extend(origin.and_then(|origin| origin.rows.get(name)).map(|count| line(text, count.to_string())));
+    }
+    for (name, text) in TRAINING {
+        let count = lineage.get("rows").and_then(|rows| rows.get(name)).and_then(Value::as_u64);
+        rows.extend(count.map(|count| line(text, count.to_string())));
+    }
+    rows
+}
+
+fn source(source: &crate::pipeline::origin::Origins) -> CardSource {
+    CardSource {
+        object: source.object.path.clone(),
+        etag: source.object.etag.clone(),
+        bytes: source.object.size,
+        seen: source.seen,
+        written: source.written,
+        quarantined: source.quarantined,
+        dropped: source.dropped,
+    }
+}
+
+/// The digest of the table, where that is known, else the version of its object; and that of the model.
+fn chain(title: &str, digest: &str, table: Option<&ObjectVersion>, origin: Option<&Origin>) -> Vec<CardLine> {
+    let prepared = origin.and_then(|origin| origin.digest.clone());
+    let table = table.map(|table| {
+        let version = || table.etag.as_ref().map_or_else(|| "not known".to_owned(), |etag| format!("version {etag}"));
+        line(&table.path, prepared.unwrap_or_else(version))
+    });
+    table.into_iter().chain([line(title, digest)]).collect()
+}
