@@ -78,12 +78,10 @@ class _Forest(BaseEstimator):
             self.__dict__.pop(name, None)
         params = self._params(rows)
         if earlier is not None and ({"max_time", "max_model_size"} & params.keys() or params["n_estimators"] == "auto"):
-            msg = "warm_start grows up to a number of trees: set n_estimators to a number, without max_time and max_model_size"
+            msg = "warm_start needs n_estimators as a number, without max_time and max_model_size"
             raise InvalidError(msg)
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64).tobytes()
-        self._model_: Model = _datalake.train(
-            rows, target, self._classification, json.dumps(params), weights, earlier
-        )
+        self._model_: Model = _datalake.train(rows, target, self._classification, json.dumps(params), weights, earlier)
         self._learnt(named=named)
 
     def _learnt(self, *, named: bool) -> None:
