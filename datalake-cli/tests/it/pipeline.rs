@@ -143,7 +143,7 @@ fn options_of_the_forest_are_flags() {
     let shown: serde_json::Value =
         serde_json::from_str(&scratch.ok(&["model", "show", "bound", "--output", "json"])).unwrap();
     assert_eq!(shown["features"].as_array().unwrap().len(), 1, "{shown}");
-    let params = &shown["params"];
+    let params = &shown["parameters"];
     assert_eq!((&params["monotonic_cst"]["x"], &params["max_leaf_nodes"]), (&1.into(), &9.into()), "{shown}");
     scratch.ok(&["evaluate", "bound"]);
     scratch.ok(&[&numbers[..], &["--criterion", "absolute_error", "--splitter", "random", "--name", "other"]].concat());
