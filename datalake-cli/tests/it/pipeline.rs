@@ -124,7 +124,7 @@ fn a_model_file_says_where_the_model_comes_from_and_how_good_it_is() {
     {
         assert!(card.contains(text), "{text}\n{card}");
     }
-    assert!(scratch.ok(&["model", "card", "calories", "--html"]).contains("<h1>models/calories.model</h1>"));
+    assert!(scratch.ok(&["model", "card", "calories", "--html"]).contains("<h1>models&#x2f;calories.model</h1>"));
     assert!(scratch.ok(&["model", "verify", "calories", "food-group"]).contains(digest));
 }
 
