@@ -1,7 +1,8 @@
 //! Random forests: many trees, each grown from rows drawn with replacement and split by the best of drawn features.
 //!
-//! After Breiman, "Random Forests" (Machine Learning 45, 2001), with the parameters of scikit-learn. Splits are
-//! exact: every cut between neighbouring values is tried, half-way thresholds, numbers rounded once to `f32`.
+//! After Breiman, "Random Forests" (Machine Learning 45, 2001), with the parameters of scikit-learn. In nodes of up to
+//! 4,095 rows every cut between neighbouring values is tried; in larger ones, cuts between 255 bins of about equally
+//! many rows. Thresholds lie half-way, numbers are rounded once to `f32`.
 //! Missing values go to the side where they help; text columns are split by sets of categories, found in the order
 //! of their mean target (the best for a regression or two classes, a heuristic for more classes).
 //!
@@ -23,6 +24,7 @@ mod leaves;
 mod limits;
 mod local;
 mod merge;
+mod one_row;
 mod out_of_bag;
 mod pack;
 mod params;

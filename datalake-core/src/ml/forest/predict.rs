@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::columns::Cells;
+use super::one_row::leaves_of_row;
 use super::tree::Tree;
 
 /// The most rows that are walked through one tree after the other: many, since a tree has to come to the second cache
@@ -10,6 +11,8 @@ use super::tree::Tree;
 const MOST_ROWS: usize = 1 << 16;
 /// Rows that are turned from columns into rows together, so that they stay in the first cache.
 const TILE: usize = 256;
+/// Fewer rows are walked through many trees at a time, instead of many rows through a tree.
+const FEW: usize = 6;
 /// Fewer steps (rows times trees) are not worth other threads.
 const SMALL: usize = 1 << 12;
 
@@ -66,6 +69,9 @@ pub(super) fn row_major(cells: &[Cells], first: usize, rows: usize) -> Vec<u32> 
 fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags: Option<&[Bag]>, means: &mut [f64]) {
     let (rows, features) = (means.len() / width, cells.len());
     let bits = row_major(cells, first, rows);
+    if rows < FEW && bags.is_none() {
+        return walk_few(trees, &bits, width, means);
+    }
     let mut walk = Walk { leaves: Vec::with_capacity(rows), rows: Vec::new(), bits: Vec::new() };
     let mut asked = vec![0_u32; rows];
     for (number, tree) in trees.iter().enumerate() {
@@ -80,6 +86,19 @@ fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags:
     for (mean, &count) in means.chunks_exact_mut(width).zip(&asked) {
         let count = if bags.is_some() { count } else { trees.len() as u32 };
         mean.iter_mut().for_each(|sum| *sum /= f64::from(count));
+    }
+}
+
+/// The same for so few rows that they would wait for each tree in turn.
+fn walk_few(trees: &[Tree], bits: &[u32], width: usize, means: &mut [f64]) {
+    let rows = means.len() / width;
+    let mut leaves = Vec::new();
+    for (row, mean) in bits.chunks_exact(bits.len() / rows).zip(means.chunks_exact_mut(width)) {
+        leaves_of_row(trees, row, &mut leaves);
+        for (tree, leaf) in trees.iter().zip(&leaves) {
+            tree.add_leaves(std::iter::once(&mut *mean), std::slice::from_ref(leaf));
+        }
+        mean.iter_mut().for_each(|sum| *sum /= trees.len() as f64);
     }
 }
 

@@ -95,6 +95,23 @@ fn depth_and_leaves_keep_their_limits() {
 }
 
 #[test]
+fn a_row_alone_is_predicted_as_among_others() {
+    for task in [Task::Regression, Task::Classification] {
+        for trees in [1, 5, 40] {
+            let forest = fit(&frame(200, task), |params| params.n_estimators = trees);
+            let (batch, width) = (foods(40, 3), forest.width());
+            let together = forest.raw(&batch).unwrap();
+            for rows in [1, 5] {
+                for first in (0..40).step_by(rows) {
+                    let alone = forest.raw(&batch.slice(first, rows)).unwrap();
+                    assert_eq!(alone, together[first * width..][..rows * width], "{rows} rows from {first}, {task}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn columns_of_nothing_are_never_split_by() {
     let rows = 40_i32;
     let batch = RecordBatch::try_from_iter([

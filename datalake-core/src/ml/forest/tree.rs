@@ -134,16 +134,21 @@ fn follow(
 
 /// Where a step leads: a split's number, or a leaf's with the highest bit set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place(u32);
+pub(super) struct Place(u32);
 
 impl Place {
     const LEAF: u32 = 1 << 31;
 
-    fn is_leaf(self) -> bool {
+    pub(super) fn is_leaf(self) -> bool {
         self.0 & Self::LEAF != 0
     }
 
-    fn leaf(self) -> usize {
+    /// The split's number, if it is one.
+    pub(super) fn split(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn leaf(self) -> usize {
         (self.0 & !Self::LEAF) as usize
     }
 }
@@ -372,7 +377,7 @@ impl Tree {
             return;
         }
         let found = &mut found[begin..];
-        let steps = Steps { splits: &self.splits, sets: &self.sets };
+        let steps = self.steps();
         let mut under_way = [(self.root(), 0_usize); TOGETHER];
         let mut next = count.min(TOGETHER);
         (0..).zip(&mut under_way).for_each(|(row, lane)| lane.1 = row);
@@ -401,6 +406,10 @@ impl Tree {
             }
             found[row] = place.leaf() as u32;
         }
+    }
+
+    pub(super) fn steps(&self) -> Steps<'_> {
+        Steps { splits: &self.splits, sets: &self.sets }
     }
 
     /// What a leaf says.
@@ -558,17 +567,22 @@ impl Tree {
 
 /// What rows are walked through.
 #[derive(Debug, Clone, Copy)]
-struct Steps<'a> {
+pub(super) struct Steps<'a> {
     splits: &'a [Node],
     sets: &'a [u64],
 }
 
 impl Steps<'_> {
+    /// Where a row begins; none in a tree that is but a leaf.
+    pub(super) fn begin(self) -> Option<u32> {
+        (!self.splits.is_empty()).then_some(0)
+    }
+
     /// One step of a row, which has one feature's bits after the other, from a split.
     ///
     /// Which way rows go cannot be foretold, so there are no branches but for categories.
     #[inline(always)]
-    fn step(self, at: u32, row: &[u32]) -> Place {
+    pub(super) fn step(self, at: u32, row: &[u32]) -> Place {
         let node = self.splits[at as usize];
         let bits = row[node.feature()];
         let missing_left = node.is(MISSING_LEFT);

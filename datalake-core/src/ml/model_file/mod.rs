@@ -160,7 +160,7 @@ pub fn encode(model: &dyn Model, envelope: &Envelope) -> Result<Vec<u8>> {
 /// let opened = ModelFile::read(file)?;
 /// assert_eq!(opened.digest(), digest(model.as_ref())?);
 /// opened.verify()?;
-/// # Ok::<(), datalake_core::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
