@@ -489,7 +489,7 @@ def cross_validate(
         name, values = column_of(groups, "groups")
         table = labels_table(name, values)[0]
     cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
-    params = json.dumps(model._params(rows.num_rows))
+    params = json.dumps(model._params(rows))
     found = _datalake.cross_validate(rows, model._target(y), table, model._classification, params, json.dumps(cut))
     return {name: CrossValidation._of(one) for name, one in found.items()}
 
