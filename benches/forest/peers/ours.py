@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +56,9 @@ class Ours(Peer):
         return path
 
     def save_compressed(self, model: Any, folder: Path) -> Path | None:
-        """Write the model in its smaller form, where it has one."""
-        if "compress" not in inspect.signature(model.save).parameters:
-            return None
+        """Write the model in its smaller form."""
         path = folder / "compressed.model"
-        model.save(path, compress=True)
+        model.save(path, compression="zstd")
         return path
 
     def open(self, path: Path) -> Any:
