@@ -16,4 +16,6 @@ mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 
 deny=$cache/bin/cargo-deny
 [ -x "$deny" ] || cargo install --quiet --locked --root "$cache" --target-dir "$cache/deny-target" cargo-deny@0.20.2
+# Of every platform, which a build for this one does not bring.
+cargo fetch --quiet --locked
 "$deny" --offline --all-features check --hide-inclusion-graph licenses bans sources
