@@ -292,6 +292,9 @@ pub(crate) struct Train {
     /// Columns never to learn from.
     #[arg(long, value_delimiter = ',')]
     pub(crate) exclude: Vec<String>,
+    /// Columns of whole numbers or booleans that are categories, as text is.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) categorical_features: Vec<String>,
     /// Which trainer: forest, linear, logistic or dummy.
     #[arg(long, default_value = "forest")]
     pub(crate) trainer: String,

@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Float64Type, Schema};
 use datalake_core::ml::forest::{Forest, ForestTrainer};
 use datalake_core::ml::{
     self, Compression, Envelope, FeatureKind, Frame, InputReport, Model as AnyModel, ModelFile, PermutationImportances,
-    PermutationParams, Task, permutation_importance, trainer,
+    PermutationParams, Task, categorical_features, permutation_importance, trainer,
 };
 use datalake_core::pipeline::{model_card, open_model_file};
 use datalake_core::progress::Progress;
@@ -34,16 +34,18 @@ pub(crate) struct Model {
     digest: OnceLock<String>,
 }
 
-/// Learns a model from rows and a target of as many values; `params` are those of the forest, in JSON. `weights` are
-/// native `float64`; `earlier` is a forest that lacks trees only.
+/// Learns a model from rows and a target of as many values; `params` are those of the forest, in JSON. `categorical` are
+/// columns to take for categories; `weights` are native `float64`; `earlier` is a forest that lacks trees only.
 #[pyfunction]
-#[pyo3(signature = (rows, target, classification, params, weights=None, earlier=None))]
+#[pyo3(signature = (rows, target, classification, params, categorical, weights=None, earlier=None))]
+#[expect(clippy::too_many_arguments, reason = "one call, whose arguments have names in Python")]
 pub(crate) fn train(
     py: Python<'_>,
     rows: &Bound<'_, Table>,
     target: &Bound<'_, Table>,
     classification: bool,
     params: &str,
+    categorical: Vec<String>,
     weights: Option<&[u8]>,
     earlier: Option<&Bound<'_, Model>>,
 ) -> PyResult<Model> {
@@ -58,7 +60,7 @@ pub(crate) fn train(
     let progress = Arc::clone(&stop);
     let model = wait_or_stop(py, &stop, async move {
         let work = move || {
-            let mut frame = Frame::new(&batch, &[], &name, task)?;
+            let mut frame = Frame::new(&categorical_features(&batch, &categorical)?, &[], &name, task)?;
             if let Some(weights) = weights {
                 frame = frame.with_weights(weights)?;
             }

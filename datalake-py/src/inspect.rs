@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::{ArrowNativeType, ToByteSlice};
 use datalake_core::ml::forest::{DecisionPath, Forest, LeafStatistics, TreeView};
-use datalake_core::ml::{FeatureKind, Frame, Model as AnyModel};
+use datalake_core::ml::{FeatureKind, Frame, Model as AnyModel, categorical_features};
 use datalake_core::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -70,8 +70,11 @@ pub(crate) fn draws_of(model: &dyn AnyModel, number: usize, batch: &RecordBatch)
 
 /// The rows as the table that a model may have been grown from.
 pub(crate) fn frame_of(model: &dyn AnyModel, batch: &RecordBatch) -> Result<Frame> {
-    let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
-    Frame::new(batch, &names, model.target(), model.task())
+    let features = model.features().iter();
+    let categorical = features.clone().filter(|feature| matches!(feature.kind, FeatureKind::Categorical { .. }));
+    let categorical: Vec<&str> = categorical.map(|feature| feature.name.as_str()).collect();
+    let names: Vec<&str> = features.map(|feature| feature.name.as_str()).collect();
+    Frame::new(&categorical_features(batch, &categorical)?, &names, model.target(), model.task())
 }
 
 pub(crate) fn leaves<'py>(py: Python<'py>, found: &LeafStatistics) -> PyResult<Bound<'py, PyDict>> {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datalake_core::ml::{Frame, Keep, Task, cross_validate_beside_baselines, repeated_k_fold, trainer};
+use datalake_core::ml::{
+    Frame, Keep, Task, categorical_features, cross_validate_beside_baselines, repeated_k_fold, trainer,
+};
 use datalake_core::{Error, Result, compute};
 use pyo3::prelude::*;
 use serde::Deserialize;
@@ -26,6 +28,7 @@ struct Folds {
 
 /// The metrics of every fold, of a forest and its baselines by name; `params` are those of the forest, in JSON.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "one call, whose arguments have names in Python")]
 pub(crate) fn cross_validate<'py>(
     py: Python<'py>,
     rows: &Bound<'py, Table>,
@@ -33,6 +36,7 @@ pub(crate) fn cross_validate<'py>(
     groups: Option<&Bound<'py, Table>>,
     classification: bool,
     params: &str,
+    categorical: Vec<String>,
     folds: &str,
 ) -> PyResult<Bound<'py, PyAny>> {
     let failed = |error: Error| raised(py, &error);
@@ -45,7 +49,7 @@ pub(crate) fn cross_validate<'py>(
     let progress = Arc::clone(&stop);
     let found = wait_or_stop(py, &stop, async move {
         let work = move || {
-            let mut frame = Frame::new(&batch, &[], &name, task)?;
+            let mut frame = Frame::new(&categorical_features(&batch, &categorical)?, &[], &name, task)?;
             if let Some(groups) = &groups {
                 frame = frame.with_groups(groups, groups.schema().field(0).name())?;
             }

@@ -32,6 +32,7 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
         target: arguments.target,
         features: arguments.features,
         exclude: arguments.exclude,
+        categorical_features: arguments.categorical_features,
         trainer: arguments.trainer,
         test: arguments.test,
         split_by: arguments.split_by,

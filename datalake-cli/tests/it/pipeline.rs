@@ -165,6 +165,28 @@ fn what_a_table_has_that_the_model_has_not_seen_is_said() {
 }
 
 #[test]
+fn columns_of_codes_are_categories_where_that_is_asked_for() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    // The parity of a code tells the target, and its order nothing.
+    let rows: String = (0..400).map(|row| format!("{},{},{}\n", row % 40, row % 3, row % 2 * 100)).collect();
+    scratch.write("lake/raw-data/t.csv", format!("code,x,y\n{rows}"));
+    let train = ["train", "raw-data/t.csv", "--target", "y", "--task", "regression", "--max-depth", "1"];
+    scratch.ok(&[&train[..], &["--categorical-features", "code"]].concat());
+    let shown = scratch.ok(&["model", "show", "y", "--output", "json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let features = shown["features"].to_string();
+    assert!(features.contains("categorical") && features.contains("\"39\""), "{features}");
+    assert!(shown["envelope"]["metrics"]["held_out"]["forest"]["r2"].as_f64().unwrap() > 0.99, "{shown}");
+    scratch.ok(&["evaluate", "y"]);
+    scratch.write("lake/raw-data/new.csv", "code,x\n3,1\n4,1\n99,1\n");
+    let manifest = scratch.ok(&["predict", "y", "raw-data/new.csv", "--output", "json"]);
+    assert!(manifest.contains("column `code`: 1 of 3 rows have a category"), "{manifest}");
+    scratch.run(&[&train[..], &["--categorical-features", "coed"]].concat()).failed(1, &["`coed`", "`code`"]);
+    scratch.run(&[&train[..], &["--categorical-features", "y"]].concat()).failed(1, &["the target `y`"]);
+}
+
+#[test]
 fn parts_of_a_forest_merge_into_the_whole() {
     let scratch = Scratch::new();
     scratch.ok(&["mb", "raw-data"]);

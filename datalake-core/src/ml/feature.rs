@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use serde::{Deserialize, Serialize};
 
+use super::categorical::{are_codes, category_text};
 use crate::error::{Error, Position, Result};
 
 /// The code of a missing or unseen category.
@@ -33,7 +34,8 @@ pub enum FeatureKind {
         /// The smallest and largest value seen; none when every value was missing.
         range: Option<[f64; 2]>,
     },
-    /// Text from a fixed set.
+    /// Text from a fixed set; whole numbers and booleans by their text, where
+    /// [`categorical_features`](super::categorical_features) says so.
     Categorical {
         /// The values seen, sorted; a value's code is its index.
         categories: Vec<String>,
@@ -131,28 +133,39 @@ fn encode_one(feature: &Feature, batch: &RecordBatch) -> Result<Column> {
     let data_type = array.data_type();
     match &feature.kind {
         FeatureKind::Numeric { .. } if is_numeric(data_type) => Ok(Column::Numeric(finite(&feature.name, array)?)),
-        FeatureKind::Categorical { categories } if is_text(data_type) => {
-            let strings = text(array, &feature.name)?;
-            let strings = strings.as_string::<i32>();
-            // Of few rows, a table of all categories would cost more than it saves.
-            if strings.len() < categories.len() {
-                let found = |name: &str| categories.binary_search_by(|category| category.as_str().cmp(name)).ok();
-                let code = |value: Option<&str>| value.and_then(found).map_or(MISSING, |code| code as u32);
-                return Ok(Column::Categorical(strings.iter().map(code).collect()));
+        FeatureKind::Categorical { categories } if is_text(data_type) || are_codes(categories) => {
+            match category_text(array, &feature.name)? {
+                Some(strings) => Ok(Column::Categorical(codes_of(categories, strings.as_string()))),
+                None => valueless(feature, array),
             }
-            let code_of: HashMap<&str, u32> = (0..).zip(categories).map(|(code, name)| (name.as_str(), code)).collect();
-            let code = |value: Option<&str>| value.and_then(|name| code_of.get(name)).copied().unwrap_or(MISSING);
-            Ok(Column::Categorical(strings.iter().map(code).collect()))
         }
-        // A column without a single value has whatever type its reader gave it.
+        _ => valueless(feature, array),
+    }
+}
+
+/// A column without a single value has whatever type its reader gave it; any other of a wrong type is refused.
+fn valueless(feature: &Feature, array: &ArrayRef) -> Result<Column> {
+    match &feature.kind {
         FeatureKind::Numeric { .. } if array.logical_null_count() == array.len() => {
             Ok(Column::Numeric(vec![f64::NAN; array.len()]))
         }
         FeatureKind::Categorical { .. } if is_valueless(&feature.name, array) => {
             Ok(Column::Categorical(vec![MISSING; array.len()]))
         }
-        kind => Err(drifted(&feature.name, kind, data_type)),
+        kind => Err(drifted(&feature.name, kind, array.data_type())),
     }
+}
+
+/// The code of each category, [`MISSING`] for one that was not seen.
+fn codes_of(categories: &[String], strings: &StringArray) -> Vec<u32> {
+    // Of few rows, a table of all categories would cost more than it saves.
+    if strings.len() < categories.len() {
+        let found = |name: &str| categories.binary_search_by(|category| category.as_str().cmp(name)).ok();
+        return strings.iter().map(|value| value.and_then(found).map_or(MISSING, |code| code as u32)).collect();
+    }
+    let code_of: HashMap<&str, u32> = (0..).zip(categories).map(|(code, name)| (name.as_str(), code)).collect();
+    let code = |value: Option<&str>| value.and_then(|name| code_of.get(name)).copied().unwrap_or(MISSING);
+    strings.iter().map(code).collect()
 }
 
 /// Whether there is nothing but missing values, NaN included.
@@ -164,7 +177,7 @@ fn is_valueless(name: &str, array: &ArrayRef) -> bool {
 fn drifted(name: &str, kind: &FeatureKind, found: &DataType) -> Error {
     let wanted = match kind {
         FeatureKind::Numeric { .. } => "numbers",
-        FeatureKind::Categorical { .. } => "text",
+        FeatureKind::Categorical { .. } => "categories",
     };
     Error::invalid("predict from", format_args!("column `{name}`"))
         .with_reason(format_args!("the model has learnt it as {wanted}, and here it is {found}"))
@@ -246,7 +259,7 @@ pub(crate) fn learn_categories(strings: &ArrayRef) -> (Vec<String>, Vec<u32>) {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, Int64Array, StringArray};
+    use arrow::array::{Float64Array, Int64Array};
 
     use super::*;
 
@@ -297,7 +310,7 @@ mod tests {
         let (feature, _) = learn(&batch(), 1).unwrap();
         let other = RecordBatch::try_from_iter([("color", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
         let error = encode(&[feature], &other).unwrap_err();
-        assert!(error.to_string().contains("learnt it as text, and here it is Int64"), "{error}");
+        assert!(error.to_string().contains("learnt it as categories, and here it is Int64"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, AsArray, RecordBatch};
 use serde::{Deserialize, Serialize};
 
-use super::feature::{Column, Feature, FeatureKind, MISSING, encode, is_text, text};
+use super::categorical::category_text;
+use super::feature::{Column, Feature, FeatureKind, MISSING, encode};
 use crate::error::Result;
 
 /// At most so many new categories of a column are kept by name, with their counts; the others are counted together.
@@ -107,11 +108,12 @@ impl InputReport {
 
     /// A value that has no code is new.
     fn add_categories(&mut self, name: &str, codes: &[u32], rows: &RecordBatch) -> Result<()> {
-        let Some(array) = rows.column_by_name(name).filter(|array| is_text(array.data_type())) else { return Ok(()) };
-        if array.logical_null_count() == codes.iter().filter(|code| **code == MISSING).count() {
+        let missing = codes.iter().filter(|code| **code == MISSING).count();
+        let Some(array) = rows.column_by_name(name).filter(|_| missing > 0) else { return Ok(()) };
+        let Some(strings) = category_text(array, name)? else { return Ok(()) };
+        if strings.null_count() == missing {
             return Ok(());
         }
-        let strings = text(array, name)?;
         let new = strings.as_string::<i32>().iter().zip(codes).filter(|(_, code)| **code == MISSING);
         let new = new.filter_map(|(category, _)| category);
         let column = self.columns.entry(name.to_owned()).or_default();

@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod categorical;
 mod codec;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -51,6 +52,7 @@ use std::fmt::Debug;
 use arrow::array::{ArrayRef, RecordBatch};
 use serde::{Deserialize, Serialize};
 
+pub use categorical::categorical_features;
 pub use dummy::DummyTrainer;
 pub use feature::{Column, Feature, FeatureKind, MISSING};
 pub use frame::{Frame, Target};

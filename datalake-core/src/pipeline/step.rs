@@ -132,6 +132,9 @@ pub struct Train {
     /// Columns never to learn from.
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// Columns of whole numbers or booleans that are split by sets of categories, as text is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categorical_features: Vec<String>,
     /// Which trainer: `forest`, or one of the baselines.
     #[serde(default = "forest")]
     pub trainer: String,

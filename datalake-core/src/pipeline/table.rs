@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::format::ReadOptions;
-use crate::ml::{Frame, Keep, holdout};
+use crate::ml::{Frame, Keep, categorical_features, holdout};
 use crate::pipeline::file::nearest;
 use crate::pipeline::manifest::{ObjectVersion, version};
 use crate::pipeline::prepare::filtered;
@@ -48,7 +48,7 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
     let whole = read(context, &step.table).await?;
     let target = column(&whole, &step.target, step)?;
     let present: BooleanArray = (0..whole.num_rows()).map(|row| Some(target.is_valid(row))).collect();
-    let table = filtered(&whole, &present)?;
+    let table = as_categories(filtered(&whole, &present)?, step)?;
     let without_target = (whole.num_rows() - table.num_rows()) as u64;
     let mut features = features(step, &table)?;
     if step.features.is_empty() {
@@ -98,6 +98,18 @@ pub(crate) async fn same_table(
             train.table
         ))
         .with_hint("train it again"))
+}
+
+/// The table with the step's categorical features as text.
+fn as_categories(table: RecordBatch, step: &Train) -> Result<RecordBatch> {
+    for name in &step.categorical_features {
+        column(&table, name, step)?;
+        if *name == step.target {
+            return Err(Error::invalid("train", format_args!("model `{}`", step.name))
+                .with_reason(format_args!("the target `{name}` is among its categorical features")));
+        }
+    }
+    categorical_features(&table, &step.categorical_features)
 }
 
 /// The columns to learn from: those named, or all but the target and those excluded.

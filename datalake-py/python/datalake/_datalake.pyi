@@ -301,13 +301,20 @@ def train(
     target: Table,
     classification: bool,
     params: str,
+    categorical: Sequence[str],
     weights: bytes | None = None,
     earlier: Model | None = None,
 ) -> Model:
     """Learn a forest; `params` are in JSON, `weights` native `float64`, `earlier` a forest that lacks trees only."""
 
 def cross_validate(
-    rows: Table, target: Table, groups: Table | None, classification: bool, params: str, folds: str
+    rows: Table,
+    target: Table,
+    groups: Table | None,
+    classification: bool,
+    params: str,
+    categorical: Sequence[str],
+    folds: str,
 ) -> dict[str, dict[str, Any]]:
     """Cross-validate a forest and its baselines; see :func:`datalake.cross_validate`."""
 

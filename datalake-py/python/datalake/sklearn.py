@@ -60,6 +60,7 @@ class _Forest(BaseEstimator):
 
     _classification: bool
     warm_start: bool
+    categorical_features: Any
 
     n_features_in_: int
     """The number of columns that it has learnt from."""
@@ -82,7 +83,10 @@ class _Forest(BaseEstimator):
             msg = "warm_start needs n_estimators as a number, without max_time and max_model_size"
             raise InvalidError(msg)
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64).tobytes()
-        self._model_: Model = _datalake.train(rows, target, self._classification, json.dumps(params), weights, earlier)
+        categorical = _chosen(self.categorical_features, rows.column_names)
+        self._model_: Model = _datalake.train(
+            rows, target, self._classification, json.dumps(params), categorical, weights, earlier
+        )
         self._learnt(named=named)
 
     def _learnt(self, *, named: bool) -> None:
@@ -253,7 +257,8 @@ class RandomForestRegressor(RegressorMixin, _Forest):
 
     The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also be
     `"third"`; `splitter="random"` draws thresholds as extremely randomized trees do; `monotonic_cst` may also be a
-    dictionary by name; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it
+    dictionary by name; `categorical_features` (names, places or a mask of columns) are whole numbers or booleans that
+    are split by sets of categories, of any number, as columns of text always are; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it
     is turned off, which saves some time; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads
     the process has, and results do not depend on it.
 
@@ -290,6 +295,7 @@ class RandomForestRegressor(RegressorMixin, _Forest):
         ccp_alpha: float = 0.0,
         max_samples: float | None = None,
         monotonic_cst: Any = None,
+        categorical_features: Any = None,
         splitter: Literal["best", "random"] = "best",
     ) -> None:
         """Keep the parameters; they are checked when the forest is grown."""
@@ -312,6 +318,7 @@ class RandomForestRegressor(RegressorMixin, _Forest):
         self.ccp_alpha = ccp_alpha
         self.max_samples = max_samples
         self.monotonic_cst = monotonic_cst
+        self.categorical_features = categorical_features
         self.splitter = splitter
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -372,6 +379,7 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         ccp_alpha: float = 0.0,
         max_samples: float | None = None,
         monotonic_cst: Any = None,
+        categorical_features: Any = None,
         splitter: Literal["best", "random"] = "best",
     ) -> None:
         """Keep the parameters; they are checked when the forest is grown."""
@@ -395,6 +403,7 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         self.ccp_alpha = ccp_alpha
         self.max_samples = max_samples
         self.monotonic_cst = monotonic_cst
+        self.categorical_features = categorical_features
         self.splitter = splitter
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -490,7 +499,10 @@ def cross_validate(
         table = labels_table(name, values)[0]
     cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
     params = json.dumps(model._params(rows))
-    found = _datalake.cross_validate(rows, model._target(y), table, model._classification, params, json.dumps(cut))
+    categorical = _chosen(model.categorical_features, rows.column_names)
+    found = _datalake.cross_validate(
+        rows, model._target(y), table, model._classification, params, categorical, json.dumps(cut)
+    )
     return {name: CrossValidation._of(one) for name, one in found.items()}
 
 
@@ -515,6 +527,7 @@ def _arguments(model: Model) -> dict[str, Any]:
     """Give the parameters of a model in scikit-learn's words."""
     params = dict(model.params)
     params["random_state"] = params.pop("seed")
+    params["categorical_features"] = [name for name, is_categorical in model.features if is_categorical] or None
     automatic = 1.0 if model.task == "regression" else "sqrt"
     words = {"auto": automatic, "all": None}
     params["max_features"] = words.get(params["max_features"], params["max_features"])
@@ -549,6 +562,28 @@ def _directions(monotonic_cst: Any, names: list[str]) -> dict[str, int]:
             raise InvalidError(msg)
         monotonic_cst = dict(zip(names, monotonic_cst, strict=True))
     return {str(name): int(direction) for name, direction in monotonic_cst.items() if direction != 0}
+
+
+def _chosen(categorical_features: Any, names: list[str]) -> list[str]:
+    """Give columns by name that may be chosen by name, by place or by a mask, as scikit-learn's boosting takes them."""
+    if categorical_features is None:
+        return []
+    chosen = np.asarray(categorical_features)
+    if chosen.ndim != 1 or chosen.dtype.kind not in "biuOUT":
+        msg = f"categorical_features must be names, places or a mask of columns, got {categorical_features!r}"
+        raise InvalidError(msg)
+    if chosen.dtype.kind == "b":
+        if len(chosen) != len(names):
+            msg = f"categorical_features is a mask of {len(chosen)} columns for {len(names)} features"
+            raise InvalidError(msg)
+        return [name for name, is_chosen in zip(names, chosen.tolist(), strict=True) if is_chosen]
+    if chosen.dtype.kind in "iu":
+        beyond = [index for index in chosen.tolist() if not 0 <= index < len(names)]
+        if beyond:
+            msg = f"categorical_features names column {beyond[0]}, but there are {len(names)}, counted from 0"
+            raise InvalidError(msg)
+        return [names[index] for index in chosen.tolist()]
+    return [str(name) for name in chosen.tolist()]
 
 
 def _class_weight(class_weight: Any) -> Any:
