@@ -224,6 +224,8 @@ impl Model for Forest {
 }
 
 #[cfg(test)]
+mod digest_tests;
+#[cfg(test)]
 mod inspect_tests;
 #[cfg(test)]
 mod option_tests;
