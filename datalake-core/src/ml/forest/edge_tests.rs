@@ -5,9 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, NullArray, RecordBatch, StringArray};
 
 use super::*;
-use crate::ml::{
-    Envelope, Frame, PermutationParams, decode, digest, encode, evaluate, permutation_importance,
-};
+use crate::ml::{Envelope, Frame, PermutationParams, decode, digest, encode, evaluate, permutation_importance};
 use crate::progress::Silent;
 
 fn try_fit(frame: &Frame, params: ForestParams) -> Result<Forest> {

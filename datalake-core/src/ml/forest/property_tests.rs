@@ -18,7 +18,9 @@ type Row = (Option<i32>, u8, i32);
 /// Small tables with ties, missing values and categories.
 fn any_rows() -> impl Strategy<Value = Vec<Row>> {
     prop::collection::vec((prop::option::weighted(0.9, -20_i32..20), 0_u8..5, -100_i32..100), 3..40)
-        .prop_filter("a target that varies", |rows| rows.iter().any(|row| row.2.rem_euclid(3) != rows[0].2.rem_euclid(3)))
+        .prop_filter("a target that varies", |rows| {
+            rows.iter().any(|row| row.2.rem_euclid(3) != rows[0].2.rem_euclid(3))
+        })
 }
 
 /// A table whose nodes are at first too large to try every cut.
@@ -198,6 +200,25 @@ fn large_nodes_are_the_same_in_any_order_beside_a_constant_and_risen() {
             let squares = risen(&rows, classes, |n| f64::from(n * n));
             assert!(exact(&squares, classes, least) == plain, "squared");
         }
+    }
+}
+
+#[test]
+fn rows_of_large_nodes_weigh_as_often_as_they_are_there() {
+    // Where more than 255 values share bins of about equally many rows, more rows make other bins.
+    let rows: Vec<Row> = many_rows().into_iter().map(|row| (row.0.map(|n| n % 250), row.1, row.2)).collect();
+    let repeated = (0..rows.len() as u32).flat_map(|row| std::iter::repeat_n(row, row as usize % 3 + 1));
+    let repeated: Vec<u32> = repeated.collect();
+    let params = ForestParams { n_estimators: 2, bootstrap: false, ..ForestParams::default() };
+    for classes in [false, true] {
+        let batch = batch_of(&rows, classes);
+        let frame = Frame::new(&batch, &[], "y", task_of(classes)).unwrap();
+        let trainer = ForestTrainer::new(frame.task(), params.clone()).unwrap();
+        let weights = (0..rows.len()).map(|row| (row % 3 + 1) as f64).collect();
+        let weighted = trainer.fit(&frame.clone().with_weights(weights).unwrap(), &Silent).unwrap();
+        let more = trainer.fit(&frame.select(&repeated).unwrap(), &Silent).unwrap();
+        assert_eq!(weighted.nodes(), more.nodes());
+        assert!(weighted.raw(&batch).unwrap() == more.raw(&batch).unwrap());
     }
 }
 
