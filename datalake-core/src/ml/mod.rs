@@ -181,10 +181,10 @@ pub trait Model: Debug + Send + Sync {
 pub struct OutOfBag {
     /// Row-major, one number (regression) or one share for each class a row; NaN for a row that every tree has seen.
     pub predictions: Vec<f64>,
-    /// R² (regression) or accuracy (classification) over the rows that have a prediction; none when no row has one
-    /// or, for R², when their target is constant.
+    /// R² (regression) or accuracy (classification) over the rows that have a prediction; none when no row has one,
+    /// for R² when their target is constant, and where it is so huge that squares are beyond all numbers.
     pub score: Option<f64>,
-    /// The root mean squared error, or the share of wrong classes.
+    /// The root mean squared error, or the share of wrong classes; none as for the score.
     pub error: Option<f64>,
     /// The number of rows that have a prediction.
     pub rows: usize,

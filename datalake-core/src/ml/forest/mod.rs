@@ -229,9 +229,13 @@ impl Model for Forest {
 #[cfg(test)]
 mod digest_tests;
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod inspect_tests;
 #[cfg(test)]
 mod option_tests;
+#[cfg(test)]
+mod property_tests;
 #[cfg(test)]
 mod split_tests;
 #[cfg(test)]

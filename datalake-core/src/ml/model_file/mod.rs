@@ -67,6 +67,16 @@ impl Envelope {
         self
     }
 
+    /// Adds what a model says of the rows that its trees have not seen, as `out_of_bag_score`, `out_of_bag_error` and
+    /// `out_of_bag_rows`; nothing of a model that says nothing.
+    #[must_use]
+    pub fn with_out_of_bag(self, model: &dyn Model) -> Self {
+        let Some(seen) = model.out_of_bag() else { return self };
+        self.with_metric("out_of_bag_score", seen.score)
+            .with_metric("out_of_bag_error", seen.error)
+            .with_metric("out_of_bag_rows", seen.rows)
+    }
+
     /// Adds a fact about the rows' origin.
     #[must_use]
     pub fn with_lineage(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
