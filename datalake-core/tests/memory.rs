@@ -104,7 +104,7 @@ fn allowed(forest: &Forest, threads: usize) -> usize {
     let bins = 2 * ROWS * FEATURES;
     let model = encode(forest, &Envelope::default()).unwrap().len();
     let of_rows = 64 * ROWS;
-    let of_threads = threads * (20 * ROWS + 24 * MB);
+    let of_threads = threads * (20 * ROWS + 32 * MB);
     bins + model + of_rows + of_threads + MB
 }
 
@@ -120,7 +120,7 @@ fn a_table_is_not_copied() {
 
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let (_, held) = measured(|| pool.install(|| forest.predict(&single).unwrap()));
-        let most = 16 * ROWS + threads * 24 * MB;
+        let most = 16 * ROWS + threads * 32 * MB;
         assert!(held <= most, "{threads} threads held {held} bytes to predict, allowed are {most}");
     }
     let double = in_64_bits(&single);

@@ -71,7 +71,8 @@ pub(crate) fn train(
         };
         compute::run(work).await
     })?;
-    Ok(Model { model: Arc::from(model), envelope: Envelope::default(), digest: OnceLock::new() })
+    let envelope = Envelope::default().with_out_of_bag(model.as_ref());
+    Ok(Model { model: Arc::from(model), envelope, digest: OnceLock::new() })
 }
 
 /// The table to grow a forest from. Rows that are held nowhere else go as soon as it is there.
@@ -340,12 +341,7 @@ impl Model {
         rows: &Bound<'py, Table>,
         target: &Bound<'py, Table>,
         params: &str,
-        measure: impl FnOnce(
-            &dyn AnyModel,
-            &Measured,
-            &PermutationParams,
-            &dyn Progress,
-        ) -> Result<PermutationImportances>
+        measure: impl FnOnce(&dyn AnyModel, &Measured, &PermutationParams, &dyn Progress) -> Result<PermutationImportances>
         + Send
         + 'static,
     ) -> PyResult<Bound<'py, PyAny>> {

@@ -62,6 +62,8 @@ pub use input::{ColumnInput, InputReport};
 pub use linear::{LinearTrainer, LogisticParams, LogisticTrainer};
 pub use linfa_trees::{LinfaTreesParams, LinfaTreesTrainer};
 pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, evaluate};
+#[cfg(any(test, feature = "testing"))]
+pub use model_file::hostile;
 pub use model_file::{Compression, Envelope, ModelFile, Part, decode, digest, encode, encode_to};
 pub use numbers::Numbers;
 pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
@@ -183,10 +185,10 @@ pub trait Model: Debug + Send + Sync {
 pub struct OutOfBag {
     /// Row-major, one number (regression) or one share for each class a row; NaN for a row that every tree has seen.
     pub predictions: Vec<f64>,
-    /// R² (regression) or accuracy (classification) over the rows that have a prediction; none when no row has one
-    /// or, for R², when their target is constant.
+    /// R² (regression) or accuracy (classification) over the rows that have a prediction; none when no row has one,
+    /// for R² when their target is constant, and where it is so huge that squares are beyond all numbers.
     pub score: Option<f64>,
-    /// The root mean squared error, or the share of wrong classes.
+    /// The root mean squared error, or the share of wrong classes; none as for the score.
     pub error: Option<f64>,
     /// The number of rows that have a prediction.
     pub rows: usize,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float32Array, RecordBatch, new_empty_array};
 use arrow::compute::concat;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use rayon::prelude::*;
 
@@ -104,7 +104,7 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use arrow::array::{AsArray, Float64Array, StringArray};
-    use arrow::datatypes::Float32Type;
+    use arrow::datatypes::{DataType, Float32Type};
 
     use super::*;
     use crate::ml::forest::{ForestParams, ForestTrainer};

@@ -66,5 +66,7 @@ pub(super) fn summary(predictions: Vec<f64>, width: usize, sampler: &Sampler<'_>
             (Some(accuracy), 1.0 - accuracy)
         }
     };
-    Some(OutOfBag { rows: known.len(), predictions, score, error: Some(error) })
+    // Sums over huge targets may leave the range of numbers.
+    let [score, error] = [score, Some(error)].map(|figure| figure.filter(|figure| figure.is_finite()));
+    Some(OutOfBag { rows: known.len(), predictions, score, error })
 }
