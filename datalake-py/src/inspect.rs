@@ -8,6 +8,8 @@ use datalake_core::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::forest::texts;
+
 /// The forest that a model is.
 pub(crate) fn forest_of(model: &dyn AnyModel) -> Result<&Forest> {
     model.as_forest().ok_or_else(|| {
@@ -74,7 +76,8 @@ pub(crate) fn frame_of(model: &dyn AnyModel, batch: &RecordBatch) -> Result<Fram
     let categorical = features.clone().filter(|feature| matches!(feature.kind, FeatureKind::Categorical { .. }));
     let categorical: Vec<&str> = categorical.map(|feature| feature.name.as_str()).collect();
     let names: Vec<&str> = features.map(|feature| feature.name.as_str()).collect();
-    Frame::new(&categorical_features(batch, &categorical)?, &names, model.target(), model.task())
+    let targets: Vec<String> = model.outputs().into_iter().map(|output| output.name).collect();
+    Frame::of_targets(&categorical_features(batch, &categorical)?, &names, &texts(&targets), model.task())
 }
 
 pub(crate) fn leaves<'py>(py: Python<'py>, found: &LeafStatistics) -> PyResult<Bound<'py, PyDict>> {

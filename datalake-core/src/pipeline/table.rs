@@ -46,7 +46,10 @@ pub(crate) async fn read(context: &Context, path: &str) -> Result<RecordBatch> {
 /// Reads a step's table and splits it: the same settings give the same split.
 pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
     let whole = read(context, &step.table).await?;
-    let target = column(&whole, &step.target, step)?;
+    let target = column(&whole, &step.target, step).map_err(|error| match step.target.contains(',') {
+        true => error.with_hint("a pipeline learns one target; the Python module and the Rust crate learn several"),
+        false => error,
+    })?;
     let present: BooleanArray = (0..whole.num_rows()).map(|row| Some(target.is_valid(row))).collect();
     let table = as_categories(filtered(&whole, &present)?, step)?;
     let without_target = (whole.num_rows() - table.num_rows()) as u64;

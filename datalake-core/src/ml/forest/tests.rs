@@ -307,7 +307,7 @@ proptest! {
         let batch = batch_of(&rows, false);
         let frame = Frame::new(&batch, &[], "y", Task::Regression).unwrap();
         let forest = fit(&frame, |params| params.seed = seed);
-        let [low, high] = forest.range;
+        let [low, high] = forest.ranges[0];
         prop_assert!(numbers(&forest, &batch).iter().all(|value| (low..=high).contains(value)));
     }
 
