@@ -72,7 +72,8 @@ pub(crate) fn train(
         };
         compute::run(work).await
     })?;
-    Ok(Model { model: Arc::from(model), envelope: Envelope::default(), digest: OnceLock::new() })
+    let envelope = Envelope::default().with_out_of_bag(model.as_ref());
+    Ok(Model { model: Arc::from(model), envelope, digest: OnceLock::new() })
 }
 
 fn more_trees(

@@ -504,3 +504,47 @@ def test_trees_are_pruned_alike(name: str) -> None:
         assert cost(cut, mine, alpha) == pytest.approx(cost(cut, other, alpha), rel=1e-9)
         alike += 1
     assert alike > TABLES // 40
+
+
+@options("ccp_alpha")
+def test_trees_of_classes_are_pruned_to_the_same_cost() -> None:
+    """Among classes many gains are equal, so trees may differ where the least cost, which is one, does not."""
+    alike = smaller = 0
+    for seed in range(TABLES):
+        case = table(seed)
+        if case.criterion == "squared_error" or compare(case, full := ours(case), theirs(case)).apart:
+            continue
+        alpha = [1e-3, 0.01, 0.03][seed % 3] * case.problem.impurity(np.arange(len(case.y)))
+        cut = replace(case, limits=case.limits | {"ccp_alpha": alpha})
+        mine, other = ours(cut), theirs(cut)
+        assert cost(cut, mine, alpha) == pytest.approx(cost(cut, other, alpha), rel=1e-9), f"seed {seed}"
+        alike += 1
+        smaller += len(mine.feature) < len(full.feature)
+    assert alike > TABLES // 20
+    assert smaller > TABLES // 80
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("criterion", ["absolute_error", "poisson"])
+def test_a_split_by_other_losses_is_as_good_as_scikit_learns(criterion: str, weighted: bool) -> None:
+    """One split, so that which of equal ones was taken does not matter."""
+    for seed in range(TABLES // 4):
+        draw = np.random.default_rng([seed, 7])
+        rows, columns = int(draw.choice([2, 5, 16, 17, 40, 200])), int(draw.integers(1, 5))
+        X = np.round(draw.normal(size=(rows, columns)), 2)
+        y = np.round(np.exp(draw.normal(X[:, 0])), int(draw.integers(1, 9))) + 0.1
+        y[0] += 1
+        if criterion == "poisson" and seed % 3 == 0:
+            # scikit-learn takes no missing values where errors are absolute.
+            X[draw.random(X.shape) < 0.2] = np.nan
+        weights = draw.choice([0.5, 1.0, 2.5], rows) if weighted else np.ones(rows)
+        limits: dict[str, Any] = {"max_depth": 1, "min_samples_leaf": int(draw.integers(1, 4))}
+        ours = RandomForestRegressor(1, criterion=criterion, bootstrap=False, **limits)
+        theirs = DecisionTreeRegressor(criterion=criterion, random_state=0, **limits)
+        costs = []
+        for tree in (ours, theirs):
+            predicted = tree.fit(X, y, sample_weight=weights).predict(X)
+            deviances = y * np.log(y / predicted) - y + predicted
+            losses = np.abs(y - predicted) if criterion == "absolute_error" else deviances
+            costs.append(np.average(losses, weights=weights))
+        assert costs[0] == pytest.approx(costs[1], rel=1e-9, abs=1e-12), f"seed {seed}"

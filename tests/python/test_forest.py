@@ -181,6 +181,8 @@ def test_a_saved_model_is_the_same_model(foods: Foods, lake: datalake.Lake) -> N
     assert isinstance(again, RandomForestRegressor)
     np.testing.assert_array_equal(again.predict(X), forest.predict(X))
     assert again.digest_ == forest.digest_
+    assert again.oob_score_ == forest.oob_score_
+    assert "| out of bag |" in again.card()
     assert (again.max_features, again.random_state) == ("third", 3)
     assert clone(again).fit(pd.DataFrame(X, columns=NAMES), pd.Series(y, name="energy_kcal")).digest_ == forest.digest_
 
@@ -244,7 +246,30 @@ def test_a_damaged_model_is_refused(foods: Foods, tmp_path: Path) -> None:
         ({"max_features": 1.5}, "got 1.5"),
         ({"max_features": "squirt"}, "squirt"),
         ({"max_samples": 4000}, "max_samples must be between 1 and 400"),
+        ({"max_samples": 0}, "max_samples must be between 1 and 400, got 0"),
+        ({"max_samples": 1.5}, "max_samples must be above 0 and at most 1, got 1.5"),
         ({"criterion": "gini"}, "gini"),
+        ({"n_estimators": -1}, "`n_estimators`: invalid value: integer `-1`"),
+        ({"n_estimators": 2**40}, "`n_estimators`: invalid value"),
+        ({"n_estimators": "many"}, 'a number of trees, or "auto"'),
+        ({"max_depth": 0}, "max_depth must be at least 1, got 0"),
+        ({"max_depth": 2.5}, "`max_depth`: invalid type: floating point `2.5`"),
+        ({"min_samples_split": 1}, "min_samples_split must be at least 2, got 1"),
+        ({"min_samples_leaf": 0}, "min_samples_leaf must be at least 1, got 0"),
+        ({"max_leaf_nodes": 1}, "max_leaf_nodes must be at least 2, got 1"),
+        ({"min_weight_fraction_leaf": 0.6}, "min_weight_fraction_leaf must be from 0 to 0.5, got 0.6"),
+        ({"ccp_alpha": -1.0}, "ccp_alpha must be zero or a positive number, got -1"),
+        ({"ccp_alpha": np.nan}, "ccp_alpha must be a finite number, got nan"),
+        ({"min_impurity_decrease": np.inf}, "min_impurity_decrease must be a finite number, got inf"),
+        ({"max_features": np.nan}, "max_features must be a finite number, got nan"),
+        ({"max_features": 0}, "max_features must be at least 1, got 0"),
+        ({"monotonic_cst": [1, 0]}, "monotonic_cst has 2 directions for 3 features"),
+        ({"monotonic_cst": {"x9": 1}}, "x9"),
+        ({"monotonic_cst": [2, 0, 0]}, "must be -1, 0 or 1, got 2"),
+        ({"splitter": "worst"}, "worst"),
+        ({"random_state": -1}, "`seed`: invalid value: integer `-1`"),
+        ({"max_time": 0}, "max_time `0`"),
+        ({"max_model_size": "1 elephant"}, "1 elephant"),
     ],
 )
 def test_parameters_are_checked_by_fit(foods: Foods, change: dict[str, object], message: str) -> None:
@@ -265,6 +290,63 @@ def test_data_that_cannot_be_learnt_from_is_refused(foods: Foods) -> None:
         RandomForestClassifier().fit(X[:3], ["a", None, "b"])
     with pytest.raises(ValueError, match="finite"):
         RandomForestRegressor().fit(np.where(np.isnan(X), np.inf, X), y)
+    for value in (np.nan, np.inf, -np.inf):
+        with pytest.raises(ValueError, match="row 3: the target must be known and finite"):
+            RandomForestRegressor().fit(X, np.where(np.arange(400) == 2, value, y))
+    with pytest.raises(ValueError, match="all 400 rows are `fruit`"):
+        RandomForestClassifier().fit(X, ["fruit"] * 400)
+    with pytest.raises(ValueError, match="at least 2 rows, got 1"):
+        RandomForestRegressor().fit(X[:1], y[:1])
+    with pytest.raises(ValueError, match="at least 2 rows, got 0"):
+        RandomForestRegressor().fit(X[:0], y[:0])
+    with pytest.raises(ValueError, match=r"at least one column, got an array of shape \(400, 0\)"):
+        RandomForestRegressor().fit(X[:, :0], y)
+    for weights, message in [
+        (np.full(400, -1.0), "a weight must be zero or a positive number, got `-1`"),
+        (np.full(400, np.nan), "got `NaN`"),
+        (np.full(400, np.inf), "got `inf`"),
+        (np.zeros(400), "all weights are zero"),
+        (np.ones(399), "there are 399 weights"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            RandomForestRegressor().fit(X, y, sample_weight=weights)
+
+
+def test_rows_to_predict_for_are_checked(foods: Foods) -> None:
+    X, y = foods
+    forest = RandomForestRegressor(n_estimators=2).fit(X, y)
+    assert forest.predict(X[:0]).shape == (0,)
+    with pytest.raises(ValueError, match="finite"):
+        forest.predict(np.where(np.isnan(X), np.inf, X))
+    with pytest.raises(ValueError, match=r"`fat_g`.*numbers"):
+        named = RandomForestRegressor(n_estimators=2).fit(pd.DataFrame(X, columns=NAMES), y)
+        named.predict(pd.DataFrame(X, columns=NAMES).assign(fat_g="much"))
+    with pytest.raises(ValueError, match="array of shape"):
+        forest.predict(X[0])
+
+
+def test_trees_are_added_to_a_warm_forest(foods: Foods, tmp_path: Path) -> None:
+    X, y = foods
+    for kind, target in [(RandomForestRegressor, y), (RandomForestClassifier, groups_of(y))]:
+        forest = kind(n_estimators=3, warm_start=True, random_state=1).fit(X, target)
+        first = forest.tree(0)
+        forest.set_params(n_estimators=8).fit(X, target)
+        whole = kind(n_estimators=8, random_state=1).fit(X, target)
+        assert (forest.n_estimators_, forest.digest_, forest.oob_score_) == (8, whole.digest_, whole.oob_score_)
+        np.testing.assert_array_equal(forest.tree(0).threshold, first.threshold)
+        assert forest.fit(X, target).digest_ == whole.digest_
+        with pytest.raises(ValueError, match="the forest has 8 trees, and 5 are asked for"):
+            forest.set_params(n_estimators=5).fit(X, target)
+        with pytest.raises(ValueError, match="parameters"):
+            forest.set_params(n_estimators=9, max_depth=3).fit(X, target)
+        with pytest.raises(ValueError, match="not the one that it was grown from"):
+            forest.set_params(max_depth=None).fit(X[:300], target[:300])
+        with pytest.raises(ValueError, match="n_estimators as a number"):
+            forest.set_params(n_estimators="auto").fit(X, target)
+        whole.save(tmp_path / "a.model")
+        again = datalake.load_model(tmp_path / "a.model").set_params(warm_start=True, n_estimators=12)
+        again.fit(X, target)
+        assert again.digest_ == kind(n_estimators=12, random_state=1).fit(X, target).digest_
 
 
 def test_max_samples_counts_rows_or_shares(foods: Foods) -> None:

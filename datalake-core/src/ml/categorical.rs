@@ -43,7 +43,8 @@ pub fn categorical_features<T: AsRef<str>>(batch: &RecordBatch, names: &[T]) -> 
             continue;
         }
         columns[index] = codes(&columns[index], name.as_ref(), "learn from")?;
-        fields[index] = Arc::new(fields[index].as_ref().clone().with_data_type(DataType::Utf8));
+        // NaN of a column that has no nulls becomes null.
+        fields[index] = Arc::new(fields[index].as_ref().clone().with_data_type(DataType::Utf8).with_nullable(true));
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|cause| Error::internal("read", "columns as categories").with_source(cause))

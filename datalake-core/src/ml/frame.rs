@@ -93,6 +93,9 @@ impl Frame {
     /// A frame of columns that are encoded already.
     pub(crate) fn from_parts(features: Vec<Feature>, columns: Vec<Column>, name: &str, target: Target) -> Result<Self> {
         check_rows(target.len(), name)?;
+        if features.is_empty() {
+            return Err(no_features(name));
+        }
         target.check(name)?;
         let targets = vec![(name.to_owned(), target)];
         Ok(Self { features, columns, target_name: name.to_owned(), targets, groups: None, weights: None })
@@ -313,7 +316,7 @@ fn feature_indexes(batch: &RecordBatch, features: &[&str], targets: &[usize]) ->
     let name = schema.field(*both.unwrap_or(&targets[0])).name();
     let error = |reason: String| Err(Error::invalid("learn", format_args!("column `{name}`")).with_reason(reason));
     if indexes.is_empty() {
-        return error("no feature columns: the table holds nothing but the target".to_owned());
+        return Err(no_features(name));
     }
     if both.is_some() {
         return error(format!("`{name}` is named both as target and as feature"));
@@ -324,6 +327,11 @@ fn feature_indexes(batch: &RecordBatch, features: &[&str], targets: &[usize]) ->
         Some(pair) => error(format!("feature `{}` is named twice", schema.field(pair[0]).name())),
         None => Ok(indexes),
     }
+}
+
+fn no_features(target: &str) -> Error {
+    Error::invalid("learn", format_args!("column `{target}`"))
+        .with_reason("no feature columns: the table holds nothing but the target")
 }
 
 /// The feature as the rows of `column` show it.
@@ -376,11 +384,30 @@ mod tests {
             error.to_string(),
             "cannot learn column `kcal` at row 2: the target must be known and finite in every row, got `null`"
         );
+        assert!(refusal(vec![Some(1.0), Some(f64::INFINITY)]).to_string().contains("row 2: "));
         assert!(refusal(vec![Some(1.0), Some(f64::INFINITY)]).to_string().contains("got `inf`"));
+        assert!(refusal(vec![Some(f64::NEG_INFINITY), Some(1.0)]).to_string().contains("got `-inf`"));
+        assert!(refusal(vec![Some(f64::NAN), Some(1.0)]).to_string().contains("got `NaN`"));
         assert!(refusal(vec![None, None]).to_string().contains("every one of its 2 values is null"));
         assert!(refusal(vec![Some(4.0); 3]).to_string().contains("constant: all 3 rows are `4`"));
         assert!(refusal(vec![Some(4.0)]).to_string().contains("at least 2 rows, got 1"));
         assert!(refusal(vec![]).to_string().contains("got 0"));
+    }
+
+    #[test]
+    fn one_class_or_one_row_is_refused() {
+        let of = |labels: Vec<Option<&str>>| {
+            let rows = labels.len() as i64;
+            let batch = RecordBatch::try_from_iter([
+                ("x", Arc::new(Int64Array::from_iter_values(0..rows)) as ArrayRef),
+                ("group", Arc::new(StringArray::from(labels))),
+            ]);
+            Frame::new(&batch.unwrap(), &[], "group", Task::Classification).unwrap_err().to_string()
+        };
+        assert!(of(vec![Some("fruit"); 4]).contains("the target is constant: all 4 rows are `fruit`"));
+        assert!(of(vec![Some("fruit")]).contains("at least 2 rows, got 1"));
+        assert!(of(vec![Some("fruit"), None]).contains("row 2: the target must be known"));
+        assert!(of(vec![None, None]).contains("every one of its 2 values is null"));
     }
 
     #[test]

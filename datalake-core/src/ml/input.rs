@@ -49,7 +49,7 @@ pub struct InputReport {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ColumnInput {
-    /// The range seen in training.
+    /// The range seen in training; none where every number was missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen: Option<[f64; 2]>,
     /// Rows below it.
@@ -76,7 +76,7 @@ impl InputReport {
         self.rows += rows.num_rows() as u64;
         for (feature, column) in features.iter().zip(&columns) {
             match (&feature.kind, column) {
-                (FeatureKind::Numeric { range: Some(range) }, Column::Numeric(values)) => {
+                (FeatureKind::Numeric { range }, Column::Numeric(values)) => {
                     self.add_numbers(&feature.name, *range, values);
                 }
                 (FeatureKind::Categorical { .. }, Column::Categorical(codes)) => {
@@ -88,15 +88,16 @@ impl InputReport {
         Ok(())
     }
 
-    fn add_numbers(&mut self, name: &str, range: [f64; 2], values: &[f64]) {
-        let [low, high] = range;
+    /// Where training has seen no number, every one lies above.
+    fn add_numbers(&mut self, name: &str, range: Option<[f64; 2]>, values: &[f64]) {
+        let [low, high] = range.unwrap_or([f64::NEG_INFINITY; 2]);
         let below = values.iter().filter(|value| **value < low).count() as u64;
         let above = values.iter().filter(|value| **value > high).count() as u64;
         if below + above == 0 {
             return;
         }
         let column = self.columns.entry(name.to_owned()).or_default();
-        column.seen = Some(range);
+        column.seen = range;
         column.below += below;
         column.above += above;
         let outside = values.iter().filter(|value| **value < low || **value > high);
@@ -144,10 +145,13 @@ impl ColumnInput {
     fn range_note(&self, name: &str, rows: u64) -> Option<String> {
         let outside = self.below + self.above;
         let share = outside as f64 / rows.max(1) as f64;
-        let ([low, high], [least, greatest]) = (self.seen?, self.found?);
+        let [least, greatest] = self.found?;
         if share <= MOST_OUTSIDE {
             return None;
         }
+        let Some([low, high]) = self.seen else {
+            return Some(format!("column `{name}`: {outside} of {rows} rows have a number, and none had in training"));
+        };
         let ends = match (self.below, self.above) {
             (0, _) => format!("the greatest is {greatest}"),
             (_, 0) => format!("the least is {least}"),
@@ -229,6 +233,17 @@ mod tests {
             ["column `fat_g`: 3 of 201 rows (1.5 %) lie outside of 0 to 90, the range seen in training; \
               the least is -1, the greatest 120"]
         );
+    }
+
+    #[test]
+    fn numbers_where_training_saw_none_are_said() {
+        let [mut fat, _] = features();
+        fat.kind = FeatureKind::Numeric { range: None };
+        let mut report = InputReport::default();
+        report.add(&[fat.clone()], &rows(vec![None, None], vec![None, None])).unwrap();
+        assert_eq!(report.notes(), [""; 0]);
+        report.add(&[fat], &rows(vec![Some(-7.0), None], vec![None, None])).unwrap();
+        assert_eq!(report.notes(), ["column `fat_g`: 1 of 4 rows have a number, and none had in training"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use linfa::traits::{Fit, PredictInplace};
 use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 
 use super::feature::{Column, Feature, FeatureKind, range_of};
-use super::forest::{Forest, ForestParams, ForestTrainer, MaxFeatures};
+use super::forest::{ClassWeight, Criterion, Forest, ForestParams, ForestTrainer, MaxFeatures, Splitter};
 use super::{Frame, Target, Task, greatest};
 use crate::error::{Error, Position, Result};
 use crate::progress::Silent;
@@ -113,6 +113,12 @@ impl<M> RandomForestParams<M> {
         self.with(|params| params.n_estimators = count)
     }
 
+    /// Sets how good a split is; none means squared error or Gini.
+    #[must_use]
+    pub fn criterion(self, criterion: Option<Criterion>) -> Self {
+        self.with(|params| params.criterion = criterion)
+    }
+
     /// Sets the most splits between the root and a leaf.
     #[must_use]
     pub fn max_depth(self, depth: Option<u32>) -> Self {
@@ -143,6 +149,42 @@ impl<M> RandomForestParams<M> {
         self.with(|params| params.min_impurity_decrease = decrease)
     }
 
+    /// Sets the least share of the whole weight on either side of a split.
+    #[must_use]
+    pub fn min_weight_fraction_leaf(self, share: f64) -> Self {
+        self.with(|params| params.min_weight_fraction_leaf = share)
+    }
+
+    /// Sets the most leaves of a tree.
+    #[must_use]
+    pub fn max_leaf_nodes(self, leaves: Option<u32>) -> Self {
+        self.with(|params| params.max_leaf_nodes = leaves)
+    }
+
+    /// Sets what each leaf must be worth, or its branch is cut off.
+    #[must_use]
+    pub fn ccp_alpha(self, alpha: f64) -> Self {
+        self.with(|params| params.ccp_alpha = alpha)
+    }
+
+    /// Sets how predictions move with a feature, by its name: 1 never down, -1 never up.
+    #[must_use]
+    pub fn monotonic_cst(self, feature: &str, direction: i8) -> Self {
+        self.with(|params| params.monotonic_cst.extend([(feature.to_owned(), direction)]))
+    }
+
+    /// Sets how a threshold is found.
+    #[must_use]
+    pub fn splitter(self, splitter: Splitter) -> Self {
+        self.with(|params| params.splitter = splitter)
+    }
+
+    /// Sets what rows weigh by their class; labels are named by their text, such as `"7"`.
+    #[must_use]
+    pub fn class_weight(self, weight: Option<ClassWeight>) -> Self {
+        self.with(|params| params.class_weight = weight)
+    }
+
     /// Sets whether each tree sees rows drawn with replacement.
     #[must_use]
     pub fn bootstrap(self, bootstrap: bool) -> Self {
@@ -153,6 +195,12 @@ impl<M> RandomForestParams<M> {
     #[must_use]
     pub fn max_samples(self, share: Option<f64>) -> Self {
         self.with(|params| params.max_samples = share)
+    }
+
+    /// Sets whether the rows that each tree has not seen are predicted.
+    #[must_use]
+    pub fn oob_score(self, score: bool) -> Self {
+        self.with(|params| params.oob_score = score)
     }
 
     /// Sets the seed.
@@ -204,7 +252,8 @@ where
 {
     type Object = RandomForestRegressor;
 
-    /// NaN in the records is missing; an infinite record, a target that is not finite, or a constant one is an error.
+    /// NaN in the records is missing, and rows weigh what the dataset says; an infinite record, a target that is not
+    /// finite, or a constant one is an error.
     fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<RandomForestRegressor> {
         let values: Vec<f64> = dataset.as_single_targets().iter().map(|value| value + 0.0).collect();
         if let Some(row) = values.iter().position(|value| !value.is_finite()) {
@@ -223,7 +272,8 @@ where
 {
     type Object = RandomForestClassifier;
 
-    /// NaN in the records is missing; an infinite record or a single class is an error.
+    /// NaN in the records is missing, and rows weigh what the dataset says; an infinite record or a single class is an
+    /// error.
     fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<RandomForestClassifier> {
         let targets = dataset.as_single_targets();
         let mut labels = targets.to_vec();
@@ -259,7 +309,10 @@ where
     let features: Vec<Feature> = features.collect();
     let columns = columns.into_iter().map(Column::Numeric).collect();
     let target_name = dataset.target_names().first().map_or("target", String::as_str);
-    let frame = Frame::from_parts(features, columns, target_name, target)?;
+    let mut frame = Frame::from_parts(features, columns, target_name, target)?;
+    if let Some(weights) = dataset.weights() {
+        frame = frame.with_weights(weights.iter().map(|weight| f64::from(*weight)).collect())?;
+    }
     ForestTrainer::new(task, params.clone())?.fit(&frame, &Silent)
 }
 
@@ -336,6 +389,111 @@ mod tests {
         assert!(accuracy > 0.9, "{accuracy}");
         let shares = forest.predict_probabilities(test.records());
         assert!(shares.rows().into_iter().all(|row| (row.sum() - 1.0).abs() < 1e-12));
+    }
+
+    #[test]
+    fn linfas_cross_validation_takes_a_classification() {
+        let records = records(240);
+        let targets = records.column(1).mapv(|x| usize::from(x > 0.5));
+        let mut dataset = Dataset::new(records, targets);
+        let params = [1, 20].map(|count| RandomForestClassifier::params().n_estimators(count).max_depth(Some(4)));
+        let scores = dataset
+            .cross_validate_single(4, &params, |predicted, truth| Ok(predicted.confusion_matrix(truth)?.accuracy()))
+            .unwrap();
+        assert!(scores[1] > 0.9, "{scores}");
+    }
+
+    #[test]
+    fn rows_weigh_what_the_dataset_says() {
+        let records = records(60);
+        let targets = records.column(0).mapv(|x| x * 9.0);
+        let weights: Array1<f32> = (0..60_u8).map(|row| f32::from(row % 3)).collect();
+        let dataset = Dataset::new(records, targets);
+        let params = RandomForestRegressor::params().n_estimators(1).bootstrap(false).max_depth(Some(2));
+        let plain = params.fit(&dataset).unwrap();
+        let weighted = params.fit(&dataset.clone().with_weights(weights)).unwrap();
+        // Rows of weight 2 twice, of weight 0 not at all.
+        let rows: Vec<usize> = (0..60).flat_map(|row| vec![row; row % 3]).collect();
+        let repeated = Dataset::new(
+            dataset.records().select(ndarray::Axis(0), &rows),
+            dataset.targets().select(ndarray::Axis(0), &rows),
+        );
+        let (found, wanted) = (weighted.predict(&dataset), params.fit(&repeated).unwrap().predict(&dataset));
+        assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-9), "{found} {wanted}");
+        assert_ne!(found, plain.predict(&dataset));
+        for weights in [vec![1.0; 59], vec![-1.0; 60], vec![0.0; 60]] {
+            let error = params.fit(&dataset.clone().with_weights(weights.into())).unwrap_err();
+            assert!(error.to_string().starts_with("cannot weigh"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_parameter_of_the_forest_can_be_set() {
+        let weight = ClassWeight::Of([("1".to_owned(), 2.0)].into());
+        let params = RandomForestClassifier::params()
+            .n_estimators(3)
+            .criterion(Some(Criterion::Entropy))
+            .max_depth(Some(9))
+            .min_samples_split(4)
+            .min_samples_leaf(2)
+            .max_features(MaxFeatures::All)
+            .min_impurity_decrease(0.001)
+            .min_weight_fraction_leaf(0.01)
+            .max_leaf_nodes(Some(8))
+            .ccp_alpha(0.002)
+            .monotonic_cst("feature-0", 1)
+            .splitter(Splitter::Random)
+            .class_weight(Some(weight.clone()))
+            .bootstrap(true)
+            .max_samples(Some(0.5))
+            .oob_score(false)
+            .seed(11);
+        let records = records(100);
+        let targets = records.column(0).mapv(|x| usize::from(x > 0.5));
+        let forest = params.fit(&Dataset::new(records, targets)).unwrap();
+        let wanted = ForestParams {
+            n_estimators: 3,
+            criterion: Some(Criterion::Entropy),
+            max_depth: Some(9),
+            min_samples_split: 4,
+            min_samples_leaf: 2,
+            max_features: MaxFeatures::All,
+            min_impurity_decrease: 0.001,
+            min_weight_fraction_leaf: 0.01,
+            max_leaf_nodes: Some(8),
+            ccp_alpha: 0.002,
+            monotonic_cst: [("feature-0".to_owned(), 1)].into(),
+            splitter: Splitter::Random,
+            class_weight: Some(weight),
+            bootstrap: true,
+            max_samples: Some(0.5),
+            // It changes no tree, and is not part of a model.
+            oob_score: true,
+            seed: 11,
+        };
+        assert_eq!(forest.forest().forest_params(), &wanted);
+        assert!(crate::ml::Model::out_of_bag(forest.forest()).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_learnt_from_is_an_error() {
+        let records = records(10);
+        let fit = |records: Array2<f64>, targets: Vec<f64>| {
+            let dataset = Dataset::new(records, Array1::from(targets));
+            RandomForestRegressor::params().n_estimators(2).fit(&dataset).unwrap_err().to_string()
+        };
+        let rising: Vec<f64> = (0..10).map(f64::from).collect();
+        for value in [f64::NAN, f64::INFINITY] {
+            let targets = rising.iter().map(|&y| if y > 8.5 { value } else { y }).collect();
+            let wanted = format!("cannot learn the targets at row 10: a target must be finite, got `{value}`");
+            assert_eq!(fit(records.clone(), targets), wanted);
+        }
+        assert!(fit(records.clone(), vec![3.0; 10]).contains("constant"));
+        assert!(fit(records.slice(ndarray::s![..1, ..]).to_owned(), vec![3.0]).contains("at least 2 rows"));
+        assert!(fit(Array2::zeros((10, 0)), rising).contains("no feature columns"));
+        let one_class = Dataset::new(records, Array1::from_elem(10, 4_usize));
+        let error = RandomForestClassifier::params().fit(&one_class).unwrap_err();
+        assert!(error.to_string().contains("all 10 rows are `4`"), "{error}");
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub use input::{ColumnInput, InputReport};
 pub use linear::{LinearTrainer, LogisticParams, LogisticTrainer};
 pub use linfa_trees::{LinfaTreesParams, LinfaTreesTrainer};
 pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, SeveralMetrics, evaluate};
+#[cfg(any(test, feature = "testing"))]
+pub use model_file::hostile;
 pub use model_file::{Compression, Envelope, ModelFile, Part, decode, digest, encode, encode_to};
 pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
 pub use registry::{TRAINERS, baselines, trainer};
@@ -189,11 +191,11 @@ pub struct OutOfBag {
     /// Row-major, one number (regression) or one share for each class a row; NaN for a row that every tree has seen.
     /// Several targets lie one after the other.
     pub predictions: Vec<f64>,
-    /// R² (regression) or accuracy (classification) over the rows that have a prediction; none when no row has one
-    /// or, for R², when their target is constant. For several targets the mean of their R², or the share of rows that
-    /// are right in all.
+    /// R² (regression) or accuracy (classification) over the rows that have a prediction; none when no row has one,
+    /// for R² when their target is constant, and where it is so huge that squares are beyond all numbers. For several
+    /// targets the mean of their R², or the share of rows that are right in all.
     pub score: Option<f64>,
-    /// The root mean squared error, in the mean over several targets, or the share of wrong rows.
+    /// The root mean squared error, in the mean over several targets, or the share of wrong rows; none as for the score.
     pub error: Option<f64>,
     /// The number of rows that have a prediction.
     pub rows: usize,

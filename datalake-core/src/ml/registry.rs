@@ -91,7 +91,14 @@ fn read<P: Default + DeserializeOwned>(name: &str, params: &Value) -> Result<P> 
             None => error.with_hint(format_args!("there are {}", list(known))),
         });
     }
-    P::deserialize(params).map_err(|cause| wrong(name, cause))
+    P::deserialize(params).map_err(|cause| {
+        // Alone, each says whether it is the one at fault.
+        let alone = |(key, value): (&String, &Value)| {
+            let cause = P::deserialize(&Value::from_iter([(key.as_str(), value.clone())])).err()?;
+            Some(wrong(name, format_args!("`{key}`: {cause}")))
+        };
+        given.iter().find_map(alone).unwrap_or_else(|| wrong(name, cause))
+    })
 }
 
 /// The names of a structure's fields, which only its deserialization knows.
@@ -156,6 +163,11 @@ mod tests {
         assert!(trainer("forest", Task::Regression, &json!({ "n_estimators": "many" })).is_err());
         assert!(trainer("forest", Task::Regression, &json!(5)).is_err());
         assert!(trainer("forest", Task::Regression, &json!({ "n_estimators": 0 })).is_err());
+        for (key, value) in [("max_depth", json!(-1)), ("min_samples_leaf", json!(1e12)), ("seed", json!("x"))] {
+            let error = trainer("forest", Task::Regression, &json!({ "n_estimators": 5, key: value })).unwrap_err();
+            let wanted = format!("cannot read the parameters of `forest`: `{key}`: invalid ");
+            assert!(error.to_string().starts_with(&wanted), "{error}");
+        }
     }
 
     #[test]

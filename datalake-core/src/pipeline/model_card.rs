@@ -183,3 +183,107 @@ fn chain(title: &str, digest: &str, table: Option<&ObjectVersion>, origin: Optio
     });
     table.into_iter().chain([line(title, digest)]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Float64Array, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::record_batch::RecordBatch;
+    use serde_json::json;
+
+    use super::*;
+    use crate::ml::{Frame, trainer};
+    use crate::pipeline::manifest::RunId;
+    use crate::progress::Silent;
+    use crate::report::{card_html, card_markdown};
+
+    fn forest() -> Box<dyn Model> {
+        let unit = HashMap::from([("unit".to_owned(), "mg".to_owned())]);
+        let fields = vec![
+            Field::new("fat_g", DataType::Float64, true),
+            Field::new("salt", DataType::Float64, true).with_metadata(unit),
+            Field::new("group", DataType::Utf8, true),
+            Field::new("energy_kcal", DataType::Float64, true),
+        ];
+        let rows = 30;
+        let number = |step: f64| Arc::new(Float64Array::from_iter_values((0..rows).map(|row| f64::from(row) * step)));
+        let groups = (0..rows).map(|row| ["fruit", "meat", "oil"][row as usize % 3]);
+        let columns: Vec<ArrayRef> =
+            vec![number(0.5), number(2.0), Arc::new(StringArray::from_iter_values(groups)), number(9.0)];
+        let table = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+        let frame = Frame::new(&table, &[], "energy_kcal", Task::Regression).unwrap();
+        let params = json!({ "n_estimators": 4, "min_samples_leaf": 2 });
+        trainer("forest", Task::Regression, &params).unwrap().train(&frame, &Silent).unwrap()
+    }
+
+    fn envelope(model: &dyn Model) -> Envelope {
+        let source = json!({
+            "path": "raw-data/a.csv", "size": 4321, "etag": "e-of-a",
+            "seen": 40, "written": 33, "quarantined": 4, "dropped": 3,
+        });
+        let prepared = json!({
+            "run": RunId::now(), "step": "prepare foods", "digest": "d-of-table", "units": { "fat_g": "g", "energy_kcal": "kcal" },
+            "rows": { "seen": 40, "quarantined": 4, "dropped": 3, "duplicates": 1, "written": 32 },
+            "sources": [source],
+        });
+        Envelope::default()
+            .with_created("2026-01-02T03:04:05Z")
+            .with_lineage("table", json!({ "path": "processed-data/foods.parquet", "size": 99, "etag": "e-of-table" }))
+            .with_lineage("rows", json!({ "train": 24, "held_out": 6, "without_target": 2 }))
+            .with_lineage("prepared", prepared)
+            .with_metric("held_out", json!({ "dummy": { "rmse": 70.5 }, "forest": { "rmse": 12.25 } }))
+            .with_out_of_bag(model)
+    }
+
+    #[test]
+    fn a_card_says_all_that_is_known() {
+        let model = forest();
+        let card = model_card("calories", model.as_ref(), &envelope(model.as_ref()), "d-of-model");
+        let page = card_markdown(&card).unwrap();
+        for text in [
+            // What it is, and how it was trained.
+            "predicts the number \\`energy\\_kcal\\` in kcal",
+            "| digest | d-of-model |",
+            "| trained | 2026-01-02T03:04:05Z |",
+            "| trees | 4 |",
+            "| n\\_estimators | 4 |",
+            "| min\\_samples\\_leaf | 2 |",
+            // The schema with units, ranges and categories: the unit of the column itself, or of the table before it.
+            "| fat\\_g | number | g | 0 to 14.5 |",
+            "| salt | number | mg | 0 to 58 |",
+            "| group | category |  | 3 categories: fruit, meat, oil |",
+            // How good it is, the model before the baseline, and out of bag.
+            "| forest | held out | – | 12.25 |\n| dummy | held out | – | 70.5 |\n| the trees that have not seen a row |",
+            // What became of the rows, by source and version.
+            "| raw-data/a.csv | e-of-a | 4,321 | 40 | 33 | 4 | 3 |",
+            "| quarantined | 4 |",
+            "| left out as duplicates | 1 |",
+            "| learnt from | 24 |",
+            "| left out without a target | 2 |",
+            // From table to model.
+            "| processed-data/foods.parquet | d-of-table |\n| calories | d-of-model |",
+        ] {
+            assert!(page.contains(text), "{text}\n{page}");
+        }
+        let html = card_html(&card).unwrap();
+        for text in ["d-of-table", "e-of-a", "12.25", "70.5", "3 categories: fruit, meat, oil", "0 to 14.5"] {
+            assert!(html.contains(text), "{text}\n{html}");
+        }
+    }
+
+    #[test]
+    fn a_card_of_a_model_from_nowhere_says_what_it_can() {
+        let model = forest();
+        let odd = Envelope::default().with_lineage("prepared", "by hand").with_lineage("table", 5);
+        let card = model_card("calories", model.as_ref(), &odd, "d-of-model");
+        assert!(card.sources.is_empty() && card.rows.is_empty() && card.scores.is_empty());
+        assert_eq!((card.chain.len(), card.chain[0].value.as_str()), (1, "d-of-model"));
+        let table = json!({ "path": "raw-data/foods.csv", "size": 1, "etag": "e-of-table" });
+        let by_hand = Envelope::default().with_lineage("table", table);
+        let card = model_card("calories", model.as_ref(), &by_hand, "d-of-model");
+        assert_eq!(card.chain[0].value, "version e-of-table");
+    }
+}

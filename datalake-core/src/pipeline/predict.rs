@@ -104,3 +104,62 @@ fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<Input
     });
     Ok(Batches::new(schema, stream.boxed(), Arc::new(Tally::default())))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, AsArray, Float64Array, StringArray};
+    use arrow::datatypes::Float64Type;
+    use futures::TryStreamExt;
+
+    use super::*;
+    use crate::ml::conformance::{FEATURES, foods};
+    use crate::ml::{Frame, trainer};
+    use crate::progress::Silent;
+
+    fn model() -> Arc<dyn Model> {
+        let frame = Frame::new(&foods(100, 1), &FEATURES, "kcal", Task::Regression).unwrap();
+        let settings = serde_json::json!({ "n_estimators": 5 });
+        Arc::from(trainer("forest", Task::Regression, &settings).unwrap().train(&frame, &Silent).unwrap())
+    }
+
+    fn stream_of(batches: Vec<RecordBatch>) -> Batches {
+        let schema = batches[0].schema();
+        let stream = futures::stream::iter(batches.into_iter().map(Ok)).boxed();
+        Batches::new(schema, stream, Arc::new(Tally::default()))
+    }
+
+    #[tokio::test]
+    async fn each_batch_is_predicted_when_it_is_asked_for() {
+        let (model, table) = (model(), foods(90, 2));
+        let input = Arc::<Mutex<InputReport>>::default();
+        let parts = vec![table.slice(0, 30), table.slice(30, 0), table.slice(30, 60)];
+        let mut predicted = with_predictions(Arc::clone(&model), stream_of(parts), Arc::clone(&input)).unwrap();
+        let first = predicted.try_next().await.unwrap().unwrap();
+        assert_eq!((first.num_rows(), locked(&input).rows), (30, 30), "no batch is read ahead of its turn");
+        let rest: Vec<RecordBatch> = predicted.try_collect().await.unwrap();
+        assert_eq!(rest.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [0, 60]);
+        assert_eq!(locked(&input).rows, 90);
+        let column = |batch: &RecordBatch| batch["predicted_kcal"].as_primitive::<Float64Type>().values().to_vec();
+        let found: Vec<f64> = std::iter::once(&first).chain(&rest).flat_map(column).collect();
+        assert_eq!(found, model.predict(&table).unwrap().as_primitive::<Float64Type>().values().to_vec());
+        assert_eq!(first.columns()[..table.num_columns()], table.slice(0, 30).columns()[..]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_cannot_be_predicted_ends_the_stream_with_its_column() {
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["1"; 3]));
+        let drifted = foods(3, 2);
+        let columns = drifted.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let arrays = drifted.columns().iter().enumerate();
+        let arrays = arrays.map(|(index, array)| if index == 0 { Arc::clone(&column) } else { Arc::clone(array) });
+        let drifted = RecordBatch::try_from_iter(columns.iter().map(String::as_str).zip(arrays)).unwrap();
+        let predicted = with_predictions(model(), stream_of(vec![drifted]), Arc::default()).unwrap();
+        let error = predicted.try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.to_string().contains("`protein_g`"), "{error}");
+
+        let taken: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+        let taken = RecordBatch::try_from_iter([("predicted_kcal", taken)]).unwrap();
+        let error = with_predictions(model(), stream_of(vec![taken]), Arc::default()).unwrap_err();
+        assert!(error.to_string().contains("`predicted_kcal` already"), "{error}");
+    }
+}

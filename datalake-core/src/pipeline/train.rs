@@ -75,15 +75,8 @@ pub(crate) async fn publish(step: &Train, trained: Trained<'_>, context: &Contex
     {
         envelope = envelope.with_metric("held_out", held_out);
     }
-    if let Some(seen) = model.out_of_bag() {
-        envelope = envelope
-            .with_metric("out_of_bag_score", json!(seen.score))
-            .with_metric("out_of_bag_error", json!(seen.error))
-            .with_metric("out_of_bag_rows", json!(seen.rows));
-        if let Some(score) = seen.score {
-            highlights.push(format!("out-of-bag {score:.4}"));
-        }
-    }
+    envelope = envelope.with_out_of_bag(model.as_ref());
+    highlights.extend(model.out_of_bag().and_then(|seen| seen.score).map(|score| format!("out-of-bag {score:.4}")));
     let compression = step.compression;
     let (file, digest) = compute::run(move || {
         let mut file = Vec::new();

@@ -125,8 +125,8 @@ def _matrix(X: Any) -> npt.NDArray[Any]:
     if isinstance(X, (list, tuple)):
         X = _from_lists(X)
     values = np.asarray(X)
-    if values.ndim != 2:
-        msg = f"X must be a table, got an array of shape {values.shape}"
+    if values.ndim != 2 or values.shape[1] == 0:
+        msg = f"X must be a table of at least one column, got an array of shape {values.shape}"
         raise InvalidError(msg)
     return values
 

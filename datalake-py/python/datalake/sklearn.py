@@ -12,6 +12,7 @@ of their own, and columns of text are categories; nothing has to be encoded or i
 from __future__ import annotations
 
 import json
+import math
 import numbers
 import warnings
 from datetime import UTC, datetime
@@ -126,6 +127,10 @@ class _Forest(BaseEstimator):
         params["max_samples"] = _share(given["max_samples"], rows.num_rows)
         params["monotonic_cst"] = _directions(given["monotonic_cst"], rows.column_names)
         params["seed"] = _seed(given["random_state"])
+        for name, value in params.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                msg = f"{name} must be a finite number, got {value}"
+                raise InvalidError(msg)
         return params
 
     def _fitted(self) -> Model:

@@ -87,5 +87,7 @@ pub(super) fn summary(
             }
         }
     }
-    Some(OutOfBag { rows: known.len(), predictions, score, error: Some(error) })
+    // Sums over huge targets may leave the range of numbers.
+    let [score, error] = [score, Some(error)].map(|figure| figure.filter(|figure| figure.is_finite()));
+    Some(OutOfBag { rows: known.len(), predictions, score, error })
 }

@@ -407,9 +407,36 @@ mod tests {
         assert_eq!(reason(|p| p.min_samples_leaf = 0), "min_samples_leaf must be at least 1, got 0");
         assert_eq!(reason(|p| p.max_depth = Some(0)), "max_depth must be at least 1, got 0");
         assert_eq!(reason(|p| p.max_samples = Some(1.5)), "max_samples must be above 0 and at most 1, got 1.5");
-        assert!(reason(|p| p.max_features = MaxFeatures::Fraction(f64::NAN)).ends_with("got NaN"));
-        assert!(reason(|p| p.min_impurity_decrease = -1.0).ends_with("got -1"));
+        assert_eq!(reason(|p| p.n_estimators = 1_000_001), "n_estimators must be at most 1000000, got 1000001");
+        assert_eq!(reason(|p| p.max_leaf_nodes = Some(1)), "max_leaf_nodes must be at least 2, got 1");
+        assert_eq!(reason(|p| p.max_features = MaxFeatures::Count(0)), "max_features must be at least 1, got 0");
+        for share in [f64::NAN, 0.0, -0.5, 1.5, f64::INFINITY] {
+            assert!(reason(|p| p.max_features = MaxFeatures::Fraction(share)).ends_with(&format!("got {share}")));
+            assert!(reason(|p| p.max_samples = Some(share)).ends_with(&format!("got {share}")));
+        }
+        for below in [f64::NAN, -1.0, f64::INFINITY] {
+            let found = [
+                reason(|p| p.min_impurity_decrease = below),
+                reason(|p| p.ccp_alpha = below),
+                reason(|p| p.min_weight_fraction_leaf = below),
+            ];
+            assert!(found.iter().all(|reason| reason.ends_with(&format!("got {below}"))), "{found:?}");
+        }
+        assert!(reason(|p| p.min_weight_fraction_leaf = 0.6).ends_with("from 0 to 0.5, got 0.6"));
         assert!(reason(|p| p.criterion = Some(Criterion::Gini)).ends_with("got \"gini\""));
+        let direction = |p: &mut ForestParams| p.monotonic_cst = [("fat_g".to_owned(), 2)].into();
+        assert_eq!(reason(direction), "monotonic_cst of `fat_g` must be -1, 0 or 1, got 2");
+        assert_eq!(
+            reason(|p| (p.max_samples, p.bootstrap) = (Some(0.5), false)),
+            "max_samples needs bootstrap = true, got 0.5 with bootstrap = false"
+        );
+        assert_eq!(reason(|p| p.class_weight = Some(ClassWeight::Balanced)), "class_weight is for a classification");
+        for weight in [f64::NAN, -1.0, f64::INFINITY] {
+            let class_weight = Some(ClassWeight::Of([("meat".to_owned(), weight)].into()));
+            let params = ForestParams { class_weight, ..ForestParams::default() };
+            let error = params.check(Task::Classification).unwrap_err();
+            assert!(error.to_string().ends_with(&format!("got {weight}")), "{error}");
+        }
     }
 
     #[test]

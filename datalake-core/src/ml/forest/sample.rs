@@ -1,7 +1,7 @@
 //! Which rows a tree draws and what each counts: its weight and that of its class, in whole numbers whose sums are exact.
 
 use super::params::{ClassWeight, ForestParams};
-use crate::error::{Error, Result};
+use crate::error::{Error, Position, Result};
 use crate::ml::{Frame, Target};
 use crate::random::{Draws, mix};
 
@@ -37,7 +37,19 @@ impl<'a> Sampler<'a> {
             let heavy = codes.iter().zip(&*weights).filter(|(_, weight)| **weight > 0.0);
             heavy.for_each(|(code, _)| rows[*code as usize] += 1);
             let by_class = given.by_class(classes, &rows);
-            weights.iter_mut().zip(codes).for_each(|(weight, code)| *weight *= by_class[*code as usize]);
+            for (row, (weight, code)) in weights.iter_mut().zip(codes).enumerate() {
+                let (own, of_class) = (*weight, by_class[*code as usize]);
+                *weight *= of_class;
+                if weight.is_infinite() {
+                    let class = &classes[*code as usize];
+                    return Err(Error::invalid("grow", "a forest")
+                        .with_position(Position::row(row as u64 + 1))
+                        .with_reason(format_args!(
+                            "its weight, {own}, times that of class `{class}`, {of_class}, is beyond all numbers"
+                        ))
+                        .with_hint("weigh rows and classes by smaller numbers: only their proportions matter"));
+                }
+            }
         }
         let heavy: Option<Vec<u32>> = weights
             .as_ref()

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
 use arrow::datatypes::Float64Type;
-use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
@@ -273,68 +272,4 @@ fn the_forest_beats_the_mean_on_rows_kept_apart() {
         unreachable!("a regression")
     };
     assert!(metrics.r2.unwrap() > 0.8, "{metrics:?}");
-}
-
-/// Small tables with ties, missing values and categories.
-fn any_rows() -> impl Strategy<Value = Vec<(Option<i8>, u8, i32)>> {
-    prop::collection::vec((prop::option::weighted(0.9, -20_i8..20), 0_u8..5, -100_i32..100), 3..40)
-        .prop_filter("a target that varies", |rows| rows.iter().any(|row| row.2 != rows[0].2))
-}
-
-fn batch_of(rows: &[(Option<i8>, u8, i32)], constant: bool) -> RecordBatch {
-    let mut columns = vec![
-        ("n", Arc::new(rows.iter().map(|row| row.0.map(f64::from)).collect::<Float64Array>()) as ArrayRef),
-        ("c", Arc::new(rows.iter().map(|row| Some(format!("c{}", row.1))).collect::<StringArray>())),
-    ];
-    if constant {
-        columns.push(("k", Arc::new(Float64Array::from(vec![3.0; rows.len()]))));
-    }
-    columns.push(("y", Arc::new(rows.iter().map(|row| Some(f64::from(row.2))).collect::<Float64Array>())));
-    RecordBatch::try_from_iter(columns).unwrap()
-}
-
-fn exact(batch: &RecordBatch, min_samples_leaf: u32) -> Vec<f64> {
-    let frame = Frame::new(batch, &[], "y", Task::Regression).unwrap();
-    let forest = fit(&frame, |params| {
-        (params.n_estimators, params.bootstrap, params.min_samples_leaf) = (3, false, min_samples_leaf);
-    });
-    numbers(&forest, batch)
-}
-
-proptest! {
-    #[test]
-    fn predictions_lie_within_the_targets(rows in any_rows(), seed: u64) {
-        let batch = batch_of(&rows, false);
-        let frame = Frame::new(&batch, &[], "y", Task::Regression).unwrap();
-        let forest = fit(&frame, |params| params.seed = seed);
-        let [low, high] = forest.ranges[0];
-        prop_assert!(numbers(&forest, &batch).iter().all(|value| (low..=high).contains(value)));
-    }
-
-    #[test]
-    fn the_order_of_rows_changes_no_prediction(rows in any_rows(), least in 1_u32..3) {
-        let mut turned = rows.clone();
-        turned.reverse();
-        let mut found = exact(&batch_of(&turned, false), least);
-        found.reverse();
-        // Leaf means are sums in row order: the last bit may differ, the rows of a leaf may not.
-        for (a, b) in exact(&batch_of(&rows, false), least).iter().zip(&found) {
-            prop_assert!((a - b).abs() <= 1e-9, "{a} and {b}");
-        }
-    }
-
-    #[test]
-    fn a_constant_column_changes_no_prediction(rows in any_rows(), least in 1_u32..3) {
-        prop_assert_eq!(exact(&batch_of(&rows, true), least), exact(&batch_of(&rows, false), least));
-    }
-
-    #[test]
-    fn a_rising_transform_of_a_column_changes_no_prediction(rows in any_rows(), least in 1_u32..3) {
-        let plain = batch_of(&rows, false);
-        let cubes = rows.iter().map(|row| row.0.map(|n| f64::from(n).powi(3) + 5.0)).collect::<Float64Array>();
-        let mut columns = plain.columns().to_vec();
-        columns[0] = Arc::new(cubes);
-        let cubed = RecordBatch::try_new(plain.schema(), columns).unwrap();
-        prop_assert_eq!(exact(&cubed, least), exact(&plain, least));
-    }
 }

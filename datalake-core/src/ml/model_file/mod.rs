@@ -9,6 +9,8 @@
 //! the file, so that opening need not compute it: checksums and the structure of the trees are checked instead.
 
 mod blocks;
+#[cfg(any(test, feature = "testing"))]
+pub mod hostile;
 mod sections;
 mod v1;
 
@@ -63,6 +65,16 @@ impl Envelope {
     pub fn with_metric(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metrics.insert(name.into(), value.into());
         self
+    }
+
+    /// Adds what a model says of the rows that its trees have not seen, as `out_of_bag_score`, `out_of_bag_error` and
+    /// `out_of_bag_rows`; nothing of a model that says nothing.
+    #[must_use]
+    pub fn with_out_of_bag(self, model: &dyn Model) -> Self {
+        let Some(seen) = model.out_of_bag() else { return self };
+        self.with_metric("out_of_bag_score", seen.score)
+            .with_metric("out_of_bag_error", seen.error)
+            .with_metric("out_of_bag_rows", seen.rows)
     }
 
     /// Adds a fact about the rows' origin.

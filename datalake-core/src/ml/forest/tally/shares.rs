@@ -9,7 +9,7 @@ use super::{NoPack, Packed, Tally};
 /// The weight of the rows of a node by class.
 ///
 /// Its sums are the weight of all rows, then that of each class, one target after the other.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::ml::forest) struct ShareTally<'a> {
     /// Row-major, one class a target, counted from the first of all targets.
     codes: &'a [u32],
@@ -19,7 +19,9 @@ pub(in crate::ml::forest) struct ShareTally<'a> {
     weights: &'a [i64],
     entropy: bool,
     rules: Rules,
-    /// By row: its codes, and its weight.
+    counts: &'a [u32],
+    loaded: bool,
+    /// By loaded row: its codes, and its weight.
     own_codes: Vec<u32>,
     own_weights: Vec<i64>,
     total: Vec<i64>,
@@ -34,6 +36,7 @@ impl<'a> ShareTally<'a> {
         weights: &'a [i64],
         entropy: bool,
         rules: Rules,
+        counts: &'a [u32],
     ) -> Self {
         let next = |begin: &mut usize, classes: &usize| {
             let range = *begin..*begin + classes;
@@ -42,18 +45,33 @@ impl<'a> ShareTally<'a> {
         };
         let targets: Vec<Range<usize>> = classes.iter().scan(1, next).collect();
         let none = vec![0; 1 + classes.iter().sum::<usize>()];
-        let (own_codes, own_weights) = (Vec::new(), Vec::new());
-        Self { codes, targets, weights, entropy, rules, own_codes, own_weights, total: none.clone(), left: none }
+        Self {
+            codes,
+            targets,
+            weights,
+            entropy,
+            rules,
+            counts,
+            loaded: false,
+            own_codes: Vec::new(),
+            own_weights: Vec::new(),
+            total: none.clone(),
+            left: none,
+        }
     }
 
     fn codes(&self, row: usize) -> &[u32] {
-        let targets = self.targets.len();
-        &self.own_codes[row * targets..][..targets]
+        let (targets, codes) = (self.targets.len(), if self.loaded { &self.own_codes } else { self.codes });
+        &codes[row * targets..][..targets]
+    }
+
+    fn weight(&self, row: usize) -> i64 {
+        if self.loaded { self.own_weights[row] } else { self.weights[row] * i64::from(self.counts[row]) }
     }
 
     /// Adds a row to a weight and the weights of classes behind it.
     fn add_row(&self, row: usize, sums: &mut [i64]) {
-        let weight = self.own_weights[row];
+        let weight = self.weight(row);
         sums[0] += weight;
         self.codes(row).iter().for_each(|code| sums[1 + *code as usize] += weight);
     }
@@ -87,12 +105,14 @@ impl Tally for ShareTally<'_> {
     type Pack = NoPack;
     type Entry = u32;
 
-    fn load(&mut self, rows: &[u32], weights: &[u32], _local: bool) {
+    fn load(&mut self, rows: &[u32]) {
+        self.loaded = true;
         let targets = self.targets.len();
         self.own_codes.clear();
         self.own_codes.extend(rows.iter().flat_map(|row| &self.codes[*row as usize * targets..][..targets]));
         self.own_weights.clear();
-        self.own_weights.extend(rows.iter().map(|&row| self.weights[row as usize] * i64::from(weights[row as usize])));
+        let weight = |&row: &u32| self.weights[row as usize] * i64::from(self.counts[row as usize]);
+        self.own_weights.extend(rows.iter().map(weight));
     }
 
     fn enter(&mut self, node: impl Iterator<Item = usize> + Clone) {
@@ -189,7 +209,7 @@ impl Tally for ShareTally<'_> {
         leaf.resize(begin + self.total.len() - 1, 0.0);
         let mut sum = 0;
         for row in node {
-            let weight = self.own_weights[row];
+            let weight = self.weight(row);
             self.codes(row).iter().for_each(|code| leaf[begin + *code as usize] += weight as f64);
             sum += weight;
         }
