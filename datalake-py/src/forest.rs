@@ -34,8 +34,9 @@ pub(crate) struct Model {
     digest: OnceLock<String>,
 }
 
-/// Learns a model from rows and a target of as many values; `params` are those of the forest, in JSON. `categorical` are
-/// columns to take for categories; `weights` are native `float64`; `earlier` is a forest that lacks trees only.
+/// Learns a model from rows and one or more targets of as many values; `params` are those of the forest, in JSON.
+/// `categorical` are columns to take for categories; `weights` are native `float64`; `earlier` is a forest that lacks
+/// trees only.
 #[pyfunction]
 #[pyo3(signature = (rows, target, classification, params, categorical, weights=None, earlier=None))]
 #[expect(clippy::too_many_arguments, reason = "one call, whose arguments have names in Python")]
@@ -79,8 +80,9 @@ pub(crate) fn train(
 fn frame(rows: Table, target: &Table, task: Task, categorical: &[String]) -> Result<Frame> {
     let (batch, ranges) = rows.rounded(categorical)?;
     drop(rows);
-    let (batch, name) = joined(&batch, target)?;
-    Ok(Frame::new(&categorical_features(&batch, categorical)?, &[], &name, task)?.with_ranges(&ranges))
+    let (batch, names) = joined(&batch, target)?;
+    let batch = categorical_features(&batch, categorical)?;
+    Ok(Frame::of_targets(&batch, &[], &texts(&names), task)?.with_ranges(&ranges))
 }
 
 fn more_trees(
@@ -176,7 +178,7 @@ impl Model {
         self.model.task().to_string()
     }
 
-    /// The column that it predicts.
+    /// The column that it predicts; of several, their names in a row.
     #[getter]
     fn target(&self) -> String {
         self.model.target().to_owned()
@@ -189,10 +191,10 @@ impl Model {
         self.model.features().iter().map(|feature| (feature.name.clone(), categorical(&feature.kind))).collect()
     }
 
-    /// The class labels as text, in the order of the columns of `predict_proba`.
+    /// Each column that it predicts, with its class labels as text, in the order of the columns of `predict_proba`.
     #[getter]
-    fn classes(&self) -> Vec<String> {
-        self.model.classes().to_vec()
+    fn outputs(&self) -> Vec<(String, Vec<String>)> {
+        self.model.outputs().into_iter().map(|output| (output.name, output.classes)).collect()
     }
 
     /// The parameters that it was trained with.
@@ -236,17 +238,21 @@ impl Model {
         self.model.out_of_bag().map(|seen| bytes_of(py, &seen.predictions))
     }
 
-    /// One number a row, as native `float64`.
+    /// One number a row and target, row by row, as native `float64`.
     fn predict<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
         let predicted = self.by_batch(py, rows.get(), |model, batch| {
             let predicted = model.predict(batch)?;
-            let values = predicted.as_primitive_opt::<Float64Type>().map(|values| values.values().to_vec());
-            values.ok_or_else(|| Error::internal("predict", "numbers by a model of classes"))
+            let columns =
+                predicted.as_struct_opt().map_or_else(|| vec![Arc::clone(&predicted)], |all| all.columns().to_vec());
+            let columns: Option<Vec<_>> = columns.iter().map(AsArray::as_primitive_opt::<Float64Type>).collect();
+            let columns = columns.ok_or_else(|| Error::internal("predict", "numbers by a model of classes"))?;
+            let row = |row: usize| columns.iter().map(move |column| column.value(row));
+            Ok((0..batch.num_rows()).flat_map(row).collect::<Vec<f64>>())
         })?;
         Ok(bytes_of(py, &predicted))
     }
 
-    /// The share of each class, row by row, as native `float64`.
+    /// The share of each class of every target, row by row, as native `float64`.
     fn predict_proba<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
         let shares = self.by_batch(py, rows.get(), |model, batch| model.predict_proba(batch))?;
         Ok(bytes_of(py, &shares))
@@ -357,7 +363,7 @@ impl Model {
         document(py, &found)
     }
 
-    /// The columns that it needs, and the target under the name that it has learnt.
+    /// The columns that it needs, and the targets under the names that it has learnt.
     fn measured(&self, rows: &Table, target: &Table) -> Result<Measured> {
         let (rows, ranges) = rows.rounded(&categories_of(self.model.as_ref()))?;
         let schema = rows.schema();
@@ -365,7 +371,8 @@ impl Model {
         let rows = rows
             .project(&needed.collect::<Vec<_>>())
             .map_err(|cause| Error::internal("select", "columns of rows").with_source(cause))?;
-        Ok(Measured { batch: with_target(&rows, &target.batch()?, self.model.target())?, ranges })
+        let names: Vec<String> = self.model.outputs().into_iter().map(|output| output.name).collect();
+        Ok(Measured { batch: with_targets(&rows, &target.batch()?, &names)?, ranges })
     }
 
     fn of(file: ModelFile) -> Self {
@@ -421,25 +428,40 @@ impl Model {
     }
 }
 
-/// Rows and target as one batch, the target last and under a name of its own.
-pub(crate) fn joined(rows: &RecordBatch, target: &Table) -> Result<(RecordBatch, String)> {
+/// Rows and targets as one batch, the targets last and under names of their own.
+pub(crate) fn joined(rows: &RecordBatch, target: &Table) -> Result<(RecordBatch, Vec<String>)> {
     let target = target.batch()?;
     let schema = rows.schema();
-    let mut name = target.schema().field(0).name().clone();
-    while schema.index_of(&name).is_ok() {
-        name.push('_');
+    let mut names: Vec<String> = Vec::with_capacity(target.num_columns());
+    for field in target.schema().fields() {
+        let mut name = field.name().clone();
+        while schema.index_of(&name).is_ok() || names.contains(&name) {
+            name.push('_');
+        }
+        names.push(name);
     }
-    Ok((with_target(rows, &target, &name)?, name))
+    Ok((with_targets(rows, &target, &names)?, names))
 }
 
-fn with_target(rows: &RecordBatch, target: &RecordBatch, name: &str) -> Result<RecordBatch> {
+/// Names as what a frame is read by.
+pub(crate) fn texts(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+fn with_targets(rows: &RecordBatch, target: &RecordBatch, names: &[String]) -> Result<RecordBatch> {
+    let (expected, found) = (names.len(), target.num_columns());
+    if expected != found {
+        return Err(Error::invalid("learn", "from rows and target")
+            .with_reason(format_args!("the model predicts {expected} targets, and there are {found}")));
+    }
     let (expected, found) = (rows.num_rows(), target.num_rows());
     if expected != found {
         return Err(Error::invalid("learn", "from rows and target")
             .with_reason(format_args!("there are {expected} rows and {found} values of the target")));
     }
     let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
-    fields.push(Arc::new(Field::new(name, target.column(0).data_type().clone(), true)));
+    let named = names.iter().zip(target.columns());
+    fields.extend(named.map(|(name, column)| Arc::new(Field::new(name, column.data_type().clone(), true))));
     let columns: Vec<ArrayRef> = rows.columns().iter().chain(target.columns()).cloned().collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|cause| Error::internal("join", "rows and target").with_source(cause))

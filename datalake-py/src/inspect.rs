@@ -8,6 +8,8 @@ use datalake_core::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::forest::texts;
+
 /// The forest that a model is.
 pub(crate) fn forest_of(model: &dyn AnyModel) -> Result<&Forest> {
     model.as_forest().ok_or_else(|| {
@@ -80,7 +82,8 @@ impl Measured {
     pub(crate) fn frame(&self, model: &dyn AnyModel) -> Result<Frame> {
         let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
         let batch = categorical_features(&self.batch, &categories_of(model))?;
-        Ok(Frame::new(&batch, &names, model.target(), model.task())?.with_ranges(&self.ranges))
+        let targets: Vec<String> = model.outputs().into_iter().map(|output| output.name).collect();
+        Ok(Frame::of_targets(&batch, &names, &texts(&targets), model.task())?.with_ranges(&self.ranges))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::raised;
-use crate::forest::joined;
+use crate::forest::{joined, texts};
 use crate::lake::document;
 use crate::runtime::{Stop, wait_or_stop};
 use crate::table::Table;
@@ -41,7 +41,7 @@ pub(crate) fn cross_validate<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let failed = |error: Error| raised(py, &error);
     let rows = rows.get().batch().map_err(failed)?;
-    let (batch, name) = joined(&rows, target.get()).map_err(failed)?;
+    let (batch, names) = joined(&rows, target.get()).map_err(failed)?;
     let groups = groups.map(|groups| groups.get().batch()).transpose().map_err(failed)?;
     let params: Value = parsed(params).map_err(failed)?;
     let folds: Folds = parsed(folds).map_err(failed)?;
@@ -50,7 +50,8 @@ pub(crate) fn cross_validate<'py>(
     let progress = Arc::clone(&stop);
     let found = wait_or_stop(py, &stop, async move {
         let work = move || {
-            let mut frame = Frame::new(&categorical_features(&batch, &categorical)?, &[], &name, task)?;
+            let batch = categorical_features(&batch, &categorical)?;
+            let mut frame = Frame::of_targets(&batch, &[], &texts(&names), task)?;
             if let Some(groups) = &groups {
                 frame = frame.with_groups(groups, groups.schema().field(0).name())?;
             }

@@ -182,6 +182,7 @@ pub(crate) async fn show(name: &str, tools: &Tools) -> Result<()> {
             "task": model.task(),
             "target": model.target(),
             "classes": model.classes(),
+            "outputs": model.outputs(),
             "features": model.features(),
             "importances": model.importances(),
             "parameters": model.params(),

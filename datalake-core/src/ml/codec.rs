@@ -1,7 +1,10 @@
 //! Canonical bytes of a model's body: little-endian, lengths first, nothing read beyond its end.
 
+use std::ops::Range;
+
 use super::Task;
 use super::feature::{Feature, FeatureKind};
+use super::target::{Output, Target, joined, places};
 use crate::error::{Error, Position, Result};
 
 /// Builds a body.
@@ -63,14 +66,24 @@ impl Writer {
         values.iter().for_each(|value| self.text(value));
     }
 
-    /// What every model has: task, target, classes and features.
+    /// What every model has: task, target, classes and features. Several targets have marks of their own.
     pub(crate) fn schema(&mut self, schema: &ModelSchema) {
-        self.u8(match schema.task {
+        let task = match schema.task {
             Task::Regression => 0,
             Task::Classification => 1,
-        });
-        self.text(&schema.target);
-        self.texts(&schema.classes);
+        };
+        if schema.outputs.is_empty() {
+            self.u8(task);
+            self.text(&schema.target);
+            self.texts(&schema.classes);
+        } else {
+            self.u8(SEVERAL + task);
+            self.varint(schema.outputs.len() as u64);
+            for output in &schema.outputs {
+                self.text(&output.name);
+                self.texts(&output.classes);
+            }
+        }
         self.varint(schema.features.len() as u64);
         schema.features.iter().for_each(|feature| self.feature(feature));
     }
@@ -93,23 +106,48 @@ impl Writer {
     }
 }
 
+/// What the mark of a task is raised by, where there are several targets.
+const SEVERAL: u8 = 2;
+
 /// What every model knows about its table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ModelSchema {
     pub(crate) task: Task,
+    /// The target's name; of several, their names as one.
     pub(crate) target: String,
+    /// The classes of a single target.
     pub(crate) classes: Vec<String>,
+    /// Each of several targets; empty where there is one.
+    pub(crate) outputs: Vec<Output>,
     pub(crate) features: Vec<Feature>,
 }
 
 impl ModelSchema {
     pub(crate) fn of(frame: &super::Frame) -> Self {
+        let output =
+            |(name, target): &(String, Target)| Output { name: name.clone(), classes: target.classes().to_vec() };
+        let several = Some(frame.targets()).filter(|targets| targets.len() > 1).unwrap_or_default();
+        let outputs = several.iter().map(output).collect();
         Self {
+            outputs,
             task: frame.task(),
             target: frame.target_name().to_owned(),
             classes: frame.classes().to_vec(),
             features: frame.features().to_vec(),
         }
+    }
+
+    /// The places of each target's numbers in a row of predictions.
+    pub(crate) fn places(&self) -> Vec<Range<usize>> {
+        if self.outputs.is_empty() {
+            return places([self.classes.len()].into_iter());
+        }
+        places(self.outputs.iter().map(|output| output.classes.len()))
+    }
+
+    /// How many numbers a row of predictions has.
+    pub(crate) fn width(&self) -> usize {
+        self.places().last().map_or(1, |last| last.end)
     }
 }
 
@@ -229,20 +267,46 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| self.text()).collect()
     }
 
+    /// The schema of a model of one target.
     pub(crate) fn schema(&mut self) -> Result<ModelSchema> {
-        let task = match self.u8()? {
+        let schema = self.any_schema()?;
+        if schema.outputs.is_empty() {
+            return Ok(schema);
+        }
+        Err(self.damaged(format_args!("{} targets of a model that has one", schema.outputs.len())))
+    }
+
+    /// That of a model of one target or several.
+    pub(crate) fn any_schema(&mut self) -> Result<ModelSchema> {
+        let mark = self.u8()?;
+        let task = match mark % SEVERAL {
+            _ if mark >= 2 * SEVERAL => return Err(self.damaged(format_args!("task {mark} is unknown"))),
             0 => Task::Regression,
-            1 => Task::Classification,
-            other => return Err(self.damaged(format_args!("task {other} is unknown"))),
+            _ => Task::Classification,
         };
-        let target = self.text()?;
-        let classes = self.texts()?;
+        let several = mark >= SEVERAL;
+        let count = if several { self.count(2)? } else { 1 };
+        if several && count < 2 {
+            return Err(self.damaged(format_args!("{count} targets where there are several")));
+        }
+        let mut outputs = (0..count).map(|_| self.output(task)).collect::<Result<Vec<_>>>()?;
+        let (target, classes) = if several {
+            (joined(&outputs.iter().map(|output| output.name.as_str()).collect::<Vec<_>>()), Vec::new())
+        } else {
+            let Output { name, classes } = outputs.swap_remove(0);
+            (name, classes)
+        };
+        let count = self.count(3)?;
+        let features = (0..count).map(|_| self.feature()).collect::<Result<_>>()?;
+        Ok(ModelSchema { task, target, classes, outputs, features })
+    }
+
+    fn output(&mut self, task: Task) -> Result<Output> {
+        let (name, classes) = (self.text()?, self.texts()?);
         if classes.is_empty() != (task == Task::Regression) {
             return Err(self.damaged(format_args!("a {task} with {} classes", classes.len())));
         }
-        let count = self.count(3)?;
-        let features = (0..count).map(|_| self.feature()).collect::<Result<_>>()?;
-        Ok(ModelSchema { task, target, classes, features })
+        Ok(Output { name, classes })
     }
 
     fn feature(&mut self) -> Result<Feature> {
@@ -315,7 +379,7 @@ mod tests {
 
         #[test]
         fn any_bytes_give_a_schema_or_an_error(bytes: Vec<u8>) {
-            let _ = Reader::new(&bytes).schema();
+            let _ = Reader::new(&bytes).any_schema();
         }
     }
 }

@@ -6,8 +6,8 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 
 use super::codec::{ModelSchema, Reader, Writer};
 use super::feature::Feature;
-use super::frame::{Frame, Target, labels};
-use super::{Model, Task, Trainer, check_task, greatest, no_probabilities};
+use super::frame::labels;
+use super::{Frame, Model, Target, Task, Trainer, check_one_target, greatest, no_probabilities};
 use crate::error::Result;
 use crate::progress::Progress;
 
@@ -35,7 +35,7 @@ impl Trainer for DummyTrainer {
     }
 
     fn train(&self, table: &Frame, _progress: &dyn Progress) -> Result<Box<dyn Model>> {
-        check_task(self.task, table)?;
+        check_one_target(self.task, table)?;
         let rows = table.rows() as f64;
         let values = match table.target() {
             // Divided first: the sum of the largest numbers has no number of its own.

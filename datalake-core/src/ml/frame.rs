@@ -1,6 +1,5 @@
 //! A table to learn from: features and target, encoded once, in the caller's row order.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, new_null_array};
@@ -8,50 +7,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::Task;
 use super::feature::{self, Column, Feature, FeatureKind, MISSING, column_index, learn_categories};
+use super::target::{Target, joined, read_target};
 use crate::error::{Error, Position, Result};
 
 /// The most rows that a [`Frame`] holds.
 const MOST_ROWS: usize = i32::MAX as usize;
-
-/// What a model learns to predict, one value a row.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Target {
-    /// The numbers of a regression, all finite.
-    Numbers(Vec<f64>),
-    /// The labels of a classification.
-    Labels {
-        /// The distinct labels: text sorted as text, numbers and booleans by value.
-        classes: Vec<String>,
-        /// Each row's index into `classes`.
-        codes: Vec<u32>,
-    },
-}
-
-impl Target {
-    /// The number of rows.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Numbers(values) => values.len(),
-            Self::Labels { codes, .. } => codes.len(),
-        }
-    }
-
-    /// Whether there are no rows.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn select(&self, rows: &[u32]) -> Self {
-        match self {
-            Self::Numbers(values) => Self::Numbers(rows.iter().map(|&row| values[row as usize]).collect()),
-            Self::Labels { classes, codes } => {
-                Self::Labels { classes: classes.clone(), codes: rows.iter().map(|&row| codes[row as usize]).collect() }
-            }
-        }
-    }
-}
 
 /// A table to learn from: features, target, and, where given, groups.
 ///
@@ -73,7 +33,7 @@ pub struct Frame {
     pub(super) features: Vec<Feature>,
     columns: Vec<Column>,
     target_name: String,
-    target: Target,
+    targets: Vec<(String, Target)>,
     groups: Option<Vec<u32>>,
     weights: Option<Vec<f64>>,
 }
@@ -88,16 +48,46 @@ impl Frame {
     /// [`Invalid`](crate::ErrorKind::Invalid) for a column that is not there, of a type that is no feature, or
     /// infinite somewhere; for a target that is missing or infinite in any row, constant, or has less than two rows.
     pub fn new(batch: &RecordBatch, features: &[&str], target: &str, task: Task) -> Result<Self> {
-        let target_index = column_index(batch, target, "learn")?;
-        check_rows(batch.num_rows(), target)?;
-        let indexes = feature_indexes(batch, features, target_index)?;
-        let learnt = read_target(batch.column(target_index), target, task)?;
+        Self::of_targets(batch, features, &[target], task)
+    }
+
+    /// The same for several targets of one task, which a forest predicts together.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+    /// use arrow::array::AsArray;
+    /// use datalake_core::ml::{Frame, Task, trainer};
+    /// use datalake_core::progress::Silent;
+    ///
+    /// # let column = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
+    /// let table = RecordBatch::try_from_iter([
+    ///     ("grams", column(vec![10.0, 20.0, 30.0, 40.0])),
+    ///     ("fat_g", column(vec![1.0, 2.0, 3.0, 4.0])),
+    ///     ("kcal", column(vec![30.0, 60.0, 90.0, 120.0])),
+    /// ])?;
+    /// let frame = Frame::of_targets(&table, &[], &["fat_g", "kcal"], Task::Regression)?;
+    /// let forest = trainer("forest", Task::Regression, &serde_json::Value::Null)?.train(&frame, &Silent)?;
+    /// let predicted = forest.predict(&table)?;
+    /// assert_eq!(predicted.as_struct().column_names(), ["fat_g", "kcal"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Frame::new`], and for no target and one that is named twice.
+    pub fn of_targets(batch: &RecordBatch, features: &[&str], targets: &[&str], task: Task) -> Result<Self> {
+        let name = joined(targets);
+        let target_indexes = target_indexes(batch, targets)?;
+        check_rows(batch.num_rows(), &name)?;
+        let indexes = feature_indexes(batch, features, &target_indexes)?;
+        let read = |(name, index): (&&str, usize)| {
+            read_target(batch.column(index), name, task).map(|target| ((*name).to_owned(), target))
+        };
+        let targets = targets.iter().zip(target_indexes).map(read).collect::<Result<Vec<_>>>()?;
         let (features, columns) =
             indexes.into_iter().map(|index| feature::learn(batch, index)).collect::<Result<(Vec<_>, Vec<_>)>>()?;
-        let frame =
-            Self { features, columns, target_name: target.to_owned(), target: learnt, groups: None, weights: None };
-        frame.check_target()?;
-        Ok(frame)
+        targets.iter().try_for_each(|(name, target)| target.check(name))?;
+        Ok(Self { features, columns, target_name: name, targets, groups: None, weights: None })
     }
 
     /// A frame of columns that are encoded already.
@@ -106,9 +96,9 @@ impl Frame {
         if features.is_empty() {
             return Err(no_features(name));
         }
-        let frame = Self { features, columns, target_name: name.to_owned(), target, groups: None, weights: None };
-        frame.check_target()?;
-        Ok(frame)
+        target.check(name)?;
+        let targets = vec![(name.to_owned(), target)];
+        Ok(Self { features, columns, target_name: name.to_owned(), targets, groups: None, weights: None })
     }
 
     /// Names the column whose equal values belong together: a split never cuts a group in two.
@@ -168,7 +158,7 @@ impl Frame {
     /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.target.len()
+        self.target().len()
     }
 
     /// The features, in the order of the columns.
@@ -183,34 +173,34 @@ impl Frame {
         &self.columns
     }
 
-    /// The target column's name.
+    /// The target column's name; of several, their names in a row.
     #[must_use]
     pub fn target_name(&self) -> &str {
         &self.target_name
     }
 
-    /// The target's values.
+    /// The target's values; of several, those of the first.
     #[must_use]
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.targets[0].1
+    }
+
+    /// Every target by its name: one, or those that are predicted together.
+    #[must_use]
+    pub fn targets(&self) -> &[(String, Target)] {
+        &self.targets
     }
 
     /// What the target is for.
     #[must_use]
     pub fn task(&self) -> Task {
-        match self.target {
-            Target::Numbers(_) => Task::Regression,
-            Target::Labels { .. } => Task::Classification,
-        }
+        self.target().task()
     }
 
-    /// The class labels; empty for a regression.
+    /// The class labels; empty for a regression and for several targets.
     #[must_use]
     pub fn classes(&self) -> &[String] {
-        match &self.target {
-            Target::Numbers(_) => &[],
-            Target::Labels { classes, .. } => classes,
-        }
+        if self.targets.len() == 1 { self.target().classes() } else { &[] }
     }
 
     /// The group of each row, where groups were given.
@@ -225,12 +215,12 @@ impl Frame {
         self.weights.as_deref()
     }
 
-    /// The class of each row, for a stratified split; none for a regression.
+    /// The class of each row, for a stratified split; none for a regression and for several targets.
     #[must_use]
     pub fn strata(&self) -> Option<&[u32]> {
-        match &self.target {
-            Target::Numbers(_) => None,
-            Target::Labels { codes, .. } => Some(codes),
+        match self.targets.as_slice() {
+            [(_, Target::Labels { codes, .. })] => Some(codes),
+            _ => None,
         }
     }
 
@@ -245,16 +235,16 @@ impl Frame {
         let features = self.features.iter().zip(&columns).map(|(feature, column)| seen(feature, column)).collect();
         let groups = self.groups.as_ref().map(|groups| rows.iter().map(|&row| groups[row as usize]).collect());
         let weights = self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect());
-        let target = self.target.select(rows);
-        let frame = Self { features, columns, target_name: self.target_name.clone(), target, groups, weights };
+        let targets = self.targets.iter().map(|(name, target)| (name.clone(), target.select(rows))).collect();
+        let frame = Self { features, columns, target_name: self.target_name.clone(), targets, groups, weights };
         if let Some(weights) = &frame.weights {
             check_weights(weights)?;
         }
-        frame.check_target()?;
+        frame.targets.iter().try_for_each(|(name, target)| target.check(name))?;
         Ok(frame)
     }
 
-    /// The given rows as a record batch of the features and, last, the target: what a model predicts from.
+    /// The given rows as a record batch of the features and, last, the targets: what a model predicts from.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a row beyond the table.
@@ -263,11 +253,9 @@ impl Frame {
         let features = self.features.iter().zip(&self.columns);
         let mut arrays: Vec<ArrayRef> =
             features.map(|(feature, column)| to_array(feature, &column.select(rows))).collect();
-        arrays.push(match self.target.select(rows) {
-            Target::Numbers(values) => Arc::new(Float64Array::from(values)),
-            Target::Labels { classes, codes } => labels(&classes, &codes),
-        });
-        let names = self.features.iter().map(|feature| feature.name.as_str()).chain([self.target_name.as_str()]);
+        arrays.extend(self.targets.iter().map(|(_, target)| target.select(rows).to_array()));
+        let names = self.features.iter().map(|feature| feature.name.as_str());
+        let names = names.chain(self.targets.iter().map(|(name, _)| name.as_str()));
         let fields: Vec<Field> =
             names.zip(&arrays).map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
         RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
@@ -280,23 +268,6 @@ impl Frame {
             Some(row) => Err(Error::invalid("select", format_args!("row {row}"))
                 .with_reason(format_args!("the table has {} rows, counted from 0", self.rows()))),
         }
-    }
-
-    fn check_target(&self) -> Result<()> {
-        let constant = match &self.target {
-            Target::Numbers(values) => values.iter().all(|value| value.to_bits() == values[0].to_bits()),
-            Target::Labels { codes, .. } => codes.iter().all(|code| *code == codes[0]),
-        };
-        if !constant {
-            return Ok(());
-        }
-        let value = match &self.target {
-            Target::Numbers(values) => values[0].to_string(),
-            Target::Labels { classes, codes } => classes[codes[0] as usize].clone(),
-        };
-        Err(Error::invalid("learn", format_args!("column `{}`", self.target_name))
-            .with_reason(format_args!("the target is constant: all {} rows are `{value}`", self.rows()))
-            .with_hint("choose another target, or other rows: a constant needs no model"))
     }
 }
 
@@ -322,24 +293,38 @@ fn check_rows(rows: usize, target: &str) -> Result<()> {
     }
 }
 
-fn feature_indexes(batch: &RecordBatch, features: &[&str], target: usize) -> Result<Vec<usize>> {
+fn target_indexes(batch: &RecordBatch, targets: &[&str]) -> Result<Vec<usize>> {
+    let indexes: Vec<usize> = targets.iter().map(|name| column_index(batch, name, "learn")).collect::<Result<_>>()?;
+    let error = |reason: String| Err(Error::invalid("learn", "from a table").with_reason(reason));
+    if indexes.is_empty() {
+        return error("no target column is named".to_owned());
+    }
+    match (1..indexes.len()).find(|&place| indexes[..place].contains(&indexes[place])) {
+        Some(place) => error(format!("the target `{}` is named twice", targets[place])),
+        None => Ok(indexes),
+    }
+}
+
+fn feature_indexes(batch: &RecordBatch, features: &[&str], targets: &[usize]) -> Result<Vec<usize>> {
     let indexes: Vec<usize> = if features.is_empty() {
-        (0..batch.num_columns()).filter(|&index| index != target).collect()
+        (0..batch.num_columns()).filter(|index| !targets.contains(index)).collect()
     } else {
         features.iter().map(|name| column_index(batch, name, "learn from")).collect::<Result<_>>()?
     };
-    let name = batch.schema().field(target).name().clone();
+    let schema = batch.schema();
+    let both = targets.iter().find(|target| indexes.contains(target));
+    let name = schema.field(*both.unwrap_or(&targets[0])).name();
     let error = |reason: String| Err(Error::invalid("learn", format_args!("column `{name}`")).with_reason(reason));
     if indexes.is_empty() {
-        return Err(no_features(&name));
+        return Err(no_features(name));
     }
-    if indexes.contains(&target) {
+    if both.is_some() {
         return error(format!("`{name}` is named both as target and as feature"));
     }
     let mut sorted = indexes.clone();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => error(format!("feature `{}` is named twice", batch.schema().field(pair[0]).name())),
+        Some(pair) => error(format!("feature `{}` is named twice", schema.field(pair[0]).name())),
         None => Ok(indexes),
     }
 }
@@ -371,68 +356,6 @@ fn to_array(feature: &Feature, column: &Column) -> ArrayRef {
 /// Codes as text.
 pub(crate) fn labels(names: &[String], codes: &[u32]) -> ArrayRef {
     Arc::new(codes.iter().map(|&code| names.get(code as usize)).collect::<StringArray>())
-}
-
-/// The target column of a batch, read for `task`.
-pub(crate) fn read_target(array: &ArrayRef, name: &str, task: Task) -> Result<Target> {
-    if array.logical_null_count() == array.len() {
-        return Err(Error::invalid("learn", format_args!("column `{name}`"))
-            .with_reason(format_args!("every one of its {} values is null", array.len()))
-            .with_hint("choose another target"));
-    }
-    match task {
-        Task::Regression => read_numbers(array, name).map(Target::Numbers),
-        Task::Classification => read_labels(array, name),
-    }
-}
-
-fn read_numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>> {
-    if !feature::is_numeric(array.data_type()) {
-        return Err(wrong_target(array, name, "the target of a regression must be numeric"));
-    }
-    let values = feature::numbers(array, name)?;
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(values),
-        Some(row) => Err(bad_target_value(array, name, row, values[row])),
-    }
-}
-
-fn bad_target_value(array: &ArrayRef, name: &str, row: usize, value: f64) -> Error {
-    let found = if array.is_null(row) { "null".to_owned() } else { value.to_string() };
-    Error::invalid("learn", format_args!("column `{name}`"))
-        .with_position(Position::row(row as u64 + 1))
-        .with_reason(format_args!("the target must be known and finite in every row, got `{found}`"))
-        .with_hint("drop rows without a target by a rule before training")
-}
-
-fn wrong_target(array: &ArrayRef, name: &str, wanted: &str) -> Error {
-    Error::invalid("learn", format_args!("column `{name}`"))
-        .with_reason(format_args!("{wanted}, and this column is {}", array.data_type()))
-}
-
-fn read_labels(array: &ArrayRef, name: &str) -> Result<Target> {
-    let whole = array.data_type().is_integer() || *array.data_type() == DataType::Boolean;
-    if !whole && !feature::is_text(array.data_type()) {
-        let wanted = "the target of a classification must be text, whole numbers or booleans";
-        return Err(wrong_target(array, name, wanted));
-    }
-    if let Some(row) = (0..array.len()).find(|&row| array.is_null(row)) {
-        return Err(bad_target_value(array, name, row, f64::NAN));
-    }
-    let (classes, codes) = learn_categories(&feature::text(array, name)?);
-    if let Some(row) = codes.iter().position(|code| *code == MISSING) {
-        return Err(bad_target_value(array, name, row, f64::NAN));
-    }
-    Ok(if array.data_type().is_integer() { by_value(&classes, &codes) } else { Target::Labels { classes, codes } })
-}
-
-/// Puts classes that are whole numbers into the order of their values.
-fn by_value(classes: &[String], codes: &[u32]) -> Target {
-    let mut order: Vec<usize> = (0..classes.len()).collect();
-    order.sort_by_key(|&index| classes[index].parse::<i128>().unwrap_or(i128::MAX));
-    let place: HashMap<u32, u32> = (0..).zip(&order).map(|(new, old)| (*old as u32, new)).collect();
-    let codes = codes.iter().map(|code| place[code]).collect();
-    Target::Labels { classes: order.into_iter().map(|index| classes[index].clone()).collect(), codes }
 }
 
 #[cfg(test)]

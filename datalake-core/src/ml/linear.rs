@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::ModelSchema;
 use super::feature::Column;
-use super::frame::{Frame, Target};
 use super::weights::{Design, LinearModel};
-use super::{Model, Task, Trainer, check_task};
+use super::{Frame, Model, Target, Task, Trainer, check_one_target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
@@ -38,7 +37,7 @@ impl Trainer for LinearTrainer {
     }
 
     fn train(&self, table: &Frame, progress: &dyn Progress) -> Result<Box<dyn Model>> {
-        check_task(Task::Regression, table)?;
+        check_one_target(Task::Regression, table)?;
         let Target::Numbers(values) = table.target() else { return Err(failed("linear", "the target is no number")) };
         begin("fit a linear model", progress)?;
         let design = Design::of(table, f64::MAX);
@@ -150,7 +149,7 @@ impl Trainer for LogisticTrainer {
     }
 
     fn train(&self, table: &Frame, progress: &dyn Progress) -> Result<Box<dyn Model>> {
-        check_task(Task::Classification, table)?;
+        check_one_target(Task::Classification, table)?;
         let Target::Labels { classes, codes } = table.target() else {
             return Err(failed("logistic", "the target has no classes"));
         };

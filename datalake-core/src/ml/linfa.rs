@@ -24,8 +24,7 @@ use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 
 use super::feature::{Column, Feature, FeatureKind};
 use super::forest::{ClassWeight, Criterion, Forest, ForestParams, ForestTrainer, MaxFeatures, Splitter};
-use super::frame::{Frame, Target};
-use super::{Task, greatest, numbers};
+use super::{Frame, Target, Task, greatest, numbers};
 use crate::error::{Error, Position, Result};
 use crate::progress::Silent;
 
@@ -292,10 +291,7 @@ where
     D: Data<Elem = f64>,
     T: linfa::dataset::AsTargets,
 {
-    let task = match target {
-        Target::Numbers(_) => Task::Regression,
-        Target::Labels { .. } => Task::Classification,
-    };
+    let task = target.task();
     let records = dataset.records();
     let columns: Vec<Vec<f64>> = (0..records.ncols()).map(|column| values(records, column)).collect();
     let names = dataset.feature_names();

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::ModelSchema;
 use super::feature::{Feature, encode};
-use super::frame::{Frame, Target, labels};
+use super::frame::labels;
 use super::weights::Design;
-use super::{Model, Task, Trainer, check_task};
+use super::{Frame, Model, Target, Task, Trainer, check_one_target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
@@ -74,7 +74,7 @@ impl Trainer for LinfaTreesTrainer {
     }
 
     fn train(&self, table: &Frame, progress: &dyn Progress) -> Result<Box<dyn Model>> {
-        check_task(Task::Classification, table)?;
+        check_one_target(Task::Classification, table)?;
         let Target::Labels { codes, .. } = table.target() else { return Err(failed("the target has no classes")) };
         if progress.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "fit", "a `linfa-trees` model"));

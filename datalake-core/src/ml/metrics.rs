@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use serde::{Deserialize, Serialize};
 
 use super::feature::column_index;
-use super::frame::{Target, read_target};
+use super::target::{Output, Target, places, read_target};
 use super::{Model, Task};
 use crate::error::{Error, Result};
 
@@ -22,10 +22,13 @@ pub enum Metrics {
     Regression(RegressionMetrics),
     /// Of predicted classes.
     Classification(ClassificationMetrics),
+    /// Of several targets.
+    Several(SeveralMetrics),
 }
 
 impl Metrics {
-    /// Each figure by its name, without the ones that are not defined for these rows.
+    /// Each figure by its name, without the ones that are not defined for these rows; for several targets, its mean
+    /// over them, all of one weight.
     #[must_use]
     pub fn figures(&self) -> BTreeMap<&'static str, f64> {
         let figures: Vec<(&'static str, Option<f64>)> = match self {
@@ -41,6 +44,7 @@ impl Metrics {
                 ("f1_weighted", Some(metrics.f1_weighted)),
                 ("log_loss", metrics.log_loss),
             ],
+            Self::Several(metrics) => return metrics.means(),
         };
         figures.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
@@ -51,7 +55,29 @@ impl Metrics {
         match self {
             Self::Regression(metrics) => metrics.rows,
             Self::Classification(metrics) => metrics.rows,
+            Self::Several(metrics) => metrics.outputs.first().map_or(0, |(_, metrics)| metrics.rows()),
         }
+    }
+}
+
+/// The metrics of targets that were predicted together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeveralMetrics {
+    /// Those of each target, by its name.
+    pub outputs: Vec<(String, Metrics)>,
+}
+
+impl SeveralMetrics {
+    /// The mean of each figure that all targets have.
+    fn means(&self) -> BTreeMap<&'static str, f64> {
+        let mut all = self.outputs.iter().map(|(_, metrics)| metrics.figures());
+        let mut sums = all.next().unwrap_or_default();
+        for figures in all {
+            sums.retain(|name, _| figures.contains_key(name));
+            sums.iter_mut().for_each(|(name, sum)| *sum += figures[name]);
+        }
+        sums.values_mut().for_each(|sum| *sum /= self.outputs.len() as f64);
+        sums
     }
 }
 
@@ -217,19 +243,27 @@ pub(crate) enum Truth {
         classes: Vec<String>,
         codes: Vec<u32>,
     },
+    /// Of several targets each, and how many classes the model knows of it.
+    Several(Vec<(Output, Self)>),
 }
 
 impl Truth {
     pub(crate) fn of(model: &dyn Model, rows: &RecordBatch) -> Result<Self> {
-        let index = column_index(rows, model.target(), "measure")?;
+        let each = |output: Output| Self::of_output(model, &output, rows).map(|truth| (output, truth));
+        let mut truths = model.outputs().into_iter().map(each).collect::<Result<Vec<_>>>()?;
+        Ok(if truths.len() == 1 { truths.swap_remove(0).1 } else { Self::Several(truths) })
+    }
+
+    fn of_output(model: &dyn Model, output: &Output, rows: &RecordBatch) -> Result<Self> {
+        let index = column_index(rows, &output.name, "measure")?;
         if rows.num_rows() == 0 {
             return Err(measure().with_reason("there are no rows"));
         }
-        Ok(match read_target(rows.column(index), model.target(), model.task())? {
+        Ok(match read_target(rows.column(index), &output.name, model.task())? {
             Target::Numbers(values) => Self::Numbers(values),
             Target::Labels { classes: found, codes } => {
-                let mut classes = model.classes().to_vec();
-                classes.extend(found.iter().filter(|name| !model.classes().contains(name)).cloned());
+                let mut classes = output.classes.clone();
+                classes.extend(found.iter().filter(|name| !output.classes.contains(name)).cloned());
                 let code_of = codes_of(&classes);
                 let codes = codes.iter().map(|code| code_of[found[*code as usize].as_str()]).collect();
                 Self::Labels { classes, codes }
@@ -241,7 +275,27 @@ impl Truth {
     /// loss needs them.
     pub(crate) fn measure(&self, model: &dyn Model, rows: &RecordBatch, with_probabilities: bool) -> Result<Metrics> {
         let predicted = model.predict(rows)?;
+        let wanted = with_probabilities && model.task() == Task::Classification;
+        let probabilities = if wanted { model.predict_proba(rows).ok() } else { None };
+        let Self::Several(truths) = self else {
+            return self.compare(model, &predicted, probabilities.as_deref());
+        };
+        let columns = predicted.as_struct_opt().ok_or_else(|| wrong_type(model))?;
+        let places = places(truths.iter().map(|(output, _)| output.classes.len()));
+        let width = places.last().map_or(1, |last| last.end);
+        let measured = truths.iter().zip(places).map(|((output, truth), places)| {
+            let column = columns.column_by_name(&output.name).ok_or_else(|| wrong_type(model))?;
+            let own = |row: &[f64]| row[places.clone()].to_vec();
+            let own = probabilities.as_ref().map(|all| all.chunks_exact(width).flat_map(own).collect::<Vec<_>>());
+            Ok((output.name.clone(), truth.compare(model, column, own.as_deref())?))
+        });
+        Ok(Metrics::Several(SeveralMetrics { outputs: measured.collect::<Result<_>>()? }))
+    }
+
+    /// Measures the predictions of one target.
+    fn compare(&self, model: &dyn Model, predicted: &ArrayRef, probabilities: Option<&[f64]>) -> Result<Metrics> {
         match self {
+            Self::Several(_) => Err(wrong_type(model)),
             Self::Numbers(truth) => {
                 let predicted = predicted.as_primitive_opt::<Float64Type>().ok_or_else(|| wrong_type(model))?;
                 Ok(Metrics::Regression(RegressionMetrics::of(truth, predicted.values())?))
@@ -253,8 +307,7 @@ impl Truth {
                     .iter()
                     .map(|label| label.and_then(|label| code_of.get(label)).copied().ok_or_else(|| wrong_type(model)))
                     .collect::<Result<Vec<_>>>()?;
-                let probabilities = if with_probabilities { model.predict_proba(rows).ok() } else { None };
-                let metrics = ClassificationMetrics::of(classes, codes, &predicted, probabilities.as_deref())?;
+                let metrics = ClassificationMetrics::of(classes, codes, &predicted, probabilities)?;
                 Ok(Metrics::Classification(metrics))
             }
         }

@@ -46,6 +46,7 @@ mod permutation;
 mod registry;
 mod rounding;
 mod store;
+mod target;
 mod validate;
 mod weights;
 
@@ -57,11 +58,11 @@ use serde::{Deserialize, Serialize};
 pub use categorical::categorical_features;
 pub use dummy::DummyTrainer;
 pub use feature::{Column, Feature, FeatureKind, MISSING};
-pub use frame::{Frame, Target};
+pub use frame::Frame;
 pub use input::{ColumnInput, InputReport};
 pub use linear::{LinearTrainer, LogisticParams, LogisticTrainer};
 pub use linfa_trees::{LinfaTreesParams, LinfaTreesTrainer};
-pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, evaluate};
+pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, SeveralMetrics, evaluate};
 #[cfg(any(test, feature = "testing"))]
 pub use model_file::hostile;
 pub use model_file::{Compression, Envelope, ModelFile, Part, decode, digest, encode, encode_to};
@@ -69,6 +70,7 @@ pub use numbers::Numbers;
 pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
 pub use registry::{TRAINERS, baselines, trainer};
 pub use rounding::{Ranges, rounded_table, rounded_to_single};
+pub use target::{Output, Target};
 pub use validate::{
     CrossValidation, Keep, Split, cross_validate, cross_validate_beside_baselines, holdout, k_fold, repeated_k_fold,
 };
@@ -118,22 +120,29 @@ pub trait Model: Debug + Send + Sync {
     /// What it predicts.
     fn task(&self) -> Task;
 
-    /// The column that it predicts.
+    /// The column that it predicts; of several, their names in a row.
     fn target(&self) -> &str;
 
     /// The columns that it needs, by name; their order in a batch does not matter.
     fn features(&self) -> &[Feature];
 
-    /// The class labels in the order of [`Model::predict_proba`]; empty for a regression.
+    /// The class labels in the order of [`Model::predict_proba`]; empty for a regression and for several targets.
     fn classes(&self) -> &[String];
 
-    /// One prediction a row: `Float64` for a regression, `Utf8` labels for a classification. Never null.
+    /// Each column that it predicts, with its classes: one, or those of a frame [of several targets](Frame::of_targets).
+    fn outputs(&self) -> Vec<Output> {
+        vec![Output { name: self.target().to_owned(), classes: self.classes().to_vec() }]
+    }
+
+    /// One prediction a row: `Float64` for a regression, `Utf8` labels for a classification. Never null. For several
+    /// targets a `Struct` with a field for each, by its name.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a missing column or one of another type, by name.
     fn predict(&self, rows: &RecordBatch) -> Result<ArrayRef>;
 
-    /// Class probabilities, row-major, `rows x classes`.
+    /// Class probabilities, row-major, `rows x classes`; for several targets the classes of one after those of the
+    /// other, in the order of [`Model::outputs`].
     ///
     /// # Errors
     /// As [`Model::predict`]; [`Unsupported`](crate::ErrorKind::Unsupported) for a regression.
@@ -184,11 +193,13 @@ pub trait Model: Debug + Send + Sync {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutOfBag {
     /// Row-major, one number (regression) or one share for each class a row; NaN for a row that every tree has seen.
+    /// Several targets lie one after the other.
     pub predictions: Vec<f64>,
     /// R² (regression) or accuracy (classification) over the rows that have a prediction; none when no row has one,
-    /// for R² when their target is constant, and where it is so huge that squares are beyond all numbers.
+    /// for R² when their target is constant, and where it is so huge that squares are beyond all numbers. For several
+    /// targets the mean of their R², or the share of rows that are right in all.
     pub score: Option<f64>,
-    /// The root mean squared error, or the share of wrong classes; none as for the score.
+    /// The root mean squared error, in the mean over several targets, or the share of wrong rows; none as for the score.
     pub error: Option<f64>,
     /// The number of rows that have a prediction.
     pub rows: usize,
@@ -205,6 +216,16 @@ fn check_task(task: Task, table: &Frame) -> Result<()> {
     }
     Err(Error::invalid("learn", format_args!("column `{}`", table.target_name()))
         .with_reason(format_args!("the table was read for {}, the trainer is for {task}", table.task())))
+}
+
+/// For trainers that learn a single target.
+fn check_one_target(task: Task, table: &Frame) -> Result<()> {
+    if table.targets().len() == 1 {
+        return check_task(task, table);
+    }
+    Err(Error::new(ErrorKind::Unsupported, "learn", format_args!("the columns `{}` together", table.target_name()))
+        .with_reason("only a forest predicts several targets")
+        .with_hint("learn one target after the other"))
 }
 
 /// The class of the greatest share, the first of equal ones.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::ml::{Envelope, Feature, FeatureKind, Model, Task};
+use crate::ml::{Envelope, Feature, FeatureKind, Model, Output, Task};
 use crate::pipeline::manifest::ObjectVersion;
 use crate::pipeline::origin::Origin;
 use crate::report::{CardFeature, CardLine, CardScore, CardSource, ModelCard};
@@ -63,17 +63,18 @@ fn line(name: &str, value: impl Into<String>) -> CardLine {
 }
 
 fn summary(model: &dyn Model, units: &BTreeMap<String, String>) -> String {
-    let unit = units.get(model.target()).map(|unit| format!(" in {unit}")).unwrap_or_default();
-    match model.task() {
-        Task::Regression => format!("A `{}` model that predicts the number `{}`{unit}.", model.name(), model.target()),
-        Task::Classification => format!(
-            "A `{}` model that predicts which of {} classes `{}` is: {}.",
-            model.name(),
-            model.classes().len(),
-            model.target(),
-            model.classes().join(", ")
-        ),
-    }
+    let says = |output: Output| match model.task() {
+        Task::Regression => {
+            let unit = units.get(&output.name).map(|unit| format!(" in {unit}")).unwrap_or_default();
+            format!("the number `{}`{unit}", output.name)
+        }
+        Task::Classification => {
+            let Output { name, classes } = output;
+            format!("which of {} classes `{name}` is: {}", classes.len(), classes.join(", "))
+        }
+    };
+    let all: Vec<String> = model.outputs().into_iter().map(says).collect();
+    format!("A `{}` model that predicts {}.", model.name(), all.join("; "))
 }
 
 fn facts(model: &dyn Model, envelope: &Envelope, digest: &str) -> Vec<CardLine> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::format::Profile;
 use crate::lake::{Bucket, parse_object};
-use crate::ml::{CrossValidation, Metrics, PermutationImportance};
+use crate::ml::{CrossValidation, Metrics, PermutationImportance, Task};
 use crate::pipeline::evaluate::{Evaluation, Score};
 use crate::pipeline::file::Pipeline;
 use crate::pipeline::manifest::{Manifest, Output, PrepareBalance, Status, StepRecord, get_json};
@@ -188,11 +188,11 @@ fn metrics(evaluation: &Evaluation, unit: Option<&String>) -> Vec<Metric> {
         unit: unit.cloned(),
         lower_is_better,
     };
-    match evaluation.held_out {
-        Metrics::Regression(_) => {
+    match evaluation.task {
+        Task::Regression => {
             vec![metric("mae", unit, true), metric("rmse", unit, true), metric("r2", None, false)]
         }
-        Metrics::Classification(_) => vec![
+        Task::Classification => vec![
             metric("accuracy", None, false),
             metric("f1_macro", None, false),
             metric("f1_weighted", None, false),
@@ -252,6 +252,7 @@ fn plot(evaluation: &Evaluation) -> report::Evaluation {
     match &evaluation.held_out {
         Metrics::Regression(_) => report::Evaluation::Regression { pairs: evaluation.pairs.clone() },
         Metrics::Classification(metrics) if metrics.classes.len() > MOST_DRAWN => report::Evaluation::None,
+        Metrics::Several(_) => report::Evaluation::None,
         Metrics::Classification(metrics) => {
             report::Evaluation::Classification { labels: metrics.classes.clone(), counts: metrics.confusion.clone() }
         }

@@ -1,8 +1,8 @@
-//! Predict: a table with a model's predictions as a further column, batch by batch.
+//! Predict: a table with a model's predictions as further columns, one a target, batch by batch.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use futures::StreamExt;
 use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
@@ -67,19 +67,21 @@ fn locked(input: &Mutex<InputReport>) -> MutexGuard<'_, InputReport> {
     input.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds the column `predicted_TARGET` to every batch, and notes what the model has not seen in training.
+/// Adds a column `predicted_TARGET` for each target to every batch, and notes what the model has not seen in training.
 fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<InputReport>>) -> Result<Batches> {
-    let name = format!("predicted_{}", model.target());
-    if rows.schema().field_with_name(&name).is_ok() {
-        return Err(Error::invalid("predict", format_args!("`{}`", model.target()))
-            .with_reason(format_args!("the table has a column `{name}` already")));
-    }
     let data_type = match model.task() {
         Task::Regression => DataType::Float64,
         Task::Classification => DataType::Utf8,
     };
     let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
-    fields.push(Arc::new(Field::new(name, data_type, false)));
+    for output in model.outputs() {
+        let name = format!("predicted_{}", output.name);
+        if rows.schema().field_with_name(&name).is_ok() {
+            return Err(Error::invalid("predict", format_args!("`{}`", output.name))
+                .with_reason(format_args!("the table has a column `{name}` already")));
+        }
+        fields.push(Arc::new(Field::new(name, data_type.clone(), false)));
+    }
     let schema = Arc::new(Schema::new(fields));
     let target = Arc::clone(&schema);
     let stream = rows.then(move |batch| {
@@ -88,7 +90,11 @@ fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<Input
             let batch = batch?;
             compute::run(move || {
                 let mut columns = batch.columns().to_vec();
-                columns.push(model.predict(&batch)?);
+                let predicted = model.predict(&batch)?;
+                match predicted.as_struct_opt() {
+                    Some(several) => columns.extend_from_slice(several.columns()),
+                    None => columns.push(predicted),
+                }
                 locked(&input).add(model.features(), &batch)?;
                 RecordBatch::try_new(schema, columns)
                     .map_err(|cause| Error::internal("add", "a column of predictions").with_source(cause))

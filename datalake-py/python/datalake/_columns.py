@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    Targets = list[tuple[str, npt.NDArray[Any]]]
+    """Columns by name."""
+
 # The first whole number that 64 bits do not hold.
 _BEYOND = 2**63
 
@@ -57,14 +60,34 @@ def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:
     return name if isinstance(name, str) and name else fallback, values
 
 
-def numbers_table(name: str, values: npt.NDArray[Any]) -> Table:
-    """Give a numeric target as a table of one column."""
+def targets_of(y: Any) -> Targets:
+    """Give the names and values of one target or several: a column, or a table of them."""
+    if isinstance(y, Table):
+        y = y.to_pyarrow()
+    if hasattr(y, "columns") and not isinstance(y, np.ndarray) and len(y.columns) > 1:
+        names = list(y.column_names if hasattr(y, "column_names") else y.columns)
+        if len(set(names)) < len(names):
+            msg = f"two columns of y have one name: {names}"
+            raise InvalidError(msg)
+        named = [name if isinstance(name, str) and name else f"target{index}" for index, name in enumerate(names)]
+        return [(name, np.asarray(y[key])) for name, key in zip(named, names, strict=True)]
+    values = None if hasattr(y, "columns") or hasattr(y, "name") else np.asarray(y)
+    if values is not None and values.ndim == 2 and values.shape[1] > 1:
+        return [(f"target{index}", values[:, index]) for index in range(values.shape[1])]
+    return [column_of(y, "target")]
+
+
+def numbers_table(targets: Targets) -> Table:
+    """Give numeric targets as a table."""
+    return Table.from_columns([name for name, _ in targets], [_numbers(name, values) for name, values in targets])
+
+
+def _numbers(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     try:
-        column = np.ascontiguousarray(values, dtype=np.float64)
+        return np.ascontiguousarray(values, dtype=np.float64)
     except (TypeError, ValueError) as cause:
         msg = f"the target `{name}` of a regression must be numbers: {cause}"
         raise InvalidError(msg) from cause
-    return Table.from_columns([name], [column])
 
 
 def chosen(categorical_features: Any, names: list[str]) -> list[str]:
@@ -94,8 +117,15 @@ def _is_missing(value: Any) -> bool:
     return value is None or (value != value) is not False  # noqa: PLR0124
 
 
-def labels_table(name: str, values: npt.NDArray[Any]) -> tuple[Table, npt.NDArray[Any]]:
-    """Give labels as a table of one column, and the classes in the order of the engine."""
+def labels_table(targets: Targets) -> tuple[Table, list[npt.NDArray[Any]]]:
+    """Give targets of labels as a table, and the classes of each in the order of the engine."""
+    columns = [_labels(name, values) for name, values in targets]
+    return Table.from_columns([name for name, _ in targets], [labels for labels, _ in columns]), [
+        classes for _, classes in columns
+    ]
+
+
+def _labels(name: str, values: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[Any]]:
     if any(_is_missing(value) for value in values.tolist()):
         msg = f"the target `{name}` of a classification has missing values"
         raise InvalidError(msg)
@@ -104,14 +134,14 @@ def labels_table(name: str, values: npt.NDArray[Any]) -> tuple[Table, npt.NDArra
     classes = np.unique(values)
     kind = values.dtype.kind
     if kind == "b":
-        return Table.from_columns([name], [values.tolist()]), classes
+        return values.tolist(), classes
     if kind in "iu" or (kind == "f" and bool(np.all(values == np.floor(values)))):
         if any(not -_BEYOND <= label < _BEYOND for label in classes.tolist()):
             msg = f"the target `{name}` of a classification has labels beyond 64 bits"
             raise InvalidError(msg)
-        return Table.from_columns([name], [np.ascontiguousarray(values, dtype=np.int64)]), classes
+        return np.ascontiguousarray(values, dtype=np.int64), classes
     if kind in "UT":
-        return Table.from_columns([name], [values.tolist()]), classes
+        return values.tolist(), classes
     msg = f"the target `{name}` of a classification must be text, whole numbers or booleans, got {values.dtype}"
     raise InvalidError(msg)
 

@@ -368,13 +368,13 @@ class Model:
         """`regression` or `classification`."""
     @property
     def target(self) -> str:
-        """The column that it predicts."""
+        """The column that it predicts; of several, their names in a row."""
     @property
     def features(self) -> list[tuple[str, bool]]:
         """The columns that it needs, each with whether it is categorical."""
     @property
-    def classes(self) -> list[str]:
-        """The class labels as text, in the order of the columns of `predict_proba`."""
+    def outputs(self) -> list[tuple[str, list[str]]]:
+        """Each column that it predicts, with its class labels as text, in the order of those of `predict_proba`."""
     @property
     def params(self) -> dict[str, Any]:
         """The parameters that it was trained with."""
@@ -394,9 +394,9 @@ class Model:
     def oob_predictions(self) -> bytes | None:
         """The out-of-bag predictions, or shares of the classes row by row, as native `float64`."""
     def predict(self, rows: Table) -> bytes:
-        """Predict one number a row, as native `float64`."""
+        """Predict one number a row and target, row by row, as native `float64`."""
     def predict_proba(self, rows: Table) -> bytes:
-        """Predict the share of each class, row by row, as native `float64`."""
+        """Predict the share of each class of every target, row by row, as native `float64`."""
     @property
     def trees(self) -> int:
         """The number of trees."""

@@ -45,16 +45,19 @@ class BaseEstimator:
 class RegressorMixin:
     """The score of a regressor."""
 
-    def score(self, X: Any, y: Any) -> float:
-        """Give R², the share of the variance that is explained."""
-        truth = np.asarray(y, dtype=np.float64).reshape(-1)
-        residuals = truth - self.predict(X)  # type: ignore[attr-defined]
-        return float(1 - (residuals**2).sum() / ((truth - truth.mean()) ** 2).sum())
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Give R², the share of the variance that is explained, in the mean over several targets."""
+        predicted = self.predict(X)  # type: ignore[attr-defined]
+        truth = np.asarray(y, dtype=np.float64).reshape(predicted.shape)
+        residuals = np.average((truth - predicted) ** 2, axis=0, weights=sample_weight)
+        mean = np.average(truth, axis=0, weights=sample_weight)
+        return float(np.mean(1 - residuals / np.average((truth - mean) ** 2, axis=0, weights=sample_weight)))
 
 
 class ClassifierMixin:
     """The score of a classifier."""
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give the accuracy, the share of rows whose class is right."""
-        return float(np.mean(self.predict(X) == np.asarray(y).reshape(-1)))  # type: ignore[attr-defined]
+        right = self.predict(X) == np.asarray(y).reshape(-1)  # type: ignore[attr-defined]
+        return float(np.average(right, weights=sample_weight))

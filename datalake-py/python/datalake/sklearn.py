@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from datalake import _datalake
-from datalake._columns import chosen, column_of, labels_table, numbers_table, rows_of
+from datalake._columns import chosen, column_of, labels_table, numbers_table, rows_of, targets_of
 from datalake._importance import PermutationImportances
-from datalake._tree import LeafStatistics, Tree
+from datalake._tree import LeafStatistics, Tree, parts_of
 from datalake._validation import CrossValidation
 from datalake.errors import InputWarning, InvalidError, UnsupportedError
 
@@ -67,12 +67,15 @@ class _Forest(BaseEstimator):
     """The number of columns that it has learnt from."""
     feature_names_in_: npt.NDArray[Any]
     """Their names, where they have any."""
+    n_outputs_: int
+    """The number of targets."""
     n_estimators_: int
     """The number of trees that were grown."""
     feature_importances_: npt.NDArray[np.float64]
     """How much each of them contributes, summing to one."""
     oob_score_: float
-    """R² or accuracy of the training rows by the trees that have not seen them."""
+    """R² or accuracy of the training rows by the trees that have not seen them; of several targets the mean of their R²,
+    or the share of rows that are right in all."""
 
     def _grow(self, rows: _datalake.Table, target: _datalake.Table, sample_weight: Any, *, named: bool) -> None:
         earlier = self._model_ if self.warm_start and hasattr(self, "_model_") else None
@@ -94,6 +97,7 @@ class _Forest(BaseEstimator):
         """Show what the model has learnt, in scikit-learn's words."""
         names = [name for name, _ in self._model_.features]
         self.n_features_in_ = len(names)
+        self.n_outputs_ = len(self._model_.outputs)
         self.n_estimators_ = self._model_.trees
         if named:
             self.feature_names_in_ = np.array(names, dtype=object)
@@ -146,8 +150,8 @@ class _Forest(BaseEstimator):
 
     def _target(self, y: Any) -> _datalake.Table:
         """Give a target as it is learnt from."""
-        name, values = column_of(y, "target")
-        return labels_table(name, values)[0] if self._classification else numbers_table(name, values)
+        targets = targets_of(y)
+        return labels_table(targets)[0] if self._classification else numbers_table(targets)
 
     def apply(self, X: Any) -> npt.NDArray[np.int64]:
         """Give the leaf that each row ends in, in each tree, of the shape (rows, trees).
@@ -178,7 +182,8 @@ class _Forest(BaseEstimator):
 
     def tree(self, number: int) -> Tree:
         """Give one of the trees in arrays, counted from 0."""
-        return Tree._of(self._fitted().tree(number))
+        model = self._fitted()
+        return Tree._of(model.tree(number), [len(classes) or 1 for _, classes in model.outputs])
 
     def draws_of(self, number: int, X: Any, y: Any) -> npt.NDArray[np.uint32]:
         """Give how often one of the trees has drawn each row, from the rows and the target that it was grown from."""
@@ -188,7 +193,8 @@ class _Forest(BaseEstimator):
     def leaf_statistics(self, number: int, X: Any, y: Any) -> LeafStatistics:
         """Give what lies in each leaf of one of the trees, from the rows and the target that it was grown from."""
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
-        return LeafStatistics._of(model.leaf_statistics(number, rows, target), classes=len(model.classes))
+        found = model.leaf_statistics(number, rows, target)
+        return LeafStatistics._of(found, [len(classes) for _, classes in model.outputs])
 
     def out_of_bag_importances(
         self, X: Any, y: Any, *, n_repeats: int = 5, random_state: Any = None
@@ -251,16 +257,17 @@ class _Forest(BaseEstimator):
         return hasattr(self, "_model_")
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn that missing values and text are welcome."""
+        """Tell scikit-learn that missing values, text and several targets are welcome."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         tags.input_tags.string = True
+        tags.target_tags.multi_output = True
         return tags
 
 
 class RandomForestRegressor(RegressorMixin, _Forest):
-    """A random forest that predicts a number.
+    """A random forest that predicts a number, or several together.
 
     The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also be
     `"third"`; `splitter="random"` draws thresholds as extremely randomized trees do; `monotonic_cst` may also be a
@@ -278,7 +285,8 @@ class RandomForestRegressor(RegressorMixin, _Forest):
     _classification = False
 
     oob_prediction_: npt.NDArray[np.float64]
-    """The mean of the trees that have not seen a row, for each training row; NaN where every tree has."""
+    """The mean of the trees that have not seen a row, for each training row; NaN where every tree has. Of several
+    targets of the shape (rows, targets)."""
 
     def __init__(
         self,
@@ -331,24 +339,33 @@ class RandomForestRegressor(RegressorMixin, _Forest):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Grow the forest from rows (NumPy, pandas, Polars, pyarrow, lists) and as many numbers.
 
+        A table of numbers in place of a column is several targets, which the trees predict together: a split is as good
+        as it is for them in the mean. `monotonic_cst` and `criterion="absolute_error"` are for one target.
+
         `sample_weight` says what an error in a row costs; a row of weight 0 is not there.
         """
         rows, named = rows_of(X, exact=self.categorical_features)
-        name, values = column_of(y, "target")
-        self._grow(rows, numbers_table(name, values), sample_weight, named=named)
+        self._grow(rows, numbers_table(targets_of(y)), sample_weight, named=named)
         seen = self._model_.oob_predictions
         if seen is not None:
-            self.oob_prediction_ = np.frombuffer(seen, dtype=np.float64).copy()
+            self.oob_prediction_ = self._numbers(seen)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
-        """Predict a number for each row. Columns with names are found by name; further ones do not matter."""
+        """Predict a number for each row, or for several targets an array of the shape (rows, targets).
+
+        Columns with names are found by name; further ones do not matter.
+        """
         rows = self._rows(X)
-        return np.frombuffer(self._model_.predict(rows), dtype=np.float64).copy()
+        return self._numbers(self._model_.predict(rows))
+
+    def _numbers(self, values: bytes) -> npt.NDArray[np.float64]:
+        found = np.frombuffer(values, dtype=np.float64).copy()
+        return found.reshape(-1, self.n_outputs_) if self.n_outputs_ > 1 else found
 
 
 class RandomForestClassifier(ClassifierMixin, _Forest):
-    """A random forest that predicts a class.
+    """A random forest that predicts a class, or one of each of several targets together.
 
     The parameters are those of scikit-learn's class of this name, with the differences that
     :class:`RandomForestRegressor` names.
@@ -356,12 +373,13 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
 
     _classification = True
 
-    classes_: npt.NDArray[Any]
-    """The classes, sorted."""
-    n_classes_: int
-    """How many there are."""
-    oob_decision_function_: npt.NDArray[np.float64]
-    """The shares of the classes by the trees that have not seen a row, row by row; NaN where every tree has."""
+    classes_: npt.NDArray[Any] | Any
+    """The classes, sorted; of several targets a list of such arrays."""
+    n_classes_: int | Any
+    """How many there are; of several targets a list."""
+    oob_decision_function_: npt.NDArray[np.float64] | Any
+    """The shares of the classes by the trees that have not seen a row, row by row; NaN where every tree has. Of several
+    targets a list of such arrays."""
 
     def __init__(
         self,
@@ -416,50 +434,71 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Grow the forest from rows (NumPy, pandas, Polars, pyarrow, lists) and as many labels.
 
+        A table of labels in place of a column is several targets, which the trees predict together: a split is as good
+        as it is for them in the mean. `monotonic_cst` and `class_weight` are for one target.
+
         `sample_weight` says what an error in a row costs; a row of weight 0 is not there.
         """
         rows, named = rows_of(X, exact=self.categorical_features)
-        name, values = column_of(y, "target")
-        target, classes = labels_table(name, values)
+        target, classes = labels_table(targets_of(y))
         self._grow(rows, target, sample_weight, named=named)
-        self.classes_ = classes
-        self.n_classes_ = len(classes)
+        self._set_classes(classes)
         seen = self._model_.oob_predictions
         if seen is not None:
             self.oob_decision_function_ = self._shares(seen)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Predict a class for each row: the one of the greatest share, the first of equal ones."""
-        shares = self.predict_proba(X)
-        labels: npt.NDArray[Any] = self.classes_[np.argmax(shares, axis=1)]
-        return labels
+        """Predict a class for each row: the one of the greatest share, the first of equal ones.
 
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Predict the share of each class, in the order of `classes_`."""
+        For several targets it is an array of the shape (rows, targets).
+        """
+        shares = self.predict_proba(X)
+        if self.n_outputs_ == 1:
+            labels: npt.NDArray[Any] = self.classes_[np.argmax(shares, axis=1)]
+            return labels
+        columns = [classes[np.argmax(own, axis=1)] for classes, own in zip(self.classes_, shares, strict=True)]
+        alike = len({column.dtype.kind for column in columns}) == 1
+        # Numbers beside text would all become text.
+        return np.column_stack(columns if alike else [column.astype(object) for column in columns])
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64] | Any:
+        """Predict the share of each class, in the order of `classes_`; of several targets a list of such arrays."""
         rows = self._rows(X)
         return self._shares(self._model_.predict_proba(rows))
 
-    def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64] | Any:
         """Predict the logarithm of each share."""
+        shares = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return np.log(shares) if self.n_outputs_ == 1 else [np.log(own) for own in shares]
 
-    def _shares(self, values: bytes) -> npt.NDArray[np.float64]:
-        return np.frombuffer(values, dtype=np.float64).reshape(-1, len(self._model_.classes)).copy()
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Give the accuracy: the share of rows whose class is right, of several targets those that are right in all."""
+        if self._fitted() and self.n_outputs_ == 1:
+            return float(super().score(X, y, sample_weight))
+        right = np.all(self.predict(X) == np.asarray(y), axis=1)
+        return float(np.average(right, weights=sample_weight))
+
+    def _shares(self, values: bytes) -> Any:
+        widths = [len(classes) for _, classes in self._model_.outputs]
+        shares = np.frombuffer(values, dtype=np.float64).reshape(-1, sum(widths)).copy()
+        return shares if len(widths) == 1 else parts_of(shares, widths)
+
+    def _set_classes(self, classes: list[npt.NDArray[Any]]) -> None:
+        counts = [len(own) for own in classes]
+        self.classes_, self.n_classes_ = (classes[0], counts[0]) if len(classes) == 1 else (classes, counts)
 
     def _lineage(self) -> dict[str, Any]:
-        kind = self.classes_.dtype
-        return {**super()._lineage(), "classes": "O" if kind.kind == "T" else kind.str}
+        kinds = [own.dtype for own in (self.classes_ if self.n_outputs_ > 1 else [self.classes_])]
+        words = ["O" if kind.kind == "T" else kind.str for kind in kinds]
+        return {**super()._lineage(), "classes": words if self.n_outputs_ > 1 else words[0]}
 
     def _restore(self, model: Model) -> Self:
-        kind = np.dtype(model.envelope["lineage"].get("python", {}).get("classes", "O"))
-        labels = model.classes
-        if kind.kind == "b":
-            self.classes_ = np.array([label == "true" for label in labels])
-        else:
-            self.classes_ = np.array(labels, dtype=object).astype(kind)
-        self.n_classes_ = len(labels)
+        kinds = model.envelope["lineage"].get("python", {}).get("classes", "O")
+        kinds = kinds if isinstance(kinds, list) else [kinds] * len(model.outputs)
+        labels = [classes for _, classes in model.outputs]
+        self._set_classes([_typed(own, np.dtype(kind)) for own, kind in zip(labels, kinds, strict=True)])
         return super()._restore(model)
 
 
@@ -503,7 +542,7 @@ def cross_validate(
     table = None
     if groups is not None:
         name, values = column_of(groups, "groups")
-        table = labels_table(name, values)[0]
+        table = labels_table([(name, values)])[0]
     cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
     params = json.dumps(model._params(rows))
     categorical = chosen(model.categorical_features, rows.column_names)
@@ -541,6 +580,13 @@ def _arguments(model: Model) -> dict[str, Any]:
     if params.get("criterion") is None:
         params.pop("criterion", None)
     return params
+
+
+def _typed(labels: list[str], kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Give labels as values of the kind that they were learnt as."""
+    if kind.kind == "b":
+        return np.array([label == "true" for label in labels])
+    return np.array(labels, dtype=object).astype(kind)
 
 
 def _plain(value: Any) -> Any:

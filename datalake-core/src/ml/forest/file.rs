@@ -40,7 +40,7 @@ const IMPORTANCES: Name = *b"IMPT";
 struct Head {
     schema: ModelSchema,
     params: ForestParams,
-    range: [f64; 2],
+    ranges: Vec<[f64; 2]>,
     rows: u32,
     first: u32,
 }
@@ -48,18 +48,18 @@ struct Head {
 impl Head {
     /// Reads all but the number of trees.
     fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        let schema = reader.schema()?;
+        let schema = reader.any_schema()?;
         let params = reader.text()?;
         let params: ForestParams =
             serde_json::from_str(&params).map_err(|cause| reader.damaged("unknown parameters").with_source(cause))?;
         params.check(schema.task)?;
-        let range = [reader.f64()?, reader.f64()?];
+        let ranges = schema.places().iter().map(|_| Ok([reader.f64()?, reader.f64()?])).collect::<Result<_>>()?;
         let Ok(rows) = u32::try_from(reader.varint()?) else { return Err(reader.damaged("too many rows")) };
         let first = reader.varint()?;
         let Some(first) = u32::try_from(first).ok().filter(|first| *first < params.n_estimators) else {
             return Err(reader.damaged(format_args!("tree {first} of {}", params.n_estimators)));
         };
-        Ok(Self { schema, params, range, rows, first })
+        Ok(Self { schema, params, ranges, rows, first })
     }
 
     fn check(&self, trees: usize, reader: &Reader<'_>) -> Result<()> {
@@ -75,12 +75,12 @@ impl Head {
     }
 
     fn width(&self) -> usize {
-        self.schema.classes.len().max(1)
+        self.schema.width()
     }
 
     fn forest(self, trees: Vec<Tree>) -> Forest {
-        let Self { schema, params, range, rows, first } = self;
-        Forest { schema, params, rows, first, trees, range, out_of_bag: None }
+        let Self { schema, params, ranges, rows, first } = self;
+        Forest { schema, params, rows, first, trees, ranges, out_of_bag: None }
     }
 }
 
@@ -92,8 +92,7 @@ impl Forest {
         let mut writer = Writer::default();
         writer.schema(&self.schema);
         writer.text(&params);
-        writer.f64(self.range[0]);
-        writer.f64(self.range[1]);
+        self.ranges.iter().flatten().for_each(|bound| writer.f64(*bound));
         writer.varint(u64::from(self.rows));
         writer.varint(u64::from(self.first));
         writer.varint(self.trees.len() as u64);

@@ -15,7 +15,8 @@ use super::sample::Sampler;
 use super::tree::{NodeRef, Split, Tree};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ml::feature::encode;
-use crate::ml::frame::{Frame, Target};
+use crate::ml::target::parts;
+use crate::ml::{Frame, Target, Task};
 
 /// Rows that are walked through all trees by one thread.
 const BLOCK: usize = 4096;
@@ -102,9 +103,9 @@ pub struct LeafStatistics {
     /// numbers a leaf as [`TreeView::n_outputs`]. A leaf predicts it, but for a forest by absolute errors or with
     /// monotone constraints.
     pub mean: Vec<f64>,
-    /// The least target in the sample; empty for a classification.
+    /// The least target in the sample, one a target; empty for a classification.
     pub least: Vec<f64>,
-    /// The greatest target in the sample; empty for a classification.
+    /// The greatest target in the sample, one a target; empty for a classification.
     pub greatest: Vec<f64>,
 }
 
@@ -119,36 +120,33 @@ struct Drawn {
 }
 
 impl LeafStatistics {
-    /// Sums are in row order, as they were when the tree was grown.
-    fn look_at_numbers(&mut self, sample: &[Drawn], weights: &[f64], values: &[f64]) {
-        self.least = vec![f64::INFINITY; self.node.len()];
-        self.greatest = vec![f64::NEG_INFINITY; self.node.len()];
+    /// The numbers at one of `width` places. Sums are in row order, as they were when the tree was grown.
+    fn look_at_numbers(&mut self, sample: &[Drawn], weights: &[f64], values: &[f64], (place, width): (usize, usize)) {
         let mut sums = vec![0.0; self.node.len()];
         for &Drawn { row, leaf, weight, .. } in sample {
-            let value = values[row];
-            self.least[leaf] = self.least[leaf].min(value);
-            self.greatest[leaf] = self.greatest[leaf].max(value);
+            let (value, at) = (values[row], leaf * width + place);
+            self.least[at] = self.least[at].min(value);
+            self.greatest[at] = self.greatest[at].max(value);
             sums[leaf] += value * weight;
             // Where the sum is beyond the largest number, the mean is not.
-            self.mean[leaf] += value * (weight / weights[leaf]);
+            self.mean[at] += value * (weight / weights[leaf]);
         }
         for (leaf, sum) in sums.into_iter().enumerate() {
+            let at = leaf * width + place;
             if self.rows[leaf] == 0 {
-                (self.mean[leaf], self.least[leaf], self.greatest[leaf]) = (f64::NAN, f64::NAN, f64::NAN);
+                (self.mean[at], self.least[at], self.greatest[at]) = (f64::NAN, f64::NAN, f64::NAN);
                 continue;
             }
             let mean = sum / weights[leaf];
-            let mean = if mean.is_finite() { mean } else { self.mean[leaf] };
-            self.mean[leaf] = mean.max(self.least[leaf]).min(self.greatest[leaf]);
+            let mean = if mean.is_finite() { mean } else { self.mean[at] };
+            self.mean[at] = mean.max(self.least[at]).min(self.greatest[at]);
         }
     }
 
-    fn look_at_classes(&mut self, sample: &[Drawn], weights: &[f64], codes: &[u32], classes: usize) {
+    /// The weights of classes, from one of `width` places on.
+    fn look_at_classes(&mut self, sample: &[Drawn], codes: &[u32], (place, width): (usize, usize)) {
         for &Drawn { row, leaf, weight, .. } in sample {
-            self.mean[leaf * classes + codes[row] as usize] += weight;
-        }
-        for (shares, weight) in self.mean.chunks_exact_mut(classes).zip(weights) {
-            shares.iter_mut().for_each(|share| *share /= weight);
+            self.mean[leaf * width + place + codes[row] as usize] += weight;
         }
     }
 }
@@ -350,13 +348,14 @@ impl Forest {
                 Drawn { row, leaf: *leaf as usize, draws: *draws, weight }
             })
             .collect();
+        let numbers = if table.task() == Task::Regression { tree.leaf_count() * self.width() } else { 0 };
         let mut found = LeafStatistics {
             node: Outline::of(tree).leaves,
             rows: vec![0; tree.leaf_count()],
             draws: vec![0; tree.leaf_count()],
             mean: vec![0.0; tree.leaf_count() * self.width()],
-            least: Vec::new(),
-            greatest: Vec::new(),
+            least: vec![f64::INFINITY; numbers],
+            greatest: vec![f64::NEG_INFINITY; numbers],
         };
         let mut weights = vec![0.0; tree.leaf_count()];
         for drawn in &sample {
@@ -364,9 +363,17 @@ impl Forest {
             found.draws[drawn.leaf] += u64::from(drawn.draws);
             weights[drawn.leaf] += drawn.weight;
         }
-        match table.target() {
-            Target::Numbers(values) => found.look_at_numbers(&sample, &weights, values),
-            Target::Labels { classes, codes } => found.look_at_classes(&sample, &weights, codes, classes.len()),
+        for (places, target) in parts(table.targets()) {
+            let place = (places.start, self.width());
+            match target {
+                Target::Numbers(values) => found.look_at_numbers(&sample, &weights, values, place),
+                Target::Labels { codes, .. } => found.look_at_classes(&sample, codes, place),
+            }
+        }
+        if table.task() == Task::Classification {
+            for (shares, weight) in found.mean.chunks_exact_mut(self.width()).zip(&weights) {
+                shares.iter_mut().for_each(|share| *share /= weight);
+            }
         }
         Ok(found)
     }

@@ -45,7 +45,7 @@ impl Forest {
             rows: first.rows,
             first: 0,
             trees: Vec::with_capacity(first.params.n_estimators as usize),
-            range: first.range,
+            ranges: first.ranges.clone(),
             out_of_bag: None,
         };
         for part in parts {
@@ -75,8 +75,10 @@ impl Forest {
             let text = |forest: &Self| serde_json::to_string(&forest.params).unwrap_or_default();
             return Err(refused(format_args!("their parameters differ: {} and {}", text(self), text(part))));
         }
-        if part.range.map(f64::to_bits) != self.range.map(f64::to_bits) {
-            return Err(refused(format_args!("their targets differ: {:?} and {:?}", self.range, part.range)));
+        let bits =
+            |forest: &Self| -> Vec<u64> { forest.ranges.iter().flatten().map(|bound| bound.to_bits()).collect() };
+        if bits(part) != bits(self) {
+            return Err(refused(format_args!("their targets differ: {:?} and {:?}", self.ranges, part.ranges)));
         }
         Ok(())
     }

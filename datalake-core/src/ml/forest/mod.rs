@@ -42,6 +42,7 @@ mod rules;
 mod sample;
 mod scan;
 mod search;
+mod several;
 mod small;
 mod tally;
 mod target;
@@ -69,7 +70,8 @@ use self::tree::Tree;
 use super::codec::{ModelSchema, Writer};
 use super::feature::{Column, Feature, encode};
 use super::frame::labels;
-use super::{Model, OutOfBag, Task, greatest, no_probabilities};
+use super::target::together;
+use super::{Model, OutOfBag, Output, Task, greatest, no_probabilities};
 use crate::error::Result;
 
 /// A grown forest.
@@ -82,8 +84,8 @@ pub struct Forest {
     /// The number of the first tree: zero, but for a part of a forest.
     first: u32,
     trees: Vec<Tree>,
-    /// The least and greatest prediction: those of the training target.
-    range: [f64; 2],
+    /// Of each target the least and greatest prediction: those of the training rows.
+    ranges: Vec<[f64; 2]>,
     out_of_bag: Option<OutOfBag>,
 }
 
@@ -119,10 +121,10 @@ impl Forest {
     }
 
     fn width(&self) -> usize {
-        self.schema.classes.len().max(1)
+        self.schema.width()
     }
 
-    /// One number, or one share for each class, a row.
+    /// One number, or one share for each class, a row; for several targets, one after the other.
     pub(super) fn predict_columns(&self, columns: &[Column], rows: usize) -> Vec<f64> {
         let cells: Vec<Cells> = columns.iter().map(Cells::of).collect();
         self.mean_of_trees(&cells, rows, None)
@@ -137,8 +139,18 @@ impl Forest {
     fn keep_in_range(&self, means: &mut [f64]) {
         if self.schema.task == Task::Regression {
             // A mean of equal numbers may be off by its last bit.
-            let [low, high] = self.range;
-            means.iter_mut().filter(|mean| !mean.is_nan()).for_each(|mean| *mean = mean.max(low).min(high));
+            for row in means.chunks_exact_mut(self.ranges.len()) {
+                let known = row.iter_mut().zip(&self.ranges).filter(|(mean, _)| !mean.is_nan());
+                known.for_each(|(mean, [low, high])| *mean = mean.max(*low).min(*high));
+            }
+        }
+    }
+
+    /// What the numbers of one target say.
+    fn predicted<'a>(&self, rows: impl Iterator<Item = &'a [f64]>, classes: &[String]) -> ArrayRef {
+        match self.schema.task {
+            Task::Regression => Arc::new(rows.map(|row| row[0]).collect::<Float64Array>()),
+            Task::Classification => labels(classes, &rows.map(greatest).collect::<Vec<_>>()),
         }
     }
 
@@ -168,14 +180,24 @@ impl Model for Forest {
         &self.schema.classes
     }
 
+    fn outputs(&self) -> Vec<Output> {
+        if self.schema.outputs.is_empty() {
+            return vec![Output { name: self.schema.target.clone(), classes: self.schema.classes.clone() }];
+        }
+        self.schema.outputs.clone()
+    }
+
     fn predict(&self, rows: &RecordBatch) -> Result<ArrayRef> {
         let raw = self.raw(rows)?;
+        if !self.schema.outputs.is_empty() {
+            return Ok(together(self.schema.outputs.iter().zip(self.schema.places()).map(|(output, places)| {
+                let rows = raw.chunks_exact(self.width()).map(|row| &row[places.clone()]);
+                (output.name.as_str(), self.predicted(rows, &output.classes))
+            })));
+        }
         Ok(match self.schema.task {
             Task::Regression => Arc::new(Float64Array::from(raw)),
-            Task::Classification => {
-                let codes: Vec<u32> = raw.chunks_exact(self.width()).map(greatest).collect();
-                labels(&self.schema.classes, &codes)
-            }
+            Task::Classification => self.predicted(raw.chunks_exact(self.width()), &self.schema.classes),
         })
     }
 
@@ -237,6 +259,8 @@ mod inspect_tests;
 mod option_tests;
 #[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod several_tests;
 #[cfg(test)]
 mod split_tests;
 #[cfg(test)]

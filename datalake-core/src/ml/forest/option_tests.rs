@@ -146,6 +146,7 @@ fn a_forest_has_at_most_so_many_leaves_and_the_best_of_them() {
             let fitted = match evaluate(&pruned, &foods(300, 1)).unwrap() {
                 Metrics::Regression(metrics) => metrics.r2.unwrap(),
                 Metrics::Classification(metrics) => metrics.accuracy,
+                Metrics::Several(_) => unreachable!("one target"),
             };
             assert!(fitted >= before, "{most} leaves fit by {fitted}, fewer by {before}");
             before = fitted;

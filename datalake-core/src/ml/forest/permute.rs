@@ -1,5 +1,7 @@
 //! Permutation importances out of bag: each tree is measured by the rows that it has not seen.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Forest;
@@ -7,16 +9,16 @@ use super::columns::Cells;
 use super::sample::Sampler;
 use super::tree::{NodeRef, Tree};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ml::frame::{Frame, Target};
-use crate::ml::{PermutationImportance, PermutationImportances, PermutationParams, greatest};
+use crate::ml::target::parts;
+use crate::ml::{Frame, PermutationImportance, PermutationImportances, PermutationParams, Target, Task, greatest};
 use crate::progress::Progress;
 
 impl Forest {
     /// How much worse each tree predicts the rows that it has not seen when one column is shuffled among them, in the
     /// mean over the trees: the importances of Breiman (2001), which need no rows held out.
     ///
-    /// The metric is the mean squared error, `mse`, of a regression and the `accuracy` of a classification, of single
-    /// trees, not of the forest. The standard error is that over the trees. `table` is the one that the forest was
+    /// The metric is the mean squared error, `mse`, of a regression and the `accuracy` of a classification, in the mean
+    /// over several targets, of single trees, not of the forest. The standard error is that over the trees. `table` is the one that the forest was
     /// grown from; it takes, for each thread, four bytes a value of the rows that one tree has not seen.
     ///
     /// ```
@@ -52,9 +54,9 @@ impl Forest {
     ) -> Result<PermutationImportances> {
         self.check_grown_from(table, "measure the importances of")?;
         params.check_repeats()?;
-        let metric = match table.target() {
-            Target::Numbers(_) => "mse",
-            Target::Labels { .. } => "accuracy",
+        let metric = match table.task() {
+            Task::Regression => "mse",
+            Task::Classification => "accuracy",
         };
         if let Some(other) = params.metric.as_ref().filter(|name| *name != metric) {
             return Err(self.no_importances(format_args!("out of bag the metric is `{metric}`, not `{other}`")));
@@ -74,7 +76,7 @@ impl Forest {
                     return Err(Error::new(ErrorKind::Cancelled, "measure", "the importance of columns"));
                 }
                 let rows = unseen(&sampler, number);
-                let harm = (!rows.is_empty()).then(|| harm(tree, number, &rows, &cells, table.target(), params));
+                let harm = (!rows.is_empty()).then(|| harm(tree, number, &rows, &cells, table.targets(), params));
                 progress.advance(1);
                 Ok(harm)
             })
@@ -122,7 +124,14 @@ struct Harm {
     by_feature: Vec<Vec<f64>>,
 }
 
-fn harm(tree: &Tree, number: u32, rows: &[u32], cells: &[Cells], target: &Target, params: &PermutationParams) -> Harm {
+fn harm(
+    tree: &Tree,
+    number: u32,
+    rows: &[u32],
+    cells: &[Cells],
+    targets: &[(String, Target)],
+    params: &PermutationParams,
+) -> Harm {
     let features = cells.len();
     let mut bits = vec![0; rows.len() * features];
     for (feature, column) in cells.iter().enumerate() {
@@ -131,7 +140,7 @@ fn harm(tree: &Tree, number: u32, rows: &[u32], cells: &[Cells], target: &Target
     }
     let mut leaves = Vec::with_capacity(rows.len());
     tree.leaves_of(&bits, features, &mut leaves);
-    let before = loss(tree, rows, &leaves, target);
+    let before = loss(tree, rows, &leaves, targets);
     let mut by_feature = vec![vec![0.0; params.n_repeats as usize]; features];
     for (feature, used) in used(tree, features).into_iter().enumerate() {
         if !used {
@@ -143,29 +152,34 @@ fn harm(tree: &Tree, number: u32, rows: &[u32], cells: &[Cells], target: &Target
             let places = bits[feature..].iter_mut().step_by(features);
             places.zip(&order).for_each(|(place, &other)| *place = cells[feature].bits(rows[other as usize] as usize));
             tree.leaves_of(&bits, features, &mut leaves);
-            by_feature[feature][repeat as usize] = loss(tree, rows, &leaves, target) - before;
+            by_feature[feature][repeat as usize] = loss(tree, rows, &leaves, targets) - before;
         }
         let places = bits[feature..].iter_mut().step_by(features);
         places.zip(rows).for_each(|(place, &row)| *place = cells[feature].bits(row as usize));
     }
-    let score = match target {
+    let score = match targets[0].1 {
         Target::Numbers(_) => before,
         Target::Labels { .. } => 1.0 - before,
     };
     Harm { score, by_feature }
 }
 
-/// The mean squared error, or the share of wrong classes, in row order.
-fn loss(tree: &Tree, rows: &[u32], leaves: &[u32], target: &Target) -> f64 {
-    let pairs = rows.iter().map(|&row| row as usize).zip(leaves.iter().map(|&leaf| tree.leaf(leaf)));
-    let sum: f64 = match target {
-        Target::Numbers(values) => {
-            let squared = |error: f64| error * error;
-            pairs.map(|(row, leaf)| squared(values[row] - leaf[0])).sum()
+/// The mean squared error, or the share of wrong classes, in row order, in the mean over the targets.
+fn loss(tree: &Tree, rows: &[u32], leaves: &[u32], targets: &[(String, Target)]) -> f64 {
+    let of_target = |(places, target): (Range<usize>, &Target)| -> f64 {
+        let pairs = rows.iter().map(|&row| row as usize).zip(leaves.iter().map(|&leaf| tree.leaf(leaf)));
+        match target {
+            Target::Numbers(values) => {
+                let squared = |error: f64| error * error;
+                pairs.map(|(row, leaf)| squared(values[row] - leaf[places.start])).sum()
+            }
+            Target::Labels { codes, .. } => {
+                pairs.filter(|(row, leaf)| greatest(&leaf[places.clone()]) != codes[*row]).count() as f64
+            }
         }
-        Target::Labels { codes, .. } => pairs.filter(|(row, leaf)| greatest(leaf) != codes[*row]).count() as f64,
     };
-    sum / rows.len() as f64
+    let sum: f64 = parts(targets).into_iter().map(of_target).sum();
+    sum / targets.len() as f64 / rows.len() as f64
 }
 
 /// Whether a tree looks at each feature.

@@ -1,5 +1,7 @@
 //! A table made ready for growing: bins, weights and target in whole numbers, made once for all trees.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::block::Layout;
@@ -10,12 +12,12 @@ use super::grow::{Grower, Limits, Plan, Sample};
 use super::params::{Criterion, ForestParams, Splitter};
 use super::rules::Rules;
 use super::sample::{RowWeights, Sampler};
+use super::several;
 use super::tally::{ClassTally, Impurity, MedianTally, NumberTally, Ranked, ShareTally, SumTally, WeightedNumbers};
 use super::target::fix;
 use super::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ml::frame::{Frame, Target};
-use crate::ml::{FeatureKind, Task};
+use crate::ml::{FeatureKind, Frame, Target, Task};
 use crate::progress::Progress;
 
 /// A table made ready for growing.
@@ -36,7 +38,7 @@ enum Goal<'a> {
         values: &'a [f64],
         shift: i32,
     },
-    /// Sums under rules, with any weights, or by the Poisson deviance.
+    /// Sums of several targets, under rules, with any weights, or by the Poisson deviance.
     Sums(WeightedNumbers<'a>),
     Medians(Ranked<'a>),
     /// Counts of whole weights: the way that is fast.
@@ -45,10 +47,11 @@ enum Goal<'a> {
         classes: usize,
         impurity: Impurity,
     },
-    /// Shares under rules, or with any weights.
+    /// Shares of several targets, under rules, or with any weights.
     Shares {
-        codes: &'a [u32],
-        classes: usize,
+        codes: Cow<'a, [u32]>,
+        /// Of each target.
+        classes: Vec<usize>,
         weights: Vec<i64>,
     },
 }
@@ -57,6 +60,7 @@ impl<'a> Planned<'a> {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) for parameters that do not suit the table.
     pub(super) fn new(params: &'a ForestParams, table: &'a Frame, progress: &dyn Progress) -> Result<Self> {
+        several::check(params, table)?;
         let directions = directions(params, table)?;
         let sampler = Sampler::new(params, table)?;
         let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
@@ -101,7 +105,7 @@ impl<'a> Planned<'a> {
         }
         let counts = self.sampler.counts(number);
         let own = match &self.goal {
-            Goal::Shares { codes, classes, .. } => self.sampler.of_tree(&counts, codes, *classes),
+            Goal::Shares { codes, classes, .. } => self.sampler.of_tree(&counts, codes, classes[0]),
             _ => None,
         };
         let row_weight = |row: usize| own.as_ref().map_or_else(|| self.sampler.weights.at(row), |own| own[row]);
@@ -122,7 +126,7 @@ impl<'a> Planned<'a> {
             }
             Goal::Sums(numbers) => {
                 let tally = SumTally::new(numbers, weights, rules, &counts);
-                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, 1, crew)
+                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, numbers.width(), crew)
             }
             Goal::Medians(target) => {
                 let tally = MedianTally::new(target, weights, rules, &counts);
@@ -130,9 +134,9 @@ impl<'a> Planned<'a> {
             }
             Goal::Shares { codes, classes, weights } => {
                 let weights = own.as_deref().unwrap_or(weights);
-                let entropy = self.params.is_entropy();
-                let tally = ShareTally::new(codes, *classes, weights, entropy, rules, &counts);
-                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, *classes, crew)
+                let (entropy, width) = (self.params.is_entropy(), classes.iter().sum());
+                let tally = ShareTally::new(codes, classes, weights, entropy, rules, &counts);
+                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, width, crew)
             }
         };
         progress.advance(1);
@@ -148,18 +152,31 @@ impl<'a> Goal<'a> {
         let most = sampler.most_weight();
         let ruled = bound || params.min_weight_fraction_leaf > 0.0;
         let whole = !matches!(sampler.weights, RowWeights::Fixed(_)) && !sampler.each_tree;
-        Ok(match table.target() {
+        let poisson = params.criterion == Some(Criterion::Poisson);
+        if poisson {
+            table.targets().iter().try_for_each(|(name, target)| check_counts(target, name))?;
+        }
+        let row_weights = || (0..table.rows()).map(|row| sampler.weights.at(row)).collect();
+        let [(_, target)] = table.targets() else {
+            return Ok(match table.task() {
+                Task::Regression => {
+                    let (truth, width) = (several::numbers(table.targets()), table.targets().len());
+                    Self::Sums(WeightedNumbers::new(truth, width, &sampler.weights, most, poisson))
+                }
+                Task::Classification => {
+                    let (codes, classes) = several::codes(table.targets());
+                    Self::Shares { codes: codes.into(), classes, weights: row_weights() }
+                }
+            });
+        };
+        Ok(match target {
             Target::Numbers(values) => match params.criterion {
                 Some(Criterion::AbsoluteError) => Self::Medians(Ranked::new(values)),
-                Some(Criterion::Poisson) => {
-                    check_counts(values, table.target_name())?;
-                    Self::Sums(WeightedNumbers::new(values, 1, &sampler.weights, most, true))
-                }
-                _ if whole && !ruled => {
+                _ if whole && !ruled && !poisson => {
                     let (fixed, shift) = fix(values, most);
                     Self::Squares { fixed, values, shift }
                 }
-                _ => Self::Sums(WeightedNumbers::new(values, 1, &sampler.weights, most, false)),
+                _ => Self::Sums(WeightedNumbers::new(values, 1, &sampler.weights, most, poisson)),
             },
             Target::Labels { classes, codes } => {
                 let (entropy, classes) = (params.is_entropy(), classes.len());
@@ -167,8 +184,7 @@ impl<'a> Goal<'a> {
                     let impurity = if entropy { Impurity::entropy(most as usize) } else { Impurity::Gini };
                     return Ok(Self::Counts { codes, classes, impurity });
                 }
-                let weights = (0..codes.len()).map(|row| sampler.weights.at(row)).collect();
-                Self::Shares { codes, classes, weights }
+                Self::Shares { codes: codes.into(), classes: vec![classes], weights: row_weights() }
             }
         })
     }
@@ -215,7 +231,8 @@ fn directions(params: &ForestParams, table: &Frame) -> Result<Vec<i8>> {
     Ok(directions)
 }
 
-fn check_counts(values: &[f64], name: &str) -> Result<()> {
+fn check_counts(target: &Target, name: &str) -> Result<()> {
+    let Target::Numbers(values) = target else { return Ok(()) };
     let error = Error::invalid("grow", format_args!("a forest for `{name}` by the Poisson deviance"));
     match values.iter().position(|value| *value < 0.0) {
         Some(row) => Err(error

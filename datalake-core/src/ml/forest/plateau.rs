@@ -1,12 +1,15 @@
 //! Whether more trees would help: the out-of-bag error, kept up to date tree by tree, and what it would still lose.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::columns::Cells;
 use super::predict::{Bag, divide, row_major};
 use super::sample::Sampler;
 use super::tree::Tree;
-use crate::ml::frame::Target;
+use crate::ml::target::parts;
+use crate::ml::{Target, Task};
 
 /// The least number of trees: of fewer, the variance of a tree is known too badly.
 pub(super) const LEAST: u32 = 30;
@@ -23,32 +26,40 @@ const BLOCK: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Plateau<'a> {
     cells: &'a [Cells],
-    target: &'a Target,
+    parts: Vec<(Range<usize>, &'a Target)>,
     sampler: &'a Sampler<'a>,
     width: usize,
     /// By row, `width` numbers: sums in the order of the trees.
     sums: Vec<f64>,
-    /// By row: the sum of squares, of numbers around `center` in units of `reach`.
+    /// By row: the sum of squares, of numbers around `centers` in units of `reach`.
     squares: Vec<f64>,
     /// By row: how many trees have not seen it.
     asked: Vec<u32>,
-    center: f64,
+    /// By place in a row of predictions.
+    centers: Vec<f64>,
     reach: f64,
 }
 
 impl<'a> Plateau<'a> {
-    pub(super) fn new(cells: &'a [Cells], target: &'a Target, sampler: &'a Sampler<'a>, range: [f64; 2]) -> Self {
-        let (width, center, reach) = match target {
-            Target::Numbers(_) => {
-                // Halves first: the range of the largest numbers has no number of its own.
-                let center = range[0] * 0.5 + range[1] * 0.5;
-                (1, center, (range[1] - center).max(f64::MIN_POSITIVE))
-            }
-            Target::Labels { classes, .. } => (classes.len(), 0.0, 1.0),
+    pub(super) fn new(
+        cells: &'a [Cells],
+        targets: &'a [(String, Target)],
+        sampler: &'a Sampler<'a>,
+        ranges: &[[f64; 2]],
+    ) -> Self {
+        let (parts, rows) = (parts(targets), targets[0].1.len());
+        let width = parts.last().map_or(0, |(places, _)| places.end);
+        let (centers, reach) = if targets[0].1.task() == Task::Regression {
+            // Halves first: the range of the largest numbers has no number of its own.
+            let centers: Vec<f64> = ranges.iter().map(|[low, high]| low * 0.5 + high * 0.5).collect();
+            let reaches = ranges.iter().zip(&centers).map(|([_, high], center)| high - center);
+            let reach = reaches.fold(f64::MIN_POSITIVE, f64::max);
+            (centers, reach)
+        } else {
+            (vec![0.0; width], 1.0)
         };
-        let rows = target.len();
         let (sums, squares, asked) = (vec![0.0; rows * width], vec![0.0; rows], vec![0; rows]);
-        Self { cells, target, sampler, width, sums, squares, asked, center, reach }
+        Self { cells, parts, sampler, width, sums, squares, asked, centers, reach }
     }
 
     /// Asks further trees, of which the first has this number.
@@ -56,7 +67,7 @@ impl<'a> Plateau<'a> {
         let numbers = first..first + trees.len() as u32;
         let bags: Vec<Bag> = numbers.into_par_iter().map(|tree| Bag::of(&self.sampler.counts(tree))).collect();
         let (cells, features, width) = (self.cells, self.cells.len(), self.width);
-        let (center, reach) = (self.center, self.reach);
+        let (centers, reach) = (&self.centers, self.reach);
         let blocks = self.sums.par_chunks_mut(BLOCK * width).zip(self.squares.par_chunks_mut(BLOCK));
         blocks.zip(self.asked.par_chunks_mut(BLOCK)).enumerate().for_each(|(block, ((sums, squares), asked))| {
             let bits = row_major(cells, block * BLOCK, asked.len());
@@ -73,7 +84,7 @@ impl<'a> Plateau<'a> {
                 tree.leaves_of(&unseen, features, &mut leaves);
                 for (&row, &leaf) in rows.iter().zip(&leaves) {
                     asked[row] += 1;
-                    for (sum, value) in sums[row * width..].iter_mut().zip(tree.leaf(leaf)) {
+                    for ((sum, center), value) in sums[row * width..].iter_mut().zip(centers).zip(tree.leaf(leaf)) {
                         *sum += value;
                         let away = (value - center) / reach;
                         squares[row] += away * away;
@@ -86,14 +97,19 @@ impl<'a> Plateau<'a> {
     /// Whether more than these trees would lower the squared error by next to nothing.
     pub(super) fn is_flat(&self, trees: usize) -> bool {
         let (mut error, mut known, mut variance, mut spread) = (0.0, 0_u64, 0.0, 0_u64);
+        let mut means = Vec::new();
         for row in 0..self.asked.len() {
             if self.asked[row] == 0 || self.sampler.weights.at(row) == 0 {
                 continue;
             }
             let count = f64::from(self.asked[row]);
-            let means = self.sums[row * self.width..][..self.width].iter().map(|sum| sum / count);
-            let mean_squares: f64 = means.clone().map(|mean| squared((mean - self.center) / self.reach)).sum();
-            error += self.squared_error(row, means);
+            means.clear();
+            means.extend(self.sums[row * self.width..][..self.width].iter().map(|sum| sum / count));
+            let around = means.iter().zip(&self.centers);
+            let mean_squares: f64 = around.map(|(mean, center)| squared((mean - center) / self.reach)).sum();
+            let squares =
+                |(places, target): &(Range<usize>, &Target)| self.squared_error(target, row, &means[places.clone()]);
+            error += self.parts.iter().map(squares).sum::<f64>();
             known += 1;
             if self.asked[row] > 1 {
                 variance += ((self.squares[row] - count * mean_squares) / (count - 1.0)).max(0.0);
@@ -104,9 +120,10 @@ impl<'a> Plateau<'a> {
         spread > 0 && still <= TOLERANCE * error / known as f64
     }
 
-    fn squared_error(&self, row: usize, means: impl Iterator<Item = f64>) -> f64 {
-        match self.target {
-            Target::Numbers(values) => means.map(|mean| squared((mean - values[row]) / self.reach)).sum(),
+    /// That of one target.
+    fn squared_error(&self, target: &Target, row: usize, means: &[f64]) -> f64 {
+        match target {
+            Target::Numbers(values) => squared((means[0] - values[row]) / self.reach),
             Target::Labels { codes, .. } => {
                 let truth = |class| if codes[row] == class { 1.0 } else { 0.0 };
                 (0..).zip(means).map(|(class, mean)| squared(mean - truth(class))).sum()

@@ -2,7 +2,7 @@
 
 use super::params::{ClassWeight, ForestParams};
 use crate::error::{Error, Position, Result};
-use crate::ml::frame::{Frame, Target};
+use crate::ml::{Frame, Target};
 use crate::random::{Draws, mix};
 
 /// Whole weights of a tree stay below this, so that their sums leave room for the target beside them.

@@ -14,8 +14,8 @@ use super::tally::{
 };
 use super::target::fix;
 use super::tree::{Split, Tree};
+use crate::ml::Target;
 use crate::ml::feature::{Column, Feature, FeatureKind, MISSING};
-use crate::ml::frame::Target;
 
 /// What a split lowers, and by which tally.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,7 +103,8 @@ impl Table {
                 let (classes, entropy) = (classes.len(), self.is_entropy());
                 if matches!(self.loss, Loss::General | Loss::GeneralEntropy) {
                     let weights = vec![123_456_789; codes.len()];
-                    return self.grow_by(&ShareTally::new(codes, classes, &weights, entropy, rules, counts), classes);
+                    return self
+                        .grow_by(&ShareTally::new(codes, &[classes], &weights, entropy, rules, counts), classes);
                 }
                 let impurity = if entropy { Impurity::entropy(total as usize) } else { Impurity::Gini };
                 self.grow_by(&ClassTally::new(codes, classes, impurity, counts), classes)

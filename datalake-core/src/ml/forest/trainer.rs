@@ -13,9 +13,8 @@ use super::within::grow_within;
 use super::{Forest, out_of_bag};
 use crate::error::{Error, Result};
 use crate::ml::codec::ModelSchema;
-use crate::ml::frame::{Frame, Target};
 use crate::ml::numbers;
-use crate::ml::{Model, Task, Trainer};
+use crate::ml::{Frame, Model, Target, Task, Trainer};
 use crate::progress::Progress;
 
 /// Grows random forests.
@@ -97,7 +96,7 @@ impl ForestTrainer {
         if self.limits.auto {
             forest.params.n_estimators = MOST;
         }
-        let plateau = || Plateau::new(planned.cells(), table.target(), planned.sampler(), forest.range);
+        let plateau = || Plateau::new(planned.cells(), table.targets(), planned.sampler(), &forest.ranges);
         let mut plateau = self.limits.auto.then(plateau);
         let total = (!self.limits.auto).then_some(u64::from(self.params.n_estimators));
         progress.begin("grow trees", total);
@@ -109,9 +108,9 @@ impl ForestTrainer {
                 Some(plateau) => {
                     let mut means = plateau.into_means();
                     forest.keep_in_range(&mut means);
-                    out_of_bag::summary(means, forest.width(), planned.sampler(), table.target())
+                    out_of_bag::summary(means, forest.width(), planned.sampler(), table.targets())
                 }
-                None => out_of_bag::look(&forest, planned.cells(), planned.sampler(), table.target()),
+                None => out_of_bag::look(&forest, planned.cells(), planned.sampler(), table.targets()),
             };
         }
         Ok(forest)
@@ -124,7 +123,7 @@ impl ForestTrainer {
             rows: table.rows() as u32,
             first,
             trees: Vec::new(),
-            range: range_of(table.target()),
+            ranges: table.targets().iter().map(|(_, target)| range_of(target)).collect(),
             out_of_bag: None,
         }
     }
@@ -145,7 +144,7 @@ impl ForestTrainer {
         progress.end();
         let mut forest = Forest { trees: grown?, ..self.without_trees(table, first) };
         if self.params.bootstrap && self.params.oob_score {
-            forest.out_of_bag = out_of_bag::look(&forest, planned.cells(), planned.sampler(), table.target());
+            forest.out_of_bag = out_of_bag::look(&forest, planned.cells(), planned.sampler(), table.targets());
         }
         Ok(forest)
     }
@@ -190,6 +189,7 @@ fn check_table(task: Task, table: &Frame) -> Result<()> {
     Ok(())
 }
 
+/// The least and the greatest prediction of one target.
 fn range_of(target: &Target) -> [f64; 2] {
     match target {
         Target::Numbers(values) => numbers::range_of(values.iter().copied()).unwrap_or([0.0, 0.0]),

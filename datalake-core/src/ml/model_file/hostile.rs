@@ -67,10 +67,12 @@ fn models() -> Vec<Box<dyn Model>> {
     for (classes, target, params) in [(3, "y", few()), (3, "group", large.clone()), (40, "group", large)] {
         models.push(train(&many(classes), &["x", "food"], "forest", target, &params));
     }
+    models.push(train(&many(3), &["food"], "forest", "y,x", &few()));
+    models.push(train(&many(3), &["x"], "forest", "group,food", &few()));
     models
 }
 
-/// A model of `name` that predicts a column of a table.
+/// A model of `name` that predicts a column of a table, or several with commas between them.
 pub(super) fn train(
     table: &RecordBatch,
     features: &[&str],
@@ -78,8 +80,9 @@ pub(super) fn train(
     target: &str,
     params: &Value,
 ) -> Box<dyn Model> {
-    let task = if target == "group" { Task::Classification } else { Task::Regression };
-    let frame = Frame::new(table, features, target, task).expect("a table without fault");
+    let task = if target.starts_with("group") { Task::Classification } else { Task::Regression };
+    let targets: Vec<&str> = target.split(',').collect();
+    let frame = Frame::of_targets(table, features, &targets, task).expect("a table without fault");
     let trainer = trainer(name, task, params).expect("parameters that are known");
     trainer.train(&frame, &Silent).expect("a table without fault is learnt from")
 }
@@ -193,7 +196,7 @@ pub fn try_body(bytes: &[u8]) {
 
 /// What a model says of rows that suit it, together and one by one; none for one that is too large to be used here.
 fn try_model(model: &dyn Model) -> Option<Vec<u64>> {
-    let width = model.classes().len().max(1);
+    let width: usize = model.outputs().iter().map(|output| output.classes.len().max(1)).sum();
     let nodes = model.as_forest().map_or(1, |forest| forest.nodes() + forest.trees());
     if nodes.saturating_mul(width.max(model.features().len())) > MOST_NUMBERS {
         return None;

@@ -1,6 +1,8 @@
 //! The sums of a regression whose rows have weights of their own, of several targets, by the Poisson deviance, or
 //! under rules: slower than [`NumberTally`](super::NumberTally), and without its limits.
 
+use std::borrow::Cow;
+
 use super::super::rules::Rules;
 use super::super::sample::RowWeights;
 use super::{NoPack, Packed, Tally, mean_of};
@@ -9,7 +11,7 @@ use super::{NoPack, Packed, Tally, mean_of};
 #[derive(Debug)]
 pub(in crate::ml::forest) struct WeightedNumbers<'a> {
     /// Row-major, one number a target.
-    truth: &'a [f64],
+    truth: Cow<'a, [f64]>,
     /// By row, target by target: the weight times the distance from `center`, times `2^shift`.
     products: Vec<i64>,
     center: Vec<f64>,
@@ -20,12 +22,13 @@ pub(in crate::ml::forest) struct WeightedNumbers<'a> {
 impl<'a> WeightedNumbers<'a> {
     /// `truth` has `width` numbers a row; `most` bounds the weight of all rows of a tree.
     pub(in crate::ml::forest) fn new(
-        truth: &'a [f64],
+        truth: impl Into<Cow<'a, [f64]>>,
         width: usize,
         weights: &RowWeights,
         most: u64,
         poisson: bool,
     ) -> Self {
+        let truth = truth.into();
         let mut center = vec![0.0; width];
         let mut reach: f64 = 0.0;
         for (target, center) in center.iter_mut().enumerate() {
@@ -48,7 +51,8 @@ impl<'a> WeightedNumbers<'a> {
         Self { truth, products, center, shift, poisson }
     }
 
-    fn width(&self) -> usize {
+    /// How many targets there are.
+    pub(in crate::ml::forest) fn width(&self) -> usize {
         self.center.len()
     }
 
@@ -114,8 +118,8 @@ impl<'a> SumTally<'a> {
             return f64::NEG_INFINITY;
         }
         if self.numbers.poisson {
-            let terms = (1..left.len()).flat_map(|index| {
-                [self.poisson(left[index], weight), self.poisson(total[index] - left[index], whole - weight)]
+            let terms = (1..left.len()).map(|index| {
+                self.poisson(left[index], weight) + self.poisson(total[index] - left[index], whole - weight)
             });
             return terms.fold(0.0, |sum, term| sum + term);
         }
