@@ -31,6 +31,7 @@ test-python: wheel
 
 lint:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	tests/lint.sh
 
@@ -40,7 +41,9 @@ bench: ## runs the benchmarks
 bench-forest: wheel ## the forest beside its peers, in an environment of its own; takes hours
 	benches/forest/run.sh
 
-soak: ## the long tests: fifty kills, twenty times the cases of every property, thousands of trees beside scikit-learn's
+soak: ## the long tests: kills, twenty times the cases, fuzzing, AArch64, thousands of trees beside scikit-learn's
+	tests/aarch64.sh
+	tests/fuzz.sh 300
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --workspace --exclude datalake-py --test it kill -- --nocapture
 	PROPTEST_CASES=5000 $(CARGO) test --release --locked --workspace --exclude datalake-py
 	$(MAKE) wheel

@@ -251,7 +251,16 @@ impl<'a> Reader<'a> {
         let kind = match self.u8()? {
             0 => FeatureKind::Numeric { range: None },
             1 => FeatureKind::Numeric { range: Some([self.f64()?, self.f64()?]) },
-            2 => FeatureKind::Categorical { categories: self.texts()? },
+            2 => {
+                let categories = self.texts()?;
+                // They are looked up by halves where rows are few.
+                if !categories.is_sorted_by(|category, next| category < next) {
+                    return Err(
+                        self.damaged(format_args!("categories of feature `{name}` that are not in their order"))
+                    );
+                }
+                FeatureKind::Categorical { categories }
+            }
             other => return Err(self.damaged(format_args!("feature kind {other} is unknown"))),
         };
         Ok(Feature { name, kind, unit })
@@ -271,6 +280,20 @@ mod tests {
         let bytes = writer.finish();
         assert!(Reader::new(&bytes).f64s().unwrap_err().to_string().contains("0 can follow"));
         assert!(Reader::new(&bytes).text().is_err());
+    }
+
+    #[test]
+    fn categories_that_are_twice_there_or_out_of_order_are_refused() {
+        let read = |categories: &[&str]| {
+            let categories = categories.iter().map(|category| (*category).to_owned()).collect();
+            let mut writer = Writer::default();
+            writer.feature(&Feature { name: "food".into(), kind: FeatureKind::Categorical { categories }, unit: None });
+            Reader::new(&writer.finish()).feature()
+        };
+        assert!(read(&[]).is_ok() && read(&["apple", "bread"]).is_ok());
+        for categories in [["bread", "apple"], ["apple", "apple"]] {
+            assert!(read(&categories).unwrap_err().to_string().contains("feature `food` that are not in their order"));
+        }
     }
 
     #[test]

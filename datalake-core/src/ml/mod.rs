@@ -60,6 +60,8 @@ pub use input::{ColumnInput, InputReport};
 pub use linear::{LinearTrainer, LogisticParams, LogisticTrainer};
 pub use linfa_trees::{LinfaTreesParams, LinfaTreesTrainer};
 pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, evaluate};
+#[cfg(any(test, feature = "testing"))]
+pub use model_file::hostile;
 pub use model_file::{Compression, Envelope, ModelFile, Part, decode, digest, encode, encode_to};
 pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
 pub use registry::{TRAINERS, baselines, trainer};

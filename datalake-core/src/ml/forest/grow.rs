@@ -1,13 +1,12 @@
-//! Grows one tree from its rows: splits large nodes by histograms, and hands smaller ones to exact search.
+//! Grows one tree from its rows, by one thread or by as many as are idle.
 
 use super::block::Layout;
+use super::branch::{Branch, Buffers, Job, Stretch, joined};
 use super::columns::{Binned, Cells};
-use super::draft::Draft;
+use super::crew::Crew;
 use super::draw::Draw;
-use super::local::{Local, Part};
 use super::rules::UNBOUNDED;
 use super::tally::Tally;
-use super::top::{LargeNode, Top};
 use super::tree::{Split, Tree};
 use crate::random::mix;
 
@@ -58,7 +57,7 @@ impl Limits {
         rows >= self.min_split && rows / 2 >= self.min_leaf && depth < self.max_depth
     }
 
-    fn prunes(&self) -> bool {
+    pub(super) fn prunes(&self) -> bool {
         self.max_leaves.is_some() || self.alpha > 0.0
     }
 }
@@ -97,105 +96,30 @@ impl Open {
 pub(super) struct Grower {
     rows: Vec<u32>,
     spare: Vec<u32>,
-    top: Top,
-    local: Local,
-    leaf: Vec<f64>,
+    buffers: Buffers,
 }
 
 impl Grower {
-    /// Grows a tree.
+    /// Grows a tree. The tally is a new one; leaves say `width` numbers.
     pub(super) fn grow<T: Tally>(
         &mut self,
         plan: &Plan,
         sample: Sample<'_>,
-        mut tallies: [T; 2],
+        tally: &T,
         width: usize,
+        crew: &Crew,
     ) -> Tree {
-        let [tally, local] = &mut tallies;
-        self.rows.clear();
-        self.rows.extend((0..plan.rows).filter(|&row| sample.counts[row as usize] > 0));
-        let mut draft = Draft::new(width, plan.columns.len(), plan.limits.prunes());
-        if self.rows.len() > plan.layout.rows {
-            let all: Vec<u32> = (0..plan.rows).collect();
-            tally.load(&all, sample.counts, false);
-        }
-        let mut entries = Vec::new();
-        let end = self.rows.len();
-        let mut open = vec![Open { begin: 0, end, depth: 0, path: ROOT, right_of: None, bounds: UNBOUNDED }];
-        while let Some(node) = open.pop() {
-            if let Some(parent) = node.right_of {
-                draft.set_right(parent);
-            }
-            let rows = &self.rows[node.begin..node.end];
-            if node.len() <= plan.layout.rows {
-                let part = Part { sample, rows, root: node };
-                self.local.grow(plan, part, local, &mut draft);
-                continue;
-            }
-            if let Some(rules) = tally.rules() {
-                rules.bounds = node.bounds;
-            }
-            if let Some((split, decrease)) = self.split(plan, sample, tally, node, &mut entries) {
-                let parent = draft.push_split(&split, decrease, |leaf| tally.leaf(rows_of(&self.rows, node), leaf));
-                let middle = self.part(plan, node, &split);
-                let bounds = bounds_below(tally, rows_of(&self.rows, Open { end: middle, ..node }), plan, &split);
-                open.extend(node.children(parent, middle, bounds));
-            } else {
-                self.leaf.clear();
-                tally.leaf(rows_of(&self.rows, node), &mut self.leaf);
-                draft.push_leaf(&self.leaf);
-            }
-        }
-        draft.finish(plan.limits.max_leaves, plan.limits.alpha * sample.unit)
+        let Self { rows, spare, buffers } = self;
+        rows.clear();
+        rows.extend((0..plan.rows).filter(|&row| sample.counts[row as usize] > 0));
+        spare.resize(rows.len(), 0);
+        let node = Open { begin: 0, end: rows.len(), depth: 0, path: ROOT, right_of: None, bounds: UNBOUNDED };
+        let root = Stretch { node, rows, spare: &mut spare[..node.len()], sums: None };
+        let job = Job { plan, sample, tally, width, crew };
+        let _work = crew.begin();
+        let trunk: Branch = rayon::scope(|scope| buffers.grow(&job, root, scope));
+        joined(trunk).finish(plan.limits.max_leaves, plan.limits.alpha * sample.unit)
     }
-
-    /// The split of a large node and the impurity that it lowers; none makes it a leaf.
-    fn split<T: Tally>(
-        &mut self,
-        plan: &Plan,
-        sample: Sample<'_>,
-        tally: &mut T,
-        node: Open,
-        entries: &mut Vec<T::Entry>,
-    ) -> Option<(Split, f64)> {
-        if !plan.limits.may_split(node.len(), node.depth) {
-            return None;
-        }
-        tally.enter(rows_of(&self.rows, node));
-        if tally.is_pure(rows_of(&self.rows, node)) {
-            return None;
-        }
-        let draw = plan.draw.at(sample.tree, node.path);
-        let rows = &self.rows[node.begin..node.end];
-        entries.clear();
-        entries.extend(rows.iter().map(|&row| tally.entry(row as usize)));
-        let found = self.top.best(tally, LargeNode { plan, rows, entries, draw })?;
-        let decrease = tally.decrease(found.score);
-        (decrease >= plan.limits.min_decrease * sample.unit).then_some((found.split, decrease))
-    }
-
-    /// Brings the rows that go left to the front, both sides in their order, and gives where the right begins.
-    fn part(&mut self, plan: &Plan, node: Open, split: &Split) -> usize {
-        let cells = &plan.cells[split.feature()];
-        let rows = &mut self.rows[node.begin..node.end];
-        self.spare.clear();
-        let mut left = 0;
-        for index in 0..rows.len() {
-            let row = rows[index];
-            if split.goes_left(cells.bits(row as usize)) {
-                rows[left] = row;
-                left += 1;
-            } else {
-                self.spare.push(row);
-            }
-        }
-        rows[left..].copy_from_slice(&self.spare);
-        node.begin + left
-    }
-}
-
-fn rows_of(rows: &[u32], node: Open) -> impl Iterator<Item = usize> + Clone {
-    rows[node.begin..node.end].iter().map(|row| *row as usize)
 }
 
 /// The bounds of the children of the node that the tally has entered.

@@ -181,6 +181,19 @@ impl Leaves {
         }
     }
 
+    /// Adds the leaves of a branch.
+    pub(super) fn append(&mut self, branch: &Self) {
+        if let (None, Rows::Dense(values), Rows::Dense(others)) = (&self.codes, &mut self.rows, &branch.rows) {
+            values.to_mut().extend_from_slice(others);
+            return;
+        }
+        let mut row = vec![0.0; self.width];
+        for leaf in 0..branch.count() as u32 {
+            branch.copy(leaf, &mut row);
+            self.push(&row);
+        }
+    }
+
     /// Gives back what was needed for growing.
     pub(super) fn shrink(&mut self) {
         self.seen = None;

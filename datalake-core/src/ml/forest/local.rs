@@ -46,7 +46,7 @@ impl Local {
     /// Grows a part and adds its nodes to the tree.
     pub(super) fn grow<T: Tally>(&mut self, plan: &Plan, part: Part<'_>, tally: &mut T, tree: &mut Draft) {
         self.block.load(part.rows, plan);
-        tally.load(part.rows, part.sample.counts, true);
+        tally.load(part.rows);
         self.side.clear();
         self.side.resize(part.rows.len(), 0);
         self.open.push(Open { begin: 0, end: part.rows.len(), right_of: None, ..part.root });

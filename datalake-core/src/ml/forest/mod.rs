@@ -12,13 +12,16 @@
 //! the right before left, then the lowest threshold.
 
 mod block;
+mod branch;
 mod by_rows;
 mod categories;
 mod columns;
+mod crew;
 mod draft;
 mod draw;
 mod file;
 mod grow;
+mod histogram;
 mod inspect;
 mod leaves;
 mod limits;
@@ -223,6 +226,8 @@ impl Model for Forest {
     }
 }
 
+#[cfg(test)]
+mod digest_tests;
 #[cfg(test)]
 mod edge_tests;
 #[cfg(test)]

@@ -104,9 +104,17 @@ impl Pack for Gini {
     }
 }
 
+/// Whether tests want all done without vectors. Scores are the same, so it does not matter who else sees it.
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(super) static PORTABLE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 /// Whether the machine adds, multiplies and compares eight words at a time. Scores are the same without.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn has_avx512() -> bool {
+    #[cfg(test)]
+    if PORTABLE.load(std::sync::atomic::Ordering::Relaxed) {
+        return false;
+    }
     std::is_x86_feature_detected!("avx512dq")
         && std::is_x86_feature_detected!("avx512bw")
         && std::is_x86_feature_detected!("avx512vl")

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::block::Layout;
 use super::columns::{Binned, Cells};
+use super::crew::Crew;
 use super::draw::Draw;
 use super::grow::{Grower, Limits, Plan, Sample};
 use super::params::{Criterion, ForestParams, Splitter};
@@ -94,7 +95,7 @@ impl<'a> Planned<'a> {
     ///
     /// # Errors
     /// [`Cancelled`](ErrorKind::Cancelled).
-    pub(super) fn grow(&self, grower: &mut Grower, number: u32, progress: &dyn Progress) -> Result<Tree> {
+    pub(super) fn grow(&self, grower: &mut Grower, number: u32, crew: &Crew, progress: &dyn Progress) -> Result<Tree> {
         if progress.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "grow", "a forest"));
         }
@@ -111,27 +112,27 @@ impl<'a> Planned<'a> {
         let tree = match &self.goal {
             Goal::Squares { fixed, values, .. } => {
                 let counts = self.sampler.whole(counts);
-                let tally = || NumberTally::new(fixed, values);
-                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, [tally(), tally()], 1)
+                let tally = NumberTally::new(fixed, values, &counts);
+                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, 1, crew)
             }
             Goal::Counts { codes, classes, impurity } => {
                 let counts = self.sampler.whole(counts);
-                let tally = || ClassTally::new(codes, *classes, impurity.clone());
-                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, [tally(), tally()], *classes)
+                let tally = ClassTally::new(codes, *classes, impurity.clone(), &counts);
+                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, *classes, crew)
             }
             Goal::Sums(numbers) => {
-                let tally = || SumTally::new(numbers, weights, rules);
-                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, [tally(), tally()], 1)
+                let tally = SumTally::new(numbers, weights, rules, &counts);
+                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, 1, crew)
             }
             Goal::Medians(target) => {
-                let tally = || MedianTally::new(target, weights, rules);
-                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, [tally(), tally()], 1)
+                let tally = MedianTally::new(target, weights, rules, &counts);
+                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, 1, crew)
             }
             Goal::Shares { codes, classes, weights } => {
                 let weights = own.as_deref().unwrap_or(weights);
                 let entropy = self.params.is_entropy();
-                let tally = || ShareTally::new(codes, *classes, weights, entropy, rules);
-                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, [tally(), tally()], *classes)
+                let tally = ShareTally::new(codes, *classes, weights, entropy, rules, &counts);
+                grower.grow(&self.plan, Sample { tree: number, counts: &counts, unit }, &tally, *classes, crew)
             }
         };
         progress.advance(1);

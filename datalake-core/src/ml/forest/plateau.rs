@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::columns::Cells;
-use super::predict::{Bag, row_major};
+use super::predict::{Bag, divide, row_major};
 use super::sample::Sampler;
 use super::tree::Tree;
 use crate::ml::frame::Target;
@@ -117,7 +117,7 @@ impl<'a> Plateau<'a> {
     /// The mean over the trees that have not seen each row; NaN for one that all have.
     pub(super) fn into_means(mut self) -> Vec<f64> {
         for (sums, &count) in self.sums.chunks_exact_mut(self.width).zip(&self.asked) {
-            sums.iter_mut().for_each(|sum| *sum /= f64::from(count));
+            divide(sums, count);
         }
         self.sums
     }

@@ -84,8 +84,7 @@ fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags:
         }
     }
     for (mean, &count) in means.chunks_exact_mut(width).zip(&asked) {
-        let count = if bags.is_some() { count } else { trees.len() as u32 };
-        mean.iter_mut().for_each(|sum| *sum /= f64::from(count));
+        divide(mean, if bags.is_some() { count } else { trees.len() as u32 });
     }
 }
 
@@ -98,7 +97,15 @@ fn walk_few(trees: &[Tree], bits: &[u32], width: usize, means: &mut [f64]) {
         for (tree, leaf) in trees.iter().zip(&leaves) {
             tree.add_leaves(std::iter::once(&mut *mean), std::slice::from_ref(leaf));
         }
-        mean.iter_mut().for_each(|sum| *sum /= trees.len() as f64);
+        divide(mean, trees.len() as u32);
+    }
+}
+
+/// Makes means of sums over so many trees. What a machine makes of zero by zero has a sign of its own, so it is not asked.
+pub(super) fn divide(sums: &mut [f64], count: u32) {
+    match count {
+        0 => sums.fill(f64::NAN),
+        _ => sums.iter_mut().for_each(|sum| *sum /= f64::from(count)),
     }
 }
 
@@ -151,6 +158,13 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mean_of_nothing_has_the_same_bits_everywhere() {
+        let mut sums = [0.0; 2];
+        divide(&mut sums, 0);
+        assert_eq!(sums.map(f64::to_bits), [0x7FF8_0000_0000_0000; 2]);
+    }
 
     #[test]
     fn a_bag_knows_its_rows() {

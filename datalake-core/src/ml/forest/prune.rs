@@ -8,11 +8,10 @@ use std::collections::BinaryHeap;
 
 use super::tree::{NodeRef, Tree};
 
-/// By split, in preorder: what it is worth, and what a leaf in its place would say.
-#[derive(Debug, Default)]
+/// By split, in preorder: what a leaf in its place would say, to be weighed against what the split lowers.
+#[derive(Debug)]
 pub(super) struct Worth {
-    features: Vec<u32>,
-    decreases: Vec<f64>,
+    width: usize,
     leaves: Vec<f64>,
 }
 
@@ -38,67 +37,66 @@ impl PartialOrd for Candidate {
 }
 
 impl Worth {
-    pub(super) fn push(&mut self, feature: usize, decrease: f64, leaf: impl FnOnce(&mut Vec<f64>)) {
-        self.features.push(feature as u32);
-        self.decreases.push(decrease);
+    /// Nothing yet; leaves say `width` numbers each.
+    pub(super) fn new(width: usize) -> Self {
+        Self { width, leaves: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, leaf: impl FnOnce(&mut Vec<f64>)) {
         leaf(&mut self.leaves);
     }
 
-    /// Which splits stay.
-    pub(super) fn kept(&self, tree: &Tree, max_leaves: Option<u32>, alpha: f64) -> Vec<bool> {
-        let mut kept = vec![true; self.decreases.len()];
-        if let Some(leaves) = max_leaves {
-            kept = self.best_first(tree, leaves);
-        }
-        if alpha > 0.0 {
-            self.worth_their_leaves(tree, alpha, &mut kept);
-        }
-        kept
-    }
-
-    fn best_first(&self, tree: &Tree, leaves: u32) -> Vec<bool> {
-        let mut kept = vec![false; self.decreases.len()];
-        let mut open = BinaryHeap::new();
-        let candidate = |node: NodeRef| match node {
-            NodeRef::Split(split) => Some(Candidate { decrease: self.decreases[split as usize], split }),
-            NodeRef::Leaf(_) => None,
-        };
-        open.extend(candidate(tree.root_ref()));
-        for _ in 1..leaves {
-            let Some(Candidate { split, .. }) = open.pop() else { break };
-            kept[split as usize] = true;
-            open.extend(tree.children_of(split).into_iter().filter_map(candidate));
-        }
-        kept
-    }
-
-    /// Minimal cost-complexity pruning: of all trees that are cut from this one, the smallest of those for which the
-    /// impurity plus `alpha` for each leaf is least (Breiman, Friedman, Olshen and Stone, 1984, chapter 3). What a
-    /// branch gains is what its split gains, less the leaf it adds, and what its own branches gain, if anything.
-    fn worth_their_leaves(&self, tree: &Tree, alpha: f64, kept: &mut [bool]) {
-        let mut gains = vec![0.0; kept.len()];
-        // Children come after their parents.
-        for split in (0..kept.len()).rev().filter(|split| kept[*split]).collect::<Vec<_>>() {
-            let below = tree.children_of(split as u32).map(|node| match node {
-                NodeRef::Split(child) if kept[child as usize] => f64::max(gains[child as usize], 0.0),
-                _ => 0.0,
-            });
-            gains[split] = self.decreases[split] - alpha + below[0] + below[1];
-        }
-        kept.iter_mut().zip(gains).for_each(|(kept, gain)| *kept = *kept && gain > 0.0);
-    }
-
-    /// By feature, what the splits that stay have lowered.
-    pub(super) fn importances(&self, kept: &[bool], features: usize) -> Vec<f64> {
-        let mut sums = vec![0.0; features];
-        let splits = self.features.iter().zip(&self.decreases).zip(kept);
-        splits.filter(|(_, kept)| **kept).for_each(|((feature, decrease), _)| sums[*feature as usize] += decrease);
-        sums
+    /// Adds the splits of a branch.
+    pub(super) fn append(&mut self, branch: &Self) {
+        self.leaves.extend_from_slice(&branch.leaves);
     }
 
     /// The tree of the splits that stay and can be reached.
     pub(super) fn prune(&self, tree: &Tree, kept: &[bool]) -> Tree {
-        let width = if kept.is_empty() { 1 } else { self.leaves.len() / kept.len() };
-        tree.cut(kept, |split| &self.leaves[split as usize * width..][..width])
+        tree.cut(kept, |split| &self.leaves[split as usize * self.width..][..self.width])
     }
+}
+
+/// Which splits stay, by what each lowers.
+pub(super) fn kept(tree: &Tree, decreases: &[f64], max_leaves: Option<u32>, alpha: f64) -> Vec<bool> {
+    let mut kept = vec![true; decreases.len()];
+    if let Some(leaves) = max_leaves {
+        kept = best_first(tree, decreases, leaves);
+    }
+    if alpha > 0.0 {
+        worth_their_leaves(tree, decreases, alpha, &mut kept);
+    }
+    kept
+}
+
+fn best_first(tree: &Tree, decreases: &[f64], leaves: u32) -> Vec<bool> {
+    let mut kept = vec![false; decreases.len()];
+    let mut open = BinaryHeap::new();
+    let candidate = |node: NodeRef| match node {
+        NodeRef::Split(split) => Some(Candidate { decrease: decreases[split as usize], split }),
+        NodeRef::Leaf(_) => None,
+    };
+    open.extend(candidate(tree.root_ref()));
+    for _ in 1..leaves {
+        let Some(Candidate { split, .. }) = open.pop() else { break };
+        kept[split as usize] = true;
+        open.extend(tree.children_of(split).into_iter().filter_map(candidate));
+    }
+    kept
+}
+
+/// Minimal cost-complexity pruning: of all trees that are cut from this one, the smallest of those for which the
+/// impurity plus `alpha` for each leaf is least (Breiman, Friedman, Olshen and Stone, 1984, chapter 3). What a
+/// branch gains is what its split gains, less the leaf it adds, and what its own branches gain, if anything.
+fn worth_their_leaves(tree: &Tree, decreases: &[f64], alpha: f64, kept: &mut [bool]) {
+    let mut gains = vec![0.0; kept.len()];
+    // Children come after their parents.
+    for split in (0..kept.len()).rev().filter(|split| kept[*split]).collect::<Vec<_>>() {
+        let below = tree.children_of(split as u32).map(|node| match node {
+            NodeRef::Split(child) if kept[child as usize] => f64::max(gains[child as usize], 0.0),
+            _ => 0.0,
+        });
+        gains[split] = decreases[split] - alpha + below[0] + below[1];
+    }
+    kept.iter_mut().zip(gains).for_each(|(kept, gain)| *kept = *kept && gain > 0.0);
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::block::Layout;
 use super::columns::{Binned, Cells};
+use super::crew::Crew;
 use super::draw::Draw;
 use super::grow::{Grower, Limits, Plan, Sample};
 use super::rules::Rules;
@@ -82,37 +83,37 @@ impl Table {
         // Weights that the general tallies have to round, but all by the same factor.
         let weights = RowWeights::Fixed(vec![123_456_789; self.target.len()]);
         let most = u64::from(total) * 123_456_789;
-        let rules = Rules::new(0.0);
+        let (rules, counts) = (Rules::new(0.0), &self.weights);
         match &self.target {
             Target::Numbers(values) => match self.loss {
                 Loss::Absolute => {
                     let target = Ranked::new(values);
-                    self.grow_by(|| MedianTally::new(&target, &weights, rules), 1)
+                    self.grow_by(&MedianTally::new(&target, &weights, rules, counts), 1)
                 }
                 Loss::General | Loss::Poisson => {
                     let numbers = WeightedNumbers::new(values, 1, &weights, most, self.loss == Loss::Poisson);
-                    self.grow_by(|| SumTally::new(&numbers, &weights, rules), 1)
+                    self.grow_by(&SumTally::new(&numbers, &weights, rules, counts), 1)
                 }
                 Loss::Fast | Loss::Entropy | Loss::GeneralEntropy => {
                     let (fixed, _) = fix(values, u64::from(total));
-                    self.grow_by(|| NumberTally::new(&fixed, values), 1)
+                    self.grow_by(&NumberTally::new(&fixed, values, counts), 1)
                 }
             },
             Target::Labels { classes, codes } => {
                 let (classes, entropy) = (classes.len(), self.is_entropy());
                 if matches!(self.loss, Loss::General | Loss::GeneralEntropy) {
                     let weights = vec![123_456_789; codes.len()];
-                    return self.grow_by(|| ShareTally::new(codes, classes, &weights, entropy, rules), classes);
+                    return self.grow_by(&ShareTally::new(codes, classes, &weights, entropy, rules, counts), classes);
                 }
                 let impurity = if entropy { Impurity::entropy(total as usize) } else { Impurity::Gini };
-                self.grow_by(|| ClassTally::new(codes, classes, impurity.clone()), classes)
+                self.grow_by(&ClassTally::new(codes, classes, impurity, counts), classes)
             }
         }
     }
 
-    fn grow_by<T: Tally>(&self, tally: impl Fn() -> T, width: usize) -> Tree {
+    fn grow_by<T: Tally>(&self, tally: &T, width: usize) -> Tree {
         let sample = Sample { tree: 0, counts: &self.weights, unit: 1.0 };
-        Grower::default().grow(&self.plan(), sample, [tally(), tally()], width)
+        Grower::default().grow(&self.plan(), sample, tally, width, &Crew::new(0..0))
     }
 
     fn is_entropy(&self) -> bool {

@@ -5,12 +5,10 @@ use super::categories::Categories;
 use super::columns::{Binned, Cells, threshold};
 use super::draw::NodeDraw;
 use super::grow::Plan;
+use super::histogram::{BINS, fill, may_keep, together};
 use super::random_cut::Trial;
 use super::tally::Tally;
 use super::tree::Split;
-
-/// Coarse bins of a column, that of missing values, the last, included.
-const BINS: usize = 256;
 
 /// A split and its score.
 #[derive(Debug)]
@@ -38,18 +36,32 @@ enum Side {
 
 /// The node under search, which the tally has entered.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LargeNode<'a, E> {
+pub(super) struct LargeNode<'a> {
     pub(super) plan: &'a Plan,
     pub(super) rows: &'a [u32],
-    /// By place in `rows`.
-    pub(super) entries: &'a [E],
     pub(super) draw: NodeDraw<'a>,
+    /// Whether threads are idle.
+    pub(super) share: bool,
+}
+
+impl<'a> LargeNode<'a> {
+    fn bins(self, order: &[u64]) -> Vec<&'a [u16]> {
+        order.iter().map(|priority| &*self.plan.columns[*priority as u32 as usize].bins).collect()
+    }
+}
+
+/// Whether the histograms of a node are kept for its children, while those of so many nodes wait. That pays where a node
+/// tries half of the features or more, since those of one child have to be made for all.
+pub(super) fn keeps<T: Tally>(plan: &Plan, tally: &T, waiting: usize) -> bool {
+    let features = plan.columns.len();
+    let any = !T::BY_ROWS && !plan.random && !plan.layout.numeric.is_empty();
+    any && 2 * plan.draw.tried >= features && may_keep(features, tally.words(), waiting)
 }
 
 /// Buffers for the search, used again for every node.
 #[derive(Debug, Default)]
 pub(super) struct Top {
-    histogram: Vec<i64>,
+    sums: Vec<i64>,
     left: Vec<i64>,
     total: Vec<i64>,
     order: Vec<u64>,
@@ -58,14 +70,16 @@ pub(super) struct Top {
 }
 
 impl Top {
-    /// The best split of the node.
-    pub(super) fn best<T: Tally>(&mut self, tally: &mut T, node: LargeNode<'_, T::Entry>) -> Option<Found> {
-        let LargeNode { plan, rows, entries, draw } = node;
+    /// The best split of the node. `kept` are the histograms of every feature, if the node has them.
+    pub(super) fn best<T: Tally>(&mut self, tally: &mut T, node: LargeNode<'_>, kept: Option<&[i64]>) -> Option<Found> {
+        let LargeNode { plan, rows, draw, .. } = node;
         let Plan { columns, cells, directions, limits, .. } = plan;
         let min_leaf = limits.min_leaf;
         let mut order = std::mem::take(&mut self.order);
         draw.features(&mut order);
         let tried = draw.tried();
+        let histogram = BINS * tally.words();
+        let mut filled = 0..0;
         let mut best: Option<(f64, u32, Side)> = None;
         let mut varied = false;
         for place in 0..order.len() {
@@ -93,8 +107,8 @@ impl Top {
                     .or(best);
             } else if column.is_categorical() {
                 let cells = &cells[feature as usize];
-                let node = rows.iter().zip(entries).map(|(&row, entry)| (row as usize, *entry, cells.category(row)));
-                self.categories.collect(tally, node, column.categories);
+                let row = |&row: &u32| (row as usize, tally.entry(row as usize), cells.category(row));
+                self.categories.collect(tally, rows.iter().map(row), column.categories);
                 let (varies, cut) = self.categories.best(tally, min_leaf, least);
                 varied |= varies;
                 if let Some(cut) = cut {
@@ -106,8 +120,15 @@ impl Top {
                 varied |= varies;
                 best = cut.map(|cut| (cut.score, feature, Side::Row(cut))).or(best);
             } else {
-                self.fill(tally, rows, entries, column);
-                let (varies, cut) = self.cut(tally, min_leaf, least);
+                if kept.is_none() && !filled.contains(&place) {
+                    // Features beyond those tried are only looked at until one varies.
+                    let end = if place < tried { tried.min(place + together(tally.words())) } else { place + 1 };
+                    filled = place..end;
+                    fill(tally, rows, &node.bins(&order[filled.clone()]), &mut self.sums, node.share);
+                }
+                let own = kept.map_or(place - filled.start, |_| feature as usize);
+                let sums = &kept.unwrap_or(&self.sums)[own * histogram..][..histogram];
+                let (varies, cut) = best_cut(tally, sums, [&mut self.left, &mut self.total], min_leaf, least);
                 varied |= varies;
                 best = cut.map(|cut| (cut.score, feature, Side::Bin(cut))).or(best);
             }
@@ -125,64 +146,61 @@ impl Top {
         };
         Some(Found { score, split })
     }
+}
 
-    fn fill<T: Tally>(&mut self, tally: &T, rows: &[u32], entries: &[T::Entry], column: &Binned) {
-        let words = tally.words();
-        self.histogram.clear();
-        self.histogram.resize(BINS * words, 0);
-        for (&row, entry) in rows.iter().zip(entries) {
-            let bin = usize::from(column.bins[row as usize] >> 8);
-            tally.add(*entry, &mut self.histogram[bin * words..][..words]);
-        }
+/// The best cut of a histogram that is better than `least`, and whether more than one bin has rows. `left` and `total`
+/// are buffers.
+fn best_cut<T: Tally>(
+    tally: &T,
+    sums: &[i64],
+    [left, total]: [&mut Vec<i64>; 2],
+    min_leaf: usize,
+    least: f64,
+) -> (bool, Option<Cut>) {
+    let words = tally.words();
+    total.clear();
+    total.resize(words, 0);
+    for bin in sums.chunks_exact(words) {
+        total.iter_mut().zip(bin).for_each(|(total, sum)| *total += sum);
     }
-
-    /// The best cut of the histogram that is better than `least`, and whether more than one bin has rows.
-    fn cut<T: Tally>(&mut self, tally: &T, min_leaf: usize, least: f64) -> (bool, Option<Cut>) {
-        let words = tally.words();
-        self.total.clear();
-        self.total.resize(words, 0);
-        for bin in self.histogram.chunks_exact(words) {
-            self.total.iter_mut().zip(bin).for_each(|(total, sum)| *total += sum);
+    let (known, missing) = sums.split_at((BINS - 1) * words);
+    let (rows, weight) = tally.rows_and_weight(total);
+    let missing_rows = tally.rows_and_weight(missing).0;
+    let (mut best, mut score, mut varies) = (None, least, false);
+    for missing_left in [false, true] {
+        if missing_left && missing_rows == 0 {
+            break;
         }
-        let (known, missing) = self.histogram.split_at((BINS - 1) * words);
-        let (rows, weight) = tally.rows_and_weight(&self.total);
-        let missing_rows = tally.rows_and_weight(missing).0;
-        let (mut best, mut score, mut varies) = (None, least, false);
-        for missing_left in [false, true] {
-            if missing_left && missing_rows == 0 {
+        left.clear();
+        left.resize(words, 0);
+        if missing_left {
+            left.copy_from_slice(missing);
+        }
+        for (place, bin) in known.chunks_exact(words).enumerate() {
+            if tally.rows_and_weight(bin).0 == 0 {
+                continue;
+            }
+            left.iter_mut().zip(bin).for_each(|(left, sum)| *left += sum);
+            let (left_rows, left_weight) = tally.rows_and_weight(left);
+            if left_rows == rows {
                 break;
             }
-            self.left.clear();
-            self.left.resize(words, 0);
-            if missing_left {
-                self.left.copy_from_slice(missing);
+            varies = true;
+            if left_rows.min(rows - left_rows) < min_leaf {
+                continue;
             }
-            for (place, bin) in known.chunks_exact(words).enumerate() {
-                if tally.rows_and_weight(bin).0 == 0 {
-                    continue;
-                }
-                self.left.iter_mut().zip(bin).for_each(|(left, sum)| *left += sum);
-                let (left_rows, left_weight) = tally.rows_and_weight(&self.left);
-                if left_rows == rows {
-                    break;
-                }
-                varies = true;
-                if left_rows.min(rows - left_rows) < min_leaf {
-                    continue;
-                }
-                let own = tally.score_of(&self.left, &self.total);
-                if own > score {
-                    score = own;
-                    let left_heavier = 2 * left_weight >= weight;
-                    best = Some(Cut { score, bin: place, missing_left, left_heavier });
-                }
+            let own = tally.score_of(left, total);
+            if own > score {
+                score = own;
+                let left_heavier = 2 * left_weight >= weight;
+                best = Some(Cut { score, bin: place, missing_left, left_heavier });
             }
         }
-        if missing_rows == 0 {
-            best = best.map(|cut| Cut { missing_left: cut.left_heavier, ..cut });
-        }
-        (varies, best)
     }
+    if missing_rows == 0 {
+        best = best.map(|cut| Cut { missing_left: cut.left_heavier, ..cut });
+    }
+    (varies, best)
 }
 
 /// Cuts half-way between the node's values on both sides of the bin's end.

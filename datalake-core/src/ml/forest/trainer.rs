@@ -3,9 +3,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use rayon::prelude::*;
-
-use super::grow::Grower;
+use super::crew::grow_in_order;
 use super::limits::GrowthLimits;
 use super::params::ForestParams;
 use super::planned::Planned;
@@ -143,10 +141,7 @@ impl ForestTrainer {
         let planned = Planned::new(&self.params, table, progress)?;
         progress.begin("grow trees", Some(u64::from(trees.end - trees.start)));
         let first = trees.start;
-        let grown = trees
-            .into_par_iter()
-            .map_init(Grower::default, |grower, number| planned.grow(grower, number, progress))
-            .collect::<Result<Vec<_>>>();
+        let grown = grow_in_order(&planned, trees, None, progress);
         progress.end();
         let mut forest = Forest { trees: grown?, ..self.without_trees(table, first) };
         if self.params.bootstrap && self.params.oob_score {

@@ -260,12 +260,7 @@ impl Tree {
     /// Adds a split as the next node in preorder and gives its number, for [`Tree::set_right`].
     pub(super) fn push_split(&mut self, split: &Split) -> u32 {
         let number = self.splits.len() as u32;
-        if let Some((parent, true)) = self.next {
-            let parent = &mut self.splits.to_mut()[parent as usize];
-            if !parent.is(LEFT_IS_LEAF) {
-                parent.link = number;
-            }
-        }
+        self.link_split(number);
         let (kind, payload, missing_left) = match split {
             Split::Numeric { threshold, missing_left, .. } => (0, threshold.to_bits(), *missing_left),
             Split::Categorical { left, missing_left, .. } => {
@@ -277,6 +272,36 @@ impl Tree {
         let head = (split.feature() as u32) << FEATURE_SHIFT | if missing_left { MISSING_LEFT } else { 0 } | kind;
         self.splits.to_mut().push(Node { head, payload, link: 0 });
         self.next = Some((number, false));
+        number
+    }
+
+    /// Tells the parent of the next node that it is the split of this number.
+    fn link_split(&mut self, number: u32) {
+        if let Some((parent, true)) = self.next.take() {
+            let parent = &mut self.splits.to_mut()[parent as usize];
+            if !parent.is(LEFT_IS_LEAF) {
+                parent.link = number;
+            }
+        }
+    }
+
+    /// Adds a branch that was grown apart as the next node in preorder and those below it, and gives the number of its
+    /// first split. Right children that the branch still lacks may follow.
+    pub(super) fn append(&mut self, branch: &Self) -> u32 {
+        let (number, leaf) = (self.splits.len() as u32, self.leaf_count() as u32);
+        if branch.splits.is_empty() {
+            self.push_leaf(&branch.leaf(0));
+            return number;
+        }
+        self.link_split(number);
+        let set = self.sets.len() as u32;
+        self.splits.to_mut().extend(branch.splits.iter().map(|node| Node {
+            payload: if node.is(CATEGORICAL) { node.payload + set } else { node.payload },
+            link: node.link + if node.is(LEFT_IS_LEAF | RIGHT_IS_LEAF) { leaf } else { number },
+            ..*node
+        }));
+        self.sets.to_mut().extend_from_slice(&branch.sets);
+        self.leaves.append(&branch.leaves);
         number
     }
 

@@ -1,15 +1,9 @@
 //! Grows a forest until it is large enough: flat out of bag, out of time, or as large as its file may be.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use rayon::prelude::*;
-
 use super::Forest;
-use super::grow::Grower;
+use super::crew::grow_in_order;
 use super::limits::GrowthLimits;
 use super::planned::Planned;
 use super::plateau::{LEAST, Plateau, STEP};
@@ -40,7 +34,7 @@ pub(super) fn grow_within(
     loop {
         let first = forest.trees.len() as u32;
         let wanted = first..most.min(first + batch);
-        let grown = in_order(planned, wanted.clone(), deadline, progress)?;
+        let grown = grow_in_order(planned, wanted.clone(), deadline, progress)?;
         let out_of_time = grown.len() < wanted.len();
         let mut grown = grown.into_iter().peekable();
         while grown.peek().is_some() {
@@ -111,33 +105,6 @@ impl Room {
         }
         Ok(trees.len())
     }
-}
-
-/// Grows trees, each begun after the one before it and none after the deadline but the very first, and gives those
-/// without a gap.
-fn in_order(
-    planned: &Planned<'_>,
-    numbers: Range<u32>,
-    deadline: Option<Instant>,
-    progress: &dyn Progress,
-) -> Result<Vec<Tree>> {
-    let next = AtomicU32::new(numbers.start);
-    let grown = Mutex::new(BTreeMap::new());
-    let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-    let work = |_: usize| -> Result<()> {
-        let mut grower = Grower::default();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= numbers.end || (number > 0 && late()) {
-                return Ok(());
-            }
-            let tree = planned.grow(&mut grower, number, progress)?;
-            grown.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(number, tree);
-        }
-    };
-    (0..rayon::current_num_threads().min(numbers.len())).into_par_iter().try_for_each(work)?;
-    let grown = grown.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok(numbers.zip(grown).take_while(|(number, (found, _))| number == found).map(|(_, (_, tree))| tree).collect())
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 //! the file, so that opening need not compute it: checksums and the structure of the trees are checked instead.
 
 mod blocks;
+#[cfg(any(test, feature = "testing"))]
+pub mod hostile;
 mod sections;
 mod v1;
 

@@ -247,6 +247,35 @@ impl Sections {
     }
 }
 
+#[cfg(any(test, feature = "testing"))]
+impl Sections {
+    /// Each section's name, and whether it is compressed.
+    pub(super) fn packed(&self) -> impl Iterator<Item = (Name, bool)> {
+        self.entries.iter().map(|entry| (entry.name, entry.packing != PLAIN))
+    }
+}
+
+/// Makes the checksums of a file good, as far as their places can be found.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn seal(file: &mut [u8]) {
+    if file.len() < HEADER {
+        return;
+    }
+    let table = HEADER + (u32_at(file, 12) as usize).min(MOST_SECTIONS) * ENTRY;
+    if file.len() < table + 4 {
+        return;
+    }
+    for entry in (HEADER..table).step_by(ENTRY) {
+        let (begin, stored) = (usize_at(file, entry + 8), usize_at(file, entry + 16));
+        let section = begin.checked_add(stored).and_then(|end| file.get(begin..end));
+        if let Some(sum) = section.map(crc32c::crc32c) {
+            file[entry + 32..entry + 36].copy_from_slice(&sum.to_le_bytes());
+        }
+    }
+    let sum = crc32c::crc32c(&file[..table]);
+    file[table..table + 4].copy_from_slice(&sum.to_le_bytes());
+}
+
 /// The error for a section whose content no writer makes.
 pub(crate) fn wrong(name: Name, reason: impl std::fmt::Display) -> crate::Error {
     refused(format_args!("its section {} is wrong: {reason}", text(name)))

@@ -1,116 +1,33 @@
 //! What model files promise.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow::array::RecordBatch;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
+use super::hostile::{FIRST_VERSION, many, train, written};
 use super::*;
 use crate::ml::conformance::{FEATURES, foods};
-use crate::ml::{Frame, trainer};
-use crate::progress::Silent;
 
 fn model(name: &str, task: Task) -> Box<dyn Model> {
     let target = if task == Task::Regression { "kcal" } else { "group" };
-    let frame = Frame::new(&foods(60, 1), &FEATURES, target, task).unwrap();
     let params = if name == "forest" { json!({ "n_estimators": 3 }) } else { Value::Null };
-    trainer(name, task, &params).unwrap().train(&frame, &Silent).unwrap()
-}
-
-/// A table whose forests have leaves of so many classes, or of numbers that repeat.
-fn many(classes: u32) -> RecordBatch {
-    let rows = 0..200_u32.max(classes * 3);
-    let x = rows.clone().map(|row| f64::from(row.wrapping_mul(2_654_435_761) % 1000));
-    let food = rows.clone().map(|row| format!("f{}", row * 7 % 90));
-    let group = rows.clone().map(|row| format!("g{}", (row / 3) % classes.max(1)));
-    RecordBatch::try_from_iter([
-        ("x", Arc::new(Float64Array::from_iter_values(x)) as ArrayRef),
-        ("food", Arc::new(StringArray::from_iter_values(food))),
-        ("group", Arc::new(StringArray::from_iter_values(group))),
-        (
-            "y",
-            Arc::new(Float64Array::from_iter_values(
-                rows.map(|row| f64::from((row.wrapping_mul(2_246_822_519) >> 13) % 5)),
-            )),
-        ),
-    ])
-    .unwrap()
+    train(&foods(60, 1), &FEATURES, name, target, &params)
 }
 
 fn forest_of(table: &RecordBatch, target: &str, params: &Value) -> Box<dyn Model> {
-    let task = if target == "y" { Task::Regression } else { Task::Classification };
-    let frame = Frame::new(table, &["x", "food"], target, task).unwrap();
-    trainer("forest", task, params).unwrap().train(&frame, &Silent).unwrap()
+    train(table, &["x", "food"], "forest", target, params)
 }
 
-fn written(model: &dyn Model, envelope: &Envelope, compression: Compression) -> Vec<u8> {
-    let mut file = Vec::new();
-    encode_to(model, envelope, compression, &mut |bytes| {
-        file.extend_from_slice(bytes);
-        Ok(())
-    })
-    .unwrap();
-    file
-}
-
-/// Files of every kind, each with a table to predict from.
-fn every_kind() -> Vec<(Vec<u8>, RecordBatch)> {
-    let mut models = Vec::new();
-    for (name, task) in KINDS {
-        models.push((model(name, task), foods(5, 2)));
-    }
-    let (few, lots) = (many(3), many(40));
-    let params = json!({ "n_estimators": 4, "min_samples_leaf": 3 });
-    models.push((forest_of(&few, "y", &json!({ "n_estimators": 4 })), few.slice(0, 9)));
-    models.push((forest_of(&few, "group", &params), few.slice(0, 9)));
-    models.push((forest_of(&lots, "group", &params), lots.slice(0, 9)));
-    let packings = [Compression::None, Compression::Zstd];
-    let files = models.iter().flat_map(|(model, rows)| {
-        packings
-            .map(|packing| (written(model.as_ref(), &Envelope::default().with_note("small"), packing), rows.clone()))
-    });
-    let mut files: Vec<_> = files.collect();
-    files.extend(FIXTURES.map(|(_, bytes, _)| (bytes.to_vec(), foods(5, 2))));
-    files
-}
-
-const KINDS: [(&str, Task); 5] = [
-    ("forest", Task::Regression),
-    ("forest", Task::Classification),
-    ("dummy", Task::Classification),
-    ("linear", Task::Regression),
-    ("logistic", Task::Classification),
-];
-
-/// Files of version 1, as the program of that time wrote them, and their digests.
-const FIXTURES: [(&str, &[u8], &str); 5] = [
-    (
-        "forest",
-        include_bytes!("fixtures/forest-regression.v1.model"),
-        "045d0e66d33661f2d4629faeac7c0d0666db669fb1b0ca8aae87238361b88d54",
-    ),
-    (
-        "forest",
-        include_bytes!("fixtures/forest-classification.v1.model"),
-        "6035fc32d02dcadc0282cb65cdf3dc876baebada6f7047368590e85fd13590d8",
-    ),
-    (
-        "dummy",
-        include_bytes!("fixtures/dummy.v1.model"),
-        "55210b93968d928b4dd5f471c583d88fc6667512e8ce6311e10a489bc0f40575",
-    ),
-    (
-        "linear",
-        include_bytes!("fixtures/linear.v1.model"),
-        "de171a1b277ab16db4638f7678dd934c0f417ca40d75b15e29c0adb5bc293490",
-    ),
-    (
-        "logistic",
-        include_bytes!("fixtures/logistic.v1.model"),
-        "50fc31f3f4752924ff57d0319a0a660dac0dd9e85a561d6b99ab4dfa7460fa2d",
-    ),
+/// What [`FIRST_VERSION`] holds: kinds and digests.
+const FIRST: [(&str, &str); 5] = [
+    ("forest", "045d0e66d33661f2d4629faeac7c0d0666db669fb1b0ca8aae87238361b88d54"),
+    ("forest", "6035fc32d02dcadc0282cb65cdf3dc876baebada6f7047368590e85fd13590d8"),
+    ("dummy", "55210b93968d928b4dd5f471c583d88fc6667512e8ce6311e10a489bc0f40575"),
+    ("linear", "de171a1b277ab16db4638f7678dd934c0f417ca40d75b15e29c0adb5bc293490"),
+    ("logistic", "50fc31f3f4752924ff57d0319a0a660dac0dd9e85a561d6b99ab4dfa7460fa2d"),
 ];
 
 fn file() -> Vec<u8> {
@@ -123,7 +40,7 @@ fn refusal(file: &[u8]) -> String {
 
 #[test]
 fn files_of_version_1_are_read() {
-    for (name, bytes, digest) in FIXTURES {
+    for (bytes, (name, digest)) in FIRST_VERSION.into_iter().zip(FIRST) {
         let file = ModelFile::read(bytes).unwrap();
         assert_eq!((file.model.name(), file.version(), file.digest().as_str()), (name, 1, digest));
         file.verify().unwrap();
@@ -168,6 +85,17 @@ fn what_is_read_predicts_the_same_bits_and_is_written_as_it_was() {
 }
 
 #[test]
+fn what_nobody_has_changed_passes_the_trial() {
+    for file in hostile::files() {
+        ModelFile::read(file.clone()).unwrap().verify().unwrap();
+        hostile::try_file(&file);
+        let same = hostile::change(&file, 0, |_| ()).unwrap_or(file);
+        ModelFile::read(same).unwrap().verify().unwrap();
+    }
+    hostile::bodies().iter().for_each(|body| hostile::try_body(body));
+}
+
+#[test]
 fn leaves_of_many_classes_take_no_room_for_those_that_they_are_not() {
     let table = many(300);
     let model = forest_of(&table, "group", &json!({ "n_estimators": 5, "min_samples_leaf": 4 }));
@@ -208,7 +136,7 @@ fn a_file_that_cannot_be_mapped_says_why() {
 fn a_file_cut_short_says_so_at_every_length() {
     assert!(refusal(b"").contains("does not begin as a model file does"));
     assert!(refusal(b"PAR1....").contains("does not begin as a model file does"));
-    for file in [file(), FIXTURES[0].1.to_vec()] {
+    for file in [file(), FIRST_VERSION[0].to_vec()] {
         for length in 1..file.len() {
             assert!(refusal(&file[..length]).contains("cut short"), "{length}");
         }
@@ -217,7 +145,7 @@ fn a_file_cut_short_says_so_at_every_length() {
 
 #[test]
 fn one_changed_byte_is_found_wherever_it_is() {
-    for (file, _) in every_kind() {
+    for file in hostile::files() {
         for at in (0..file.len()).step_by(1 + file.len() / 3000) {
             let mut damaged = file.clone();
             damaged[at] ^= 0x10;
@@ -287,30 +215,9 @@ fn a_compression_goes_by_its_name() {
     assert!("gzip".parse::<Compression>().unwrap_err().to_string().contains("`none` or `zstd`, got `gzip`"));
 }
 
-/// The checksums made good again, as far as their places can be found: what lies behind them must not rely on them.
+/// The checksums made good again: what lies behind them must not rely on them.
 fn resealed(mut file: Vec<u8>) -> Vec<u8> {
-    if file.get(8) == Some(&1) {
-        let end = file.len() - 32;
-        let checksum = Sha256::digest(&file[..end]);
-        file[end..].copy_from_slice(&checksum);
-        return file;
-    }
-    let number = |file: &[u8], at: usize| {
-        file.get(at..at + 4).map_or(0, |word| u32::from_le_bytes(word.try_into().unwrap()) as usize)
-    };
-    let count = number(&file, 12).min(100);
-    for at in (0..count).map(|entry| 56 + entry * 40) {
-        let (begin, length) = (number(&file, at + 8), number(&file, at + 16));
-        let sum = begin.checked_add(length).and_then(|end| file.get(begin..end)).map(crc32c::crc32c);
-        if let (Some(sum), Some(place)) = (sum, file.get_mut(at + 32..at + 36)) {
-            place.copy_from_slice(&sum.to_le_bytes());
-        }
-    }
-    let end = 56 + count * 40;
-    if end + 4 <= file.len() {
-        let sum = crc32c::crc32c(&file[..end]);
-        file[end..end + 4].copy_from_slice(&sum.to_le_bytes());
-    }
+    hostile::seal(&mut file);
     file
 }
 
@@ -366,15 +273,28 @@ fn trees_that_could_not_be_walked_are_refused() {
     assert!(decode(&resealed(moved)).is_err());
 }
 
-/// Reads what somebody has made of a file, and if that can be done uses the model.
-fn try_out(file: Vec<u8>, rows: &RecordBatch) {
-    if let Ok(opened) = ModelFile::read(file) {
-        let _ = opened.model.predict(rows);
-        let _ = opened.model.predict_proba(rows);
-        let _ = opened.model.importances();
-        let _ = opened.verify();
-        let _ = encode(opened.model.as_ref(), &opened.envelope);
-    }
+static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(hostile::files);
+
+/// A change to bytes as fuzzers make them: the place, what is taken out, what is put in.
+type Change = (prop::sample::Index, usize, Vec<u8>);
+
+fn change() -> impl Strategy<Value = Change> {
+    let words = prop_oneof![any::<u32>(), 0_u32..300, Just(u32::MAX), Just(0x7FF8_0000)];
+    let bytes = prop_oneof![
+        words.prop_map(|word| word.to_le_bytes().to_vec()),
+        any::<u8>().prop_map(|byte| vec![byte]),
+        prop::collection::vec(any::<u8>(), 0..20),
+    ];
+    (any::<prop::sample::Index>(), prop_oneof![Just(None), (0_usize..30).prop_map(Some)], bytes)
+        .prop_map(|(at, out, bytes)| (at, out.unwrap_or(bytes.len()), bytes))
+}
+
+fn apply((at, out, bytes): &Change, content: &mut Vec<u8>) {
+    let begin = at.index(content.len() + 1);
+    // Numbers begin at their own places.
+    let begin = if bytes.len() == 4 { begin / 4 * 4 } else { begin };
+    let end = content.len().min(begin + out);
+    content.splice(begin..end, bytes.iter().copied());
 }
 
 proptest! {
@@ -383,39 +303,39 @@ proptest! {
     /// Whoever writes the checksums too can write anything: it is refused, or it predicts.
     #[test]
     fn hostile_files_do_no_harm(
-        kind in any::<prop::sample::Index>(),
+        file in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
     ) {
-        static FILES: std::sync::LazyLock<Vec<(Vec<u8>, RecordBatch)>> = std::sync::LazyLock::new(every_kind);
-        let (mut file, rows) = FILES[kind.index(FILES.len())].clone();
+        let mut file = file.get(&FILES).clone();
         let length = file.len();
         changes.iter().for_each(|(at, byte)| file[at.index(length)] = *byte);
         if let Some(cut) = cut {
             file.truncate(cut.index(length).max(64));
         }
-        try_out(resealed(file), &rows);
+        hostile::try_file(&resealed(file));
     }
 
-    /// The same of changes where they matter most: words of the trees and of the table.
+    /// The same of changes to the content of sections, so that their places and lengths fit.
     #[test]
-    fn hostile_words_do_no_harm(
-        kind in any::<prop::sample::Index>(),
-        section in any::<prop::sample::Index>(),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u32>(), 0_u32..300, Just(u32::MAX)]), 1..3),
+    fn hostile_sections_do_no_harm(
+        file in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<u32>(), change()), 1..4),
     ) {
-        static FILES: std::sync::LazyLock<Vec<(Vec<u8>, RecordBatch)>> = std::sync::LazyLock::new(|| {
-            every_kind().into_iter().filter(|(file, _)| file[8] == 2).collect()
-        });
-        let (mut file, rows) = FILES[kind.index(FILES.len())].clone();
-        let mut spans: Vec<(usize, usize)> = places(&file).into_values().filter(|(_, length)| *length >= 4).collect();
-        spans.push((12, 40 * spans.len()));
-        let (begin, length) = spans[section.index(spans.len())];
-        for (at, value) in changes {
-            let at = begin + at.index(length / 4) * 4;
-            file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        let mut file = file.get(&FILES).clone();
+        for (pick, change) in &changes {
+            file = hostile::change(&file, *pick, |content| apply(change, content)).unwrap_or(file);
         }
-        try_out(resealed(file), &rows);
+        hostile::try_file(&file);
+    }
+
+    /// The same of bodies.
+    #[test]
+    fn hostile_bodies_do_no_harm(body in any::<prop::sample::Index>(), changes in prop::collection::vec(change(), 1..4)) {
+        static BODIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(hostile::bodies);
+        let mut body = body.get(&BODIES).clone();
+        changes.iter().for_each(|change| apply(change, &mut body));
+        hostile::try_body(&body);
     }
 
     #[test]

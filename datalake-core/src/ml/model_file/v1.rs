@@ -52,7 +52,8 @@ fn open(file: &[u8]) -> Result<(&[u8], &[u8])> {
     Ok(content[HEADER..].split_at(number(file, 12) as usize))
 }
 
-fn decode_body(body: &[u8]) -> Result<Box<dyn Model>> {
+/// Reads a body that says of which kind it is.
+pub(super) fn decode_body(body: &[u8]) -> Result<Box<dyn Model>> {
     let mut reader = Reader::new(body);
     let name = reader.text()?;
     let model = read_body(&name, &mut reader)?;

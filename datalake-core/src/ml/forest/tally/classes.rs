@@ -23,13 +23,16 @@ impl Impurity {
 }
 
 /// The counts of the rows of a node by class.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::ml::forest) struct ClassTally<'a> {
     codes: &'a [u32],
+    counts: &'a [u32],
+    loaded: bool,
     classes: usize,
     impurity: Impurity,
+    /// By loaded row.
     votes: Vec<Vote>,
-    /// By row, its weight in the field of its class; empty where that does not fit.
+    /// By loaded row, its weight in the field of its class; empty where that does not fit.
     words: Vec<i64>,
     total: Vec<u64>,
     left: Vec<u64>,
@@ -49,10 +52,13 @@ pub(in crate::ml::forest) struct Vote {
 }
 
 impl<'a> ClassTally<'a> {
-    pub(in crate::ml::forest) fn new(codes: &'a [u32], classes: usize, impurity: Impurity) -> Self {
+    /// `counts` has the weight of each row of the table.
+    pub(in crate::ml::forest) fn new(codes: &'a [u32], classes: usize, impurity: Impurity, counts: &'a [u32]) -> Self {
         let none = vec![0; classes];
         Self {
             codes,
+            counts,
+            loaded: false,
             classes,
             impurity,
             votes: Vec::new(),
@@ -66,6 +72,15 @@ impl<'a> ClassTally<'a> {
             total_weight: 0,
             left_weight: 0,
         }
+    }
+
+    fn vote(&self, row: usize) -> Vote {
+        if self.loaded { self.votes[row] } else { self.vote_of(row) }
+    }
+
+    /// That of a row of the table.
+    fn vote_of(&self, row: usize) -> Vote {
+        Vote { class: self.codes[row], weight: self.counts[row] }
     }
 }
 
@@ -89,14 +104,16 @@ impl Tally for ClassTally<'_> {
     type Pack = Gini;
     type Entry = Vote;
 
-    fn load(&mut self, rows: &[u32], weights: &[u32], local: bool) {
+    fn load(&mut self, rows: &[u32]) {
+        self.loaded = true;
         self.words.clear();
-        self.votes.clear();
-        self.votes
-            .extend(rows.iter().map(|&row| Vote { class: self.codes[row as usize], weight: weights[row as usize] }));
+        let mut votes = std::mem::take(&mut self.votes);
+        votes.clear();
+        votes.extend(rows.iter().map(|&row| self.vote_of(row as usize)));
+        self.votes = votes;
         let weight: u64 = self.votes.iter().map(|vote| u64::from(vote.weight)).sum();
         let gini = matches!(self.impurity, Impurity::Gini);
-        if local && gini && self.classes <= Gini::CLASSES && weight < Gini::WEIGHT {
+        if gini && self.classes <= Gini::CLASSES && weight < Gini::WEIGHT {
             self.words.extend(self.votes.iter().map(|vote| Gini::word(vote.class, vote.weight)));
         }
     }
@@ -104,7 +121,7 @@ impl Tally for ClassTally<'_> {
     fn enter(&mut self, node: impl Iterator<Item = usize> + Clone) {
         self.total.fill(0);
         for row in node {
-            let vote = self.votes[row];
+            let vote = self.vote(row);
             self.total[vote.class as usize] += u64::from(vote.weight);
         }
         self.total_weight = self.total.iter().sum();
@@ -127,7 +144,7 @@ impl Tally for ClassTally<'_> {
 
     /// The squares follow from `(a + w)² = a² + w(2a + w)`.
     fn move_left(&mut self, row: usize) {
-        let vote = self.votes[row];
+        let vote = self.vote(row);
         let (class, weight) = (vote.class as usize, u64::from(vote.weight));
         self.left_squares += weight * (2 * self.left[class] + weight);
         self.left[class] += weight;
@@ -157,7 +174,7 @@ impl Tally for ClassTally<'_> {
     }
 
     fn entry(&self, row: usize) -> Vote {
-        self.votes[row]
+        self.vote(row)
     }
 
     fn add(&self, vote: Vote, sums: &mut [i64]) {
@@ -203,9 +220,9 @@ impl Tally for ClassTally<'_> {
         let begin = leaf.len();
         leaf.resize(begin + self.classes, 0.0);
         let mut sum = 0.0;
-        for row in node {
-            let own = f64::from(self.votes[row].weight);
-            leaf[begin + self.votes[row].class as usize] += own;
+        for vote in node.map(|row| self.vote(row)) {
+            let own = f64::from(vote.weight);
+            leaf[begin + vote.class as usize] += own;
             sum += own;
         }
         leaf[begin..].iter_mut().for_each(|share| *share /= sum);

@@ -126,13 +126,15 @@ impl Side {
 }
 
 /// The rows of a node on both sides of a cut.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::ml::forest) struct MedianTally<'a> {
     target: &'a Ranked<'a>,
     weights: &'a RowWeights,
     rules: Rules,
+    counts: &'a [u32],
+    loaded: bool,
+    /// By loaded row, its number in the table.
     rows: Vec<u32>,
-    counts: Vec<u32>,
     /// By row: the place of its value among those of the node.
     places: Vec<u32>,
     /// By place: the value.
@@ -147,14 +149,21 @@ pub(in crate::ml::forest) struct MedianTally<'a> {
 }
 
 impl<'a> MedianTally<'a> {
-    pub(in crate::ml::forest) fn new(target: &'a Ranked<'a>, weights: &'a RowWeights, rules: Rules) -> Self {
+    /// `counts` says how often each row of the table counts.
+    pub(in crate::ml::forest) fn new(
+        target: &'a Ranked<'a>,
+        weights: &'a RowWeights,
+        rules: Rules,
+        counts: &'a [u32],
+    ) -> Self {
         let [left, right, whole] = [(); 3].map(|()| Side::default());
-        Self {
+        let mut tally = Self {
             target,
             weights,
             rules,
+            counts,
+            loaded: false,
             rows: Vec::new(),
-            counts: Vec::new(),
             places: Vec::new(),
             fixed: Vec::new(),
             values: Vec::new(),
@@ -163,15 +172,35 @@ impl<'a> MedianTally<'a> {
             left,
             right,
             whole,
-        }
+        };
+        tally.make_room(counts.len());
+        tally
+    }
+
+    /// The row's number in the table.
+    fn table_row(&self, row: usize) -> usize {
+        if self.loaded { self.rows[row] as usize } else { row }
     }
 
     fn weight(&self, row: usize) -> i64 {
-        self.weights.at(self.rows[row] as usize) * i64::from(self.counts[row])
+        let row = self.table_row(row);
+        self.weights.at(row) * i64::from(self.counts[row])
+    }
+
+    fn rank(&self, row: usize) -> u32 {
+        self.target.ranks[self.table_row(row)]
     }
 
     fn value(&self, row: usize) -> i64 {
-        self.target.fixed[self.target.ranks[self.rows[row] as usize] as usize]
+        self.target.fixed[self.rank(row) as usize]
+    }
+
+    /// For so many rows.
+    fn make_room(&mut self, rows: usize) {
+        self.places.clear();
+        self.places.resize(rows, 0);
+        let weight: i64 = (0..rows).map(|row| self.weight(row)).sum();
+        self.cut = (BITS + 64 - weight.leading_zeros() as i32 - 62).max(0);
     }
 }
 
@@ -180,21 +209,18 @@ impl Tally for MedianTally<'_> {
     type Entry = u32;
     const BY_ROWS: bool = true;
 
-    fn load(&mut self, rows: &[u32], weights: &[u32], _local: bool) {
+    fn load(&mut self, rows: &[u32]) {
+        self.loaded = true;
         self.rows.clear();
         self.rows.extend_from_slice(rows);
-        self.counts.clear();
-        self.counts.extend(rows.iter().map(|row| weights[*row as usize]));
-        self.places.clear();
-        self.places.resize(rows.len(), 0);
-        let weight: i64 = (0..rows.len()).map(|row| self.weight(row)).sum();
-        self.cut = (BITS + 64 - weight.leading_zeros() as i32 - 62).max(0);
+        self.make_room(rows.len());
     }
 
     fn enter(&mut self, node: impl Iterator<Item = usize> + Clone) {
-        let rank = |row: usize| self.target.ranks[self.rows[row] as usize];
-        self.order.clear();
-        self.order.extend(node.clone().map(|row| u64::from(rank(row)) << 32 | row as u64));
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(node.clone().map(|row| u64::from(self.rank(row)) << 32 | row as u64));
+        self.order = order;
         self.order.sort_unstable();
         self.fixed.clear();
         self.values.clear();
@@ -291,7 +317,7 @@ impl Tally for MedianTally<'_> {
     /// The median of the weighted rows.
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>) {
         let mut pairs: Vec<(f64, i64)> =
-            node.map(|row| (self.target.truth[self.rows[row] as usize], self.weight(row))).collect();
+            node.map(|row| (self.target.truth[self.table_row(row)], self.weight(row))).collect();
         pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let values: Vec<f64> = pairs.iter().map(|pair| pair.0).collect();
         let mut side = Side::default();
@@ -312,10 +338,8 @@ mod tests {
         fn errors_are_those_of_the_definition(rows in prop::collection::vec((-9_i32..9, 1_u32..4, any::<bool>()), 2..40)) {
             let truth: Vec<f64> = rows.iter().map(|row| f64::from(row.0) * 0.25).collect();
             let target = Ranked::new(&truth);
-            let mut tally = MedianTally::new(&target, &RowWeights::Equal, Rules::new(0.0));
-            let all: Vec<u32> = (0..rows.len() as u32).collect();
             let counts: Vec<u32> = rows.iter().map(|row| row.1).collect();
-            tally.load(&all, &counts, true);
+            let mut tally = MedianTally::new(&target, &RowWeights::Equal, Rules::new(0.0), &counts);
             tally.enter(0..rows.len());
             tally.rewind();
             (0..rows.len()).filter(|row| rows[*row].2).for_each(|row| tally.move_left(row));
@@ -336,8 +360,7 @@ mod tests {
     fn the_median_of_an_even_number_lies_half_way() {
         let truth = [4.0, 1.0, 2.0, 9.0];
         let target = Ranked::new(&truth);
-        let mut tally = MedianTally::new(&target, &RowWeights::Equal, Rules::new(0.0));
-        tally.load(&[0, 1, 2, 3], &[1; 4], true);
+        let tally = MedianTally::new(&target, &RowWeights::Equal, Rules::new(0.0), &[1; 4]);
         let mut leaf = Vec::new();
         tally.leaf(0..4, &mut leaf);
         tally.leaf([0, 1, 2].into_iter(), &mut leaf);

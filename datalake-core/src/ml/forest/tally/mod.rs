@@ -23,12 +23,12 @@ pub(super) struct Packed<'a, P> {
     pub(in crate::ml::forest) pack: P,
 }
 
-/// The rows of a part of a tree, and what lies left and right of a cut through one of its nodes, in whole numbers.
+/// The rows of a tree, and what lies left and right of a cut through one of its nodes, in whole numbers.
 ///
 /// The score of a cut is computed from the exact sums by the same few operations in the same order, so that equal
-/// cuts have equal bits, whichever feature, thread or machine found them. Rows are named by their place among those
-/// loaded.
-pub(super) trait Tally {
+/// cuts have equal bits, whichever feature, thread or machine found them. A new tally names rows as the table does, and
+/// keeps nothing of each; once it is loaded with some, it names them by their place among those.
+pub(super) trait Tally: Clone + Send + Sync {
     /// How a row is packed into a word, where it can be.
     type Pack: Pack;
     /// What a row brings.
@@ -36,8 +36,8 @@ pub(super) trait Tally {
     /// Whether cuts can only be scored row by row, since sums do not say enough.
     const BY_ROWS: bool = false;
 
-    /// Takes up rows. `local` rows are few enough for their targets to be cut to what a word can hold.
-    fn load(&mut self, rows: &[u32], weights: &[u32], local: bool);
+    /// Takes up rows of the table: few enough for their targets to be cut to what a word can hold.
+    fn load(&mut self, rows: &[u32]);
 
     /// Takes up one node: its rows, and the totals.
     fn enter(&mut self, node: impl Iterator<Item = usize> + Clone);

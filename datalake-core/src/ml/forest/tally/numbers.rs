@@ -4,14 +4,16 @@ use super::super::pack::Squares;
 use super::{Packed, Tally, count_of, mean_of, split_count};
 
 /// The sums of a regression: the squared error around the mean.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::ml::forest) struct NumberTally<'a> {
     fixed: &'a [i64],
     truth: &'a [f64],
-    /// By row: the target, around the mean of the loaded rows and without its last `cut` bits.
+    counts: &'a [u32],
+    loaded: bool,
+    /// By loaded row: the target, around the mean of the loaded rows and without its last `cut` bits.
     values: Vec<i64>,
     weights: Vec<u32>,
-    /// By row, `values * weight << shift | weight`; empty where that does not fit.
+    /// By loaded row, `values * weight << shift | weight`; empty where that does not fit.
     words: Vec<i64>,
     raw: Vec<f64>,
     shift: u32,
@@ -44,10 +46,13 @@ impl Sum {
 }
 
 impl<'a> NumberTally<'a> {
-    pub(in crate::ml::forest) fn new(fixed: &'a [i64], truth: &'a [f64]) -> Self {
+    /// `counts` has the weight of each row of the table.
+    pub(in crate::ml::forest) fn new(fixed: &'a [i64], truth: &'a [f64], counts: &'a [u32]) -> Self {
         Self {
             fixed,
             truth,
+            counts,
+            loaded: false,
             values: Vec::new(),
             weights: Vec::new(),
             words: Vec::new(),
@@ -57,6 +62,14 @@ impl<'a> NumberTally<'a> {
             total: Sum::default(),
             left: Sum::default(),
         }
+    }
+
+    fn values(&self) -> &[i64] {
+        if self.loaded { &self.values } else { self.fixed }
+    }
+
+    fn weights(&self) -> &[u32] {
+        if self.loaded { &self.weights } else { self.counts }
     }
 
     /// Cuts the values to what fits into a word together with its weight: `|value| * weight < 2^(62 - shift)`.
@@ -83,7 +96,8 @@ impl Tally for NumberTally<'_> {
     type Pack = Squares;
     type Entry = [i64; 2];
 
-    fn load(&mut self, rows: &[u32], weights: &[u32], local: bool) {
+    fn load(&mut self, rows: &[u32]) {
+        self.loaded = true;
         self.values.clear();
         self.weights.clear();
         self.words.clear();
@@ -91,21 +105,20 @@ impl Tally for NumberTally<'_> {
         (self.shift, self.cut) = (0, 0);
         let mut total = Sum::default();
         for &row in rows {
-            let (value, weight) = (self.fixed[row as usize], weights[row as usize]);
+            let (value, weight) = (self.fixed[row as usize], self.counts[row as usize]);
             self.values.push(value);
             self.weights.push(weight);
             total.add(value, i64::from(weight));
         }
-        if local {
-            self.pack(rows, total);
-            self.raw.extend(rows.iter().map(|&row| self.truth[row as usize]));
-        }
+        self.pack(rows, total);
+        self.raw.extend(rows.iter().map(|&row| self.truth[row as usize]));
     }
 
     fn enter(&mut self, node: impl Iterator<Item = usize> + Clone) {
         let mut total = Sum::default();
         if self.words.is_empty() {
-            node.for_each(|row| total.add(self.values[row], i64::from(self.weights[row])));
+            let (values, weights) = (self.values(), self.weights());
+            node.for_each(|row| total.add(values[row], i64::from(weights[row])));
         } else {
             let word = node.fold(0_i64, |sum, row| sum.wrapping_add(self.words[row]));
             total = Sum { weight: word & ((1 << self.shift) - 1), value: word >> self.shift };
@@ -114,8 +127,9 @@ impl Tally for NumberTally<'_> {
     }
 
     fn is_pure(&self, mut node: impl Iterator<Item = usize>) -> bool {
-        let first = node.next().map(|row| self.values[row]);
-        node.all(|row| Some(self.values[row]) == first)
+        let values = self.values();
+        let first = node.next().map(|row| values[row]);
+        node.all(|row| Some(values[row]) == first)
     }
 
     fn packed(&self) -> Option<Packed<'_, Squares>> {
@@ -131,7 +145,7 @@ impl Tally for NumberTally<'_> {
     }
 
     fn move_left(&mut self, row: usize) {
-        self.left.add(self.values[row], i64::from(self.weights[row]));
+        self.left.add(self.values()[row], i64::from(self.weights()[row]));
     }
 
     fn score(&self) -> f64 {
@@ -147,8 +161,8 @@ impl Tally for NumberTally<'_> {
     }
 
     fn entry(&self, row: usize) -> [i64; 2] {
-        let weight = self.weights[row];
-        [self.values[row] * i64::from(weight), count_of(weight)]
+        let weight = self.weights()[row];
+        [self.values()[row] * i64::from(weight), count_of(weight)]
     }
 
     fn add(&self, entry: [i64; 2], sums: &mut [i64]) {
@@ -182,7 +196,8 @@ impl Tally for NumberTally<'_> {
 
     /// The mean, in row order, kept between the least and the greatest value of the leaf.
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>) {
-        let truth = if self.raw.is_empty() { self.truth } else { &self.raw };
-        leaf.push(mean_of(node.map(|row| (truth[row], f64::from(self.weights[row])))));
+        let truth = if self.loaded { &self.raw } else { self.truth };
+        let weights = self.weights();
+        leaf.push(mean_of(node.map(|row| (truth[row], f64::from(weights[row])))));
     }
 }

@@ -5,13 +5,16 @@ use super::super::rules::Rules;
 use super::{NoPack, Packed, Tally};
 
 /// The weight of the rows of a node by class.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::ml::forest) struct ShareTally<'a> {
     codes: &'a [u32],
     /// What a row weighs that is drawn once.
     weights: &'a [i64],
     entropy: bool,
     rules: Rules,
+    counts: &'a [u32],
+    loaded: bool,
+    /// By loaded row.
     votes: Vec<(u32, i64)>,
     total: Vec<i64>,
     left: Vec<i64>,
@@ -24,9 +27,20 @@ impl<'a> ShareTally<'a> {
         weights: &'a [i64],
         entropy: bool,
         rules: Rules,
+        counts: &'a [u32],
     ) -> Self {
-        let none = vec![0; classes];
-        Self { codes, weights, entropy, rules, votes: Vec::new(), total: none.clone(), left: none }
+        let (total, left) = (vec![0; classes], vec![0; classes]);
+        Self { codes, weights, entropy, rules, counts, loaded: false, votes: Vec::new(), total, left }
+    }
+
+    /// A row's class and weight.
+    fn vote(&self, row: usize) -> (u32, i64) {
+        if self.loaded { self.votes[row] } else { self.vote_of(row) }
+    }
+
+    /// Those of a row of the table.
+    fn vote_of(&self, row: usize) -> (u32, i64) {
+        (self.codes[row], self.weights[row] * i64::from(self.counts[row]))
     }
 
     /// What a side adds to the score: the squared weights over their sum, or `w log2 w` less that of the sum.
@@ -66,18 +80,18 @@ impl Tally for ShareTally<'_> {
     type Pack = NoPack;
     type Entry = (u32, i64);
 
-    fn load(&mut self, rows: &[u32], weights: &[u32], _local: bool) {
-        let vote = |&row: &u32| {
-            let row = row as usize;
-            (self.codes[row], self.weights[row] * i64::from(weights[row]))
-        };
-        self.votes.clear();
-        self.votes.extend(rows.iter().map(vote));
+    fn load(&mut self, rows: &[u32]) {
+        self.loaded = true;
+        let mut votes = std::mem::take(&mut self.votes);
+        votes.clear();
+        votes.extend(rows.iter().map(|&row| self.vote_of(row as usize)));
+        self.votes = votes;
     }
 
     fn enter(&mut self, node: impl Iterator<Item = usize> + Clone) {
         self.total.fill(0);
-        for (class, weight) in node.map(|row| self.votes[row]) {
+        for row in node {
+            let (class, weight) = self.vote(row);
             self.total[class as usize] += weight;
         }
     }
@@ -99,7 +113,7 @@ impl Tally for ShareTally<'_> {
     }
 
     fn move_left(&mut self, row: usize) {
-        let (class, weight) = self.votes[row];
+        let (class, weight) = self.vote(row);
         self.left[class as usize] += weight;
     }
 
@@ -124,7 +138,7 @@ impl Tally for ShareTally<'_> {
     }
 
     fn entry(&self, row: usize) -> (u32, i64) {
-        self.votes[row]
+        self.vote(row)
     }
 
     fn add(&self, (class, weight): (u32, i64), sums: &mut [i64]) {
@@ -160,7 +174,7 @@ impl Tally for ShareTally<'_> {
         let begin = leaf.len();
         leaf.resize(begin + self.total.len(), 0.0);
         let mut sum = 0;
-        for (class, weight) in node.map(|row| self.votes[row]) {
+        for (class, weight) in node.map(|row| self.vote(row)) {
             leaf[begin + class as usize] += weight as f64;
             sum += weight;
         }

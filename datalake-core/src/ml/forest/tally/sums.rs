@@ -59,35 +59,51 @@ impl<'a> WeightedNumbers<'a> {
 }
 
 /// The sums of the rows of a node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::ml::forest) struct SumTally<'a> {
     numbers: &'a WeightedNumbers<'a>,
     weights: &'a RowWeights,
     rules: Rules,
-    /// By row.
+    counts: &'a [u32],
+    loaded: bool,
+    /// By loaded row, its number in the table.
     rows: Vec<u32>,
-    counts: Vec<u32>,
     /// The weight, then the sum of each target.
     total: Vec<i64>,
     left: Vec<i64>,
 }
 
 impl<'a> SumTally<'a> {
-    pub(in crate::ml::forest) fn new(numbers: &'a WeightedNumbers<'a>, weights: &'a RowWeights, rules: Rules) -> Self {
+    /// `counts` says how often each row of the table counts.
+    pub(in crate::ml::forest) fn new(
+        numbers: &'a WeightedNumbers<'a>,
+        weights: &'a RowWeights,
+        rules: Rules,
+        counts: &'a [u32],
+    ) -> Self {
         let none = vec![0; numbers.width() + 1];
-        Self { numbers, weights, rules, rows: Vec::new(), counts: Vec::new(), total: none.clone(), left: none }
+        Self { numbers, weights, rules, counts, loaded: false, rows: Vec::new(), total: none.clone(), left: none }
+    }
+
+    /// The row's number in the table.
+    fn table_row(&self, row: usize) -> usize {
+        if self.loaded { self.rows[row] as usize } else { row }
     }
 
     fn weight(&self, row: usize) -> i64 {
-        self.weights.at(self.rows[row] as usize) * i64::from(self.counts[row])
+        let row = self.table_row(row);
+        self.weights.at(row) * i64::from(self.counts[row])
     }
 
     /// Adds a row to a weight and the sums behind it.
     fn add_row(&self, row: usize, sums: &mut [i64]) {
-        let (width, table_row) = (self.numbers.width(), self.rows[row] as usize);
+        let (width, table_row) = (self.numbers.width(), self.table_row(row));
         sums[0] += self.weight(row);
         let products = &self.numbers.products[table_row * width..][..width];
-        sums[1..].iter_mut().zip(products).for_each(|(sum, product)| *sum += product * i64::from(self.counts[row]));
+        sums[1..]
+            .iter_mut()
+            .zip(products)
+            .for_each(|(sum, product)| *sum += product * i64::from(self.counts[table_row]));
     }
 
     fn score_sums(&self, left: &[i64], total: &[i64]) -> f64 {
@@ -125,11 +141,10 @@ impl Tally for SumTally<'_> {
     type Pack = NoPack;
     type Entry = u32;
 
-    fn load(&mut self, rows: &[u32], weights: &[u32], _local: bool) {
+    fn load(&mut self, rows: &[u32]) {
+        self.loaded = true;
         self.rows.clear();
         self.rows.extend_from_slice(rows);
-        self.counts.clear();
-        self.counts.extend(rows.iter().map(|row| weights[*row as usize]));
     }
 
     fn enter(&mut self, node: impl Iterator<Item = usize> + Clone) {
@@ -141,7 +156,7 @@ impl Tally for SumTally<'_> {
 
     fn is_pure(&self, mut node: impl Iterator<Item = usize>) -> bool {
         let width = self.numbers.width();
-        let targets = |row: usize| &self.numbers.truth[self.rows[row] as usize * width..][..width];
+        let targets = |row: usize| &self.numbers.truth[self.table_row(row) * width..][..width];
         let Some(first) = node.next() else { return true };
         node.all(|row| targets(row).iter().zip(targets(first)).all(|(a, b)| a.to_bits() == b.to_bits()))
     }
@@ -220,7 +235,7 @@ impl Tally for SumTally<'_> {
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>) {
         let width = self.numbers.width();
         for target in 0..width {
-            let value = |row: usize| self.numbers.truth[self.rows[row] as usize * width + target];
+            let value = |row: usize| self.numbers.truth[self.table_row(row) * width + target];
             let pairs = node.clone().map(|row| (value(row), self.weight(row) as f64));
             let scale = |bound: f64| self.numbers.center[target] + libm::scalbn(bound, -self.numbers.shift);
             let bounds = Rules { bounds: self.rules.bounds.map(scale), ..self.rules };

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Fuzzes what reads model files, each target for so many seconds: tests/fuzz.sh [SECONDS [TARGET ...]]
+#
+# It works with the stable compiler. With another one SANITIZER=address also finds reads behind the end:
+#   RUSTUP_TOOLCHAIN=nightly SANITIZER=address tests/fuzz.sh
+# Seeds are made anew; what was found worth keeping stays beside the build, and so do inputs that go wrong.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-300}
+targets=("${@:2}")
+[ "${#targets[@]}" -gt 0 ] || targets=(model_file model_body)
+sanitizer=${SANITIZER:-none}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/datalake
+build=${CARGO_TARGET_DIR:-$PWD/target}/fuzz-$sanitizer
+export PATH="$cache/bin:$PATH"
+
+command -v cargo-fuzz >/dev/null ||
+  cargo install --quiet --locked --root "$cache" --target-dir "$cache/fuzz-target" cargo-fuzz@0.13.2
+cargo fuzz build --fuzz-dir fuzz --sanitizer "$sanitizer" --target-dir "$build"
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+for target in "${targets[@]}"; do
+  corpus=$build/corpus/$target
+  mkdir -p "$corpus" "$build/artifacts"
+  DATALAKE_SEEDS=$corpus RAYON_NUM_THREADS=1 "$build/$host/release/$target" "$corpus" \
+    -artifact_prefix="$build/artifacts/$target-" -max_total_time="$seconds" -max_len=40000 \
+    -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity="${FUZZ_VERBOSITY:-1}"
+done
