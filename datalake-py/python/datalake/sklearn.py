@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from datalake import _datalake
-from datalake._columns import chosen, column_of, labels_table, numbers_table, rows_of
+from datalake._columns import chosen, column_of, groups_table, labels_table, numbers_table, rows_of, weights_of
 from datalake._importance import PermutationImportances
 from datalake._tree import LeafStatistics, Tree
 from datalake._validation import CrossValidation
@@ -83,7 +83,7 @@ class _Forest(BaseEstimator):
         if earlier is not None and ({"max_time", "max_model_size"} & params.keys() or params["n_estimators"] == "auto"):
             msg = "warm_start needs n_estimators as a number, without max_time and max_model_size"
             raise InvalidError(msg)
-        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64).tobytes()
+        weights = None if sample_weight is None else weights_of(sample_weight)
         categorical = chosen(self.categorical_features, rows.column_names)
         self._model_: Model = _datalake.train(
             rows, target, self._classification, json.dumps(params), categorical, weights, earlier
@@ -500,10 +500,7 @@ def cross_validate(
     The model need not be fitted, and stays as it was.
     """
     rows, _ = rows_of(X, exact=True)
-    table = None
-    if groups is not None:
-        name, values = column_of(groups, "groups")
-        table = labels_table(name, values)[0]
+    table = None if groups is None else groups_table(groups)
     cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
     params = json.dumps(model._params(rows))
     categorical = chosen(model.categorical_features, rows.column_names)
@@ -576,10 +573,15 @@ def _class_weight(class_weight: Any) -> Any:
     if not hasattr(class_weight, "items"):
         return class_weight
     text = {True: "true", False: "false"}
-    return {
+    weights = {
         text[bool(label)] if isinstance(label, bool | np.bool_) else str(label): float(weight)
         for label, weight in class_weight.items()
     }
+    for label, weight in weights.items():
+        if not math.isfinite(weight):
+            msg = f"class_weight of `{label}` must be a finite number, got {weight}"
+            raise InvalidError(msg)
+    return weights
 
 
 def _seed(random_state: Any) -> int:
