@@ -110,7 +110,9 @@ def test_what_cannot_be_categories_is_refused(chosen: Any, message: str) -> None
 def test_folds_know_them_too() -> None:
     X, y = shops(1_000)
     found = {
-        name: datalake.cross_validate(RandomForestRegressor(10, max_depth=3, categorical_features=chosen), X, y, folds=3)
+        name: datalake.cross_validate(
+            RandomForestRegressor(10, max_depth=3, categorical_features=chosen), X, y, folds=3
+        )
         for name, chosen in [("numbers", None), ("codes", [1])]
     }
     assert found["codes"]["forest"].mean["r2"] > found["numbers"]["forest"].mean["r2"] + 0.2

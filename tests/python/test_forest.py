@@ -333,9 +333,10 @@ def test_rows_to_predict_for_are_checked(foods: Foods) -> None:
     assert forest.predict(X[:0]).shape == (0,)
     with pytest.raises(ValueError, match="finite"):
         forest.predict(np.where(np.isnan(X), np.inf, X))
+    frame = pd.DataFrame(X, columns=NAMES)
+    named = RandomForestRegressor(n_estimators=2).fit(frame, y)
     with pytest.raises(ValueError, match=r"`fat_g`.*numbers"):
-        named = RandomForestRegressor(n_estimators=2).fit(pd.DataFrame(X, columns=NAMES), y)
-        named.predict(pd.DataFrame(X, columns=NAMES).assign(fat_g="much"))
+        named.predict(frame.assign(fat_g="much"))
     with pytest.raises(ValueError, match="array of shape"):
         forest.predict(X[0])
 

@@ -262,12 +262,13 @@ class _Forest(BaseEstimator):
 class RandomForestRegressor(RegressorMixin, _Forest):
     """A random forest that predicts a number.
 
-    The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also be
-    `"third"`; `splitter="random"` draws thresholds as extremely randomized trees do; `monotonic_cst` may also be a
-    dictionary by name; `categorical_features` (names, places or a mask of columns) are whole numbers or booleans that
-    are split by sets of categories, of any number, as columns of text always are; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it
-    is turned off, which saves some time; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads
-    the process has, and results do not depend on it.
+    The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also
+    be `"third"`; `splitter="random"` draws thresholds as extremely randomized trees do; `monotonic_cst` may also be
+    a dictionary by name; `categorical_features` (names, places or a mask of columns) are whole numbers or booleans
+    that are split by sets of categories, of any number, as columns of text always are; `random_state=None` means 0,
+    so that every fit can be repeated; `oob_score` is `True` unless it is turned off, which saves some time;
+    `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads the process has, and results do
+    not depend on it.
 
     `n_estimators="auto"` grows trees until more of them would lower the out-of-bag error by next to nothing (30 to
     1000); `max_time` (seconds, or text such as `"5min"`) begins no tree after that; `max_model_size` (bytes, or
