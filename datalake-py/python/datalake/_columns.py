@@ -21,8 +21,8 @@ _BEYOND = 2**63
 def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) -> tuple[Table, bool]:
     """Give rows as a table, and say whether their columns have names of their own.
 
-    Columns without names are called `names`, or `x0`, `x1` and so on. They are rounded to 32 bits, which is what a forest
-    sees; `exact` names those that are not, as :func:`chosen` takes them, or is `True` for all.
+    Columns without names are called `names`, or `x0`, `x1` and so on. They are rounded to 32 bits, which is what a
+    forest sees; `exact` names those that are not, as :func:`chosen` takes them, or is `True` for all.
     """
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
         # Only pandas has columns whose names are not text.
