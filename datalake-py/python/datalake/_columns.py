@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The first whole number that 64 bits do not hold.
 _BEYOND = 2**63
+_SINGLE = np.dtype(np.float32)
 
 
 def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) -> tuple[Table, bool]:
@@ -183,7 +184,7 @@ def _from_lists(rows: Sequence[Any]) -> npt.NDArray[Any]:
 
 def _values(column: npt.NDArray[Any]) -> npt.NDArray[np.float64] | npt.NDArray[np.float32] | list[str | None]:
     """Give numbers where all are numbers, else text."""
-    if column.dtype == np.float32:
+    if column.dtype == _SINGLE:
         if column.flags.c_contiguous and column.flags.aligned:
             return column
         # A copy, which is shared as it is if its zeros have no sign.
