@@ -46,7 +46,7 @@ class Together(Problem):
 
     def _impurities(self, sums: Floats) -> Floats:
         pairs = zip(self.parts, self._split(sums), strict=True)
-        return np.asarray(np.mean([part._impurities(own) for part, own in pairs], axis=0))
+        return np.asarray(np.mean([part._impurities(own) for part, own in pairs], axis=0))  # noqa: SLF001 - its own kind
 
     def decreases(self, left: Floats, total: Floats) -> Floats:
         """Give the mean decrease of the targets' impurities."""
@@ -177,7 +177,10 @@ def test_a_classification_has_the_shapes_and_figures_of_scikit_learn() -> None:
     assert forest.score(test, truth, sample_weight=right * 1.0) == 1
     assert [own.shape for own in forest.oob_decision_function_] == [(500, 3), (500, 3), (500, 2)]
     seen = np.column_stack(
-        [kinds[own.argmax(axis=1)].astype(object) for kinds, own in zip(forest.classes_, forest.oob_decision_function_, strict=True)]
+        [
+            kinds[own.argmax(axis=1)].astype(object)
+            for kinds, own in zip(forest.classes_, forest.oob_decision_function_, strict=True)
+        ]
     )
     assert forest.oob_score_ == pytest.approx((seen == Y.to_numpy()).all(axis=1).mean())
     assert forest.tree(0).value.shape[1:] == theirs.estimators_[0].tree_.value.shape[1:]

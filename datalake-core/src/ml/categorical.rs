@@ -135,7 +135,7 @@ mod tests {
         ];
         for other in others {
             let found = encode(std::slice::from_ref(&feature), &batch(Arc::clone(&other))).unwrap();
-            assert_eq!(found, [column.clone()], "{}", other.data_type());
+            assert_eq!(found, std::slice::from_ref(&column), "{}", other.data_type());
             assert_eq!(learnt(other), (feature.clone(), column.clone()));
         }
     }

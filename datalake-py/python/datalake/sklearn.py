@@ -74,8 +74,8 @@ class _Forest(BaseEstimator):
     feature_importances_: npt.NDArray[np.float64]
     """How much each of them contributes, summing to one."""
     oob_score_: float
-    """R² or accuracy of the training rows by the trees that have not seen them; of several targets the mean of their R²,
-    or the share of rows that are right in all."""
+    """R² or accuracy of the training rows by the trees that have not seen them; of several targets the mean of their
+    R², or the share of rows that are right in all."""
 
     def _grow(self, rows: _datalake.Table, target: _datalake.Table, sample_weight: Any, *, named: bool) -> None:
         earlier = self._model_ if self.warm_start and hasattr(self, "_model_") else None
@@ -270,9 +270,9 @@ class RandomForestRegressor(RegressorMixin, _Forest):
     The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also be
     `"third"`; `splitter="random"` draws thresholds as extremely randomized trees do; `monotonic_cst` may also be a
     dictionary by name; `categorical_features` (names, places or a mask of columns) are whole numbers or booleans that
-    are split by sets of categories, of any number, as columns of text always are; `random_state=None` means 0, so that every fit can be repeated; `oob_score` is `True` unless it
-    is turned off, which saves some time; `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads
-    the process has, and results do not depend on it.
+    are split by sets of categories, of any number, as columns of text always are; `random_state=None` means 0, so that
+    every fit can be repeated; `oob_score` is `True` unless it is turned off, which saves some time; `n_jobs` is ignored,
+    since :func:`datalake.set_threads` says how many threads the process has, and results do not depend on it.
 
     `n_estimators="auto"` grows trees until more of them would lower the out-of-bag error by next to nothing (30 to
     1000); `max_time` (seconds, or text such as `"5min"`) begins no tree after that; `max_model_size` (bytes, or

@@ -116,7 +116,7 @@ fn each_target_has_predictions_of_its_own() {
     let forest = fit(&both(400, Task::Classification), params());
     let shares = forest.predict_proba(&batch).unwrap();
     let predicted = forest.predict(&batch).unwrap();
-    let labels: Vec<_> = predicted.as_struct().columns().iter().map(|column| column.as_string::<i32>()).collect();
+    let labels: Vec<_> = predicted.as_struct().columns().iter().map(AsArray::as_string::<i32>).collect();
     for (row, shares) in shares.chunks_exact(5).enumerate() {
         let (group, fatty) = shares.split_at(3);
         for (label, shares, classes) in [
@@ -316,7 +316,7 @@ fn targets_are_columns_of_one_kind_each_named_once() {
     assert_eq!(frame.features().len(), 8);
     assert!(frame.strata().is_none());
     let one = table(20, 1).slice(0, 1);
-    let same = concat(&[&one["burnt"], &one["burnt"]].map(|array| array.as_ref())).unwrap();
+    let same = concat(&[&one["burnt"], &one["burnt"]].map(AsRef::as_ref)).unwrap();
     let same = RecordBatch::try_from_iter([
         ("x", Arc::new(Float64Array::from(vec![1.0, 2.0])) as ArrayRef),
         ("y", cast(&Float64Array::from(vec![1.0, 2.0]), &DataType::Float64).unwrap()),

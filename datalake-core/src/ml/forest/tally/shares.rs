@@ -190,7 +190,7 @@ impl Tally for ShareTally<'_> {
 
     /// As for [`ClassTally`](super::ClassTally): one for two classes, else one for each class; of every target.
     fn orders(&self) -> usize {
-        self.targets.iter().map(|classes| orders_of(classes)).sum()
+        self.targets.iter().map(orders_of).sum()
     }
 
     fn pull(&self, sums: &[i64], order: usize) -> (i64, u64) {
