@@ -24,5 +24,5 @@ for target in "${targets[@]}"; do
   mkdir -p "$corpus" "$build/artifacts"
   DATALAKE_SEEDS=$corpus RAYON_NUM_THREADS=1 "$build/$host/release/$target" "$corpus" \
     -artifact_prefix="$build/artifacts/$target-" -max_total_time="$seconds" -max_len=40000 \
-    -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity="${FUZZ_VERBOSITY:-1}"
+    -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity="${FUZZ_VERBOSITY:-0}"
 done

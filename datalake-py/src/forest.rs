@@ -19,7 +19,7 @@ use pyo3::types::{PyBytes, PyDict};
 use serde_json::{Map, Value};
 
 use crate::error::raised;
-use crate::inspect::{self, bytes_of, forest_of};
+use crate::inspect::{self, Measured, bytes_of, categories_of, forest_of};
 use crate::lake::{LakeLike, document, lake_path, put_file};
 use crate::runtime::{Stop, wait, wait_or_stop};
 use crate::table::Table;
@@ -50,7 +50,7 @@ pub(crate) fn train(
     earlier: Option<&Bound<'_, Model>>,
 ) -> PyResult<Model> {
     let failed = |error: Error| raised(py, &error);
-    let (batch, names) = joined(rows.get(), target.get()).map_err(failed)?;
+    let (rows, target) = (rows.get().shared(), target.get().shared());
     let params: Value = serde_json::from_str(params)
         .map_err(|cause| failed(Error::internal("read", "the parameters of a forest").with_source(cause)))?;
     let task = if classification { Task::Classification } else { Task::Regression };
@@ -60,8 +60,7 @@ pub(crate) fn train(
     let progress = Arc::clone(&stop);
     let model = wait_or_stop(py, &stop, async move {
         let work = move || {
-            let batch = categorical_features(&batch, &categorical)?;
-            let mut frame = Frame::of_targets(&batch, &[], &texts(&names), task)?;
+            let mut frame = frame(rows, &target, task, &categorical)?;
             if let Some(weights) = weights {
                 frame = frame.with_weights(weights)?;
             }
@@ -74,6 +73,14 @@ pub(crate) fn train(
     })?;
     let envelope = Envelope::default().with_out_of_bag(model.as_ref());
     Ok(Model { model: Arc::from(model), envelope, digest: OnceLock::new() })
+}
+
+/// The table to grow a forest from. Rows that are held nowhere else go as soon as it is there.
+fn frame(rows: Table, target: &Table, task: Task, categorical: &[String]) -> Result<Frame> {
+    let (batch, ranges) = rows.rounded(categorical)?;
+    drop(rows);
+    let (batch, names) = joined(&batch, target)?;
+    Ok(Frame::of_targets(&categorical_features(&batch, categorical)?, &[], &texts(&names), task)?.with_ranges(&ranges))
 }
 
 fn more_trees(
@@ -146,12 +153,15 @@ impl Model {
 
     /// What a user should know of rows before they are predicted for: new categories, numbers out of range.
     fn check(&self, py: Python<'_>, rows: &Bound<'_, Table>) -> PyResult<Vec<String>> {
-        let batch = rows.get().batch().map_err(|error| raised(py, &error))?;
+        let rows = rows.get();
         let checked = py.detach(|| {
             let mut report = InputReport::default();
-            report.add(self.model.features(), &batch).map(|()| report.notes())
+            let mut add = |batch: &RecordBatch| report.add(self.model.features(), batch);
+            // An error names a row of the whole.
+            rows.batches().iter().try_for_each(&mut add).or_else(|_| add(&rows.batch()?))?;
+            Ok(report.notes())
         });
-        checked.map_err(|error| raised(py, &error))
+        checked.map_err(|error: Error| raised(py, &error))
     }
 
     /// The trainer's name, such as `forest`.
@@ -228,7 +238,7 @@ impl Model {
 
     /// One number a row and target, row by row, as native `float64`.
     fn predict<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
-        let predicted = self.with_rows(py, rows.get(), |model, batch| {
+        let predicted = self.by_batch(py, rows.get(), |model, batch| {
             let predicted = model.predict(batch)?;
             let columns =
                 predicted.as_struct_opt().map_or_else(|| vec![Arc::clone(&predicted)], |all| all.columns().to_vec());
@@ -242,7 +252,7 @@ impl Model {
 
     /// The share of each class of every target, row by row, as native `float64`.
     fn predict_proba<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
-        let shares = self.with_rows(py, rows.get(), |model, batch| model.predict_proba(batch))?;
+        let shares = self.by_batch(py, rows.get(), |model, batch| model.predict_proba(batch))?;
         Ok(bytes_of(py, &shares))
     }
 
@@ -254,7 +264,7 @@ impl Model {
 
     /// The leaf of each row in each tree, row by row, as native `uint32`.
     fn apply<'py>(&self, py: Python<'py>, rows: &Bound<'py, Table>) -> PyResult<Bound<'py, PyBytes>> {
-        let leaves = self.with_rows(py, rows.get(), |model, batch| forest_of(model)?.apply(batch))?;
+        let leaves = self.by_batch(py, rows.get(), |model, batch| forest_of(model)?.apply(batch))?;
         Ok(bytes_of(py, &leaves))
     }
 
@@ -280,9 +290,9 @@ impl Model {
         rows: &Bound<'py, Table>,
         target: &Bound<'py, Table>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let batch = self.measured(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
+        let measured = self.measured(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
         let model = Arc::clone(&self.model);
-        let work = move || inspect::draws_of(model.as_ref(), number, &batch);
+        let work = move || inspect::draws_of(model.as_ref(), number, &measured);
         Ok(bytes_of(py, &wait(py, compute::run(work))?))
     }
 
@@ -295,9 +305,9 @@ impl Model {
         rows: &Bound<'py, Table>,
         target: &Bound<'py, Table>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let batch = self.measured(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
+        let measured = self.measured(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
         let model = Arc::clone(&self.model);
-        let work = move || inspect::leaf_statistics(model.as_ref(), number, &batch);
+        let work = move || inspect::leaf_statistics(model.as_ref(), number, &measured);
         inspect::leaves(py, &wait(py, compute::run(work))?)
     }
 
@@ -309,8 +319,8 @@ impl Model {
         target: &Bound<'py, Table>,
         params: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.importances_of(py, rows, target, params, |model, batch, params, progress| {
-            permutation_importance(model, batch, params, progress)
+        self.importances_of(py, rows, target, params, |model, rows, params, progress| {
+            permutation_importance(model, &rows.batch, params, progress)
         })
     }
 
@@ -322,9 +332,8 @@ impl Model {
         target: &Bound<'py, Table>,
         params: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.importances_of(py, rows, target, params, |model, batch, params, progress| {
-            let frame = inspect::frame_of(model, batch)?;
-            forest_of(model)?.out_of_bag_importances(&frame, params, progress)
+        self.importances_of(py, rows, target, params, |model, rows, params, progress| {
+            forest_of(model)?.out_of_bag_importances(&rows.frame(model)?, params, progress)
         })
     }
 }
@@ -336,37 +345,32 @@ impl Model {
         rows: &Bound<'py, Table>,
         target: &Bound<'py, Table>,
         params: &str,
-        measure: impl FnOnce(
-            &dyn AnyModel,
-            &RecordBatch,
-            &PermutationParams,
-            &dyn Progress,
-        ) -> Result<PermutationImportances>
+        measure: impl FnOnce(&dyn AnyModel, &Measured, &PermutationParams, &dyn Progress) -> Result<PermutationImportances>
         + Send
         + 'static,
     ) -> PyResult<Bound<'py, PyAny>> {
         let failed = |error: Error| raised(py, &error);
-        let batch = self.measured(rows.get(), target.get()).map_err(failed)?;
+        let measured = self.measured(rows.get(), target.get()).map_err(failed)?;
         let params: PermutationParams = serde_json::from_str(params)
             .map_err(|cause| failed(Error::invalid("measure", "the importance of columns").with_reason(cause)))?;
         let (model, stop) = (Arc::clone(&self.model), Arc::<Stop>::default());
         let progress = Arc::clone(&stop);
         let found = wait_or_stop(py, &stop, async move {
-            compute::run(move || measure(model.as_ref(), &batch, &params, progress.as_ref())).await
+            compute::run(move || measure(model.as_ref(), &measured, &params, progress.as_ref())).await
         })?;
         document(py, &found)
     }
 
     /// The columns that it needs, and the targets under the names that it has learnt.
-    fn measured(&self, rows: &Table, target: &Table) -> Result<RecordBatch> {
-        let rows = rows.batch()?;
+    fn measured(&self, rows: &Table, target: &Table) -> Result<Measured> {
+        let (rows, ranges) = rows.rounded(&categories_of(self.model.as_ref()))?;
         let schema = rows.schema();
         let needed = self.model.features().iter().filter_map(|feature| schema.index_of(&feature.name).ok());
         let rows = rows
             .project(&needed.collect::<Vec<_>>())
             .map_err(|cause| Error::internal("select", "columns of rows").with_source(cause))?;
         let names: Vec<String> = self.model.outputs().into_iter().map(|output| output.name).collect();
-        with_targets(&rows, &target.batch()?, &names)
+        Ok(Measured { batch: with_targets(&rows, &target.batch()?, &names)?, ranges })
     }
 
     fn of(file: ModelFile) -> Self {
@@ -391,6 +395,25 @@ impl Model {
         wait(py, async move { compute::run(work).await })
     }
 
+    /// Runs work over one batch of rows after the other, so that they need not be joined.
+    fn by_batch<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        rows: &Table,
+        work: impl Fn(&dyn AnyModel, &RecordBatch) -> Result<Vec<T>> + Send + 'static,
+    ) -> PyResult<Vec<T>> {
+        let [first, others @ ..] = rows.batches() else { return self.with_rows(py, rows, work) };
+        let (model, first, others) = (Arc::clone(&self.model), first.clone(), others.to_vec());
+        let all = move || {
+            let mut found = work(model.as_ref(), &first)?;
+            for batch in &others {
+                found.extend(work(model.as_ref(), batch)?);
+            }
+            Ok(found)
+        };
+        wait(py, async move { compute::run(all).await })
+    }
+
     /// Runs work over rows on the CPU threads.
     fn with_rows<T: Send + 'static>(
         &self,
@@ -404,8 +427,8 @@ impl Model {
 }
 
 /// Rows and targets as one batch, the targets last and under names of their own.
-pub(crate) fn joined(rows: &Table, target: &Table) -> Result<(RecordBatch, Vec<String>)> {
-    let (rows, target) = (rows.batch()?, target.batch()?);
+pub(crate) fn joined(rows: &RecordBatch, target: &Table) -> Result<(RecordBatch, Vec<String>)> {
+    let target = target.batch()?;
     let schema = rows.schema();
     let mut names: Vec<String> = Vec::with_capacity(target.num_columns());
     for field in target.schema().fields() {
@@ -415,7 +438,7 @@ pub(crate) fn joined(rows: &Table, target: &Table) -> Result<(RecordBatch, Vec<S
         }
         names.push(name);
     }
-    Ok((with_targets(&rows, &target, &names)?, names))
+    Ok((with_targets(rows, &target, &names)?, names))
 }
 
 /// Names as what a frame is read by.

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::{ArrowNativeType, ToByteSlice};
 use datalake_core::ml::forest::{DecisionPath, Forest, LeafStatistics, TreeView};
-use datalake_core::ml::{FeatureKind, Frame, Model as AnyModel, categorical_features};
+use datalake_core::ml::{FeatureKind, Frame, Model as AnyModel, Ranges, categorical_features};
 use datalake_core::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -61,23 +61,37 @@ fn arrays<'py>(py: Python<'py>, forest: &Forest, tree: &TreeView) -> PyResult<Bo
 }
 
 /// What lies in the leaves of a tree, from the rows and the target that it was grown from.
-pub(crate) fn leaf_statistics(model: &dyn AnyModel, number: usize, batch: &RecordBatch) -> Result<LeafStatistics> {
-    forest_of(model)?.leaf_statistics(number, &frame_of(model, batch)?)
+pub(crate) fn leaf_statistics(model: &dyn AnyModel, number: usize, measured: &Measured) -> Result<LeafStatistics> {
+    forest_of(model)?.leaf_statistics(number, &measured.frame(model)?)
 }
 
 /// How often a tree has drawn each row, from the rows and the target that it was grown from.
-pub(crate) fn draws_of(model: &dyn AnyModel, number: usize, batch: &RecordBatch) -> Result<Vec<u32>> {
-    forest_of(model)?.draws_of(number, &frame_of(model, batch)?)
+pub(crate) fn draws_of(model: &dyn AnyModel, number: usize, measured: &Measured) -> Result<Vec<u32>> {
+    forest_of(model)?.draws_of(number, &measured.frame(model)?)
 }
 
-/// The rows as the table that a model may have been grown from.
-pub(crate) fn frame_of(model: &dyn AnyModel, batch: &RecordBatch) -> Result<Frame> {
+/// Rows with the target that a model is measured by, and the ranges of columns that were rounded.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) batch: RecordBatch,
+    pub(crate) ranges: Ranges,
+}
+
+impl Measured {
+    /// The table that the model may have been grown from.
+    pub(crate) fn frame(&self, model: &dyn AnyModel) -> Result<Frame> {
+        let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
+        let batch = categorical_features(&self.batch, &categories_of(model))?;
+        let targets: Vec<String> = model.outputs().into_iter().map(|output| output.name).collect();
+        Ok(Frame::of_targets(&batch, &names, &texts(&targets), model.task())?.with_ranges(&self.ranges))
+    }
+}
+
+/// The features that a model takes for categories.
+pub(crate) fn categories_of(model: &dyn AnyModel) -> Vec<&str> {
     let features = model.features().iter();
-    let categorical = features.clone().filter(|feature| matches!(feature.kind, FeatureKind::Categorical { .. }));
-    let categorical: Vec<&str> = categorical.map(|feature| feature.name.as_str()).collect();
-    let names: Vec<&str> = features.map(|feature| feature.name.as_str()).collect();
-    let targets: Vec<String> = model.outputs().into_iter().map(|output| output.name).collect();
-    Frame::of_targets(&categorical_features(batch, &categorical)?, &names, &texts(&targets), model.task())
+    let categorical = features.filter(|feature| matches!(feature.kind, FeatureKind::Categorical { .. }));
+    categorical.map(|feature| feature.name.as_str()).collect()
 }
 
 pub(crate) fn leaves<'py>(py: Python<'py>, found: &LeafStatistics) -> PyResult<Bound<'py, PyDict>> {

@@ -1,14 +1,17 @@
 //! Tables: rows in memory that anything which speaks Arrow's `PyCapsule` interface can take over without a copy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
+};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datalake_core::format::{self, Batches, Quarantine, Source};
 use datalake_core::lake::Location;
+use datalake_core::ml::{Ranges, rounded_table, rounded_to_single};
 use datalake_core::query::DataSet;
 use datalake_core::{Error, Result};
 use futures::TryStreamExt;
@@ -16,6 +19,7 @@ use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
+use pyo3_arrow::buffer::AnyBufferProtocol;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use pyo3_arrow::input::AnyRecordBatch;
 
@@ -32,12 +36,15 @@ pub(crate) struct Table {
     batches: Vec<RecordBatch>,
     notes: Vec<String>,
     quarantined: BTreeMap<String, u64>,
+    /// Of columns that were rounded to 32 bits.
+    ranges: Ranges,
 }
 
 /// A column of Python values.
 #[derive(FromPyObject)]
 pub(crate) enum Values {
     Float(PyBuffer<f64>),
+    Single(PyBuffer<f32>),
     Int(PyBuffer<i64>),
     Bool(Vec<Option<bool>>),
     Text(Vec<Option<String>>),
@@ -63,14 +70,30 @@ impl Table {
     #[staticmethod]
     fn from_columns(py: Python<'_>, names: Vec<String>, columns: Vec<Values>) -> PyResult<Self> {
         let arrays = columns.into_iter().map(|column| column.array(py)).collect::<PyResult<Vec<_>>>()?;
-        let fields = names.into_iter().zip(&arrays);
-        let fields: Vec<Field> =
-            fields.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
-        let schema = Arc::new(Schema::new(fields));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|cause| {
-            raised(py, &Error::invalid("make", "a table").with_reason("its columns are not alike").with_source(cause))
-        })?;
-        Ok(Self::of(schema, vec![batch]))
+        Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))
+    }
+
+    /// Makes a table to learn or predict from of columns that are taken one after the other. Their memory is shared, but
+    /// for `float64`, which is rounded to what a forest sees, `float32`, unless `exact` names the column.
+    #[staticmethod]
+    fn of_features(
+        py: Python<'_>,
+        names: Vec<String>,
+        columns: &Bound<'_, PyAny>,
+        exact: HashSet<String>,
+    ) -> PyResult<Self> {
+        let (mut arrays, mut ranges) = (Vec::with_capacity(names.len()), Ranges::new());
+        for (name, column) in names.iter().zip(columns.try_iter()?) {
+            let array = column?.extract::<Values>()?.shared(py)?;
+            if *array.data_type() != DataType::Float64 || exact.contains(name) {
+                arrays.push(array);
+                continue;
+            }
+            let (rounded, range) = rounded_to_single(&array, name).map_err(|error| raised(py, &error))?;
+            ranges.insert(name.clone(), range);
+            arrays.push(Arc::new(rounded));
+        }
+        Ok(Self { ranges, ..Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))? })
     }
 
     /// The number of rows.
@@ -152,16 +175,29 @@ impl Table {
 
 impl Table {
     fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, batches, notes: Vec::new(), quarantined: BTreeMap::new() }
+        Self { schema, batches, notes: Vec::new(), quarantined: BTreeMap::new(), ranges: Ranges::new() }
     }
 
-    fn shared(&self) -> Self {
+    /// The same rows, once more.
+    pub(crate) fn shared(&self) -> Self {
         Self {
             schema: Arc::clone(&self.schema),
             batches: self.batches.clone(),
             notes: self.notes.clone(),
             quarantined: self.quarantined.clone(),
+            ranges: self.ranges.clone(),
         }
+    }
+
+    fn of_arrays(names: Vec<String>, arrays: Vec<ArrayRef>) -> Result<Self> {
+        let fields = names.into_iter().zip(&arrays);
+        let fields: Vec<Field> =
+            fields.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|cause| {
+            Error::invalid("make", "a table").with_reason("its columns are not alike").with_source(cause)
+        })?;
+        Ok(Self::of(schema, vec![batch]))
     }
 
     /// All rows of a stream, with what its reader has put aside.
@@ -177,6 +213,19 @@ impl Table {
             .map_err(|cause| Error::internal("join", "the batches of a table").with_source(cause))
     }
 
+    /// The rows as they are held.
+    pub(crate) fn batches(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
+    /// The rows as one batch to grow a forest from, and the ranges of columns that were rounded to 32 bits: all of
+    /// numbers that `exact` does not name.
+    pub(crate) fn rounded<T: AsRef<str> + Sync>(&self, exact: &[T]) -> Result<(RecordBatch, Ranges)> {
+        let (table, mut ranges) = rounded_table(&self.schema, &self.batches, exact)?;
+        ranges.extend(self.ranges.clone());
+        Ok((table, ranges))
+    }
+
     /// The rows with plain types, as every format writes them: views and dictionaries of text become text.
     pub(crate) fn plain(&self) -> Result<Batches> {
         let fields: Vec<Field> = self.schema.fields().iter().map(|field| plain_field(field)).collect();
@@ -187,9 +236,19 @@ impl Table {
 }
 
 impl Values {
+    /// The values where they are, for as long as the array is held.
+    fn shared(self, py: Python<'_>) -> PyResult<ArrayRef> {
+        match self {
+            Self::Float(values) => Ok(AnyBufferProtocol::Float64(values).into_arrow_array()?),
+            Self::Single(values) => Ok(AnyBufferProtocol::Float32(values).into_arrow_array()?),
+            other => other.array(py),
+        }
+    }
+
     fn array(self, py: Python<'_>) -> PyResult<ArrayRef> {
         Ok(match self {
             Self::Float(values) => Arc::new(Float64Array::from(values.to_vec(py)?)),
+            Self::Single(values) => Arc::new(Float32Array::from(values.to_vec(py)?)),
             Self::Int(values) => Arc::new(Int64Array::from(values.to_vec(py)?)),
             Self::Bool(values) => Arc::new(BooleanArray::from(values)),
             Self::Text(values) => Arc::new(StringArray::from_iter(values)),

@@ -40,7 +40,8 @@ pub(crate) fn cross_validate<'py>(
     folds: &str,
 ) -> PyResult<Bound<'py, PyAny>> {
     let failed = |error: Error| raised(py, &error);
-    let (batch, names) = joined(rows.get(), target.get()).map_err(failed)?;
+    let rows = rows.get().batch().map_err(failed)?;
+    let (batch, names) = joined(&rows, target.get()).map_err(failed)?;
     let groups = groups.map(|groups| groups.get().batch()).transpose().map_err(failed)?;
     let params: Value = parsed(params).map_err(failed)?;
     let folds: Folds = parsed(folds).map_err(failed)?;

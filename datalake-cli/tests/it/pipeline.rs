@@ -209,6 +209,16 @@ fn parts_of_a_forest_merge_into_the_whole() {
     assert!(merged["envelope"]["metrics"]["out_of_bag_score"].is_f64(), "{merged}");
     scratch.ok(&["evaluate", "y"]);
 
+    // Weights are read anew for what the rows out of bag say.
+    let heavy = ["train", "raw-data/t.csv", "--target", "y", "--n-estimators", "5", "--weights", "w"];
+    scratch.ok(&[&heavy[..], &["--name", "heavy"]].concat());
+    for trees in ["0..1", "1..5"] {
+        scratch.ok(&[&heavy[..], &["--name", "part", "--trees", trees]].concat());
+    }
+    scratch.ok(&["model", "merge", "part.trees-0..1", "part.trees-1..5", "--model", "joined"]);
+    assert_eq!(scratch.ok(&["model", "digest", "joined"]), scratch.ok(&["model", "digest", "heavy"]));
+    assert_eq!(shown("joined")["envelope"]["metrics"], shown("heavy")["envelope"]["metrics"]);
+
     scratch.run(&[&train[..], &["--trees", "5..10"]].concat()).failed(1, &["5..10", "0..9"]);
     scratch.run(&[&train[..], &["--trees", "5"]].concat()).failed(2, &["0..50"]);
     scratch.ok(&[&train[..], &["--name", "y", "--trees", "0..4", "--seed", "1"]].concat());

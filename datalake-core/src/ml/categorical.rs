@@ -125,7 +125,7 @@ mod tests {
         let integers: ArrayRef = Arc::new(Int16Array::from(vec![Some(3), None, Some(-1), Some(3)]));
         let (feature, column) = learnt(Arc::clone(&integers));
         assert_eq!(feature.kind, FeatureKind::Categorical { categories: vec!["-1".into(), "3".into()] });
-        assert_eq!(column, Column::Categorical(vec![1, MISSING, 0, 1]));
+        assert_eq!(column, Column::Categorical(vec![1, MISSING, 0, 1].into()));
         let key = Box::new(DataType::Int8);
         let others: [ArrayRef; 4] = [
             Arc::new(Float32Array::from(vec![3.0, f32::NAN, -1.0, 3.0])),
@@ -143,9 +143,9 @@ mod tests {
     #[test]
     fn booleans_are_two_categories() {
         let (feature, column) = learnt(Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])));
-        assert_eq!(column, Column::Categorical(vec![1, 0, MISSING]));
+        assert_eq!(column, Column::Categorical(vec![1, 0, MISSING].into()));
         let rows = batch(Arc::new(BooleanArray::from(vec![false])));
-        assert_eq!(encode(&[feature], &rows).unwrap(), [Column::Categorical(vec![0])]);
+        assert_eq!(encode(&[feature], &rows).unwrap(), [Column::Categorical(vec![0].into())]);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use serde::{Deserialize, Serialize};
 
 use super::categorical::{are_codes, category_text};
+use super::numbers::Numbers;
 use crate::error::{Error, Position, Result};
 
 /// The code of a missing or unseen category.
@@ -45,10 +47,10 @@ pub enum FeatureKind {
 /// The values of one feature.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Column {
-    /// Numbers; NaN is missing, zero is never negative, infinities do not occur.
-    Numeric(Vec<f64>),
+    /// Numbers; NaN is missing.
+    Numeric(Numbers),
     /// Indexes into the feature's categories; [`MISSING`] is missing or unseen.
-    Categorical(Vec<u32>),
+    Categorical(ScalarBuffer<u32>),
 }
 
 impl Column {
@@ -71,18 +73,10 @@ impl Column {
     #[must_use]
     pub(crate) fn select(&self, rows: &[u32]) -> Self {
         match self {
-            Self::Numeric(values) => Self::Numeric(rows.iter().map(|&row| values[row as usize]).collect()),
+            Self::Numeric(values) => Self::Numeric(values.select(rows)),
             Self::Categorical(codes) => Self::Categorical(rows.iter().map(|&row| codes[row as usize]).collect()),
         }
     }
-}
-
-/// The smallest and largest number that is not missing.
-pub(crate) fn range_of(values: &[f64]) -> Option<[f64; 2]> {
-    values.iter().filter(|value| !value.is_nan()).fold(None, |range, &value| match range {
-        None => Some([value, value]),
-        Some([low, high]) => Some([low.min(value), high.max(value)]),
-    })
 }
 
 /// Whether a column holds numbers to a model.
@@ -108,10 +102,10 @@ pub(crate) fn learn(batch: &RecordBatch, index: usize) -> Result<(Feature, Colum
     let field = schema.field(index);
     let (kind, column) = if is_numeric(field.data_type()) {
         let values = finite(field.name(), batch.column(index))?;
-        (FeatureKind::Numeric { range: range_of(&values) }, Column::Numeric(values))
+        (FeatureKind::Numeric { range: values.range() }, Column::Numeric(values))
     } else if is_text(field.data_type()) {
         let (categories, codes) = learn_categories(&text(batch.column(index), field.name())?);
-        (FeatureKind::Categorical { categories }, Column::Categorical(codes))
+        (FeatureKind::Categorical { categories }, Column::Categorical(codes.into()))
     } else {
         return Err(unusable(field.name(), field.data_type()));
     };
@@ -135,7 +129,7 @@ fn encode_one(feature: &Feature, batch: &RecordBatch) -> Result<Column> {
         FeatureKind::Numeric { .. } if is_numeric(data_type) => Ok(Column::Numeric(finite(&feature.name, array)?)),
         FeatureKind::Categorical { categories } if is_text(data_type) || are_codes(categories) => {
             match category_text(array, &feature.name)? {
-                Some(strings) => Ok(Column::Categorical(codes_of(categories, strings.as_string()))),
+                Some(strings) => Ok(Column::Categorical(codes_of(categories, strings.as_string()).into())),
                 None => valueless(feature, array),
             }
         }
@@ -147,10 +141,10 @@ fn encode_one(feature: &Feature, batch: &RecordBatch) -> Result<Column> {
 fn valueless(feature: &Feature, array: &ArrayRef) -> Result<Column> {
     match &feature.kind {
         FeatureKind::Numeric { .. } if array.logical_null_count() == array.len() => {
-            Ok(Column::Numeric(vec![f64::NAN; array.len()]))
+            Ok(Column::Numeric(vec![f32::NAN; array.len()].into()))
         }
         FeatureKind::Categorical { .. } if is_valueless(&feature.name, array) => {
-            Ok(Column::Categorical(vec![MISSING; array.len()]))
+            Ok(Column::Categorical(vec![MISSING; array.len()].into()))
         }
         kind => Err(drifted(&feature.name, kind, array.data_type())),
     }
@@ -170,7 +164,7 @@ fn codes_of(categories: &[String], strings: &StringArray) -> Vec<u32> {
 
 /// Whether there is nothing but missing values, NaN included.
 fn is_valueless(name: &str, array: &ArrayRef) -> bool {
-    let is_nan = || finite(name, array).is_ok_and(|values| values.iter().all(|value| value.is_nan()));
+    let is_nan = || finite(name, array).is_ok_and(|values| values.iter().all(f64::is_nan));
     array.logical_null_count() == array.len() || array.data_type().is_floating() && is_nan()
 }
 
@@ -227,13 +221,14 @@ pub(crate) fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>> {
     Ok(values.iter().map(|value| value.map_or(f64::NAN, |value| value + 0.0)).collect())
 }
 
-fn finite(name: &str, array: &ArrayRef) -> Result<Vec<f64>> {
-    let values = numbers(array, name)?;
-    match values.iter().position(|value| value.is_infinite()) {
+fn finite(name: &str, array: &ArrayRef) -> Result<Numbers> {
+    let values = Numbers::read(array, name)?;
+    let infinite = values.iter().position(f64::is_infinite);
+    match infinite {
         None => Ok(values),
         Some(row) => Err(Error::invalid("use", format_args!("column `{name}`"))
             .with_position(Position::row(row as u64 + 1))
-            .with_reason(format_args!("a feature must be finite or missing, got `{}`", values[row]))
+            .with_reason(format_args!("a feature must be finite or missing, got `{}`", values.get(row)))
             .with_hint("make infinities null, or drop these rows by a rule")),
     }
 }
@@ -276,7 +271,7 @@ mod tests {
     fn null_is_missing_and_zero_has_no_sign() {
         let (feature, column) = learn(&batch(), 0).unwrap();
         let Column::Numeric(values) = column else { panic!("{column:?}") };
-        assert!(values[0].is_sign_positive() && values[1].is_nan());
+        assert!(values.get(0).is_sign_positive() && values.get(1).is_nan());
         assert_eq!(feature.kind, FeatureKind::Numeric { range: Some([0.0, 3.5]) });
     }
 
@@ -284,16 +279,19 @@ mod tests {
     fn categories_are_sorted_and_unseen_ones_missing() {
         let (feature, column) = learn(&batch(), 1).unwrap();
         assert_eq!(feature.kind, FeatureKind::Categorical { categories: vec!["blue".into(), "red".into()] });
-        assert_eq!(column, Column::Categorical(vec![1, 0, MISSING]));
+        assert_eq!(column, Column::Categorical(vec![1, 0, MISSING].into()));
         let other =
             RecordBatch::try_from_iter([("color", Arc::new(StringArray::from(vec!["green", "red"])) as ArrayRef)]);
         let other = other.unwrap();
-        assert_eq!(encode(std::slice::from_ref(&feature), &other).unwrap(), [Column::Categorical(vec![MISSING, 1])]);
+        assert_eq!(
+            encode(std::slice::from_ref(&feature), &other).unwrap(),
+            [Column::Categorical(vec![MISSING, 1].into())]
+        );
         // Fewer rows than categories.
         for (row, code) in [(0, MISSING), (1, 1)] {
             assert_eq!(
                 encode(std::slice::from_ref(&feature), &other.slice(row, 1)).unwrap(),
-                [Column::Categorical(vec![code])]
+                [Column::Categorical(vec![code].into())]
             );
         }
     }

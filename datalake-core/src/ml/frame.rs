@@ -30,7 +30,7 @@ const MOST_ROWS: usize = i32::MAX as usize;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Frame {
-    features: Vec<Feature>,
+    pub(super) features: Vec<Feature>,
     columns: Vec<Column>,
     target_name: String,
     targets: Vec<(String, Target)>,
@@ -337,7 +337,7 @@ fn no_features(target: &str) -> Error {
 /// The feature as the rows of `column` show it.
 fn seen(feature: &Feature, column: &Column) -> Feature {
     let kind = match column {
-        Column::Numeric(values) => FeatureKind::Numeric { range: feature::range_of(values) },
+        Column::Numeric(values) => FeatureKind::Numeric { range: values.range() },
         Column::Categorical(_) => feature.kind.clone(),
     };
     Feature { kind, ..feature.clone() }
@@ -347,7 +347,7 @@ fn to_array(feature: &Feature, column: &Column) -> ArrayRef {
     match (&feature.kind, column) {
         (FeatureKind::Categorical { categories }, Column::Categorical(codes)) => labels(categories, codes),
         (_, Column::Numeric(values)) => {
-            Arc::new(values.iter().map(|value| (!value.is_nan()).then_some(*value)).collect::<Float64Array>())
+            Arc::new(values.iter().map(|value| (!value.is_nan()).then_some(value)).collect::<Float64Array>())
         }
         (FeatureKind::Numeric { .. }, Column::Categorical(codes)) => new_null_array(&DataType::Float64, codes.len()),
     }

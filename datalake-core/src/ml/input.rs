@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::categorical::category_text;
 use super::feature::{Column, Feature, FeatureKind, MISSING, encode};
+use super::numbers::{Numbers, rounded};
 use crate::error::Result;
 
 /// At most so many new categories of a column are kept by name, with their counts; the others are counted together.
@@ -88,11 +89,14 @@ impl InputReport {
         Ok(())
     }
 
-    /// Where training has seen no number, every one lies above.
-    fn add_numbers(&mut self, name: &str, range: Option<[f64; 2]>, values: &[f64]) {
-        let [low, high] = range.unwrap_or([f64::NEG_INFINITY; 2]);
-        let below = values.iter().filter(|value| **value < low).count() as u64;
-        let above = values.iter().filter(|value| **value > high).count() as u64;
+    /// Where training has seen no number, every one lies above. One that 32 bits do not tell from an end of the range
+    /// is not outside: the number may have been rounded, or the range.
+    fn add_numbers(&mut self, name: &str, range: Option<[f64; 2]>, values: &Numbers) {
+        let [low, high] = range.map_or([f32::NEG_INFINITY; 2], |range| range.map(rounded));
+        let is_below = |value: f64| rounded(value) < low;
+        let is_above = |value: f64| rounded(value) > high;
+        let below = values.iter().filter(|value| is_below(*value)).count() as u64;
+        let above = values.iter().filter(|value| is_above(*value)).count() as u64;
         if below + above == 0 {
             return;
         }
@@ -100,8 +104,8 @@ impl InputReport {
         column.seen = range;
         column.below += below;
         column.above += above;
-        let outside = values.iter().filter(|value| **value < low || **value > high);
-        for &value in outside {
+        let outside = values.iter().filter(|value| is_below(*value) || is_above(*value));
+        for value in outside.map(|value| if matches!(values, Numbers::Single(_)) { plain(value) } else { value }) {
             let [least, greatest] = column.found.unwrap_or([value, value]);
             column.found = Some([least.min(value), greatest.max(value)]);
         }
@@ -183,6 +187,11 @@ impl ColumnInput {
             self.new
         ))
     }
+}
+
+/// A number of 32 bits by the fewest digits that name it: 95.3, not 95.30000305175781.
+fn plain(value: f64) -> f64 {
+    (value as f32).to_string().parse().unwrap_or(value)
 }
 
 #[cfg(test)]

@@ -22,9 +22,9 @@ use linfa::dataset::{AsSingleTargets, DatasetBase};
 use linfa::traits::{Fit, PredictInplace};
 use ndarray::{Array1, Array2, ArrayBase, Data, Ix2};
 
-use super::feature::{Column, Feature, FeatureKind, range_of};
+use super::feature::{Column, Feature, FeatureKind};
 use super::forest::{ClassWeight, Criterion, Forest, ForestParams, ForestTrainer, MaxFeatures, Splitter};
-use super::{Frame, Target, Task, greatest};
+use super::{Frame, Target, Task, greatest, numbers};
 use crate::error::{Error, Position, Result};
 use crate::progress::Silent;
 
@@ -303,11 +303,11 @@ where
                 .with_reason(format_args!("a feature must be finite or missing, got `{}`", values[row])));
         }
     }
-    let kind = |values: &Vec<f64>| FeatureKind::Numeric { range: range_of(values) };
+    let kind = |values: &Vec<f64>| FeatureKind::Numeric { range: numbers::range_of(values.iter().copied()) };
     let features = columns.iter().enumerate();
     let features = features.map(|(column, values)| Feature { name: name(column), kind: kind(values), unit: None });
     let features: Vec<Feature> = features.collect();
-    let columns = columns.into_iter().map(Column::Numeric).collect();
+    let columns = columns.into_iter().map(|values| Column::Numeric(values.into())).collect();
     let target_name = dataset.target_names().first().map_or("target", String::as_str);
     let mut frame = Frame::from_parts(features, columns, target_name, target)?;
     if let Some(weights) = dataset.weights() {
@@ -323,7 +323,8 @@ fn values<D: Data<Elem = f64>>(records: &ArrayBase<D, Ix2>, column: usize) -> Ve
 fn predict<D: Data<Elem = f64>>(forest: &Forest, records: &ArrayBase<D, Ix2>) -> Vec<f64> {
     let wanted = super::Model::features(forest).len();
     assert_eq!(records.ncols(), wanted, "records must have the number of columns that the forest was fitted with");
-    let columns: Vec<Column> = (0..records.ncols()).map(|column| Column::Numeric(values(records, column))).collect();
+    let columns: Vec<Column> =
+        (0..records.ncols()).map(|column| Column::Numeric(values(records, column).into())).collect();
     forest.predict_columns(&columns, records.nrows())
 }
 

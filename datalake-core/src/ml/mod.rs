@@ -41,8 +41,10 @@ pub mod linfa;
 mod linfa_trees;
 mod metrics;
 mod model_file;
+mod numbers;
 mod permutation;
 mod registry;
+mod rounding;
 mod store;
 mod target;
 mod validate;
@@ -64,8 +66,10 @@ pub use metrics::{ClassificationMetrics, Metrics, RegressionMetrics, SeveralMetr
 #[cfg(any(test, feature = "testing"))]
 pub use model_file::hostile;
 pub use model_file::{Compression, Envelope, ModelFile, Part, decode, digest, encode, encode_to};
+pub use numbers::Numbers;
 pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
 pub use registry::{TRAINERS, baselines, trainer};
+pub use rounding::{Ranges, rounded_table, rounded_to_single};
 pub use target::{Output, Target};
 pub use validate::{
     CrossValidation, Keep, Split, cross_validate, cross_validate_beside_baselines, holdout, k_fold, repeated_k_fold,

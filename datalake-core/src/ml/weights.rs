@@ -12,6 +12,7 @@ use ndarray::{Array2, ShapeBuilder};
 use super::codec::{ModelSchema, Reader, Writer};
 use super::feature::{Column, Feature, FeatureKind, MISSING, encode};
 use super::frame::{Frame, labels};
+use super::numbers::Numbers;
 use super::{Model, Task, no_probabilities};
 use crate::error::Result;
 
@@ -51,7 +52,7 @@ impl Block {
 }
 
 /// Mean and deviation, in row order; a column that does not vary keeps its scale.
-fn standard(values: &[f64], reach: f64) -> Block {
+fn standard(values: &Numbers, reach: f64) -> Block {
     let known = || values.iter().filter(|value| !value.is_nan());
     let count = known().count().max(1) as f64;
     // Divided first: the sum of the largest numbers has no number of its own.
@@ -223,7 +224,7 @@ impl Term {
     fn add(&self, column: &Column, row: usize, sums: &mut [f64]) {
         match (self, column) {
             (Self::Number { mean, scale, reach, slopes }, Column::Numeric(values)) => {
-                let value = ((values[row] - mean) / scale).clamp(-reach, *reach);
+                let value = ((values.get(row) - mean) / scale).clamp(-reach, *reach);
                 if value.is_finite() {
                     sums.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum += slope * value);
                 }

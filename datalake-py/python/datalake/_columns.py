@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 _BEYOND = 2**63
 
 
-def rows_of(X: Any, names: Sequence[str] | None = None) -> tuple[Table, bool]:
+def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) -> tuple[Table, bool]:
     """Give rows as a table, and say whether their columns have names of their own.
 
-    Columns without names are called `names`, or `x0`, `x1` and so on.
+    Columns without names are called `names`, or `x0`, `x1` and so on. They are rounded to 32 bits, which is what a forest
+    sees; `exact` names those that are not, as :func:`chosen` takes them, or is `True` for all.
     """
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
         # Only pandas has columns whose names are not text.
@@ -37,7 +38,9 @@ def rows_of(X: Any, names: Sequence[str] | None = None) -> tuple[Table, bool]:
     elif len(names) != values.shape[1]:
         msg = f"X has {values.shape[1]} features, but the model has learnt from {len(names)} features"
         raise InvalidError(msg)
-    return Table.from_columns(names, [_values(values[:, index]) for index in range(values.shape[1])]), False
+    kept = set(names if exact is True else chosen(exact, list(names)))
+    # One by one, so that only one is in memory a second time.
+    return Table.of_features(names, (_values(values[:, index]) for index in range(values.shape[1])), kept), False
 
 
 def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:
@@ -85,6 +88,28 @@ def _numbers(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     except (TypeError, ValueError) as cause:
         msg = f"the target `{name}` of a regression must be numbers: {cause}"
         raise InvalidError(msg) from cause
+
+
+def chosen(categorical_features: Any, names: list[str]) -> list[str]:
+    """Give columns by name that may be chosen by name, by place or by a mask, as scikit-learn's boosting takes them."""
+    if categorical_features is None:
+        return []
+    which = np.asarray(categorical_features)
+    if which.ndim != 1 or which.dtype.kind not in "biuOUT":
+        msg = f"categorical_features must be names, places or a mask of columns, got {categorical_features!r}"
+        raise InvalidError(msg)
+    if which.dtype.kind == "b":
+        if len(which) != len(names):
+            msg = f"categorical_features is a mask of {len(which)} columns for {len(names)} features"
+            raise InvalidError(msg)
+        return [name for name, is_chosen in zip(names, which.tolist(), strict=True) if is_chosen]
+    if which.dtype.kind in "iu":
+        beyond = [index for index in which.tolist() if not 0 <= index < len(names)]
+        if beyond:
+            msg = f"categorical_features names column {beyond[0]}, but there are {len(names)}, counted from 0"
+            raise InvalidError(msg)
+        return [names[index] for index in which.tolist()]
+    return [str(name) for name in which.tolist()]
 
 
 def _is_missing(value: Any) -> bool:
@@ -137,8 +162,13 @@ def _from_lists(rows: Sequence[Any]) -> npt.NDArray[Any]:
     return np.asarray(rows, dtype=object) if values.dtype.kind == "U" else values
 
 
-def _values(column: npt.NDArray[Any]) -> npt.NDArray[np.float64] | list[str | None]:
+def _values(column: npt.NDArray[Any]) -> npt.NDArray[np.float64] | npt.NDArray[np.float32] | list[str | None]:
     """Give numbers where all are numbers, else text."""
+    if column.dtype == np.float32:
+        if column.flags.c_contiguous and column.flags.aligned:
+            return column
+        # A copy, which is shared as it is if its zeros have no sign.
+        return column + np.float32(0)
     if column.dtype.kind not in "OUST":
         return np.ascontiguousarray(column, dtype=np.float64)
     values = column.tolist()

@@ -1,6 +1,7 @@
 """The native half of the package."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from os import PathLike
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypedDict, Unpack, final
@@ -115,10 +116,27 @@ class Table:
     def from_columns(
         names: Sequence[str],
         columns: Sequence[
-            npt.NDArray[np.float64] | npt.NDArray[np.int64] | Sequence[bool | None] | Sequence[str | None]
+            npt.NDArray[np.float64]
+            | npt.NDArray[np.float32]
+            | npt.NDArray[np.int64]
+            | Sequence[bool | None]
+            | Sequence[str | None]
         ],
     ) -> Table:
-        """Make a table of arrays of `float64` or `int64`, lists of booleans or lists of text."""
+        """Make a table of arrays of floats or `int64`, lists of booleans or lists of text."""
+    @staticmethod
+    def of_features(
+        names: Sequence[str],
+        columns: Iterable[
+            npt.NDArray[np.float64] | npt.NDArray[np.float32] | Sequence[bool | None] | Sequence[str | None]
+        ],
+        exact: AbstractSet[str],
+    ) -> Table:
+        """Make a table to learn or predict from, of columns that are taken one after the other.
+
+        Their memory is shared, but for `float64`, which is rounded to `float32` as a forest does, unless `exact` names
+        the column.
+        """
     @property
     def num_rows(self) -> int:
         """The number of rows."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from datalake import _datalake
-from datalake._columns import column_of, labels_table, numbers_table, rows_of, targets_of
+from datalake._columns import chosen, column_of, labels_table, numbers_table, rows_of, targets_of
 from datalake._importance import PermutationImportances
 from datalake._tree import LeafStatistics, Tree, parts_of
 from datalake._validation import CrossValidation
@@ -87,7 +87,7 @@ class _Forest(BaseEstimator):
             msg = "warm_start needs n_estimators as a number, without max_time and max_model_size"
             raise InvalidError(msg)
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64).tobytes()
-        categorical = _chosen(self.categorical_features, rows.column_names)
+        categorical = chosen(self.categorical_features, rows.column_names)
         self._model_: Model = _datalake.train(
             rows, target, self._classification, json.dumps(params), categorical, weights, earlier
         )
@@ -141,7 +141,9 @@ class _Forest(BaseEstimator):
 
     def _rows(self, X: Any) -> _datalake.Table:
         """Give rows as the fitted model needs them."""
-        rows, _ = rows_of(X, [name for name, _ in self._fitted().features])
+        features = self._fitted().features
+        codes = [name for name, is_categorical in features if is_categorical]
+        rows, _ = rows_of(X, [name for name, _ in features], exact=codes or None)
         for note in self._model_.check(rows):
             warnings.warn(note, InputWarning, stacklevel=3)
         return rows
@@ -342,7 +344,7 @@ class RandomForestRegressor(RegressorMixin, _Forest):
 
         `sample_weight` says what an error in a row costs; a row of weight 0 is not there.
         """
-        rows, named = rows_of(X)
+        rows, named = rows_of(X, exact=self.categorical_features)
         self._grow(rows, numbers_table(targets_of(y)), sample_weight, named=named)
         seen = self._model_.oob_predictions
         if seen is not None:
@@ -437,7 +439,7 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
 
         `sample_weight` says what an error in a row costs; a row of weight 0 is not there.
         """
-        rows, named = rows_of(X)
+        rows, named = rows_of(X, exact=self.categorical_features)
         target, classes = labels_table(targets_of(y))
         self._grow(rows, target, sample_weight, named=named)
         self._set_classes(classes)
@@ -536,14 +538,14 @@ def cross_validate(
     `groups` stay in one part; with `stratify` each class has its share in every part, as far as whole groups allow.
     The model need not be fitted, and stays as it was.
     """
-    rows, _ = rows_of(X)
+    rows, _ = rows_of(X, exact=True)
     table = None
     if groups is not None:
         name, values = column_of(groups, "groups")
         table = labels_table([(name, values)])[0]
     cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
     params = json.dumps(model._params(rows))
-    categorical = _chosen(model.categorical_features, rows.column_names)
+    categorical = chosen(model.categorical_features, rows.column_names)
     found = _datalake.cross_validate(
         rows, model._target(y), table, model._classification, params, categorical, json.dumps(cut)
     )
@@ -613,28 +615,6 @@ def _directions(monotonic_cst: Any, names: list[str]) -> dict[str, int]:
             raise InvalidError(msg)
         monotonic_cst = dict(zip(names, monotonic_cst, strict=True))
     return {str(name): int(direction) for name, direction in monotonic_cst.items() if direction != 0}
-
-
-def _chosen(categorical_features: Any, names: list[str]) -> list[str]:
-    """Give columns by name that may be chosen by name, by place or by a mask, as scikit-learn's boosting takes them."""
-    if categorical_features is None:
-        return []
-    chosen = np.asarray(categorical_features)
-    if chosen.ndim != 1 or chosen.dtype.kind not in "biuOUT":
-        msg = f"categorical_features must be names, places or a mask of columns, got {categorical_features!r}"
-        raise InvalidError(msg)
-    if chosen.dtype.kind == "b":
-        if len(chosen) != len(names):
-            msg = f"categorical_features is a mask of {len(chosen)} columns for {len(names)} features"
-            raise InvalidError(msg)
-        return [name for name, is_chosen in zip(names, chosen.tolist(), strict=True) if is_chosen]
-    if chosen.dtype.kind in "iu":
-        beyond = [index for index in chosen.tolist() if not 0 <= index < len(names)]
-        if beyond:
-            msg = f"categorical_features names column {beyond[0]}, but there are {len(names)}, counted from 0"
-            raise InvalidError(msg)
-        return [names[index] for index in chosen.tolist()]
-    return [str(name) for name in chosen.tolist()]
 
 
 def _class_weight(class_weight: Any) -> Any:

@@ -5,6 +5,7 @@
 
 use super::columns::{Binned, Cells, MISSING_BIN};
 use super::grow::{Open, Plan};
+use super::partition::{LEFTS, Lefts, part_keys};
 use super::scan::{MISSING_RANK, rank_of, row_of};
 use super::small::LANES;
 
@@ -157,7 +158,7 @@ impl Block {
 
     /// Brings the rows that go left, whose `side` is one, to the front and gives where the right side begins. The
     /// sorted rows are parted too, if either side will want them.
-    pub(super) fn part(&mut self, open: Open, side: &[u8], wanted: impl Fn(usize) -> bool) -> usize {
+    pub(super) fn part(&mut self, open: Open, side: &Lefts, wanted: impl Fn(usize) -> bool) -> usize {
         let Open { begin, end, .. } = open;
         let middle = begin + self.part_ids(begin, end, side);
         if wanted(middle - begin) || wanted(end - middle) {
@@ -169,12 +170,12 @@ impl Block {
         middle
     }
 
-    fn part_ids(&mut self, begin: usize, end: usize, side: &[u8]) -> usize {
+    fn part_ids(&mut self, begin: usize, end: usize, side: &Lefts) -> usize {
         let ids = &mut self.ids[begin..end];
         let (mut left, mut right) = (0, 0);
         for index in 0..ids.len() {
             let id = ids[index];
-            let own = usize::from(side[usize::from(id)]);
+            let own = usize::from(side[usize::from(id) % LEFTS]);
             ids[left] = id;
             self.spare_ids[right] = id;
             left = left.wrapping_add(own);
@@ -183,20 +184,6 @@ impl Block {
         ids[left..].copy_from_slice(&self.spare_ids[..right]);
         left
     }
-}
-
-/// Both sides stay in their order. Every key is written to both, so that no branch has to be foretold.
-fn part_keys(keys: &mut [u32], side: &[u8], spare: &mut [u32]) {
-    let (mut left, mut right) = (0, 0);
-    for index in 0..keys.len() {
-        let key = keys[index];
-        let own = usize::from(side[row_of(key)]);
-        keys[left] = key;
-        spare[right] = key;
-        left = left.wrapping_add(own);
-        right = right.wrapping_add(1 - own);
-    }
-    keys[left..].copy_from_slice(&spare[..right]);
 }
 
 /// Fewer keys are sorted by comparing them.

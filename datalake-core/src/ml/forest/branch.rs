@@ -162,17 +162,15 @@ fn named(rows: &[u32]) -> impl Iterator<Item = usize> + Clone {
 fn part(plan: &Plan, stretch: &mut Stretch<'_>, split: &Split) -> usize {
     let cells = &plan.cells[split.feature()];
     let Stretch { rows, spare, .. } = stretch;
-    let (mut left, mut right) = (0, 0);
+    let mut left = 0;
+    // Every row is written to both sides, so that no branch has to be foretold.
     for index in 0..rows.len() {
         let row = rows[index];
-        if split.goes_left(cells.bits(row as usize)) {
-            rows[left] = row;
-            left += 1;
-        } else {
-            spare[right] = row;
-            right += 1;
-        }
+        rows[left] = row;
+        spare[index - left] = row;
+        left += usize::from(split.goes_left(cells.bits(row as usize)));
     }
+    let right = rows.len() - left;
     rows[left..].copy_from_slice(&spare[..right]);
     left
 }

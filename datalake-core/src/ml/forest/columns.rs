@@ -1,5 +1,7 @@
 //! The table as the forest sees it: 32-bit cells for walking trees, bins for finding splits.
 
+use arrow::buffer::ScalarBuffer;
+
 use crate::ml::feature::{Column, Feature, FeatureKind, MISSING};
 
 /// The bin of a missing number: behind all others.
@@ -9,19 +11,19 @@ const COARSE: u64 = 255;
 /// How many fine bins a coarse one has.
 const FINE: usize = 256;
 
-/// One feature in 32 bits a row.
+/// One feature in 32 bits a row, shared with the table's column where that is in 32 bits.
 #[derive(Debug)]
 pub(super) enum Cells {
     /// Rounded once to `f32`; NaN is missing.
-    Numeric(Vec<f32>),
+    Numeric(ScalarBuffer<f32>),
     /// Category codes; [`MISSING`] is missing or unseen.
-    Categorical(Vec<u32>),
+    Categorical(ScalarBuffer<u32>),
 }
 
 impl Cells {
     pub(super) fn of(column: &Column) -> Self {
         match column {
-            Column::Numeric(values) => Self::Numeric(values.iter().map(|value| rounded(*value)).collect()),
+            Column::Numeric(values) => Self::Numeric(values.single()),
             Column::Categorical(codes) => Self::Categorical(codes.clone()),
         }
     }
@@ -59,13 +61,6 @@ impl Cells {
     }
 }
 
-/// A number in the forest's precision. Beyond its range lies its largest, so that order is kept.
-fn rounded(value: f64) -> f32 {
-    // `max` and `min` would turn NaN, which is missing, into a number.
-    let value = value as f32;
-    if value.is_infinite() { f32::MAX.copysign(value) } else { value + 0.0 }
-}
-
 /// Where to cut between two neighbouring values of a node: half-way, or at the next `f32` below. A number lies on the
 /// same side of both, which would not be so of the nearest `f32`: half-way from -0.6 to -0.4 lies just below -0.5.
 pub(super) fn threshold(lower: f32, upper: f32) -> f32 {
@@ -91,8 +86,8 @@ pub(super) struct Binned {
 impl Binned {
     pub(super) fn of(feature: &Feature, column: &Column, cells: &Cells) -> Self {
         match (cells, column) {
-            (Cells::Numeric(values), Column::Numeric(exact)) => numeric(values, exact),
-            (Cells::Numeric(values), Column::Categorical(_)) => numeric(values, &[]),
+            (Cells::Numeric(values), Column::Numeric(numbers)) => numeric(values, numbers.lost()),
+            (Cells::Numeric(values), Column::Categorical(_)) => numeric(values, 0),
             (Cells::Categorical(_), _) => {
                 let categories = match &feature.kind {
                     FeatureKind::Categorical { categories } => categories.len(),
@@ -108,7 +103,7 @@ impl Binned {
     }
 }
 
-fn numeric(values: &[f32], exact: &[f64]) -> Binned {
+fn numeric(values: &[f32], lost: usize) -> Binned {
     // The row number in the low half makes the order, and with it the bins, one and the same everywhere.
     let mut order: Vec<u64> = values
         .iter()
@@ -125,7 +120,7 @@ fn numeric(values: &[f32], exact: &[f64]) -> Binned {
         run.iter().for_each(|key| bins[*key as u32 as usize] = *bin);
     }
     let merged = places.windows(2).any(|pair| pair[0] == pair[1]);
-    Binned { bins, merged, categories: 0, lost: distinct_numbers(exact).saturating_sub(distinct) }
+    Binned { bins, merged, categories: 0, lost }
 }
 
 /// The bin of each distinct value, from how many rows have it.
@@ -153,17 +148,6 @@ pub(super) fn ordered(value: f32) -> u32 {
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
-fn distinct_numbers(values: &[f64]) -> usize {
-    // Numbers that fit into `f32` lose nothing, and most columns are of such.
-    if values.iter().all(|value| value.is_nan() || f64::from(*value as f32).to_bits() == value.to_bits()) {
-        return 0;
-    }
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted.dedup_by(|a, b| a.to_bits() == b.to_bits());
-    sorted.len()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -171,7 +155,7 @@ mod tests {
     use super::*;
 
     fn binned(values: &[f64]) -> Binned {
-        let column = Column::Numeric(values.to_vec());
+        let column = Column::Numeric(values.to_vec().into());
         let feature = Feature { name: "x".into(), kind: FeatureKind::Numeric { range: None }, unit: None };
         Binned::of(&feature, &column, &Cells::of(&column))
     }

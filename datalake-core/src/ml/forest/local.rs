@@ -4,6 +4,7 @@ use super::block::Block;
 use super::columns::threshold;
 use super::draft::Draft;
 use super::grow::{Open, Plan, Sample, bounds_below};
+use super::partition::{LEFTS, Lefts};
 use super::scan::{MISSING_RANK, rank_of, row_of};
 use super::search::{At, Best, Node, Search};
 use super::small::{SMALL, Sides};
@@ -21,12 +22,12 @@ pub(super) struct Part<'a> {
 }
 
 /// Buffers for parts of trees, used again for each.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Local {
     block: Block,
     search: Search,
     /// By row of the block: one if the split under way puts it on the left.
-    side: Vec<u8>,
+    side: Box<Lefts>,
     open: Vec<Open>,
     leaf: Vec<f64>,
     thresholds: Vec<Threshold>,
@@ -42,13 +43,24 @@ struct Threshold {
     upper: u32,
 }
 
+impl Default for Local {
+    fn default() -> Self {
+        Self {
+            block: Block::default(),
+            search: Search::default(),
+            side: Box::new([0; LEFTS]),
+            open: Vec::new(),
+            leaf: Vec::new(),
+            thresholds: Vec::new(),
+        }
+    }
+}
+
 impl Local {
     /// Grows a part and adds its nodes to the tree.
     pub(super) fn grow<T: Tally>(&mut self, plan: &Plan, part: Part<'_>, tally: &mut T, tree: &mut Draft) {
         self.block.load(part.rows, plan);
         tally.load(part.rows);
-        self.side.clear();
-        self.side.resize(part.rows.len(), 0);
         self.open.push(Open { begin: 0, end: part.rows.len(), right_of: None, ..part.root });
         while let Some(open) = self.open.pop() {
             if let Some(parent) = open.right_of {
@@ -110,7 +122,7 @@ struct Made {
 /// Writes down which rows go left, and gives the split and the rows on both sides of a numeric cut.
 fn take_sides<T: Tally>(
     search: &mut Search,
-    side: &mut [u8],
+    side: &mut Lefts,
     node: Node<'_>,
     tally: &T,
     best: Best,

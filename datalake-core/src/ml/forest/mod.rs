@@ -31,6 +31,7 @@ mod one_row;
 mod out_of_bag;
 mod pack;
 mod params;
+mod partition;
 mod permute;
 mod planned;
 mod plateau;

@@ -118,4 +118,5 @@ pub(super) fn has_avx512() -> bool {
     std::is_x86_feature_detected!("avx512dq")
         && std::is_x86_feature_detected!("avx512bw")
         && std::is_x86_feature_detected!("avx512vl")
+        && std::is_x86_feature_detected!("popcnt")
 }

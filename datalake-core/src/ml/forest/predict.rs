@@ -9,6 +9,8 @@ use super::tree::Tree;
 /// The most rows that are walked through one tree after the other: many, since a tree has to come to the second cache
 /// for each such block, while the rows pass by in their order.
 const MOST_ROWS: usize = 1 << 16;
+/// The most numbers of such a block (16 MiB), so that tables of many columns are not copied at once.
+const MOST_NUMBERS: usize = 1 << 22;
 /// Rows that are turned from columns into rows together, so that they stay in the first cache.
 const TILE: usize = 256;
 /// Fewer rows are walked through many trees at a time, instead of many rows through a tree.
@@ -41,13 +43,14 @@ pub(super) fn mean_of_trees(
     bags: Option<&[Bag]>,
 ) -> Vec<f64> {
     let mut means = vec![0.0; rows * width];
+    let most = (MOST_NUMBERS / cells.len().max(1)).clamp(64, MOST_ROWS);
     if rows * trees.len() <= SMALL {
-        for (block, means) in means.chunks_mut(MOST_ROWS * width).enumerate() {
-            walk_block(trees, cells, block * MOST_ROWS, width, bags, means);
+        for (number, means) in means.chunks_mut(most * width).enumerate() {
+            walk_block(trees, cells, number * most, width, bags, means);
         }
         return means;
     }
-    let block = rows.div_ceil(rayon::current_num_threads()).clamp(64, MOST_ROWS);
+    let block = rows.div_ceil(rayon::current_num_threads()).clamp(64, most);
     means.par_chunks_mut(block * width).enumerate().for_each(|(number, means)| {
         walk_block(trees, cells, number * block, width, bags, means);
     });

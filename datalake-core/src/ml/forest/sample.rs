@@ -118,12 +118,8 @@ impl<'a> Sampler<'a> {
         let mut rows = vec![0; classes];
         codes.iter().zip(counts).for_each(|(code, count)| rows[*code as usize] += u64::from(*count));
         let by_class = ClassWeight::Balanced.by_class(&vec![String::new(); classes], &rows);
-        let weights: Vec<f64> = codes
-            .iter()
-            .enumerate()
-            .map(|(row, code)| by_class[*code as usize] * self.weights.at(row) as f64)
-            .collect();
-        Some(fixed(&weights, Some(self.draws().unwrap_or(self.rows as u32))))
+        let weight = |(row, code): (usize, &u32)| by_class[*code as usize] * self.weights.at(row) as f64;
+        Some(fixed(codes.iter().enumerate().map(weight), self.draws().unwrap_or(self.rows as u32)))
     }
 }
 
@@ -159,7 +155,9 @@ impl RowWeights {
         if greatest.to_bits() == least.to_bits() && weights.iter().all(|weight| *weight > 0.0) {
             return Self::Equal;
         }
-        whole(weights, draws).map_or_else(|| Self::Fixed(fixed(weights, draws)), Self::Whole)
+        let rows = draws.unwrap_or(weights.len() as u32);
+        let fixed = || Self::Fixed(fixed(weights.iter().copied(), rows));
+        whole(weights, draws).map_or_else(fixed, Self::Whole)
     }
 
     /// The weight of a row that is drawn once.
@@ -193,13 +191,13 @@ fn whole(weights: &[f64], draws: Option<u32>) -> Option<Vec<u32>> {
     (sum < WHOLE).then_some(whole)
 }
 
-/// Weights in steps so small that the sum of a tree's stays just within its bits; none above zero becomes zero.
-fn fixed(weights: &[f64], draws: Option<u32>) -> Vec<i64> {
-    let greatest = weights.iter().copied().fold(0.0, f64::max);
-    let rows = draws.unwrap_or(weights.len() as u32);
+/// Weights in steps so small that the sum of a tree's, of so many rows, stays just within its bits; none above zero
+/// becomes zero.
+fn fixed(weights: impl Iterator<Item = f64> + Clone, rows: u32) -> Vec<i64> {
+    let greatest = weights.clone().fold(0.0, f64::max);
     let shift = SUM_BITS - 1 - (32 - rows.leading_zeros()) as i32 - libm::ilogb(greatest);
     let scaled = |weight: f64| (libm::scalbn(weight, shift).round_ties_even() as i64).max(i64::from(weight > 0.0));
-    weights.iter().map(|weight| scaled(*weight)).collect()
+    weights.map(scaled).collect()
 }
 
 impl ClassWeight {

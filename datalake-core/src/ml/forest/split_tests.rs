@@ -173,9 +173,10 @@ impl Table {
             for missing_left in [false, true] {
                 match column {
                     Column::Numeric(values) => {
-                        let side =
-                            |row: usize, cut: f64| if values[row].is_nan() { missing_left } else { values[row] <= cut };
-                        let cuts = rows.iter().map(|&row| values[row]).filter(|value| !value.is_nan());
+                        let side = |row: usize, cut: f64| {
+                            if values.get(row).is_nan() { missing_left } else { values.get(row) <= cut }
+                        };
+                        let cuts = rows.iter().map(|&row| values.get(row)).filter(|value| !value.is_nan());
                         gains.extend(cuts.filter_map(|cut| self.gain(rows, |row| side(row, cut))));
                     }
                     Column::Categorical(codes) => {
@@ -234,7 +235,7 @@ fn feature(column: &Column) -> Feature {
 }
 
 fn numbers(values: &[f64]) -> Column {
-    Column::Numeric(values.to_vec())
+    Column::Numeric(values.to_vec().into())
 }
 
 prop_compose! {
@@ -245,8 +246,8 @@ prop_compose! {
     ) -> Column {
         match kind {
             0 => Column::Categorical(values.iter().map(|value| value.map_or(MISSING, |value| value % 4)).collect()),
-            1 => Column::Numeric(values.iter().map(|value| f64::from(value.unwrap_or(0)) * 0.1).collect()),
-            _ => Column::Numeric(values.iter().map(|value| value.map_or(f64::NAN, |value| f64::from(value) - 3.5)).collect()),
+            1 => Column::Numeric(values.iter().map(|value| f64::from(value.unwrap_or(0)) * 0.1).collect::<Vec<f64>>().into()),
+            _ => Column::Numeric(values.iter().map(|value| value.map_or(f64::NAN, |value| f64::from(value) - 3.5)).collect::<Vec<f64>>().into()),
         }
     }
 }
@@ -346,7 +347,7 @@ fn a_side_has_its_least_rows() {
 #[test]
 fn categories_are_cut_by_their_mean() {
     // Category 4 is not in the node: it goes with the heavier side, left if both weigh the same.
-    let table = Table::of_numbers(vec![Column::Categorical(vec![0, 1, 2, 3])], &[9.0, 0.0, 9.0, 0.0]);
+    let table = Table::of_numbers(vec![Column::Categorical(vec![0, 1, 2, 3].into())], &[9.0, 0.0, 9.0, 0.0]);
     let split = Split::Categorical { feature: 0, left: vec![0b11010], missing_left: true };
     assert_eq!(table.root_split(), Some(split));
 }
@@ -355,7 +356,9 @@ fn categories_are_cut_by_their_mean() {
 fn histograms_and_blocks_agree_where_bins_are_exact() {
     let rows = 300_u32;
     let hash = |row: u32, salt: u32| f64::from(row.wrapping_mul(2_654_435_761).wrapping_add(salt * 977) >> 25);
-    let columns = (0..5).map(|salt| Column::Numeric((0..rows).map(|row| hash(row ^ salt, salt)).collect())).collect();
+    let columns = (0..5)
+        .map(|salt| Column::Numeric((0..rows).map(|row| hash(row ^ salt, salt)).collect::<Vec<f64>>().into()))
+        .collect();
     let target: Vec<f64> = (0..rows).map(|row| hash(row, 9) + hash(row, 0)).collect();
     let mut table = Table::of_numbers(columns, &target);
     let exact = table.grow();
@@ -366,7 +369,7 @@ fn histograms_and_blocks_agree_where_bins_are_exact() {
 
 #[test]
 fn a_large_offset_loses_no_precision() {
-    let column = Column::Numeric((0..40).map(f64::from).collect());
+    let column = Column::Numeric((0..40).map(f64::from).collect::<Vec<f64>>().into());
     let target: Vec<f64> = (0..40).map(|row| 1e9 + f64::from(row * row % 7) * 1e-3).collect();
     let table = Table::of_numbers(vec![column], &target);
     assert_eq!(table.grow().len(), 2 * 40 - 1 - 2 * repeats(&target));

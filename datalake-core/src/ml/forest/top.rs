@@ -208,11 +208,11 @@ fn numeric(feature: u32, cut: Cut, rows: &[u32], column: &Binned, cells: &Cells)
     let (mut lower, mut upper) = (f32::NEG_INFINITY, f32::INFINITY);
     for &row in rows {
         let number = cells.number(row);
-        if usize::from(column.bins[row as usize] >> 8) <= cut.bin {
-            lower = lower.max(number);
-        } else {
-            upper = upper.min(number);
-        }
+        let on_left = usize::from(column.bins[row as usize] >> 8) <= cut.bin;
+        // Which side comes next cannot be foretold, so there is no branch; what is missing is never greater or less.
+        let (low, high) = if on_left { (number, f32::INFINITY) } else { (f32::NEG_INFINITY, number) };
+        lower = if low > lower { low } else { lower };
+        upper = if high < upper { high } else { upper };
     }
     // Only missing values on the right: every number goes left.
     let threshold = if upper.is_infinite() { upper } else { threshold(lower, upper) };

@@ -13,7 +13,7 @@ use super::within::grow_within;
 use super::{Forest, out_of_bag};
 use crate::error::{Error, Result};
 use crate::ml::codec::ModelSchema;
-use crate::ml::feature;
+use crate::ml::numbers;
 use crate::ml::{Frame, Model, Target, Task, Trainer};
 use crate::progress::Progress;
 
@@ -192,7 +192,7 @@ fn check_table(task: Task, table: &Frame) -> Result<()> {
 /// The least and the greatest prediction of one target.
 fn range_of(target: &Target) -> [f64; 2] {
     match target {
-        Target::Numbers(values) => feature::range_of(values).unwrap_or([0.0, 0.0]),
+        Target::Numbers(values) => numbers::range_of(values.iter().copied()).unwrap_or([0.0, 0.0]),
         Target::Labels { .. } => [0.0, 1.0],
     }
 }
