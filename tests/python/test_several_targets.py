@@ -46,7 +46,7 @@ class Together(Problem):
 
     def _impurities(self, sums: Floats) -> Floats:
         pairs = zip(self.parts, self._split(sums), strict=True)
-        return np.asarray(np.mean([part._impurities(own) for part, own in pairs], axis=0))
+        return np.asarray(np.mean([part._impurities(own) for part, own in pairs], axis=0))  # noqa: SLF001 - its own kind
 
     def decreases(self, left: Floats, total: Floats) -> Floats:
         """Give the mean decrease of the targets' impurities."""

@@ -146,6 +146,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_target_has_a_column_of_predictions() {
+        let frame = Frame::of_targets(&foods(100, 1), &["fat_g"], &["kcal", "protein_g"], Task::Regression).unwrap();
+        let model = trainer("forest", Task::Regression, &serde_json::json!({ "n_estimators": 5 })).unwrap();
+        let model: Arc<dyn Model> = Arc::from(model.train(&frame, &Silent).unwrap());
+        let table = foods(20, 2);
+        let predicted = with_predictions(Arc::clone(&model), stream_of(vec![table.clone()]), Arc::default()).unwrap();
+        let predicted: Vec<RecordBatch> = predicted.try_collect().await.unwrap();
+        let expected = model.predict(&table).unwrap();
+        for (name, column) in ["predicted_kcal", "predicted_protein_g"].into_iter().zip(expected.as_struct().columns())
+        {
+            assert_eq!(&predicted[0][name], column);
+        }
+    }
+
+    #[tokio::test]
     async fn a_batch_that_cannot_be_predicted_ends_the_stream_with_its_column() {
         let column: ArrayRef = Arc::new(StringArray::from(vec!["1"; 3]));
         let drifted = foods(3, 2);

@@ -82,8 +82,8 @@ class _Forest(BaseEstimator):
     feature_importances_: npt.NDArray[np.float64]
     """How much each of them contributes, summing to one."""
     oob_score_: float
-    """R² or accuracy of the training rows by the trees that have not seen them; of several targets the mean of their R²,
-    or the share of rows that are right in all."""
+    """R² or accuracy of the training rows by the trees that have not seen them; of several targets the mean of their
+    R², or the share of rows that are right in all."""
 
     def _grow(self, rows: _datalake.Table, target: _datalake.Table, sample_weight: Any, *, named: bool) -> None:
         earlier = self._model_ if self.warm_start and hasattr(self, "_model_") else None
