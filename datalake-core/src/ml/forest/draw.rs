@@ -71,11 +71,11 @@ impl NodeDraw<'_> {
     pub(super) fn features(self, order: &mut Vec<u64>) {
         order.clear();
         order.extend((0..self.draw.keys.len() as u32).map(|feature| self.priority(feature)));
-        let tried = self.draw.tried;
+        let tried = self.draw.tried.min(order.len());
         if tried < order.len() {
             order.select_nth_unstable(tried);
-            order[..tried].sort_unstable();
         }
+        order[..tried].sort_unstable();
     }
 }
 
