@@ -17,5 +17,7 @@ emulator=$(command -v qemu-aarch64-static || command -v qemu-aarch64) || skip "t
 
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$linker
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="$emulator -L /usr/aarch64-linux-gnu"
-cargo test --release --locked --target "$triple" -p datalake-core --no-default-features --features ml,testing --lib \
+# Little optimisation: the build takes longer than the test. `make test` compares optimised code with the same table.
+export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
+cargo test --locked --target "$triple" -p datalake-core --no-default-features --features ml,testing --lib \
   -- ml::forest::digest_tests
