@@ -274,6 +274,10 @@ def test_targets_that_do_not_fit_are_refused() -> None:
     forest = RandomForestRegressor(3).fit(X, Y)
     with pytest.raises(datalake.InvalidError, match="predicts 3 targets, and there are 2"):
         forest.leaf_statistics(0, X, Y[:, :2])
+    X, labels = labels_of(30)
+    classifier = RandomForestClassifier(3).fit(X, labels)
+    with pytest.raises(datalake.InvalidError, match=r"shape \(30, 1\), and the predictions of 3 targets \(30, 3\)"):
+        classifier.score(X, labels[["size"]])
     with pytest.raises(datalake.InvalidError, match="must be a column"):
         RandomForestRegressor(3).fit(X, Y[:, :, None])
 
