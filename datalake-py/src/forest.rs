@@ -34,8 +34,9 @@ pub(crate) struct Model {
     digest: OnceLock<String>,
 }
 
-/// Learns a model from rows and one or more targets of as many values; `params` are those of the forest, in JSON. `categorical` are
-/// columns to take for categories; `weights` are native `float64`; `earlier` is a forest that lacks trees only.
+/// Learns a model from rows and one or more targets of as many values; `params` are those of the forest, in JSON.
+/// `categorical` are columns to take for categories; `weights` are native `float64`; `earlier` is a forest that lacks
+/// trees only.
 #[pyfunction]
 #[pyo3(signature = (rows, target, classification, params, categorical, weights=None, earlier=None))]
 #[expect(clippy::too_many_arguments, reason = "one call, whose arguments have names in Python")]
@@ -80,7 +81,8 @@ fn frame(rows: Table, target: &Table, task: Task, categorical: &[String]) -> Res
     let (batch, ranges) = rows.rounded(categorical)?;
     drop(rows);
     let (batch, names) = joined(&batch, target)?;
-    Ok(Frame::of_targets(&categorical_features(&batch, categorical)?, &[], &texts(&names), task)?.with_ranges(&ranges))
+    let batch = categorical_features(&batch, categorical)?;
+    Ok(Frame::of_targets(&batch, &[], &texts(&names), task)?.with_ranges(&ranges))
 }
 
 fn more_trees(

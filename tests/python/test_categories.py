@@ -62,7 +62,8 @@ def test_they_are_chosen_by_name_place_or_mask_in_any_container() -> None:
 def test_there_may_be_thousands_of_them() -> None:
     X, y = shops(3 * CODES, codes=CODES)
     forest = RandomForestRegressor(3, categorical_features=[1], oob_score=False, max_samples=0.9).fit(X, y)
-    assert forest.score(X, y) > 0.95
+    # About one code in fifteen is in none of a tree's rows.
+    assert forest.score(X, y) > 0.9
     again = RandomForestClassifier(3, categorical_features=[1], max_depth=6).fit(X, y > CODES / 2)
     assert again.score(X, y > CODES / 2) > 0.9
 
@@ -109,7 +110,9 @@ def test_what_cannot_be_categories_is_refused(chosen: Any, message: str) -> None
 def test_folds_know_them_too() -> None:
     X, y = shops(1_000)
     found = {
-        name: datalake.cross_validate(RandomForestRegressor(10, max_depth=3, categorical_features=chosen), X, y, folds=3)
+        name: datalake.cross_validate(
+            RandomForestRegressor(10, max_depth=3, categorical_features=chosen), X, y, folds=3
+        )
         for name, chosen in [("numbers", None), ("codes", [1])]
     }
     assert found["codes"]["forest"].mean["r2"] > found["numbers"]["forest"].mean["r2"] + 0.2

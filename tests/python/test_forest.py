@@ -246,7 +246,7 @@ def test_a_damaged_model_is_refused(foods: Foods, tmp_path: Path) -> None:
         ({"max_features": 1.5}, "got 1.5"),
         ({"max_features": "squirt"}, "squirt"),
         ({"max_samples": 4000}, "max_samples must be between 1 and 400"),
-        ({"max_samples": 0}, "max_samples must be between 1 and 400, got 0"),
+        ({"max_samples": 0}, "max_samples must be between 1 and 400, the number of rows, got 0"),
         ({"max_samples": 1.5}, "max_samples must be above 0 and at most 1, got 1.5"),
         ({"criterion": "gini"}, "gini"),
         ({"n_estimators": -1}, "`n_estimators`: invalid value: integer `-1`"),
@@ -307,9 +307,24 @@ def test_data_that_cannot_be_learnt_from_is_refused(foods: Foods) -> None:
         (np.full(400, np.inf), "got `inf`"),
         (np.zeros(400), "all weights are zero"),
         (np.ones(399), "there are 399 weights"),
+        (np.ones((200, 2)), r"sample_weight must be a column, got an array of shape \(200, 2\)"),
+        (["heavy"] * 400, "sample_weight must be numbers"),
     ]:
         with pytest.raises(ValueError, match=message):
             RandomForestRegressor().fit(X, y, sample_weight=weights)
+    for strange, message in [
+        (X + 1j, "numbers, booleans or text, got complex128"),
+        (np.array([[{}], [{}]], dtype=object), "numbers, booleans or text: float"),
+        (np.array([["2026-01-01"], ["2026-01-02"]], dtype="datetime64[D]"), "got datetime64"),
+    ]:
+        with pytest.raises(datalake.InvalidError, match=message):
+            RandomForestRegressor().fit(strange, y[: len(strange)])
+    with pytest.raises(ValueError, match="class_weight of `light` must be a finite number, got nan"):
+        RandomForestClassifier(class_weight={"light": np.nan}).fit(X, groups_of(y))
+    with pytest.raises(ValueError, match='class_weight`: wanted is "balanced"'):
+        RandomForestClassifier(class_weight="blanced").fit(X, groups_of(y))
+    with pytest.raises(ValueError, match="groups must be known in every row"):
+        datalake.cross_validate(RandomForestRegressor(), X, y, groups=np.where(y > 200, np.nan, y))
 
 
 def test_rows_to_predict_for_are_checked(foods: Foods) -> None:
@@ -318,9 +333,10 @@ def test_rows_to_predict_for_are_checked(foods: Foods) -> None:
     assert forest.predict(X[:0]).shape == (0,)
     with pytest.raises(ValueError, match="finite"):
         forest.predict(np.where(np.isnan(X), np.inf, X))
+    frame = pd.DataFrame(X, columns=NAMES)
+    named = RandomForestRegressor(n_estimators=2).fit(frame, y)
     with pytest.raises(ValueError, match=r"`fat_g`.*numbers"):
-        named = RandomForestRegressor(n_estimators=2).fit(pd.DataFrame(X, columns=NAMES), y)
-        named.predict(pd.DataFrame(X, columns=NAMES).assign(fat_g="much"))
+        named.predict(frame.assign(fat_g="much"))
     with pytest.raises(ValueError, match="array of shape"):
         forest.predict(X[0])
 

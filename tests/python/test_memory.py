@@ -79,7 +79,7 @@ def inputs(X: np.ndarray) -> list[Any]:
 def test_layout_and_container_leave_no_trace(kind: type) -> None:
     random = np.random.default_rng(1)
     # Values that 32 bits do not hold, missing ones, zeros with a sign, and some beyond the greatest of 32 bits.
-    X = (random.integers(-500, 500, (400, 4)) / 7).astype(kind)
+    X: np.ndarray = (random.integers(-500, 500, (400, 4)) / 7).astype(kind)
     X[::9, 0] = np.nan
     X[::5, 1] = -0.0
     if kind is np.float64:

@@ -168,6 +168,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better")]
     fn read(array: ArrayRef) -> Numbers {
         Numbers::read(&array, "x").unwrap()
     }

@@ -51,7 +51,7 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
         false => error,
     })?;
     let present: BooleanArray = (0..whole.num_rows()).map(|row| Some(target.is_valid(row))).collect();
-    let table = as_categories(filtered(&whole, &present)?, step)?;
+    let table = as_categories(&filtered(&whole, &present)?, step)?;
     let without_target = (whole.num_rows() - table.num_rows()) as u64;
     let mut features = features(step, &table)?;
     if step.features.is_empty() {
@@ -104,15 +104,15 @@ pub(crate) async fn same_table(
 }
 
 /// The table with the step's categorical features as text.
-fn as_categories(table: RecordBatch, step: &Train) -> Result<RecordBatch> {
+fn as_categories(table: &RecordBatch, step: &Train) -> Result<RecordBatch> {
     for name in &step.categorical_features {
-        column(&table, name, step)?;
+        column(table, name, step)?;
         if *name == step.target {
             return Err(Error::invalid("train", format_args!("model `{}`", step.name))
                 .with_reason(format_args!("the target `{name}` is among its categorical features")));
         }
     }
-    categorical_features(&table, &step.categorical_features)
+    categorical_features(table, &step.categorical_features)
 }
 
 /// The columns to learn from: those named, or all but the target and those excluded.

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 # The first whole number that 64 bits do not hold.
 _BEYOND = 2**63
+_SINGLE = np.dtype(np.float32)
 
 
 def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) -> tuple[Table, bool]:
     """Give rows as a table, and say whether their columns have names of their own.
 
-    Columns without names are called `names`, or `x0`, `x1` and so on. They are rounded to 32 bits, which is what a forest
-    sees; `exact` names those that are not, as :func:`chosen` takes them, or is `True` for all.
+    Columns without names are called `names`, or `x0`, `x1` and so on. They are rounded to 32 bits, which is what a
+    forest sees; `exact` names those that are not, as :func:`chosen` takes them, or is `True` for all.
     """
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
         # Only pandas has columns whose names are not text.
@@ -44,7 +45,7 @@ def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) ->
 
 
 def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:
-    """Give a target's name, where it has one, and its values."""
+    """Give the name of a target, or of another column beside the rows, where it has one, and its values."""
     if isinstance(y, Table):
         y = y.to_pyarrow()
     name = getattr(y, "name", None)
@@ -55,7 +56,7 @@ def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
-        msg = f"y must be a column, got an array of shape {values.shape}"
+        msg = f"{'y' if fallback == 'target' else fallback} must be a column, got an array of shape {values.shape}"
         raise InvalidError(msg)
     return name if isinstance(name, str) and name else fallback, values
 
@@ -117,6 +118,25 @@ def _is_missing(value: Any) -> bool:
     return value is None or (value != value) is not False  # noqa: PLR0124
 
 
+def weights_of(sample_weight: Any) -> bytes:
+    """Give the weights of rows as native `float64`."""
+    _, values = column_of(sample_weight, "sample_weight")
+    try:
+        return np.ascontiguousarray(values, dtype=np.float64).tobytes()
+    except (TypeError, ValueError) as cause:
+        msg = f"sample_weight must be numbers: {cause}"
+        raise InvalidError(msg) from cause
+
+
+def groups_table(groups: Any) -> Table:
+    """Give groups of rows as a table of one column."""
+    name, values = column_of(groups, "groups")
+    if any(_is_missing(value) for value in values.tolist()):
+        msg = "groups must be known in every row: give those that belong to none a group of their own"
+        raise InvalidError(msg)
+    return labels_table([(name, values)])[0]
+
+
 def labels_table(targets: Targets) -> tuple[Table, list[npt.NDArray[Any]]]:
     """Give targets of labels as a table, and the classes of each in the order of the engine."""
     columns = [_labels(name, values) for name, values in targets]
@@ -164,14 +184,22 @@ def _from_lists(rows: Sequence[Any]) -> npt.NDArray[Any]:
 
 def _values(column: npt.NDArray[Any]) -> npt.NDArray[np.float64] | npt.NDArray[np.float32] | list[str | None]:
     """Give numbers where all are numbers, else text."""
-    if column.dtype == np.float32:
+    if column.dtype == _SINGLE:
         if column.flags.c_contiguous and column.flags.aligned:
             return column
         # A copy, which is shared as it is if its zeros have no sign.
         return column + np.float32(0)
-    if column.dtype.kind not in "OUST":
+    if column.dtype.kind in "biuf":
         return np.ascontiguousarray(column, dtype=np.float64)
+    wanted = "the columns of X must be numbers, booleans or text"
+    if column.dtype.kind not in "OUST":
+        msg = f"{wanted}, got {column.dtype}"
+        raise InvalidError(msg)
     values = column.tolist()
     if any(isinstance(value, str) for value in values):
         return [None if _is_missing(value) else str(value) for value in values]
-    return np.array([np.nan if _is_missing(value) else value for value in values], dtype=np.float64)
+    try:
+        return np.array([np.nan if _is_missing(value) else value for value in values], dtype=np.float64)
+    except (TypeError, ValueError) as cause:
+        msg = f"{wanted}: {cause}"
+        raise InvalidError(msg) from cause

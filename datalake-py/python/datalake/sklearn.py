@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from datalake import _datalake
-from datalake._columns import chosen, column_of, labels_table, numbers_table, rows_of, targets_of
+from datalake._columns import (
+    chosen,
+    groups_table,
+    labels_table,
+    numbers_table,
+    rows_of,
+    targets_of,
+    weights_of,
+)
 from datalake._importance import PermutationImportances
 from datalake._tree import LeafStatistics, Tree, parts_of
 from datalake._validation import CrossValidation
@@ -86,7 +94,7 @@ class _Forest(BaseEstimator):
         if earlier is not None and ({"max_time", "max_model_size"} & params.keys() or params["n_estimators"] == "auto"):
             msg = "warm_start needs n_estimators as a number, without max_time and max_model_size"
             raise InvalidError(msg)
-        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64).tobytes()
+        weights = None if sample_weight is None else weights_of(sample_weight)
         categorical = chosen(self.categorical_features, rows.column_names)
         self._model_: Model = _datalake.train(
             rows, target, self._classification, json.dumps(params), categorical, weights, earlier
@@ -269,12 +277,13 @@ class _Forest(BaseEstimator):
 class RandomForestRegressor(RegressorMixin, _Forest):
     """A random forest that predicts a number, or several together.
 
-    The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also be
-    `"third"`; `splitter="random"` draws thresholds as extremely randomized trees do; `monotonic_cst` may also be a
-    dictionary by name; `categorical_features` (names, places or a mask of columns) are whole numbers or booleans that
-    are split by sets of categories, of any number, as columns of text always are; `random_state=None` means 0, so that
-    every fit can be repeated; `oob_score` is `True` unless it is turned off, which saves some time; `n_jobs` is ignored,
-    since :func:`datalake.set_threads` says how many threads the process has, and results do not depend on it.
+    The parameters are those of scikit-learn's class of this name, with these differences: `max_features` may also
+    be `"third"`; `splitter="random"` draws thresholds as extremely randomized trees do; `monotonic_cst` may also be
+    a dictionary by name; `categorical_features` (names, places or a mask of columns) are whole numbers or booleans
+    that are split by sets of categories, of any number, as columns of text always are; `random_state=None` means 0,
+    so that every fit can be repeated; `oob_score` is `True` unless it is turned off, which saves some time;
+    `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads the process has, and results do
+    not depend on it.
 
     `n_estimators="auto"` grows trees until more of them would lower the out-of-bag error by next to nothing (30 to
     1000); `max_time` (seconds, or text such as `"5min"`) begins no tree after that; `max_model_size` (bytes, or
@@ -542,10 +551,7 @@ def cross_validate(
     The model need not be fitted, and stays as it was.
     """
     rows, _ = rows_of(X, exact=True)
-    table = None
-    if groups is not None:
-        name, values = column_of(groups, "groups")
-        table = labels_table([(name, values)])[0]
+    table = None if groups is None else groups_table(groups)
     cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
     params = json.dumps(model._params(rows))
     categorical = chosen(model.categorical_features, rows.column_names)
@@ -625,10 +631,15 @@ def _class_weight(class_weight: Any) -> Any:
     if not hasattr(class_weight, "items"):
         return class_weight
     text = {True: "true", False: "false"}
-    return {
+    weights = {
         text[bool(label)] if isinstance(label, bool | np.bool_) else str(label): float(weight)
         for label, weight in class_weight.items()
     }
+    for label, weight in weights.items():
+        if not math.isfinite(weight):
+            msg = f"class_weight of `{label}` must be a finite number, got {weight}"
+            raise InvalidError(msg)
+    return weights
 
 
 def _seed(random_state: Any) -> int:

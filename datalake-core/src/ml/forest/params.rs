@@ -170,7 +170,7 @@ impl Serialize for ClassWeight {
 impl<'de> Deserialize<'de> for ClassWeight {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "\"balanced\", \"balanced_subsample\" or a number for each class")]
+        #[serde(untagged, expecting = "wanted is \"balanced\", \"balanced_subsample\" or a number for each class")]
         enum Given {
             Word(Word),
             Of(BTreeMap<String, f64>),
