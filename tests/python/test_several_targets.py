@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier as TheirClassifier
 from sklearn.ensemble import RandomForestRegressor as TheirRegressor
 from sklearn.metrics import r2_score
+from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from test_against_sklearn import TABLES, Case, Grown, Seen, compare, table
 
@@ -225,7 +226,7 @@ def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
     assert again.digest_ == classifier.digest_
     np.testing.assert_array_equal(again.predict(X), classifier.predict(X))
     assert [own.dtype for own in again.classes_] == [own.dtype for own in classifier.classes_]
-    assert "`size`" in again.card()
+    assert "which of 3 classes" in again.card()
 
 
 def test_leaves_and_importances_tell_of_all_targets() -> None:
@@ -273,7 +274,17 @@ def test_targets_that_do_not_fit_are_refused() -> None:
     forest = RandomForestRegressor(3).fit(X, Y)
     with pytest.raises(datalake.InvalidError, match="predicts 3 targets, and there are 2"):
         forest.leaf_statistics(0, X, Y[:, :2])
+    X, labels = labels_of(30)
+    classifier = RandomForestClassifier(3).fit(X, labels)
+    with pytest.raises(datalake.InvalidError, match=r"shape \(30, 1\), and the predictions of 3 targets \(30, 3\)"):
+        classifier.score(X, labels[["size"]])
     with pytest.raises(datalake.InvalidError, match="must be a column"):
         RandomForestRegressor(3).fit(X, Y[:, :, None])
-    with pytest.raises(datalake.UnsupportedError, match="only a forest predicts several targets"):
-        datalake.cross_validate(RandomForestRegressor(3), X, Y)
+
+
+def test_folds_are_measured_over_all_targets_without_baselines() -> None:
+    X, Y = rows_of(300)
+    found = datalake.cross_validate(RandomForestRegressor(20), X, Y, folds=3)
+    assert list(found) == ["forest"], "baselines learn one target"
+    theirs = cross_val_score(TheirRegressor(20, random_state=0), X, Y, cv=3).mean()
+    assert found["forest"].mean["r2"] == pytest.approx(theirs, abs=0.08)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Targets = list[tuple[str, npt.NDArray[Any]]]
+    _Targets = list[tuple[str, npt.NDArray[Any]]]
     """Columns by name."""
 
 # The first whole number that 64 bits do not hold.
@@ -61,7 +61,7 @@ def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:
     return name if isinstance(name, str) and name else fallback, values
 
 
-def targets_of(y: Any) -> Targets:
+def targets_of(y: Any) -> _Targets:
     """Give the names and values of one target or several: a column, or a table of them."""
     if isinstance(y, Table):
         y = y.to_pyarrow()
@@ -78,7 +78,7 @@ def targets_of(y: Any) -> Targets:
     return [column_of(y, "target")]
 
 
-def numbers_table(targets: Targets) -> Table:
+def numbers_table(targets: _Targets) -> Table:
     """Give numeric targets as a table."""
     return Table.from_columns([name for name, _ in targets], [_numbers(name, values) for name, values in targets])
 
@@ -137,7 +137,7 @@ def groups_table(groups: Any) -> Table:
     return labels_table([(name, values)])[0]
 
 
-def labels_table(targets: Targets) -> tuple[Table, list[npt.NDArray[Any]]]:
+def labels_table(targets: _Targets) -> tuple[Table, list[npt.NDArray[Any]]]:
     """Give targets of labels as a table, and the classes of each in the order of the engine."""
     columns = [_labels(name, values) for name, values in targets]
     return Table.from_columns([name for name, _ in targets], [labels for labels, _ in columns]), [

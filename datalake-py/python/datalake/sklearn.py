@@ -486,8 +486,11 @@ class RandomForestClassifier(ClassifierMixin, _Forest):
         """Give the accuracy: the share of rows whose class is right, of several targets those that are right in all."""
         if self._fitted() and self.n_outputs_ == 1:
             return float(super().score(X, y, sample_weight))
-        right = np.all(self.predict(X) == np.asarray(y), axis=1)
-        return float(np.average(right, weights=sample_weight))
+        predicted, truth = self.predict(X), np.asarray(y)
+        if truth.shape != predicted.shape:
+            msg = f"y has the shape {truth.shape}, and the predictions of {self.n_outputs_} targets {predicted.shape}"
+            raise InvalidError(msg)
+        return float(np.average(np.all(predicted == truth, axis=1), weights=sample_weight))
 
     def _shares(self, values: bytes) -> Any:
         widths = [len(classes) for _, classes in self._model_.outputs]
