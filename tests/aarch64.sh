@@ -19,5 +19,11 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$linker
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="$emulator -L /usr/aarch64-linux-gnu"
 # Little optimisation: the build takes longer than the test. `make test` compares optimised code with the same table.
 export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 cargo test --locked --target "$triple" -p datalake-core --no-default-features --features ml,testing --lib \
-  -- ml::forest::digest_tests
+  -- ml::forest::digest_tests | tee "$log"
+if ! grep -q '^test result: ok. [1-9]' "$log"; then
+  echo "tests/aarch64.sh: no test ran" >&2
+  exit 1
+fi
