@@ -1,5 +1,7 @@
 //! How much memory forests take beside their input, counted byte by byte: no second copy of a table.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Float64Type, Schema};
 use datalake_core::ml::forest::{Forest, ForestTrainer};
 use datalake_core::ml::{
     self, Compression, Envelope, FeatureKind, Frame, InputReport, Model as AnyModel, ModelFile, PermutationImportances,
-    PermutationParams, Task, categorical_features, permutation_importance, trainer,
+    PermutationParams, Task, categorical_features, permutation_importance, rounding_note, trainer,
 };
 use datalake_core::pipeline::{model_card, open_model_file};
 use datalake_core::progress::Progress;
@@ -36,7 +36,7 @@ pub(crate) struct Model {
 
 /// Learns a model from rows and one or more targets of as many values; `params` are those of the forest, in JSON.
 /// `categorical` are columns to take for categories; `weights` are native `float64`; `earlier` is a forest that lacks
-/// trees only.
+/// trees only. Beside the model it says what columns lose by rounding.
 #[pyfunction]
 #[pyo3(signature = (rows, target, classification, params, categorical, weights=None, earlier=None))]
 #[expect(clippy::too_many_arguments, reason = "one call, whose arguments have names in Python")]
@@ -49,7 +49,7 @@ pub(crate) fn train(
     categorical: Vec<String>,
     weights: Option<&[u8]>,
     earlier: Option<&Bound<'_, Model>>,
-) -> PyResult<Model> {
+) -> PyResult<(Model, Option<String>)> {
     let failed = |error: Error| raised(py, &error);
     let (rows, target) = (rows.get().shared(), target.get().shared());
     let params: Value = serde_json::from_str(params)
@@ -59,30 +59,33 @@ pub(crate) fn train(
     let earlier = earlier.map(|earlier| Arc::clone(&earlier.get().model));
     let stop = Arc::<Stop>::default();
     let progress = Arc::clone(&stop);
-    let model = wait_or_stop(py, &stop, async move {
+    let (model, note) = wait_or_stop(py, &stop, async move {
         let work = move || {
-            let mut frame = frame(rows, &target, task, &categorical)?;
+            let (mut frame, note) = frame(rows, &target, task, &categorical)?;
             if let Some(weights) = weights {
                 frame = frame.with_weights(weights)?;
             }
-            match earlier.as_deref().and_then(AnyModel::as_forest) {
-                Some(forest) => more_trees(forest, &frame, task, params, progress.as_ref()),
-                None => trainer("forest", task, &params)?.train(&frame, progress.as_ref()),
-            }
+            let model = match earlier.as_deref().and_then(AnyModel::as_forest) {
+                Some(forest) => more_trees(forest, &frame, task, params, progress.as_ref())?,
+                None => trainer("forest", task, &params)?.train(&frame, progress.as_ref())?,
+            };
+            Ok((model, note))
         };
         compute::run(work).await
     })?;
     let envelope = Envelope::default().with_out_of_bag(model.as_ref());
-    Ok(Model { model: Arc::from(model), envelope, digest: OnceLock::new() })
+    Ok((Model { model: Arc::from(model), envelope, digest: OnceLock::new() }, note))
 }
 
-/// The table to grow a forest from. Rows that are held nowhere else go as soon as it is there.
-fn frame(rows: Table, target: &Table, task: Task, categorical: &[String]) -> Result<Frame> {
-    let (batch, ranges) = rows.rounded(categorical)?;
+/// The table to grow a forest from, and what is lost by rounding. Rows that are held nowhere else go as soon as it is
+/// there.
+fn frame(rows: Table, target: &Table, task: Task, categorical: &[String]) -> Result<(Frame, Option<String>)> {
+    let (batch, exact) = rows.rounded(categorical)?;
     drop(rows);
     let (batch, names) = joined(&batch, target)?;
     let batch = categorical_features(&batch, categorical)?;
-    Ok(Frame::of_targets(&batch, &[], &texts(&names), task)?.with_ranges(&ranges))
+    let note = rounding_note(exact.iter().map(|(name, column)| (name.as_str(), column.lost)));
+    Ok((Frame::of_targets(&batch, &[], &texts(&names), task)?.with_exact(&exact), note))
 }
 
 fn more_trees(
@@ -365,14 +368,14 @@ impl Model {
 
     /// The columns that it needs, and the targets under the names that it has learnt.
     fn measured(&self, rows: &Table, target: &Table) -> Result<Measured> {
-        let (rows, ranges) = rows.rounded(&categories_of(self.model.as_ref()))?;
+        let (rows, exact) = rows.rounded(&categories_of(self.model.as_ref()))?;
         let schema = rows.schema();
         let needed = self.model.features().iter().filter_map(|feature| schema.index_of(&feature.name).ok());
         let rows = rows
             .project(&needed.collect::<Vec<_>>())
             .map_err(|cause| Error::internal("select", "columns of rows").with_source(cause))?;
         let names: Vec<String> = self.model.outputs().into_iter().map(|output| output.name).collect();
-        Ok(Measured { batch: with_targets(&rows, &target.batch()?, &names)?, ranges })
+        Ok(Measured { batch: with_targets(&rows, &target.batch()?, &names)?, exact })
     }
 
     fn of(file: ModelFile) -> Self {

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::{ArrowNativeType, ToByteSlice};
 use datalake_core::ml::forest::{DecisionPath, Forest, LeafStatistics, TreeView};
-use datalake_core::ml::{FeatureKind, Frame, Model as AnyModel, Ranges, categorical_features};
+use datalake_core::ml::{ExactColumns, FeatureKind, Frame, Model as AnyModel, categorical_features};
 use datalake_core::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -70,11 +70,11 @@ pub(crate) fn draws_of(model: &dyn AnyModel, number: usize, measured: &Measured)
     forest_of(model)?.draws_of(number, &measured.frame(model)?)
 }
 
-/// Rows with the target that a model is measured by, and the ranges of columns that were rounded.
+/// Rows with the target that a model is measured by, and what columns were that were rounded.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) batch: RecordBatch,
-    pub(crate) ranges: Ranges,
+    pub(crate) exact: ExactColumns,
 }
 
 impl Measured {
@@ -83,7 +83,7 @@ impl Measured {
         let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
         let batch = categorical_features(&self.batch, &categories_of(model))?;
         let targets: Vec<String> = model.outputs().into_iter().map(|output| output.name).collect();
-        Ok(Frame::of_targets(&batch, &names, &texts(&targets), model.task())?.with_ranges(&self.ranges))
+        Ok(Frame::of_targets(&batch, &names, &texts(&targets), model.task())?.with_exact(&self.exact))
     }
 }
 

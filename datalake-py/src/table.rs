@@ -11,7 +11,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datalake_core::format::{self, Batches, Quarantine, Source};
 use datalake_core::lake::Location;
-use datalake_core::ml::{Ranges, rounded_table, rounded_to_single};
+use datalake_core::ml::{ExactColumns, rounded_table, rounded_to_single};
 use datalake_core::query::DataSet;
 use datalake_core::{Error, Result};
 use futures::TryStreamExt;
@@ -36,8 +36,8 @@ pub(crate) struct Table {
     batches: Vec<RecordBatch>,
     notes: Vec<String>,
     quarantined: BTreeMap<String, u64>,
-    /// Of columns that were rounded to 32 bits.
-    ranges: Ranges,
+    /// What columns were that were rounded to 32 bits.
+    exact: ExactColumns,
 }
 
 /// A column of Python values.
@@ -74,26 +74,29 @@ impl Table {
     }
 
     /// Makes a table to learn or predict from of columns that are taken one after the other. Their memory is shared, but
-    /// for `float64`, which is rounded to what a forest sees, `float32`, unless `exact` names the column.
+    /// for `float64`, which is rounded to what a forest sees, `float32`, unless `exact` names the column. What is lost by
+    /// that is `counted` if it is asked for.
     #[staticmethod]
+    #[expect(clippy::needless_pass_by_value, reason = "as Python gives them")]
     fn of_features(
         py: Python<'_>,
         names: Vec<String>,
         columns: &Bound<'_, PyAny>,
         exact: HashSet<String>,
+        counted: bool,
     ) -> PyResult<Self> {
-        let (mut arrays, mut ranges) = (Vec::with_capacity(names.len()), Ranges::new());
+        let (mut arrays, mut rounded) = (Vec::with_capacity(names.len()), ExactColumns::new());
         for (name, column) in names.iter().zip(columns.try_iter()?) {
             let array = column?.extract::<Values>()?.shared(py)?;
             if *array.data_type() != DataType::Float64 || exact.contains(name) {
                 arrays.push(array);
                 continue;
             }
-            let (rounded, range) = rounded_to_single(&array, name).map_err(|error| raised(py, &error))?;
-            ranges.insert(name.clone(), range);
-            arrays.push(Arc::new(rounded));
+            let (single, before) = rounded_to_single(&array, name, counted).map_err(|error| raised(py, &error))?;
+            rounded.insert(name.clone(), before);
+            arrays.push(Arc::new(single));
         }
-        Ok(Self { ranges, ..Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))? })
+        Ok(Self { exact: rounded, ..Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))? })
     }
 
     /// The number of rows.
@@ -175,7 +178,7 @@ impl Table {
 
 impl Table {
     fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, batches, notes: Vec::new(), quarantined: BTreeMap::new(), ranges: Ranges::new() }
+        Self { schema, batches, notes: Vec::new(), quarantined: BTreeMap::new(), exact: ExactColumns::new() }
     }
 
     /// The same rows, once more.
@@ -185,7 +188,7 @@ impl Table {
             batches: self.batches.clone(),
             notes: self.notes.clone(),
             quarantined: self.quarantined.clone(),
-            ranges: self.ranges.clone(),
+            exact: self.exact.clone(),
         }
     }
 
@@ -218,12 +221,12 @@ impl Table {
         &self.batches
     }
 
-    /// The rows as one batch to grow a forest from, and the ranges of columns that were rounded to 32 bits: all of
-    /// numbers that `exact` does not name.
-    pub(crate) fn rounded<T: AsRef<str> + Sync>(&self, exact: &[T]) -> Result<(RecordBatch, Ranges)> {
-        let (table, mut ranges) = rounded_table(&self.schema, &self.batches, exact)?;
-        ranges.extend(self.ranges.clone());
-        Ok((table, ranges))
+    /// The rows as one batch to grow a forest from, and what columns were that were rounded to 32 bits: all of numbers
+    /// that `exact` does not name.
+    pub(crate) fn rounded<T: AsRef<str> + Sync>(&self, exact: &[T]) -> Result<(RecordBatch, ExactColumns)> {
+        let (table, mut before) = rounded_table(&self.schema, &self.batches, exact)?;
+        before.extend(self.exact.clone());
+        Ok((table, before))
     }
 
     /// The rows with plain types, as every format writes them: views and dictionaries of text become text.

@@ -590,3 +590,17 @@ def test_labels_of_64_bits_keep_their_places_and_larger_ones_are_refused() -> No
     for beyond in (np.array([1, 2**63 + 1] * 5, dtype=np.uint64), np.array([1.0, 1e19] * 5)):
         with pytest.raises(datalake.InvalidError, match="beyond 64 bits"):
             datalake.RandomForestClassifier().fit(rows, beyond)
+
+
+def test_columns_that_lose_values_by_rounding_are_named(foods: Foods) -> None:
+    when = 1.7e9 + np.arange(200.0)
+    X, y = np.column_stack([when, np.arange(200.0)]), foods[1][:200]
+    message = r"lose distinct values, since a forest rounds numbers to 32 bits: `{}` \(19\d\)$"
+    with pytest.warns(datalake.InputWarning, match=message.format("x0")):
+        forest = RandomForestRegressor(3).fit(X, y)
+    with pytest.warns(datalake.InputWarning, match=message.format("when")):
+        RandomForestRegressor(3).fit(pd.DataFrame(X, columns=["when", "place"]), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        forest.predict(X)
+        RandomForestRegressor(3).fit(X.astype(np.float32), y)

@@ -69,7 +69,7 @@ pub use model_file::{Compression, Envelope, ModelFile, Part, decode, digest, enc
 pub use numbers::Numbers;
 pub use permutation::{PermutationImportance, PermutationImportances, PermutationParams, permutation_importance};
 pub use registry::{TRAINERS, baselines, trainer};
-pub use rounding::{Ranges, rounded_table, rounded_to_single};
+pub use rounding::{ExactColumn, ExactColumns, rounded_table, rounded_to_single, rounding_note};
 pub use target::{Output, Target};
 pub use validate::{
     CrossValidation, Keep, Split, cross_validate, cross_validate_beside_baselines, holdout, k_fold, repeated_k_fold,

@@ -14,16 +14,36 @@ use super::frame::Frame;
 use super::numbers::{Numbers, rounded};
 use crate::error::{Error, Result};
 
-/// The ranges of columns, by name, before they were rounded.
-pub type Ranges = BTreeMap<String, Option<[f64; 2]>>;
+/// What a column was before it was rounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ExactColumn {
+    /// The least and the greatest number; none where every value is missing.
+    pub range: Option<[f64; 2]>,
+    /// How many distinct numbers the rounding has merged, where they were counted.
+    pub lost: usize,
+}
 
-/// Rounds a column of numbers to 32 bits, as a forest does, and gives the range that they had. Null becomes NaN,
-/// negative zero becomes zero.
+/// Columns by name, as they were before they were rounded.
+pub type ExactColumns = BTreeMap<String, ExactColumn>;
+
+/// Says which columns, of these with the distinct numbers that they lose, lose any; none if all are kept.
+pub fn rounding_note<'a>(lost: impl IntoIterator<Item = (&'a str, usize)>) -> Option<String> {
+    let columns: Vec<String> =
+        lost.into_iter().filter(|(_, lost)| *lost > 0).map(|(name, lost)| format!("`{name}` ({lost})")).collect();
+    let columns = columns.join(", ");
+    (!columns.is_empty())
+        .then(|| format!("columns lose distinct values, since a forest rounds numbers to 32 bits: {columns}"))
+}
+
+/// Rounds a column of numbers to 32 bits, as a forest does, and says what they were; what is lost is only `counted` if
+/// that is asked for, since it takes a sort. Null becomes NaN, negative zero becomes zero.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a column that is not numeric.
-pub fn rounded_to_single(array: &ArrayRef, name: &str) -> Result<(Float32Array, Option<[f64; 2]>)> {
+pub fn rounded_to_single(array: &ArrayRef, name: &str, counted: bool) -> Result<(Float32Array, ExactColumn)> {
     let numbers = Numbers::read(array, name)?;
+    let exact = ExactColumn { range: numbers.range(), lost: if counted { numbers.lost() } else { 0 } };
     let values = match &numbers {
         Numbers::Single(values) => values.clone(),
         // An infinity stays one, so that it is refused with its row when the column is used.
@@ -32,7 +52,7 @@ pub fn rounded_to_single(array: &ArrayRef, name: &str) -> Result<(Float32Array, 
             values.iter().map(single).collect::<Vec<f32>>().into()
         }
     };
-    Ok((Float32Array::new(values, None), numbers.range()))
+    Ok((Float32Array::new(values, None), exact))
 }
 
 /// Joins batches to a table that a forest learns from, one column at a time: numbers are rounded to 32 bits on the way,
@@ -44,7 +64,7 @@ pub fn rounded_table<T: AsRef<str> + Sync>(
     schema: &SchemaRef,
     batches: &[RecordBatch],
     exact: &[T],
-) -> Result<(RecordBatch, Ranges)> {
+) -> Result<(RecordBatch, ExactColumns)> {
     let failed = |cause: ArrowError| Error::invalid("join", "the batches of a table").with_source(cause);
     let column = |(index, field): (usize, &Arc<Field>)| {
         let pieces: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
@@ -57,20 +77,20 @@ pub fn rounded_table<T: AsRef<str> + Sync>(
         if is_exact || !whole.data_type().is_numeric() {
             return Ok((whole, None));
         }
-        let (rounded, range) = rounded_to_single(&whole, field.name())?;
-        Ok((Arc::new(rounded) as ArrayRef, Some((field.name().clone(), range))))
+        let (rounded, exact) = rounded_to_single(&whole, field.name(), true)?;
+        Ok((Arc::new(rounded) as ArrayRef, Some((field.name().clone(), exact))))
     };
     let columns = schema.fields().par_iter().enumerate().map(column).collect::<Result<Vec<_>>>()?;
     let fields = schema.fields().iter().zip(&columns);
     let fields = fields.map(|(field, (column, _))| field.as_ref().clone().with_data_type(column.data_type().clone()));
     let schema = Arc::new(Schema::new(fields.map(|field| field.with_nullable(true)).collect::<Vec<Field>>()));
-    let (arrays, ranges): (Vec<ArrayRef>, Vec<_>) = columns.into_iter().unzip();
+    let (arrays, exact): (Vec<ArrayRef>, Vec<_>) = columns.into_iter().unzip();
     let table = RecordBatch::try_new(schema, arrays).map_err(failed)?;
-    Ok((table, ranges.into_iter().flatten().collect()))
+    Ok((table, exact.into_iter().flatten().collect()))
 }
 
 impl Frame {
-    /// Says of features by name which range they had before [`rounded_to_single`]: a forest that is grown from this
+    /// Says of features by name what they were before [`rounded_to_single`]: a forest that is grown from this
     /// frame is the one that it would be without, to the bit. Other models learn from the rounded numbers.
     ///
     /// ```
@@ -85,16 +105,16 @@ impl Frame {
     ///     Frame::new(&table.unwrap(), &[], "kcal", Task::Regression)
     /// };
     ///
-    /// let (rounded, range) = rounded_to_single(&exact, "fat_g")?;
-    /// let early = frame(Arc::new(rounded))?.with_ranges(&BTreeMap::from([("fat_g".to_owned(), range)]));
+    /// let (rounded, before) = rounded_to_single(&exact, "fat_g", false)?;
+    /// let early = frame(Arc::new(rounded))?.with_exact(&BTreeMap::from([("fat_g".to_owned(), before)]));
     /// assert_eq!(early.features(), frame(exact)?.features());
     /// # Ok::<(), datalake_core::Error>(())
     /// ```
     #[must_use]
-    pub fn with_ranges(mut self, ranges: &Ranges) -> Self {
+    pub fn with_exact(mut self, columns: &ExactColumns) -> Self {
         for feature in &mut self.features {
-            if let (FeatureKind::Numeric { range }, Some(exact)) = (&mut feature.kind, ranges.get(&feature.name)) {
-                *range = *exact;
+            if let (FeatureKind::Numeric { range }, Some(exact)) = (&mut feature.kind, columns.get(&feature.name)) {
+                *range = exact.range;
             }
         }
         self
@@ -114,11 +134,14 @@ mod tests {
     #[test]
     fn a_column_rounded_early_says_what_it_was() {
         let exact: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.1), Some(0.1 + 1e-12), None, Some(1e300)]));
-        let (single, range) = rounded_to_single(&exact, "x").unwrap();
-        assert_eq!(range, Some([0.1, 1e300]));
+        let (single, before) = rounded_to_single(&exact, "x", true).unwrap();
+        assert_eq!(before, ExactColumn { range: Some([0.1, 1e300]), lost: 1 });
+        let note = rounding_note([("x", before.lost), ("y", 0)]).unwrap();
+        assert_eq!(note, "columns lose distinct values, since a forest rounds numbers to 32 bits: `x` (1)");
+        assert_eq!(rounding_note([("y", 0)]), None);
         assert_eq!((single.value(3).to_bits(), single.null_count()), (f32::MAX.to_bits(), 0));
         let infinite: ArrayRef = Arc::new(Float64Array::from(vec![f64::INFINITY]));
-        assert!(rounded_to_single(&infinite, "x").unwrap().0.value(0).is_infinite());
+        assert!(rounded_to_single(&infinite, "x", false).unwrap().0.value(0).is_infinite());
     }
 
     #[test]
@@ -132,8 +155,8 @@ mod tests {
             let table = RecordBatch::try_from_iter([("x", x), ("y", Arc::clone(&target))]).unwrap();
             Frame::new(&table, &[], "y", Task::Regression).unwrap()
         };
-        let (single, range) = rounded_to_single(&exact, "x").unwrap();
-        let early = frame(Arc::new(single)).with_ranges(&BTreeMap::from([("x".to_owned(), range)]));
+        let (single, before) = rounded_to_single(&exact, "x", false).unwrap();
+        let early = frame(Arc::new(single)).with_exact(&BTreeMap::from([("x".to_owned(), before)]));
         let digest_of = |frame: &Frame| {
             let params = ForestParams { n_estimators: 3, ..ForestParams::default() };
             digest(&ForestTrainer::new(Task::Regression, params).unwrap().fit(frame, &Silent).unwrap()).unwrap()
@@ -149,11 +172,12 @@ mod tests {
         };
         let double = |value: Option<f64>, name: &str| batch(Arc::new(Float64Array::from(vec![value])), name);
         let batches = [double(Some(0.1), "a"), double(None, "b")];
-        let (table, ranges) = rounded_table(&batches[0].schema(), &batches, &["code"]).unwrap();
+        let (table, before) = rounded_table(&batches[0].schema(), &batches, &["code"]).unwrap();
         let types: Vec<DataType> = table.columns().iter().map(|column| column.data_type().clone()).collect();
         assert_eq!(types, [DataType::Float32, DataType::Float64, DataType::Utf8]);
         assert!(table.column(0).as_primitive::<Float32Type>().value(1).is_nan());
-        assert_eq!(ranges, Ranges::from([("x".to_owned(), Some([0.1, 0.1]))]));
+        let exact = ExactColumn { range: Some([0.1, 0.1]), lost: 0 };
+        assert_eq!(before, ExactColumns::from([("x".to_owned(), exact)]));
 
         let single = Float32Array::from(vec![1.5]);
         let batches = [batch(Arc::new(single.clone()), "a")];

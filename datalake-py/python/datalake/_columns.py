@@ -28,6 +28,8 @@ def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) ->
     Columns without names are called `names`, or `x0`, `x1` and so on. They are rounded to 32 bits, which is what a
     forest sees; `exact` names those that are not, as :func:`chosen` takes them, or is `True` for all.
     """
+    # What a model is asked to predict is rounded as its table was, and nobody needs to be told again.
+    counted = names is None
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
         # Only pandas has columns whose names are not text.
         if not hasattr(X, "iloc") or all(isinstance(name, str) for name in X.columns):
@@ -41,7 +43,8 @@ def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) ->
         raise InvalidError(msg)
     kept = set(names if exact is True else chosen(exact, list(names)))
     # One by one, so that only one is in memory a second time.
-    return Table.of_features(names, (_values(values[:, index]) for index in range(values.shape[1])), kept), False
+    columns = (_values(values[:, index]) for index in range(values.shape[1]))
+    return Table.of_features(names, columns, kept, counted), False
 
 
 def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:

@@ -131,6 +131,7 @@ class Table:
             npt.NDArray[np.float64] | npt.NDArray[np.float32] | Sequence[bool | None] | Sequence[str | None]
         ],
         exact: AbstractSet[str],
+        counted: bool,
     ) -> Table:
         """Make a table to learn or predict from, of columns that are taken one after the other.
 
@@ -322,8 +323,11 @@ def train(
     categorical: Sequence[str],
     weights: bytes | None = None,
     earlier: Model | None = None,
-) -> Model:
-    """Learn a forest; `params` are in JSON, `weights` native `float64`, `earlier` a forest that lacks trees only."""
+) -> tuple[Model, str | None]:
+    """Learn a forest, and say what columns lose by rounding.
+
+    `params` are in JSON, `weights` native `float64`, `earlier` is a forest that lacks trees only.
+    """
 
 def cross_validate(
     rows: Table,

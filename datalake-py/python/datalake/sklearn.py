@@ -96,9 +96,12 @@ class _Forest(BaseEstimator):
             raise InvalidError(msg)
         weights = None if sample_weight is None else weights_of(sample_weight)
         categorical = chosen(self.categorical_features, rows.column_names)
-        self._model_: Model = _datalake.train(
+        self._model_: Model
+        self._model_, note = _datalake.train(
             rows, target, self._classification, json.dumps(params), categorical, weights, earlier
         )
+        if note is not None:
+            warnings.warn(note, InputWarning, stacklevel=3)
         self._learnt(named=named)
 
     def _learnt(self, *, named: bool) -> None:

@@ -17,7 +17,7 @@ use super::tally::{ClassTally, Impurity, MedianTally, NumberTally, Ranked, Share
 use super::target::fix;
 use super::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ml::{FeatureKind, Frame, Target, Task};
+use crate::ml::{FeatureKind, Frame, Target, Task, rounding_note};
 use crate::progress::Progress;
 
 /// A table made ready for growing.
@@ -246,9 +246,9 @@ fn check_counts(target: &Target, name: &str) -> Result<()> {
 fn bin(table: &Frame, cells: &[Cells], progress: &dyn Progress) -> Vec<Binned> {
     let inputs = table.features().par_iter().zip(table.columns()).zip(cells);
     let columns: Vec<Binned> = inputs.map(|((feature, column), cells)| Binned::of(feature, column, cells)).collect();
-    for (feature, column) in table.features().iter().zip(&columns).filter(|(_, column)| column.lost > 0) {
-        let (name, lost) = (&feature.name, column.lost);
-        progress.note(&format!("column `{name}` loses {lost} distinct values: the forest rounds numbers to 32 bits"));
+    let lost = table.features().iter().zip(&columns).map(|(feature, column)| (feature.name.as_str(), column.lost));
+    if let Some(note) = rounding_note(lost) {
+        progress.note(&note);
     }
     columns
 }

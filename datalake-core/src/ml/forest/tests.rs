@@ -179,7 +179,7 @@ fn lost_values_are_named() {
     let notes = Notes::default();
     ForestTrainer::new(Task::Regression, ForestParams::default()).unwrap().fit(&frame, &notes).unwrap();
     let notes = notes.0.into_inner().unwrap();
-    assert_eq!(notes, ["column `when` loses 2 distinct values: the forest rounds numbers to 32 bits"]);
+    assert_eq!(notes, ["columns lose distinct values, since a forest rounds numbers to 32 bits: `when` (2)"]);
 }
 
 #[test]
