@@ -13,9 +13,9 @@ use super::draft::Draft;
 use super::grow::{Open, Plan, Sample, bounds_below};
 use super::histogram::{fill_all, take_away};
 use super::local::{Local, Part};
+use super::split::Split;
 use super::tally::Tally;
 use super::top::{LargeNode, Top, keeps};
-use super::tree::Split;
 
 /// What is the same for all branches of a tree.
 #[derive(Debug)]

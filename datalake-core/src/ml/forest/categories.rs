@@ -3,8 +3,8 @@
 //! For a regression and for two classes that finds the best of all sets (Fisher, "On grouping for maximum
 //! homogeneity", 1958; Breiman et al., 1984). For more classes it is a heuristic: the order of each class's share in turn.
 
+use super::split::set_words;
 use super::tally::Tally;
-use super::tree::set_words;
 use crate::ml::feature::MISSING;
 
 /// The best cut found.

@@ -2,7 +2,8 @@
 //! place would say.
 
 use super::prune::{Worth, kept};
-use super::tree::{Split, Tree};
+use super::split::Split;
+use super::tree::Tree;
 
 /// A tree, or a branch of one, to which nodes are added in preorder.
 #[derive(Debug)]

@@ -17,7 +17,9 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::leaves::{Leaves, Rows, Seen, is_dense};
-use super::tree::{self, MOST_FEATURES, Node, Tree};
+use super::node::{MOST_FEATURES, Node};
+use super::split::{categories_of, set_words};
+use super::tree::Tree;
 use super::{Forest, ForestParams};
 use crate::error::{Error, Result};
 use crate::ml::codec::{ModelSchema, Reader, Writer};
@@ -303,7 +305,7 @@ impl Parts {
         let features = &head.schema.features;
         agree(IMPORTANCES, importances.len(), features.len().saturating_mul(sizes.len() / 2))?;
         check_numbers(IMPORTANCES, &importances)?;
-        let words = features.iter().map(|feature| tree::categories_of(feature).map(tree::set_words)).collect();
+        let words = features.iter().map(|feature| categories_of(feature).map(set_words)).collect();
         Ok(Self { begins, splits, sets, codes, rows, importances, words, width })
     }
 

@@ -6,8 +6,9 @@ use super::columns::{Binned, Cells};
 use super::crew::Crew;
 use super::draw::Draw;
 use super::rules::UNBOUNDED;
+use super::split::Split;
 use super::tally::Tally;
-use super::tree::{Split, Tree};
+use super::tree::Tree;
 use crate::random::mix;
 
 /// The path of the root; a child's is mixed from its parent's and its side.

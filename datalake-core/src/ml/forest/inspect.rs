@@ -10,9 +10,11 @@ use rayon::prelude::*;
 
 use super::Forest;
 use super::columns::Cells;
+use super::node::NodeRef;
 use super::predict::row_major;
 use super::sample::Sampler;
-use super::tree::{NodeRef, Split, Tree};
+use super::split::Split;
+use super::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ml::feature::encode;
 use crate::ml::target::parts;

@@ -8,8 +8,8 @@ use super::partition::{LEFTS, Lefts};
 use super::scan::{MISSING_RANK, rank_of, row_of};
 use super::search::{At, Best, Node, Search};
 use super::small::{SMALL, Sides};
+use super::split::Split;
 use super::tally::Tally;
-use super::tree::Split;
 
 /// The part of a tree to grow.
 #[derive(Debug, Clone, Copy)]

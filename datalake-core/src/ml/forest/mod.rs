@@ -12,6 +12,7 @@
 //! the right before left, then the lowest threshold.
 
 mod block;
+mod body;
 mod branch;
 mod by_rows;
 mod categories;
@@ -27,6 +28,7 @@ mod leaves;
 mod limits;
 mod local;
 mod merge;
+mod node;
 mod one_row;
 mod out_of_bag;
 mod pack;
@@ -44,6 +46,7 @@ mod scan;
 mod search;
 mod several;
 mod small;
+mod split;
 mod tally;
 mod target;
 mod top;

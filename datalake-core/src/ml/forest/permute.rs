@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::Forest;
 use super::columns::Cells;
+use super::node::NodeRef;
 use super::sample::Sampler;
-use super::tree::{NodeRef, Tree};
+use super::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ml::target::parts;
 use crate::ml::{Frame, PermutationImportance, PermutationImportances, PermutationParams, Target, Task, greatest};

@@ -6,7 +6,8 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use super::tree::{NodeRef, Tree};
+use super::node::NodeRef;
+use super::tree::Tree;
 
 /// By split, in preorder: what a leaf in its place would say, to be weighed against what the split lowers.
 #[derive(Debug)]

@@ -4,8 +4,8 @@
 //! After Geurts, Ernst and Wehenkel, "Extremely randomized trees" (Machine Learning 63, 2006).
 
 use super::columns::Cells;
+use super::split::{Split, set_words};
 use super::tally::Tally;
-use super::tree::{Split, set_words};
 use crate::ml::feature::MISSING;
 use crate::random::mix;
 

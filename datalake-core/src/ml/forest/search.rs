@@ -8,8 +8,8 @@ use super::pack::Pack;
 use super::random_cut::Trial;
 use super::scan::{Cut, Keys};
 use super::small::{LANES, SMALL, Sides, Small};
+use super::split::Split;
 use super::tally::{Packed, Tally};
-use super::tree::Split;
 
 /// The node under search, which the tally has entered.
 #[derive(Debug, Clone, Copy)]

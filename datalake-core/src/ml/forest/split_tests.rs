@@ -9,11 +9,12 @@ use super::draw::Draw;
 use super::grow::{Grower, Limits, Plan, Sample};
 use super::rules::Rules;
 use super::sample::RowWeights;
+use super::split::Split;
 use super::tally::{
     ClassTally, Impurity, MedianTally, NumberTally, Ranked, ShareTally, SumTally, Tally, WeightedNumbers,
 };
 use super::target::fix;
-use super::tree::{Split, Tree};
+use super::tree::Tree;
 use crate::ml::Target;
 use crate::ml::feature::{Column, Feature, FeatureKind, MISSING};
 

@@ -7,8 +7,8 @@ use super::draw::NodeDraw;
 use super::grow::Plan;
 use super::histogram::{BINS, fill, may_keep, together};
 use super::random_cut::Trial;
+use super::split::Split;
 use super::tally::Tally;
-use super::tree::Split;
 
 /// A split and its score.
 #[derive(Debug)]

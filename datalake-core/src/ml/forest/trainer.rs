@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use super::crew::grow_in_order;
 use super::limits::GrowthLimits;
+use super::node::MOST_FEATURES;
 use super::params::ForestParams;
 use super::planned::Planned;
 use super::plateau::{MOST, Plateau};
-use super::tree::MOST_FEATURES;
 use super::within::grow_within;
 use super::{Forest, out_of_bag};
 use crate::error::{Error, Result};

@@ -1,229 +1,15 @@
-//! One tree: twelve bytes a split in preorder, leaf values and category sets beside them.
-
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+//! One tree: splits in preorder, leaf values and category sets beside them.
 
 use super::leaves::Leaves;
+use super::node::{
+    CATEGORICAL, FEATURE_SHIFT, LEFT_IS_LEAF, MISSING_LEFT, Node, NodeRef, Place, RIGHT_IS_LEAF, follow,
+};
+use super::split::{Split, categories_of, category_goes_left, number_goes_left, set_words};
 #[cfg(target_arch = "x86_64")]
 use super::walk;
 use crate::error::Result;
-use crate::ml::codec::{Reader, Writer};
-use crate::ml::feature::{Feature, FeatureKind, MISSING};
-use crate::ml::store::{Plain, Store};
-
-/// Bits of a split's head, below its feature.
-const CATEGORICAL: u32 = 1;
-pub(super) const MISSING_LEFT: u32 = 1 << 1;
-pub(super) const LEFT_IS_LEAF: u32 = 1 << 2;
-pub(super) const RIGHT_IS_LEAF: u32 = 1 << 3;
-pub(super) const FEATURE_SHIFT: u32 = 4;
-/// The most features that a split can name.
-pub(super) const MOST_FEATURES: usize = 1 << (32 - FEATURE_SHIFT);
-
-/// A split. Its left child, or its right one if the left is a leaf, is the next split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct Node {
-    /// The feature, and what the children are.
-    head: u32,
-    /// A threshold's bits, or where a category set begins.
-    payload: u32,
-    /// The number of the left leaf, the right leaf after it; of the only leaf; or of the right split.
-    link: u32,
-}
-
-impl Plain for Node {
-    const WORD: usize = 4;
-}
-
-impl Node {
-    fn is(self, bit: u32) -> bool {
-        self.head & bit != 0
-    }
-
-    fn feature(self) -> usize {
-        (self.head >> FEATURE_SHIFT) as usize
-    }
-
-    /// Where the left and the right rows go from here, the split number `at`.
-    fn children(self, at: u32) -> [Place; 2] {
-        let (left_leaf, right_leaf) = (self.is(LEFT_IS_LEAF), self.is(RIGHT_IS_LEAF));
-        let left = if left_leaf { self.link | Place::LEAF } else { at + 1 };
-        let right = match (left_leaf, right_leaf) {
-            (_, true) => (self.link + u32::from(left_leaf)) | Place::LEAF,
-            (true, false) => at + 1,
-            (false, false) => self.link,
-        };
-        [Place(left), Place(right)]
-    }
-}
-
-impl Node {
-    /// What a file must say of a split; its link follows.
-    pub(super) fn cut(self) -> [u32; 2] {
-        [self.head, self.payload]
-    }
-
-    /// Splits in preorder, from what a file says of them.
-    pub(super) fn linked(cuts: &[[u32; 2]]) -> Result<Vec<Self>, String> {
-        let mut nodes: Vec<Self> = cuts.iter().map(|&[head, payload]| Self { head, payload, link: 0 }).collect();
-        follow(cuts.iter().map(|cut| cut[0]), |at, link| {
-            nodes[at].link = link;
-            true
-        })?;
-        Ok(nodes)
-    }
-
-    /// Whether the split suits its feature: `words` has the words of a set for each, none for a number. The tree has
-    /// so many of them.
-    fn is_sound(self, words: &[Option<usize>], sets: usize) -> bool {
-        match (words.get(self.feature()), self.is(CATEGORICAL)) {
-            (Some(None), false) => !f32::from_bits(self.payload).is_nan(),
-            (Some(Some(words)), true) => sets.checked_sub(*words).is_some_and(|last| self.payload as usize <= last),
-            _ => false,
-        }
-    }
-}
-
-/// Goes through the heads of splits in preorder and tells the link that each must have; it ends where that is denied.
-fn follow(
-    heads: impl ExactSizeIterator<Item = u32>,
-    mut link: impl FnMut(usize, u32) -> bool,
-) -> Result<(), &'static str> {
-    const ASTRAY: Result<(), &str> = Err("a split that leads astray");
-    if heads.len() >= MOST_LEAVES {
-        return Err("a tree of too many splits");
-    }
-    // Splits whose left side is under way, and whether their right child is a leaf.
-    let mut waiting: Vec<(u32, bool)> = Vec::new();
-    let mut leaves = 0;
-    let mut complete = heads.len() == 0;
-    for (next, head) in (1_u32..).zip(heads) {
-        if complete {
-            return Err("a tree that goes on after its last leaf");
-        }
-        let right_leaf = head & RIGHT_IS_LEAF != 0;
-        if head & LEFT_IS_LEAF == 0 {
-            waiting.push((next - 1, right_leaf));
-            continue;
-        }
-        if !link(next as usize - 1, leaves) {
-            return ASTRAY;
-        }
-        leaves += 1;
-        if !right_leaf {
-            continue;
-        }
-        leaves += 1;
-        // Nothing is open below; those that wait get their right child.
-        loop {
-            let Some((parent, is_leaf)) = waiting.pop() else {
-                complete = true;
-                break;
-            };
-            if !link(parent as usize, if is_leaf { leaves } else { next }) {
-                return ASTRAY;
-            }
-            if !is_leaf {
-                break;
-            }
-            leaves += 1;
-        }
-    }
-    if complete { Ok(()) } else { Err("a tree that ends before its last leaf") }
-}
-
-/// Where a step leads: a split's number, or a leaf's with the highest bit set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(u32);
-
-impl Place {
-    const LEAF: u32 = 1 << 31;
-
-    pub(super) fn is_leaf(self) -> bool {
-        self.0 & Self::LEAF != 0
-    }
-
-    /// The split's number, if it is one.
-    pub(super) fn split(self) -> u32 {
-        self.0
-    }
-
-    pub(super) fn leaf(self) -> usize {
-        (self.0 & !Self::LEAF) as usize
-    }
-}
-
-/// A node of a tree: a split's number in preorder, or a leaf's from left to right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NodeRef {
-    Split(u32),
-    Leaf(u32),
-}
-
-impl From<Place> for NodeRef {
-    fn from(place: Place) -> Self {
-        if place.is_leaf() { Self::Leaf(place.leaf() as u32) } else { Self::Split(place.0) }
-    }
-}
-
-/// How a node parts its rows.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Split {
-    /// Values up to the threshold go left.
-    Numeric { feature: u32, threshold: f32, missing_left: bool },
-    /// Categories whose bit is set go left.
-    Categorical { feature: u32, left: Vec<u64>, missing_left: bool },
-}
-
-impl Split {
-    pub(super) fn feature(&self) -> usize {
-        match self {
-            Self::Numeric { feature, .. } | Self::Categorical { feature, .. } => *feature as usize,
-        }
-    }
-
-    /// Sends missing values to a side.
-    pub(super) fn send_missing(&mut self, to_left: bool) {
-        match self {
-            Self::Numeric { missing_left, .. } | Self::Categorical { missing_left, .. } => *missing_left = to_left,
-        }
-    }
-
-    /// Moves a category, or the missing ones, to the other side.
-    pub(super) fn toggle(&mut self, code: u32) {
-        match self {
-            Self::Categorical { left, .. } if code != MISSING => left[(code / 64) as usize] ^= 1 << (code % 64),
-            Self::Numeric { missing_left, .. } | Self::Categorical { missing_left, .. } => {
-                *missing_left = !*missing_left;
-            }
-        }
-    }
-
-    /// Where a row with these bits in the split's feature goes. Growing and predicting both ask here.
-    pub(super) fn goes_left(&self, bits: u32) -> bool {
-        match self {
-            Self::Numeric { threshold, missing_left, .. } => number_goes_left(bits, *threshold, *missing_left),
-            Self::Categorical { left, missing_left, .. } => category_goes_left(bits, left, *missing_left),
-        }
-    }
-}
-
-fn number_goes_left(bits: u32, threshold: f32, missing_left: bool) -> bool {
-    let value = f32::from_bits(bits);
-    (value <= threshold) | (value.is_nan() & missing_left)
-}
-
-fn category_goes_left(code: u32, left: &[u64], missing_left: bool) -> bool {
-    if code == MISSING { missing_left } else { left[(code / 64) as usize] >> (code % 64) & 1 == 1 }
-}
-
-/// The words of a set of so many categories.
-pub(super) fn set_words(categories: usize) -> usize {
-    categories.div_ceil(64)
-}
-
-/// The most leaves of a tree: a bit of their number says that they are leaves.
-pub(super) const MOST_LEAVES: usize = Place::LEAF as usize;
+use crate::ml::feature::Feature;
+use crate::ml::store::Store;
 
 /// One tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -369,7 +155,7 @@ impl Tree {
         self.leaves.count()
     }
 
-    fn root(&self) -> Place {
+    pub(super) fn root(&self) -> Place {
         Place(if self.splits.is_empty() { Place::LEAF } else { 0 })
     }
 
@@ -455,43 +241,6 @@ impl Tree {
         (self.splits.len() * size_of::<Node>() + numbers * size_of::<u64>()) as u64 + self.leaves.bytes()
     }
 
-    /// Hands the tree to `sink` in preorder: the links between nodes follow from it and are not stored.
-    pub(super) fn write(&self, writer: &mut Writer, features: &[Feature], sink: &mut dyn FnMut(&[u8])) {
-        // A leaf of many classes is long, and there are many.
-        const PIECE: usize = 1 << 16;
-        writer.varint(self.len() as u64);
-        let mut leaf = vec![0.0; self.leaves.width()];
-        let (splits, sets) = (&*self.splits, &*self.sets);
-        let mut open = vec![self.root()];
-        while let Some(place) = open.pop() {
-            if writer.bytes().len() >= PIECE {
-                sink(writer.bytes());
-                writer.clear();
-            }
-            if place.is_leaf() {
-                writer.varint(0);
-                self.leaves.copy(place.leaf() as u32, &mut leaf);
-                leaf.iter().for_each(|value| writer.f64(*value));
-                continue;
-            }
-            let node = splits[place.0 as usize];
-            let kind = 1 + (node.head & (CATEGORICAL | MISSING_LEFT));
-            writer.varint(((node.feature() as u64) << HEAD_SHIFT) | u64::from(kind));
-            if node.is(CATEGORICAL) {
-                let begin = node.payload as usize;
-                let words = set_words(categories_of(&features[node.feature()]).unwrap_or(0));
-                sets[begin..begin + words].iter().for_each(|word| writer.u64(*word));
-            } else {
-                writer.u32(node.payload);
-            }
-            let [left, right] = node.children(place.0);
-            open.extend([right, left]);
-        }
-        writer.f64s(&self.importances);
-        sink(writer.bytes());
-        writer.clear();
-    }
-
     fn children(&self, at: u32) -> [Place; 2] {
         self.splits[at as usize].children(at)
     }
@@ -553,41 +302,6 @@ impl Tree {
             Split::Numeric { feature, threshold: f32::from_bits(node.payload), missing_left }
         }
     }
-
-    /// Reads a tree back, refusing whatever [`Tree::leaves_of`] could not walk.
-    pub(super) fn read(reader: &mut Reader<'_>, features: &[Feature], width: usize) -> Result<Self> {
-        let count = reader.count(5)?;
-        let mut tree = Self::new(width, 0);
-        let mut open = Vec::new();
-        let mut complete = false;
-        for _ in 0..count {
-            if complete {
-                return Err(reader.damaged("a tree goes on after its last leaf"));
-            }
-            let head = reader.varint()?;
-            match read_split(reader, features, head)? {
-                Some(split) => open.push(tree.push_split(&split)),
-                None => {
-                    let values = (0..width).map(|_| reader.f64()).collect::<Result<Vec<_>>>()?;
-                    tree.push_leaf(&values);
-                    match open.pop() {
-                        Some(parent) => tree.set_right(parent),
-                        None => complete = true,
-                    }
-                }
-            }
-        }
-        if !complete || tree.leaf_count() > MOST_LEAVES {
-            return Err(reader.damaged("a tree ends before its last leaf"));
-        }
-        tree.importances = reader.f64s()?;
-        if tree.importances.len() != features.len() {
-            let found = tree.importances.len();
-            return Err(reader.damaged(format_args!("{found} importances for {} features", features.len())));
-        }
-        tree.shrink();
-        Ok(tree)
-    }
 }
 
 /// What rows are walked through.
@@ -621,41 +335,6 @@ impl Steps<'_> {
         // The right leaf comes after the left one.
         let leaf = node.link.wrapping_add(u32::from(!left & left_leaf)) | Place::LEAF;
         Place(if (left & left_leaf) | (!left & right_leaf) { leaf } else { next })
-    }
-}
-
-/// Bits of a node's head in a file, below the feature: the kind, one more than its flags, or zero for a leaf.
-const HEAD_SHIFT: u32 = 3;
-
-pub(super) fn categories_of(feature: &Feature) -> Option<usize> {
-    match &feature.kind {
-        FeatureKind::Numeric { .. } => None,
-        FeatureKind::Categorical { categories } => Some(categories.len()),
-    }
-}
-
-/// The split that follows `head`; none for a leaf.
-fn read_split(reader: &mut Reader<'_>, features: &[Feature], head: u64) -> Result<Option<Split>> {
-    if head == 0 {
-        return Ok(None);
-    }
-    let flags = match head & ((1 << HEAD_SHIFT) - 1) {
-        kind @ 1..=4 => kind as u32 - 1,
-        _ => return Err(reader.damaged("a node of no kind")),
-    };
-    let missing_left = flags & MISSING_LEFT != 0;
-    let index = head >> HEAD_SHIFT;
-    let Some(feature) = usize::try_from(index).ok().and_then(|index| features.get(index)) else {
-        return Err(reader.damaged(format_args!("a split by feature {index} of {}", features.len())));
-    };
-    let index = index as u32;
-    match (flags & CATEGORICAL != 0, categories_of(feature)) {
-        (false, None) => Ok(Some(Split::Numeric { feature: index, threshold: reader.f32()?, missing_left })),
-        (true, Some(categories)) => {
-            let left = (0..set_words(categories)).map(|_| reader.u64()).collect::<Result<_>>()?;
-            Ok(Some(Split::Categorical { feature: index, left, missing_left }))
-        }
-        _ => Err(reader.damaged(format_args!("a split that does not suit feature `{}`", feature.name))),
     }
 }
 
@@ -706,6 +385,8 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ml::codec::{Reader, Writer};
+    use crate::ml::feature::{FeatureKind, MISSING};
 
     fn feature(categories: usize) -> Feature {
         let kind = match categories {

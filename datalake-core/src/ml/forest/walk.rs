@@ -7,8 +7,8 @@ use std::arch::x86_64::{
     _mm512_srli_epi32, _mm512_storeu_si512, _mm512_test_epi32_mask,
 };
 
+use super::node::{FEATURE_SHIFT, LEFT_IS_LEAF, MISSING_LEFT, Node, RIGHT_IS_LEAF};
 use super::pack::has_avx512;
-use super::tree::{FEATURE_SHIFT, LEFT_IS_LEAF, MISSING_LEFT, Node, RIGHT_IS_LEAF};
 
 /// Rows of one vector.
 pub(super) const LANES: usize = 16;
