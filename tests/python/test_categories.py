@@ -50,6 +50,7 @@ def test_they_are_chosen_by_name_place_or_mask_in_any_container() -> None:
         (coded, ["code"]),
         (frame.assign(code=X[:, 1]), ["code"]),
         (text, None),
+        (text, []),
         (text, ["code"]),
     ]
     forests = [RandomForestRegressor(5, categorical_features=which).fit(rows, y) for rows, which in chosen]

@@ -604,3 +604,41 @@ def test_columns_that_lose_values_by_rounding_are_named(foods: Foods) -> None:
         warnings.simplefilter("error")
         forest.predict(X)
         RandomForestRegressor(3).fit(X.astype(np.float32), y)
+
+
+def test_numpys_numbers_among_objects_are_numbers() -> None:
+    x = np.random.default_rng(0).uniform(0, 1, 200)
+    y = x * 10
+    mixed = [[np.float64(value), "ab"[row % 2]] for row, value in enumerate(x)]
+    forest = RandomForestRegressor(10).fit(mixed, y)
+    assert forest.oob_score_ > 0.99
+    low, high = forest.predict([[np.float64(0.1), "a"], [np.float64(0.9), "a"]])
+    assert low < 3 < 7 < high
+    labels = np.array([np.int64(value > 0.5) for value in x], dtype=object)
+    assert RandomForestClassifier(10).fit(mixed, labels).oob_score_ > 0.9
+
+
+def test_text_and_dates_are_no_numbers_to_predict(foods: Foods) -> None:
+    X, _ = foods
+    for y in (["1"] * 399 + ["2"], np.arange(400).astype("datetime64[D]")):
+        with pytest.raises(datalake.InvalidError, match="must be numbers, got"):
+            RandomForestRegressor(3).fit(X, y)
+
+
+def test_columns_of_one_name_are_refused(foods: Foods) -> None:
+    X, y = foods
+    table = pa.table([X[:, 0], X[:, 1]], names=["a", "a"])
+    with pytest.raises(datalake.InvalidError, match="`a` is there twice"):
+        RandomForestRegressor(3).fit(table, y)
+    forest = RandomForestRegressor(3).fit(table.select([0]), y)
+    with pytest.raises(datalake.InvalidError, match="column `a`: the table has two columns of this name"):
+        forest.predict(table)
+
+
+def test_class_weights_name_labels_as_they_are_given(foods: Foods) -> None:
+    X, y = foods
+    labels = (y > 250).astype(float)
+    forests = [
+        RandomForestClassifier(3, class_weight=weight).fit(X, labels) for weight in ({0.0: 1, 1.0: 5}, {0: 1, 1: 5})
+    ]
+    assert forests[0].digest_ == forests[1].digest_

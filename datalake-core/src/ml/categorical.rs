@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::feature::{column_index, is_text, numbers, text};
@@ -62,16 +63,38 @@ fn is_coded(data_type: &DataType) -> bool {
 /// Whether all of these categories may come from such a column.
 pub(super) fn are_codes(categories: &[String]) -> bool {
     let is_whole = |text: &String| text.parse::<i128>().is_ok_and(|number| number.to_string() == *text);
-    let is_boolean = |text: &String| text == "true" || text == "false";
-    !categories.is_empty() && (categories.iter().all(is_whole) || categories.iter().all(is_boolean))
+    !categories.is_empty() && (categories.iter().all(is_whole) || categories.iter().all(|text| is_boolean(text)))
 }
 
-/// Categories by their text, whatever the type of the column; none where it is of another kind.
-pub(super) fn category_text(array: &ArrayRef, name: &str) -> Result<Option<ArrayRef>> {
+/// A column by the text that these categories have, whatever its type; none where it is of another kind. One is true and
+/// zero is false, the other way round too.
+pub(super) fn category_text(array: &ArrayRef, name: &str, categories: &[String]) -> Result<Option<ArrayRef>> {
     if is_text(array.data_type()) {
         return text(array, name).map(Some);
     }
-    is_coded(array.data_type()).then(|| codes(array, name, "predict from")).transpose()
+    if !is_coded(array.data_type()) {
+        return Ok(None);
+    }
+    let of_booleans = categories.iter().all(|category| is_boolean(category));
+    if !of_booleans && *array.data_type() == DataType::Boolean {
+        let numbers = cast(array, &DataType::Int8)
+            .map_err(|cause| Error::internal("read", format_args!("column `{name}` as numbers")).with_source(cause))?;
+        return codes(&numbers, name, "predict from").map(Some);
+    }
+    let found = codes(array, name, "predict from")?;
+    if !of_booleans {
+        return Ok(Some(found));
+    }
+    let named = |code| match code {
+        "0" => "false",
+        "1" => "true",
+        other => other,
+    };
+    Ok(Some(Arc::new(found.as_string::<i32>().iter().map(|code| code.map(named)).collect::<StringArray>())))
+}
+
+fn is_boolean(text: &str) -> bool {
+    text == "true" || text == "false"
 }
 
 /// A column of whole numbers or booleans as text; null and NaN are missing.
@@ -106,8 +129,7 @@ fn holds_floats(data_type: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, BooleanArray, Float32Array, Float64Array, Int16Array};
-    use arrow::compute::cast;
+    use arrow::array::{BooleanArray, Float32Array, Float64Array, Int16Array};
 
     use super::super::feature::{Column, FeatureKind, MISSING, encode, learn};
     use super::*;
@@ -146,6 +168,23 @@ mod tests {
         assert_eq!(column, Column::Categorical(vec![1, 0, MISSING].into()));
         let rows = batch(Arc::new(BooleanArray::from(vec![false])));
         assert_eq!(encode(&[feature], &rows).unwrap(), [Column::Categorical(vec![0].into())]);
+    }
+
+    #[test]
+    fn one_is_true_and_zero_is_false() {
+        let booleans: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]));
+        let integers: ArrayRef = Arc::new(Int16Array::from(vec![Some(1), Some(0), None]));
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 0.0, f64::NAN]));
+        for learnt_from in [&booleans, &integers] {
+            let (feature, column) = learnt(Arc::clone(learnt_from));
+            for array in [&booleans, &integers, &floats] {
+                let found = encode(std::slice::from_ref(&feature), &batch(Arc::clone(array))).unwrap();
+                assert_eq!(found, [column.clone()], "{} by {}", array.data_type(), learnt_from.data_type());
+            }
+        }
+        let (feature, _) = learnt(booleans);
+        let other: ArrayRef = Arc::new(Int16Array::from(vec![2]));
+        assert_eq!(encode(&[feature], &batch(other)).unwrap(), [Column::Categorical(vec![MISSING].into())]);
     }
 
     #[test]

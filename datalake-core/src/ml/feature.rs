@@ -128,7 +128,7 @@ fn encode_one(feature: &Feature, batch: &RecordBatch) -> Result<Column> {
     match &feature.kind {
         FeatureKind::Numeric { .. } if is_numeric(data_type) => Ok(Column::Numeric(finite(&feature.name, array)?)),
         FeatureKind::Categorical { categories } if is_text(data_type) || are_codes(categories) => {
-            match category_text(array, &feature.name)? {
+            match category_text(array, &feature.name, categories)? {
                 Some(strings) => Ok(Column::Categorical(codes_of(categories, strings.as_string()).into())),
                 None => valueless(feature, array),
             }
@@ -187,14 +187,21 @@ fn unusable(name: &str, found: &DataType) -> Error {
 /// Where a column stands; the error for a column that is not there names the nearest that is.
 pub(crate) fn column_index(batch: &RecordBatch, name: &str, action: &str) -> Result<usize> {
     let schema = batch.schema();
-    schema.index_of(name).map_err(|_| {
-        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let error = Error::invalid(action, format_args!("column `{name}`")).with_reason("the table has no such column");
-        match nearest(name, &names) {
-            Some(near) => error.with_hint(format_args!("did you mean `{near}`?")),
-            None => error.with_hint(format_args!("the table has {}", list(&names))),
+    let mut named = (0..).zip(schema.fields()).filter(|(_, field)| field.name() == name).map(|(index, _)| index);
+    let error = || Error::invalid(action, format_args!("column `{name}`"));
+    match (named.next(), named.next()) {
+        (Some(index), None) => Ok(index),
+        (Some(_), Some(_)) => {
+            Err(error().with_reason("the table has two columns of this name").with_hint("rename one"))
         }
-    })
+        (None, _) => {
+            let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            Err(error().with_reason("the table has no such column").with_hint(match nearest(name, &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the table has {}", list(&names)),
+            }))
+        }
+    }
 }
 
 /// The name most like `wanted`, if any is like it at all.

@@ -321,10 +321,10 @@ fn feature_indexes(batch: &RecordBatch, features: &[&str], targets: &[usize]) ->
     if both.is_some() {
         return error(format!("`{name}` is named both as target and as feature"));
     }
-    let mut sorted = indexes.clone();
-    sorted.sort_unstable();
-    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => error(format!("feature `{}` is named twice", schema.field(pair[0]).name())),
+    let mut names: Vec<&str> = indexes.iter().map(|&index| schema.field(index).name().as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => error(format!("feature `{}` is there twice", pair[0])),
         None => Ok(indexes),
     }
 }

@@ -80,8 +80,8 @@ impl InputReport {
                 (FeatureKind::Numeric { range }, Column::Numeric(values)) => {
                     self.add_numbers(&feature.name, *range, values);
                 }
-                (FeatureKind::Categorical { .. }, Column::Categorical(codes)) => {
-                    self.add_categories(&feature.name, codes, rows)?;
+                (FeatureKind::Categorical { categories }, Column::Categorical(codes)) => {
+                    self.add_categories(&feature.name, categories, codes, rows)?;
                 }
                 _ => {}
             }
@@ -112,10 +112,10 @@ impl InputReport {
     }
 
     /// A value that has no code is new.
-    fn add_categories(&mut self, name: &str, codes: &[u32], rows: &RecordBatch) -> Result<()> {
+    fn add_categories(&mut self, name: &str, categories: &[String], codes: &[u32], rows: &RecordBatch) -> Result<()> {
         let missing = codes.iter().filter(|code| **code == MISSING).count();
         let Some(array) = rows.column_by_name(name).filter(|_| missing > 0) else { return Ok(()) };
-        let Some(strings) = category_text(array, name)? else { return Ok(()) };
+        let Some(strings) = category_text(array, name, categories)? else { return Ok(()) };
         if strings.null_count() == missing {
             return Ok(());
         }

@@ -57,6 +57,8 @@ use serde::{Deserialize, Serialize};
 
 pub use categorical::categorical_features;
 pub use dummy::DummyTrainer;
+#[cfg(feature = "pipeline")]
+pub(crate) use feature::is_text;
 pub use feature::{Column, Feature, FeatureKind, MISSING};
 pub use frame::Frame;
 pub use input::{ColumnInput, InputReport};

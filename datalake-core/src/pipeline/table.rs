@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::format::ReadOptions;
-use crate::ml::{Frame, Keep, categorical_features, holdout};
+use crate::ml::{Frame, Keep, categorical_features, holdout, is_text};
 use crate::pipeline::file::nearest;
 use crate::pipeline::manifest::{ObjectVersion, version};
 use crate::pipeline::prepare::filtered;
@@ -55,7 +57,7 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
     let without_target = (whole.num_rows() - table.num_rows()) as u64;
     let mut features = features(step, &table)?;
     if step.features.is_empty() {
-        leave_out_names(&mut features, &table, context);
+        leave_out_names(&mut features, &table, step, context);
     }
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let mut frame = Frame::new(&table, &features, &step.target, step.task)?;
@@ -146,10 +148,13 @@ fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
 
 /// A forest would learn its rows by heart from a column of names, and know nothing of others. Where all columns are
 /// meant, those are not; where nothing else is left, they stay.
-fn leave_out_names(features: &mut Vec<String>, table: &RecordBatch, context: &Context) {
+fn leave_out_names(features: &mut Vec<String>, table: &RecordBatch, step: &Train, context: &Context) {
     let distinct = |name: &String| {
-        let column = table.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-        column.map_or(0, |texts| texts.iter().flatten().collect::<HashSet<_>>().len())
+        // What is asked for by name is wanted.
+        let column = table.column_by_name(name).filter(|_| !step.categorical_features.contains(name));
+        let texts = column.filter(|column| is_text(column.data_type()));
+        let texts = texts.and_then(|column| cast(column, &DataType::Utf8).ok());
+        texts.map_or(0, |texts| texts.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len())
     };
     let rows = table.num_rows();
     let counted = features.iter().map(|name| (name.clone(), distinct(name)));

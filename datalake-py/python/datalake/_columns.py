@@ -75,6 +75,8 @@ def targets_of(y: Any) -> _Targets:
             raise InvalidError(msg)
         named = [name if isinstance(name, str) and name else f"target{index}" for index, name in enumerate(names)]
         return [(name, np.asarray(y[key])) for name, key in zip(named, names, strict=True)]
+    if isinstance(y, (list, tuple)):
+        y = _from_lists(y)
     values = None if hasattr(y, "columns") or hasattr(y, "name") else np.asarray(y)
     if values is not None and values.ndim == 2 and values.shape[1] > 1:
         return [(f"target{index}", values[:, index]) for index in range(values.shape[1])]
@@ -87,6 +89,10 @@ def numbers_table(targets: _Targets) -> Table:
 
 
 def _numbers(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    is_text = values.dtype.kind == "O" and any(isinstance(value, str) for value in values.tolist())
+    if is_text or values.dtype.kind not in "biufO":
+        msg = f"the target `{name}` of a regression must be numbers, got {'text' if is_text else values.dtype}"
+        raise InvalidError(msg)
     try:
         return np.ascontiguousarray(values, dtype=np.float64)
     except (TypeError, ValueError) as cause:
@@ -96,9 +102,9 @@ def _numbers(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def chosen(categorical_features: Any, names: list[str]) -> list[str]:
     """Give columns by name that may be chosen by name, by place or by a mask, as scikit-learn's boosting takes them."""
-    if categorical_features is None:
+    which = np.asarray([] if categorical_features is None else categorical_features)
+    if which.shape == (0,):
         return []
-    which = np.asarray(categorical_features)
     if which.ndim != 1 or which.dtype.kind not in "biuOUT":
         msg = f"categorical_features must be names, places or a mask of columns, got {categorical_features!r}"
         raise InvalidError(msg)
@@ -117,8 +123,9 @@ def chosen(categorical_features: Any, names: list[str]) -> list[str]:
 
 
 def _is_missing(value: Any) -> bool:
-    # NaN differs from itself; pandas' NA answers with neither yes nor no.
-    return value is None or (value != value) is not False  # noqa: PLR0124
+    # NaN differs from itself; pandas' NA answers with neither yes nor no, NumPy's numbers with a boolean of its own.
+    differs = value != value  # noqa: PLR0124
+    return value is None or not isinstance(differs, bool | np.bool_) or bool(differs)
 
 
 def weights_of(sample_weight: Any) -> bytes:

@@ -633,16 +633,19 @@ def _class_weight(class_weight: Any) -> Any:
     """Give a word as it is, and weights by the text of their labels."""
     if not hasattr(class_weight, "items"):
         return class_weight
-    text = {True: "true", False: "false"}
-    weights = {
-        text[bool(label)] if isinstance(label, bool | np.bool_) else str(label): float(weight)
-        for label, weight in class_weight.items()
-    }
+    weights = {_label(label): float(weight) for label, weight in class_weight.items()}
     for label, weight in weights.items():
         if not math.isfinite(weight):
             msg = f"class_weight of `{label}` must be a finite number, got {weight}"
             raise InvalidError(msg)
     return weights
+
+
+def _label(label: Any) -> str:
+    """Give a label as the engine writes it."""
+    if isinstance(label, bool | np.bool_):
+        return "true" if label else "false"
+    return str(int(label)) if isinstance(label, float | np.floating) and label.is_integer() else str(label)
 
 
 def _seed(random_state: Any) -> int:
