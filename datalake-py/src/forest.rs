@@ -55,7 +55,7 @@ pub(crate) fn train(
     let params: Value = serde_json::from_str(params)
         .map_err(|cause| failed(Error::internal("read", "the parameters of a forest").with_source(cause)))?;
     let task = if classification { Task::Classification } else { Task::Regression };
-    let weights = weights.map(|bytes| bytes.as_chunks().0.iter().map(|bytes| f64::from_ne_bytes(*bytes)).collect());
+    let weights = weights.map(numbers_of);
     let earlier = earlier.map(|earlier| Arc::clone(&earlier.get().model));
     let stop = Arc::<Stop>::default();
     let progress = Arc::clone(&stop);
@@ -75,6 +75,11 @@ pub(crate) fn train(
     })?;
     let envelope = Envelope::default().with_out_of_bag(model.as_ref());
     Ok((Model { model: Arc::from(model), envelope, digest: OnceLock::new() }, note))
+}
+
+/// Native `float64`.
+fn numbers_of(bytes: &[u8]) -> Vec<f64> {
+    bytes.as_chunks().0.iter().map(|bytes| f64::from_ne_bytes(*bytes)).collect()
 }
 
 /// The table to grow a forest from, and what is lost by rounding. Rows that are held nowhere else go as soon as it is
@@ -294,8 +299,9 @@ impl Model {
         number: usize,
         rows: &Bound<'py, Table>,
         target: &Bound<'py, Table>,
+        weights: Option<&[u8]>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let measured = self.measured(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
+        let measured = self.measured(rows.get(), target.get(), weights).map_err(|error| raised(py, &error))?;
         let model = Arc::clone(&self.model);
         let work = move || inspect::draws_of(model.as_ref(), number, &measured);
         Ok(bytes_of(py, &wait(py, compute::run(work))?))
@@ -309,8 +315,9 @@ impl Model {
         number: usize,
         rows: &Bound<'py, Table>,
         target: &Bound<'py, Table>,
+        weights: Option<&[u8]>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let measured = self.measured(rows.get(), target.get()).map_err(|error| raised(py, &error))?;
+        let measured = self.measured(rows.get(), target.get(), weights).map_err(|error| raised(py, &error))?;
         let model = Arc::clone(&self.model);
         let work = move || inspect::leaf_statistics(model.as_ref(), number, &measured);
         inspect::leaves(py, &wait(py, compute::run(work))?)
@@ -324,7 +331,7 @@ impl Model {
         target: &Bound<'py, Table>,
         params: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.importances_of(py, rows, target, params, |model, rows, params, progress| {
+        self.importances_of(py, (rows, target, None), params, |model, rows, params, progress| {
             permutation_importance(model, &rows.batch, params, progress)
         })
     }
@@ -336,8 +343,9 @@ impl Model {
         rows: &Bound<'py, Table>,
         target: &Bound<'py, Table>,
         params: &str,
+        weights: Option<&[u8]>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.importances_of(py, rows, target, params, |model, rows, params, progress| {
+        self.importances_of(py, (rows, target, weights), params, |model, rows, params, progress| {
             forest_of(model)?.out_of_bag_importances(&rows.frame(model)?, params, progress)
         })
     }
@@ -347,15 +355,14 @@ impl Model {
     fn importances_of<'py>(
         &self,
         py: Python<'py>,
-        rows: &Bound<'py, Table>,
-        target: &Bound<'py, Table>,
+        (rows, target, weights): (&Bound<'py, Table>, &Bound<'py, Table>, Option<&[u8]>),
         params: &str,
         measure: impl FnOnce(&dyn AnyModel, &Measured, &PermutationParams, &dyn Progress) -> Result<PermutationImportances>
         + Send
         + 'static,
     ) -> PyResult<Bound<'py, PyAny>> {
         let failed = |error: Error| raised(py, &error);
-        let measured = self.measured(rows.get(), target.get()).map_err(failed)?;
+        let measured = self.measured(rows.get(), target.get(), weights).map_err(failed)?;
         let params: PermutationParams = serde_json::from_str(params)
             .map_err(|cause| failed(Error::invalid("measure", "the importance of columns").with_reason(cause)))?;
         let (model, stop) = (Arc::clone(&self.model), Arc::<Stop>::default());
@@ -367,7 +374,7 @@ impl Model {
     }
 
     /// The columns that it needs, and the targets under the names that it has learnt.
-    fn measured(&self, rows: &Table, target: &Table) -> Result<Measured> {
+    fn measured(&self, rows: &Table, target: &Table, weights: Option<&[u8]>) -> Result<Measured> {
         let (rows, exact) = rows.rounded(&categories_of(self.model.as_ref()))?;
         let schema = rows.schema();
         let needed = self.model.features().iter().filter_map(|feature| schema.index_of(&feature.name).ok());
@@ -375,7 +382,7 @@ impl Model {
             .project(&needed.collect::<Vec<_>>())
             .map_err(|cause| Error::internal("select", "columns of rows").with_source(cause))?;
         let names: Vec<String> = self.model.outputs().into_iter().map(|output| output.name).collect();
-        Ok(Measured { batch: with_targets(&rows, &target.batch()?, &names)?, exact })
+        Ok(Measured { batch: with_targets(&rows, &target.batch()?, &names)?, exact, weights: weights.map(numbers_of) })
     }
 
     fn of(file: ModelFile) -> Self {

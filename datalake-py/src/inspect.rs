@@ -75,6 +75,8 @@ pub(crate) fn draws_of(model: &dyn AnyModel, number: usize, measured: &Measured)
 pub(crate) struct Measured {
     pub(crate) batch: RecordBatch,
     pub(crate) exact: ExactColumns,
+    /// What rows weigh, where they do not weigh the same.
+    pub(crate) weights: Option<Vec<f64>>,
 }
 
 impl Measured {
@@ -83,7 +85,11 @@ impl Measured {
         let names: Vec<&str> = model.features().iter().map(|feature| feature.name.as_str()).collect();
         let batch = categorical_features(&self.batch, &categories_of(model))?;
         let targets: Vec<String> = model.outputs().into_iter().map(|output| output.name).collect();
-        Ok(Frame::of_targets(&batch, &names, &texts(&targets), model.task())?.with_exact(&self.exact))
+        let frame = Frame::of_targets(&batch, &names, &texts(&targets), model.task())?.with_exact(&self.exact);
+        match &self.weights {
+            Some(weights) => frame.with_weights(weights.clone()),
+            None => Ok(frame),
+        }
     }
 }
 

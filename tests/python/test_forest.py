@@ -613,8 +613,9 @@ def test_numpys_numbers_among_objects_are_numbers() -> None:
     forest = RandomForestRegressor(10).fit(mixed, y)
     assert forest.oob_score_ > 0.99
     low, high = forest.predict([[np.float64(0.1), "a"], [np.float64(0.9), "a"]])
-    assert low < 3 < 7 < high
-    labels = np.array([np.int64(value > 0.5) for value in x], dtype=object)
+    assert low < 3
+    assert high > 7
+    labels = np.array([np.int64(value > x.mean()) for value in x], dtype=object)
     assert RandomForestClassifier(10).fit(mixed, labels).oob_score_ > 0.9
 
 
@@ -642,3 +643,21 @@ def test_class_weights_name_labels_as_they_are_given(foods: Foods) -> None:
         RandomForestClassifier(3, class_weight=weight).fit(X, labels) for weight in ({0.0: 1, 1.0: 5}, {0: 1, 1: 5})
     ]
     assert forests[0].digest_ == forests[1].digest_
+
+
+def test_what_is_asked_of_a_weighted_forest_needs_its_weights(foods: Foods, tmp_path: Path) -> None:
+    X, y = foods
+    weights = np.where(np.arange(400) % 2, 3.0, 0.0)
+    forest = RandomForestRegressor(20).fit(X, y, sample_weight=weights)
+    forest.save(tmp_path / "heavy.model")
+    for model in (forest, datalake.load_model(tmp_path / "heavy.model")):
+        drawn = model.draws_of(0, X, y, sample_weight=weights)
+        assert drawn.sum() == 200
+        assert drawn[weights == 0].sum() == 0
+        assert model.leaf_statistics(0, X, y, sample_weight=weights).draws.sum() == 200
+        found = model.out_of_bag_importances(X, y, sample_weight=weights, n_repeats=2)
+        alone = RandomForestRegressor(20).fit(X[weights > 0], y[weights > 0])
+        expected = alone.out_of_bag_importances(X[weights > 0], y[weights > 0], n_repeats=2)
+        np.testing.assert_allclose(found.importances_mean, expected.importances_mean, rtol=0.5)
+        with pytest.raises(datalake.InvalidError, match="sample_weight is needed"):
+            model.draws_of(0, X, y)

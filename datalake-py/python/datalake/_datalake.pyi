@@ -414,11 +414,11 @@ class Model:
         """
     def tree(self, number: int) -> dict[str, Any]:
         """Give one of the trees as native arrays by name, nodes in preorder."""
-    def draws_of(self, number: int, rows: Table, target: Table) -> bytes:
+    def draws_of(self, number: int, rows: Table, target: Table, weights: bytes | None) -> bytes:
         """Give how often a tree has drawn each row, from what it was grown from, as native `uint32`."""
-    def leaf_statistics(self, number: int, rows: Table, target: Table) -> dict[str, bytes]:
+    def leaf_statistics(self, number: int, rows: Table, target: Table, weights: bytes | None) -> dict[str, bytes]:
         """Give what lies in the leaves of a tree, from what it was grown from, as native arrays by name."""
     def permutation_importance(self, rows: Table, target: Table, params: str) -> dict[str, Any]:
         """Measure how much worse it predicts these rows when one column is shuffled; `params` in JSON."""
-    def out_of_bag_importances(self, rows: Table, target: Table, params: str) -> dict[str, Any]:
+    def out_of_bag_importances(self, rows: Table, target: Table, params: str, weights: bytes | None) -> dict[str, Any]:
         """Measure the same of each tree on the rows that it has not seen, from what it was grown from."""

@@ -69,6 +69,7 @@ class _Forest(BaseEstimator):
 
     _classification: bool
     warm_start: bool
+    _weighted_: bool
     categorical_features: Any
 
     n_features_in_: int
@@ -95,6 +96,7 @@ class _Forest(BaseEstimator):
             msg = "warm_start needs n_estimators as a number, without max_time and max_model_size"
             raise InvalidError(msg)
         weights = None if sample_weight is None else weights_of(sample_weight)
+        self._weighted_ = weights is not None
         categorical = chosen(self.categorical_features, rows.column_names)
         self._model_: Model
         self._model_, note = _datalake.train(
@@ -196,28 +198,37 @@ class _Forest(BaseEstimator):
         model = self._fitted()
         return Tree._of(model.tree(number), [len(classes) or 1 for _, classes in model.outputs])
 
-    def draws_of(self, number: int, X: Any, y: Any) -> npt.NDArray[np.uint32]:
-        """Give how often one of the trees has drawn each row, from the rows and the target that it was grown from."""
+    def draws_of(self, number: int, X: Any, y: Any, *, sample_weight: Any = None) -> npt.NDArray[np.uint32]:
+        """Give how often one of the trees has drawn each row, from all that it was grown from."""
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
-        return np.frombuffer(model.draws_of(number, rows, target), np.uint32).copy()
+        drawn = model.draws_of(number, rows, target, self._weights(sample_weight))
+        return np.frombuffer(drawn, np.uint32).copy()
 
-    def leaf_statistics(self, number: int, X: Any, y: Any) -> LeafStatistics:
-        """Give what lies in each leaf of one of the trees, from the rows and the target that it was grown from."""
+    def leaf_statistics(self, number: int, X: Any, y: Any, *, sample_weight: Any = None) -> LeafStatistics:
+        """Give what lies in each leaf of one of the trees, from all that it was grown from."""
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
-        found = model.leaf_statistics(number, rows, target)
+        found = model.leaf_statistics(number, rows, target, self._weights(sample_weight))
         return LeafStatistics._of(found, [len(classes) for _, classes in model.outputs])
 
     def out_of_bag_importances(
-        self, X: Any, y: Any, *, n_repeats: int = 5, random_state: Any = None
+        self, X: Any, y: Any, *, sample_weight: Any = None, n_repeats: int = 5, random_state: Any = None
     ) -> PermutationImportances:
-        """Measure what each column is worth, from the rows and the target that the forest was grown from.
+        """Measure what each column is worth, from all that the forest was grown from.
 
         Each tree predicts the rows that it has not seen, with one column shuffled among them; the mean over the trees
         says by how much their mean squared error (`mse`) grows, or their `accuracy` falls (Breiman, 2001).
         """
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
         params = {"n_repeats": int(n_repeats), "seed": _seed(random_state)}
-        return PermutationImportances._of(model.out_of_bag_importances(rows, target, json.dumps(params)))
+        weights = self._weights(sample_weight)
+        return PermutationImportances._of(model.out_of_bag_importances(rows, target, json.dumps(params), weights))
+
+    def _weights(self, sample_weight: Any) -> bytes | None:
+        """Give the weights that the forest was grown with."""
+        if sample_weight is None and self._weighted_:
+            msg = "sample_weight is needed: the forest was grown with weights, and which rows it drew follows from them"
+            raise InvalidError(msg)
+        return None if sample_weight is None else weights_of(sample_weight)
 
     def save(
         self,
@@ -243,11 +254,12 @@ class _Forest(BaseEstimator):
         return model.card(title or model.target, format == "html")
 
     def _lineage(self) -> dict[str, Any]:
-        return {"named": hasattr(self, "feature_names_in_")}
+        return {"named": hasattr(self, "feature_names_in_"), "weighted": self._weighted_}
 
     def _restore(self, model: Model) -> Self:
         self._model_ = model
         lineage = model.envelope["lineage"].get("python", {})
+        self._weighted_ = lineage.get("weighted", False)
         self._learnt(named=lineage.get("named", True))
         score = model.envelope["metrics"].get("out_of_bag_score")
         if score is not None:
