@@ -75,6 +75,14 @@ where
     pool()?.install(|| guarded(work))
 }
 
+/// Runs little work on this thread, which needs no others.
+///
+/// # Errors
+/// Whatever the work returns; a panic in it becomes [`ErrorKind::Internal`].
+pub fn here<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    guarded(work)
+}
+
 fn pool() -> Result<&'static ThreadPool> {
     granted(POOL.get_or_init(|| build(std::thread::available_parallelism().map_or(1, usize::from))))
 }

@@ -415,6 +415,12 @@ impl Model {
         work: impl Fn(&dyn AnyModel, &RecordBatch) -> Result<Vec<T>> + Send + 'static,
     ) -> PyResult<Vec<T>> {
         let [first, others @ ..] = rows.batches() else { return self.with_rows(py, rows, work) };
+        if others.is_empty() && self.model.as_forest().is_some_and(|forest| forest.is_quick(first.num_rows())) {
+            // It is done before another thread would have begun.
+            return py
+                .detach(|| compute::here(|| work(self.model.as_ref(), first)))
+                .map_err(|error| raised(py, &error));
+        }
         let (model, first, others) = (Arc::clone(&self.model), first.clone(), others.to_vec());
         let all = move || {
             let mut found = work(model.as_ref(), &first)?;

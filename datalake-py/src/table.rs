@@ -15,8 +15,8 @@ use datalake_core::ml::{ExactColumns, rounded_table, rounded_to_single};
 use datalake_core::query::DataSet;
 use datalake_core::{Error, Result};
 use futures::TryStreamExt;
-use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyTypeError;
+use pyo3::buffer::{Element, PyBuffer, ReadOnlyCell};
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 use pyo3_arrow::buffer::AnyBufferProtocol;
@@ -48,6 +48,13 @@ pub(crate) enum Values {
     Int(PyBuffer<i64>),
     Bool(Vec<Option<bool>>),
     Text(Vec<Option<String>>),
+}
+
+/// Numbers row by row.
+#[derive(FromPyObject)]
+pub(crate) enum Matrix {
+    Single(PyBuffer<f32>),
+    Double(PyBuffer<f64>),
 }
 
 #[pymethods]
@@ -95,6 +102,27 @@ impl Table {
             let (single, before) = rounded_to_single(&array, name, counted).map_err(|error| raised(py, &error))?;
             rounded.insert(name.clone(), before);
             arrays.push(Arc::new(single));
+        }
+        Ok(Self { exact: rounded, ..Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))? })
+    }
+
+    /// Makes a table to predict from of a matrix that lies row by row, as [`Self::of_features`] would of its columns.
+    #[staticmethod]
+    fn of_matrix(py: Python<'_>, names: Vec<String>, rows: Matrix) -> PyResult<Self> {
+        let (mut arrays, mut rounded) = (Vec::with_capacity(names.len()), ExactColumns::new());
+        for (index, name) in names.iter().enumerate() {
+            arrays.push(match &rows {
+                Matrix::Single(rows) => {
+                    Arc::new(Float32Array::from(column_of(rows, py, index, names.len())?)) as ArrayRef
+                }
+                Matrix::Double(rows) => {
+                    let exact: ArrayRef = Arc::new(Float64Array::from(column_of(rows, py, index, names.len())?));
+                    let (single, before) =
+                        rounded_to_single(&exact, name, false).map_err(|error| raised(py, &error))?;
+                    rounded.insert(name.clone(), before);
+                    Arc::new(single)
+                }
+            });
         }
         Ok(Self { exact: rounded, ..Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))? })
     }
@@ -235,6 +263,14 @@ impl Table {
         let schema = Arc::new(Schema::new(fields));
         let batches = self.batches.iter().map(|batch| plain_batch(batch, &schema)).collect::<Result<Vec<_>>>()?;
         Ok(Batches::from_vec(schema, batches))
+    }
+}
+
+/// One column of a matrix of so many.
+fn column_of<T: Element>(rows: &PyBuffer<T>, py: Python<'_>, index: usize, columns: usize) -> PyResult<Vec<T>> {
+    match rows.as_slice(py) {
+        Some(rows) => Ok(rows.iter().skip(index).step_by(columns).map(ReadOnlyCell::get).collect()),
+        None => Err(PyBufferError::new_err("the matrix does not lie row by row")),
     }
 }
 

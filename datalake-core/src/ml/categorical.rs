@@ -179,7 +179,13 @@ mod tests {
             let (feature, column) = learnt(Arc::clone(learnt_from));
             for array in [&booleans, &integers, &floats] {
                 let found = encode(std::slice::from_ref(&feature), &batch(Arc::clone(array))).unwrap();
-                assert_eq!(found, [column.clone()], "{} by {}", array.data_type(), learnt_from.data_type());
+                assert_eq!(
+                    found[..],
+                    *std::slice::from_ref(&column),
+                    "{} by {}",
+                    array.data_type(),
+                    learnt_from.data_type()
+                );
             }
         }
         let (feature, _) = learnt(booleans);

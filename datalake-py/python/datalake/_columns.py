@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # The first whole number that 64 bits do not hold.
 _BEYOND = 2**63
 _SINGLE = np.dtype(np.float32)
+_FLOATS = (_SINGLE, np.dtype(np.float64))
 
 
 def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) -> tuple[Table, bool]:
@@ -42,6 +43,8 @@ def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) ->
         msg = f"X has {values.shape[1]} features, but the model has learnt from {len(names)} features"
         raise InvalidError(msg)
     kept = set(names if exact is True else chosen(exact, list(names)))
+    if not counted and not kept and values.dtype in _FLOATS and values.flags.c_contiguous and values.flags.aligned:
+        return Table.of_matrix(names, values), False
     # One by one, so that only one is in memory a second time.
     columns = (_values(values[:, index]) for index in range(values.shape[1]))
     return Table.of_features(names, columns, kept, counted), False

@@ -125,6 +125,9 @@ class Table:
     ) -> Table:
         """Make a table of arrays of floats or `int64`, lists of booleans or lists of text."""
     @staticmethod
+    def of_matrix(names: Sequence[str], rows: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> Table:
+        """Make a table to predict from, of a matrix that lies row by row."""
+    @staticmethod
     def of_features(
         names: Sequence[str],
         columns: Iterable[

@@ -70,6 +70,8 @@ class _Forest(BaseEstimator):
     _classification: bool
     warm_start: bool
     _weighted_: bool
+    _names_: list[str]
+    _codes_: list[str]
     categorical_features: Any
 
     n_features_in_: int
@@ -108,7 +110,10 @@ class _Forest(BaseEstimator):
 
     def _learnt(self, *, named: bool) -> None:
         """Show what the model has learnt, in scikit-learn's words."""
-        names = [name for name, _ in self._model_.features]
+        features = self._model_.features
+        names = [name for name, _ in features]
+        self._names_ = names
+        self._codes_ = [name for name, is_categorical in features if is_categorical]
         self.n_features_in_ = len(names)
         self.n_outputs_ = len(self._model_.outputs)
         self.n_estimators_ = self._model_.trees
@@ -154,9 +159,8 @@ class _Forest(BaseEstimator):
 
     def _rows(self, X: Any) -> _datalake.Table:
         """Give rows as the fitted model needs them."""
-        features = self._fitted().features
-        codes = [name for name, is_categorical in features if is_categorical]
-        rows, _ = rows_of(X, [name for name, _ in features], exact=codes or None)
+        self._fitted()
+        rows, _ = rows_of(X, self._names_, exact=self._codes_ or None)
         for note in self._model_.check(rows):
             warnings.warn(note, InputWarning, stacklevel=3)
         return rows

@@ -111,6 +111,12 @@ impl Forest {
         self.first..self.first + self.trees.len() as u32
     }
 
+    /// Whether so few rows are predicted on the thread that asks: others would take longer to begin.
+    #[must_use]
+    pub fn is_quick(&self, rows: usize) -> bool {
+        predict::is_quick(rows, self.trees.len())
+    }
+
     /// Whether trees are missing, which [`Forest::merge`] would add.
     #[must_use]
     pub fn is_part(&self) -> bool {

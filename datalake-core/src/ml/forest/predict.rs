@@ -18,6 +18,11 @@ const FEW: usize = 6;
 /// Fewer steps (rows times trees) are not worth other threads.
 const SMALL: usize = 1 << 12;
 
+/// Whether one thread predicts so many rows before another would have begun.
+pub(super) fn is_quick(rows: usize, trees: usize) -> bool {
+    rows * trees <= SMALL
+}
+
 /// Which rows a tree has seen, one bit each.
 #[derive(Debug)]
 pub(super) struct Bag(Vec<u64>);
@@ -44,7 +49,7 @@ pub(super) fn mean_of_trees(
 ) -> Vec<f64> {
     let mut means = vec![0.0; rows * width];
     let most = (MOST_NUMBERS / cells.len().max(1)).clamp(64, MOST_ROWS);
-    if rows * trees.len() <= SMALL {
+    if is_quick(rows, trees.len()) {
         for (number, means) in means.chunks_mut(most * width).enumerate() {
             walk_block(trees, cells, number * most, width, bags, means);
         }
