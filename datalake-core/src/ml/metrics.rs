@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use serde::{Deserialize, Serialize};
 
-use super::feature::column_index;
+use super::feature::{column_index, list};
 use super::target::{Output, Target, places, read_target};
 use super::{Model, Task};
 use crate::error::{Error, Result};
@@ -229,7 +229,8 @@ fn log_loss(truth: &[u32], probabilities: &[f64]) -> f64 {
 /// Labels that the model has never seen count as wrong and stand after its classes in the confusion matrix.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for no rows, or a feature or target that is missing or of another type.
+/// [`Invalid`](crate::ErrorKind::Invalid) for no rows, for a feature or target that is missing or of another type, and
+/// where the model has seen none of the labels.
 pub fn evaluate(model: &dyn Model, rows: &RecordBatch) -> Result<Metrics> {
     Truth::of(model, rows)?.measure(model, rows, true)
 }
@@ -262,6 +263,9 @@ impl Truth {
         Ok(match read_target(rows.column(index), &output.name, model.task())? {
             Target::Numbers(values) => Self::Numbers(values),
             Target::Labels { classes: found, codes } => {
+                if !found.iter().any(|name| output.classes.contains(name)) {
+                    return Err(all_unknown(output, &found));
+                }
                 let mut classes = output.classes.clone();
                 classes.extend(found.iter().filter(|name| !output.classes.contains(name)).cloned());
                 let code_of = codes_of(&classes);
@@ -314,6 +318,17 @@ impl Truth {
     }
 }
 
+/// Where no label is known, it is the column that is wrong, or its type, and not each of the predictions.
+fn all_unknown(output: &Output, found: &[String]) -> Error {
+    let names = |classes: &[String]| list(&classes.iter().map(String::as_str).collect::<Vec<_>>());
+    let (known, found) = (names(&output.classes), names(found));
+    Error::invalid("measure", format_args!("predictions by column `{}`", output.name))
+        .with_reason(format_args!(
+            "none of its values is a class of the model: it has {found}; the model knows {known}"
+        ))
+        .with_hint("give the target as it was in training, its type too")
+}
+
 fn codes_of(classes: &[String]) -> BTreeMap<&str, u32> {
     (0..).zip(classes).map(|(code, name)| (name.as_str(), code)).collect()
 }
@@ -329,7 +344,13 @@ fn wrong_type(model: &dyn Model) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, StringArray};
+
     use super::*;
+    use crate::ml::{DummyTrainer, Frame, Trainer};
+    use crate::progress::Silent;
 
     fn near(found: f64, wanted: f64) {
         assert!((found - wanted).abs() < 1e-12, "{found} is not {wanted}");
@@ -360,6 +381,26 @@ mod tests {
         let unlikely = -libm::log(f64::EPSILON);
         near(metrics.log_loss.unwrap(), (3.0 * std::f64::consts::LN_2 + unlikely) / 4.0);
         assert_eq!(metrics.confusion[2], [1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn labels_of_which_the_model_knows_none_are_refused() {
+        let column = |labels: Vec<&str>| Arc::new(StringArray::from(labels)) as ArrayRef;
+        let table = |labels: Vec<&str>| {
+            let x = Arc::new(Float64Array::from_iter_values((0..labels.len()).map(|row| row as f64))) as ArrayRef;
+            RecordBatch::try_from_iter([("x", x), ("ripe", column(labels))]).unwrap()
+        };
+        let frame = Frame::new(&table(vec!["false", "true", "true"]), &[], "ripe", Task::Classification).unwrap();
+        let model = DummyTrainer::new(Task::Classification).train(&frame, &Silent).unwrap();
+        let error = evaluate(model.as_ref(), &table(vec!["0", "1", "1"])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot measure predictions by column `ripe`: none of its values is a class of the model: \
+             it has `0`, `1`; the model knows `false`, `true`"
+        );
+        // One that is known is enough: others may be new.
+        let metrics = evaluate(model.as_ref(), &table(vec!["0", "1", "true", "true"])).unwrap();
+        assert_eq!(metrics.figures()["accuracy"], 0.5);
     }
 
     #[test]
