@@ -36,17 +36,31 @@ impl Trainer for DummyTrainer {
 
     fn train(&self, table: &Frame, _progress: &dyn Progress) -> Result<Box<dyn Model>> {
         check_one_target(self.task, table)?;
-        let rows = table.rows() as f64;
-        let values = match table.target() {
-            // Divided first: the sum of the largest numbers has no number of its own.
-            Target::Numbers(values) => vec![values.iter().map(|value| value / rows).sum()],
-            Target::Labels { classes, codes } => {
-                let mut counts = vec![0_u32; classes.len()];
-                codes.iter().for_each(|&code| counts[code as usize] += 1);
-                counts.into_iter().map(|count| f64::from(count) / rows).collect()
-            }
-        };
+        let values = averages(table.target(), &weights(table));
         Ok(Box::new(Dummy { schema: ModelSchema { features: Vec::new(), ..ModelSchema::of(table) }, values }))
+    }
+}
+
+/// The weight of each row, one where none are given; by a power of two so far down or up that their sum has a number.
+fn weights(table: &Frame) -> Vec<f64> {
+    let Some(weights) = table.weights() else { return vec![1.0; table.rows()] };
+    let exponent = libm::ilogb(weights.iter().copied().fold(0.0, f64::max));
+    weights.iter().map(|weight| libm::ldexp(*weight, -exponent)).collect()
+}
+
+/// The mean of a target, or the share of each of its classes.
+fn averages(target: &Target, weights: &[f64]) -> Vec<f64> {
+    let total: f64 = weights.iter().sum();
+    match target {
+        // Divided first: the sum of the largest numbers has no number of its own.
+        Target::Numbers(values) => {
+            vec![values.iter().zip(weights).map(|(value, weight)| value / (total / weight)).sum()]
+        }
+        Target::Labels { classes, codes } => {
+            let mut sums = vec![0.0; classes.len()];
+            codes.iter().zip(weights).for_each(|(code, weight)| sums[*code as usize] += weight);
+            sums.into_iter().map(|sum| sum / total).collect()
+        }
     }
 }
 
@@ -108,5 +122,48 @@ impl Model for Dummy {
         writer.schema(&self.schema);
         writer.f64s(&self.values);
         Ok(writer.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::*;
+    use crate::progress::Silent;
+
+    fn learnt(task: Task, weights: Option<Vec<f64>>) -> Dummy {
+        let column = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([
+            ("x", column(vec![0.0; 3])),
+            ("kcal", column(vec![10.0, 20.0, 60.0])),
+            ("group", Arc::new(StringArray::from(vec!["fruit", "meat", "fruit"])) as ArrayRef),
+        ]);
+        let target = if task == Task::Regression { "kcal" } else { "group" };
+        let frame = Frame::new(&batch.unwrap(), &["x"], target, task).unwrap();
+        let frame = match weights {
+            Some(weights) => frame.with_weights(weights).unwrap(),
+            None => frame,
+        };
+        let model = DummyTrainer::new(task).train(&frame, &Silent).unwrap();
+        Dummy::read(&mut Reader::new(&model.body().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_row_counts_as_much_as_it_weighs() {
+        // As the rows 10, 10, 10, 20 with no row of 60, on any scale, the largest and the smallest of numbers too.
+        for scale in [1.0, 0.7, f64::MAX / 4.0, f64::from_bits(1)] {
+            let weights = || Some(vec![3.0 * scale, scale, 0.0]);
+            let (mean, shares) = (learnt(Task::Regression, weights()), learnt(Task::Classification, weights()));
+            assert!((mean.values[0] - 12.5).abs() < 1e-9, "{mean:?}");
+            assert!((shares.values[0] - 0.75).abs() < 1e-9 && (shares.values[1] - 0.25).abs() < 1e-9, "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn weights_of_one_are_as_none() {
+        for task in [Task::Regression, Task::Classification] {
+            assert_eq!(learnt(task, Some(vec![1.0; 3])), learnt(task, None));
+        }
     }
 }
