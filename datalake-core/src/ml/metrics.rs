@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 /// The least probability that a log loss is taken of, as in scikit-learn: 2^-52.
 const LEAST_PROBABILITY: f64 = f64::EPSILON;
 
+/// The most classes that are counted, true against predicted: half a gigabyte of counts.
+const MOST_CLASSES: usize = 8_192;
+
 /// The metrics of either task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "task")]
@@ -162,12 +165,14 @@ impl ClassificationMetrics {
     /// ```
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for no rows, columns of different lengths, or a code without a class.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for no rows, columns of different lengths, a code without a class, or more
+    /// than 8,192 classes.
     pub fn of(classes: &[String], truth: &[u32], predicted: &[u32], probabilities: Option<&[f64]>) -> Result<Self> {
         check_lengths(truth.len(), predicted.len())?;
         if let Some(code) = truth.iter().chain(predicted).find(|code| **code as usize >= classes.len()) {
             return Err(measure().with_reason(format_args!("class {code} of {}", classes.len())));
         }
+        check_classes(classes.len())?;
         let mut confusion = vec![vec![0_u64; classes.len()]; classes.len()];
         truth.iter().zip(predicted).for_each(|(truth, predicted)| confusion[*truth as usize][*predicted as usize] += 1);
         let right: u64 = (0..classes.len()).map(|class| confusion[class][class]).sum();
@@ -196,6 +201,18 @@ fn check_lengths(truth: usize, predicted: usize) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The confusion matrix takes memory by the square of them.
+fn check_classes(classes: usize) -> Result<()> {
+    if classes <= MOST_CLASSES {
+        return Ok(());
+    }
+    Err(measure()
+        .with_reason(format_args!(
+            "there are {classes} classes, true and predicted, and at most {MOST_CLASSES} are counted"
+        ))
+        .with_hint("is the target an identifier, or a number with many values?"))
 }
 
 /// The mean F1 of the classes, plain and weighted by their rows.
@@ -409,5 +426,12 @@ mod tests {
         let error = RegressionMetrics::of(&[1.0], &[1.0, 2.0]).unwrap_err();
         assert!(error.to_string().ends_with("1 true values and 2 predictions"), "{error}");
         assert!(ClassificationMetrics::of(&[], &[0], &[0], None).is_err());
+    }
+
+    #[test]
+    fn identifiers_are_not_counted_as_classes() {
+        let names: Vec<String> = (0..200_000).map(|id| id.to_string()).collect();
+        let error = ClassificationMetrics::of(&names, &[199_999], &[0], None).unwrap_err();
+        assert!(error.to_string().contains("there are 200000 classes"), "{error}");
     }
 }
