@@ -137,6 +137,14 @@ impl ModelSchema {
         }
     }
 
+    /// Each target, the only one too.
+    pub(crate) fn all_outputs(&self) -> Vec<Output> {
+        if self.outputs.is_empty() {
+            return vec![Output { name: self.target.clone(), classes: self.classes.clone() }];
+        }
+        self.outputs.clone()
+    }
+
     /// The places of each target's numbers in a row of predictions.
     pub(crate) fn places(&self) -> Vec<Range<usize>> {
         if self.outputs.is_empty() {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, new_null_array};
+use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::Task;
@@ -101,14 +102,15 @@ impl Frame {
         Ok(Self { features, columns, target_name: name.to_owned(), targets, groups: None, weights: None })
     }
 
-    /// Names the column whose equal values belong together: a split never cuts a group in two.
+    /// Names the column whose equal values belong together: a split never cuts a group in two. A row whose group is
+    /// null or NaN is a group of its own.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a column that is not there, has another number of rows, or is
     /// neither text nor number.
     pub fn with_groups(mut self, batch: &RecordBatch, column: &str) -> Result<Self> {
         let index = column_index(batch, column, "group by")?;
-        let array = feature::text(batch.column(index), column)?;
+        let array = named_groups(batch.column(index), column)?;
         if array.len() != self.rows() {
             return Err(Error::invalid("group by", format_args!("column `{column}`")).with_reason(format_args!(
                 "it has {} rows and the table {}",
@@ -126,8 +128,8 @@ impl Frame {
 
     /// Gives every row a weight: what an error in it costs. A row of weight 0 is not there, one of weight 2 is as two.
     ///
-    /// Forests learn by weights, and so does the mean of the `dummy`; the linear baselines do not. Metrics count
-    /// every row once.
+    /// Forests learn by weights, and so do the mean and the shares of the `dummy`; the linear baselines do not. Metrics
+    /// count every row once.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for another number of weights than rows, for a weight that is negative
@@ -269,6 +271,16 @@ impl Frame {
                 .with_reason(format_args!("the table has {} rows, counted from 0", self.rows()))),
         }
     }
+}
+
+/// The names of groups as text, null where there is none: NaN is missing here as everywhere, and not a name.
+fn named_groups(array: &ArrayRef, column: &str) -> Result<ArrayRef> {
+    let names = feature::text(array, column)?;
+    if !feature::is_numeric(array.data_type()) {
+        return Ok(names);
+    }
+    let missing: BooleanArray = feature::numbers(array, column)?.iter().map(|value| Some(value.is_nan())).collect();
+    nullif(&names, &missing).map_err(|cause| Error::internal("leave out", "rows without a group").with_source(cause))
 }
 
 fn check_weights(weights: &[f64]) -> Result<()> {
@@ -451,9 +463,14 @@ mod tests {
             ("x", Arc::new(Int64Array::from(vec![1, 2, 3, 4])) as ArrayRef),
             ("y", Arc::new(Int64Array::from(vec![1, 2, 3, 4])) as ArrayRef),
             ("brand", Arc::new(StringArray::from(vec![Some("a"), None, Some("a"), None])) as ArrayRef),
+            ("shop", Arc::new(Float64Array::from(vec![Some(7.0), Some(f64::NAN), Some(7.0), None])) as ArrayRef),
+            ("farm", Arc::new(Float64Array::from(vec![f64::NAN, 7.0, f64::NAN, 7.0])) as ArrayRef),
         ])
         .unwrap();
-        let frame = Frame::new(&batch, &["x"], "y", Task::Regression).unwrap().with_groups(&batch, "brand").unwrap();
-        assert_eq!(frame.groups(), Some(&[0, 1, 0, 2][..]));
+        let frame = Frame::new(&batch, &["x"], "y", Task::Regression).unwrap();
+        for (column, groups) in [("brand", [0, 1, 0, 2]), ("shop", [0, 1, 0, 2]), ("farm", [1, 0, 2, 0])] {
+            let frame = frame.clone().with_groups(&batch, column).unwrap();
+            assert_eq!(frame.groups(), Some(&groups[..]), "{column}");
+        }
     }
 }

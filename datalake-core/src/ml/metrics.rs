@@ -6,13 +6,16 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use serde::{Deserialize, Serialize};
 
-use super::feature::column_index;
+use super::feature::{column_index, list};
 use super::target::{Output, Target, places, read_target};
 use super::{Model, Task};
 use crate::error::{Error, Result};
 
 /// The least probability that a log loss is taken of, as in scikit-learn: 2^-52.
 const LEAST_PROBABILITY: f64 = f64::EPSILON;
+
+/// The most classes that are counted, true against predicted: half a gigabyte of counts.
+const MOST_CLASSES: usize = 8_192;
 
 /// The metrics of either task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -162,12 +165,14 @@ impl ClassificationMetrics {
     /// ```
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for no rows, columns of different lengths, or a code without a class.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for no rows, columns of different lengths, a code without a class, or more
+    /// than 8,192 classes.
     pub fn of(classes: &[String], truth: &[u32], predicted: &[u32], probabilities: Option<&[f64]>) -> Result<Self> {
         check_lengths(truth.len(), predicted.len())?;
         if let Some(code) = truth.iter().chain(predicted).find(|code| **code as usize >= classes.len()) {
             return Err(measure().with_reason(format_args!("class {code} of {}", classes.len())));
         }
+        check_classes(classes.len())?;
         let mut confusion = vec![vec![0_u64; classes.len()]; classes.len()];
         truth.iter().zip(predicted).for_each(|(truth, predicted)| confusion[*truth as usize][*predicted as usize] += 1);
         let right: u64 = (0..classes.len()).map(|class| confusion[class][class]).sum();
@@ -196,6 +201,18 @@ fn check_lengths(truth: usize, predicted: usize) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The confusion matrix takes memory by the square of them.
+fn check_classes(classes: usize) -> Result<()> {
+    if classes <= MOST_CLASSES {
+        return Ok(());
+    }
+    Err(measure()
+        .with_reason(format_args!(
+            "there are {classes} classes, true and predicted, and at most {MOST_CLASSES} are counted"
+        ))
+        .with_hint("is the target an identifier, or a number with many values?"))
 }
 
 /// The mean F1 of the classes, plain and weighted by their rows.
@@ -229,7 +246,8 @@ fn log_loss(truth: &[u32], probabilities: &[f64]) -> f64 {
 /// Labels that the model has never seen count as wrong and stand after its classes in the confusion matrix.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for no rows, or a feature or target that is missing or of another type.
+/// [`Invalid`](crate::ErrorKind::Invalid) for no rows, for a feature or target that is missing or of another type, and
+/// where the model has seen none of the labels.
 pub fn evaluate(model: &dyn Model, rows: &RecordBatch) -> Result<Metrics> {
     Truth::of(model, rows)?.measure(model, rows, true)
 }
@@ -262,6 +280,9 @@ impl Truth {
         Ok(match read_target(rows.column(index), &output.name, model.task())? {
             Target::Numbers(values) => Self::Numbers(values),
             Target::Labels { classes: found, codes } => {
+                if !found.iter().any(|name| output.classes.contains(name)) {
+                    return Err(all_unknown(output, &found));
+                }
                 let mut classes = output.classes.clone();
                 classes.extend(found.iter().filter(|name| !output.classes.contains(name)).cloned());
                 let code_of = codes_of(&classes);
@@ -314,6 +335,17 @@ impl Truth {
     }
 }
 
+/// Where no label is known, it is the column that is wrong, or its type, and not each of the predictions.
+fn all_unknown(output: &Output, found: &[String]) -> Error {
+    let names = |classes: &[String]| list(&classes.iter().map(String::as_str).collect::<Vec<_>>());
+    let (known, found) = (names(&output.classes), names(found));
+    Error::invalid("measure", format_args!("predictions by column `{}`", output.name))
+        .with_reason(format_args!(
+            "none of its values is a class of the model: it has {found}; the model knows {known}"
+        ))
+        .with_hint("give the target as it was in training, its type too")
+}
+
 fn codes_of(classes: &[String]) -> BTreeMap<&str, u32> {
     (0..).zip(classes).map(|(code, name)| (name.as_str(), code)).collect()
 }
@@ -329,7 +361,13 @@ fn wrong_type(model: &dyn Model) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, StringArray};
+
     use super::*;
+    use crate::ml::{DummyTrainer, Frame, Trainer};
+    use crate::progress::Silent;
 
     fn near(found: f64, wanted: f64) {
         assert!((found - wanted).abs() < 1e-12, "{found} is not {wanted}");
@@ -363,10 +401,37 @@ mod tests {
     }
 
     #[test]
+    fn labels_of_which_the_model_knows_none_are_refused() {
+        let column = |labels: Vec<&str>| Arc::new(StringArray::from(labels)) as ArrayRef;
+        let table = |labels: Vec<&str>| {
+            let x = Arc::new(Float64Array::from_iter_values((0..labels.len()).map(|row| row as f64))) as ArrayRef;
+            RecordBatch::try_from_iter([("x", x), ("ripe", column(labels))]).unwrap()
+        };
+        let frame = Frame::new(&table(vec!["false", "true", "true"]), &[], "ripe", Task::Classification).unwrap();
+        let model = DummyTrainer::new(Task::Classification).train(&frame, &Silent).unwrap();
+        let error = evaluate(model.as_ref(), &table(vec!["0", "1", "1"])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot measure predictions by column `ripe`: none of its values is a class of the model: \
+             it has `0`, `1`; the model knows `false`, `true`"
+        );
+        // One that is known is enough: others may be new.
+        let metrics = evaluate(model.as_ref(), &table(vec!["0", "1", "true", "true"])).unwrap();
+        assert_eq!(metrics.figures()["accuracy"], 0.5);
+    }
+
+    #[test]
     fn no_rows_and_uneven_columns_are_refused() {
         assert!(RegressionMetrics::of(&[], &[]).unwrap_err().to_string().ends_with("there are no rows"));
         let error = RegressionMetrics::of(&[1.0], &[1.0, 2.0]).unwrap_err();
         assert!(error.to_string().ends_with("1 true values and 2 predictions"), "{error}");
         assert!(ClassificationMetrics::of(&[], &[0], &[0], None).is_err());
+    }
+
+    #[test]
+    fn identifiers_are_not_counted_as_classes() {
+        let names: Vec<String> = (0..200_000).map(|id| id.to_string()).collect();
+        let error = ClassificationMetrics::of(&names, &[199_999], &[0], None).unwrap_err();
+        assert!(error.to_string().contains("there are 200000 classes"), "{error}");
     }
 }

@@ -226,7 +226,7 @@ fn check_one_target(task: Task, table: &Frame) -> Result<()> {
         return check_task(task, table);
     }
     Err(Error::new(ErrorKind::Unsupported, "learn", format_args!("the columns `{}` together", table.target_name()))
-        .with_reason("only a forest predicts several targets")
+        .with_reason("only a forest and the `dummy` predict several targets")
         .with_hint("learn one target after the other"))
 }
 

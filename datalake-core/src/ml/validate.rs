@@ -381,7 +381,7 @@ pub fn cross_validate(
 }
 
 /// Cross-validates a trainer and, on the same folds, the [`baselines`] that it must beat to be worth anything: by the
-/// name of each. A baseline that gives up is left out, with a note.
+/// name of each. A baseline that gives up is left out, with a note: of several targets all but the `dummy`.
 ///
 /// ```
 /// # use std::sync::Arc;

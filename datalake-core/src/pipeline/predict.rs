@@ -16,6 +16,7 @@ use crate::pipeline::manifest::StepReport;
 use crate::pipeline::publish::publish;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Predict;
+use crate::pipeline::table::at_row;
 use crate::query::DataSet;
 
 /// Opens a model file of the lake.
@@ -84,18 +85,23 @@ fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<Input
     }
     let schema = Arc::new(Schema::new(fields));
     let target = Arc::clone(&schema);
+    let mut read = 0_u64;
     let stream = rows.then(move |batch| {
         let (model, schema, input) = (Arc::clone(&model), Arc::clone(&target), Arc::clone(&input));
+        let before = read;
+        read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
         async move {
             let batch = batch?;
+            // Models count rows within a batch, and users within their table.
+            let in_table = move |error| at_row(error, |row| before + row);
             compute::run(move || {
                 let mut columns = batch.columns().to_vec();
-                let predicted = model.predict(&batch)?;
+                let predicted = model.predict(&batch).map_err(in_table)?;
                 match predicted.as_struct_opt() {
                     Some(several) => columns.extend_from_slice(several.columns()),
                     None => columns.push(predicted),
                 }
-                locked(&input).add(model.features(), &batch)?;
+                locked(&input).add(model.features(), &batch).map_err(in_table)?;
                 RecordBatch::try_new(schema, columns)
                     .map_err(|cause| Error::internal("add", "a column of predictions").with_source(cause))
             })
@@ -161,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_batch_that_cannot_be_predicted_ends_the_stream_with_its_column() {
+    async fn a_batch_that_cannot_be_predicted_ends_the_stream_with_its_column_and_row() {
         let column: ArrayRef = Arc::new(StringArray::from(vec!["1"; 3]));
         let drifted = foods(3, 2);
         let columns = drifted.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
@@ -171,6 +177,16 @@ mod tests {
         let predicted = with_predictions(model(), stream_of(vec![drifted]), Arc::default()).unwrap();
         let error = predicted.try_collect::<Vec<_>>().await.unwrap_err();
         assert!(error.to_string().contains("`protein_g`"), "{error}");
+
+        let endless: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::INFINITY, 1.0]));
+        let broken = foods(3, 2);
+        let names = broken.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let arrays = names.iter().zip(broken.columns());
+        let arrays = arrays.map(|(name, array)| if name == "fat_g" { Arc::clone(&endless) } else { Arc::clone(array) });
+        let broken = RecordBatch::try_from_iter(names.iter().map(String::as_str).zip(arrays)).unwrap();
+        let predicted = with_predictions(model(), stream_of(vec![foods(30, 2), broken]), Arc::default()).unwrap();
+        let error = predicted.try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.to_string().contains("`fat_g` at row 32: "), "{error}");
 
         let taken: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
         let taken = RecordBatch::try_from_iter([("predicted_kcal", taken)]).unwrap();

@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Position, Result};
 use crate::format::ReadOptions;
 use crate::ml::{Frame, Keep, categorical_features, holdout, is_text};
 use crate::pipeline::file::nearest;
@@ -53,14 +53,16 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
         false => error,
     })?;
     let present: BooleanArray = (0..whole.num_rows()).map(|row| Some(target.is_valid(row))).collect();
-    let table = as_categories(&filtered(&whole, &present)?, step)?;
+    // Rows are counted as in the whole table, where a user looks for them.
+    let in_whole = |error| at_row(error, |row| place(&present, row));
+    let table = as_categories(&filtered(&whole, &present)?, step).map_err(in_whole)?;
     let without_target = (whole.num_rows() - table.num_rows()) as u64;
     let mut features = features(step, &table)?;
     if step.features.is_empty() {
         leave_out_names(&mut features, &table, step, context);
     }
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
-    let mut frame = Frame::new(&table, &features, &step.target, step.task)?;
+    let mut frame = Frame::new(&table, &features, &step.target, step.task).map_err(in_whole)?;
     if frame.classes().len() > MOST_CLASSES {
         return Err(Error::invalid("train", format_args!("model `{}`", step.name))
             .with_reason(format_args!(
@@ -77,11 +79,27 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
     }
     if let Some(weights) = &step.weights {
         column(&table, weights, step)?;
-        frame = frame.with_weight_column(&table, weights)?;
+        frame = frame.with_weight_column(&table, weights).map_err(in_whole)?;
     }
     let keep = frame.groups().map_or(Keep::Nothing, Keep::Groups);
     let rows = holdout(frame.rows(), step.test, step.seed, keep)?;
     Ok(Split { table, frame, train: rows.train, test: rows.test, without_target })
+}
+
+/// The same error, its row counted as `place` says: from 1, as in every position.
+pub(crate) fn at_row(error: Error, place: impl Fn(u64) -> u64) -> Error {
+    let position = error.position().cloned().filter(|position| position.row.is_some());
+    match position {
+        Some(position) => error.with_position(Position { row: position.row.map(place), ..position }),
+        None => error,
+    }
+}
+
+/// Where the `row`-th of the rows that are `present` stands among all, both from 1.
+fn place(present: &BooleanArray, row: u64) -> u64 {
+    let kept = usize::try_from(row).ok().and_then(|row| row.checked_sub(1));
+    let found = kept.and_then(|kept| present.values().set_indices().nth(kept));
+    found.map_or(row, |index| index as u64 + 1)
 }
 
 /// The rows that a model has learnt from, and those held out, are only known on the very table that it was trained on.
@@ -181,4 +199,41 @@ fn column<'a>(table: &'a RecordBatch, name: &str, step: &Train) -> Result<&'a dy
         None => format!("it has: {}", known().collect::<Vec<_>>().join(", ")),
     };
     Err(Error::not_found("use", &step.table).with_reason(format_args!("it has no column `{name}`")).with_hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::lake::{BucketName, Lake, MemoryLake};
+    use crate::pipeline::manifest::RunId;
+    use crate::progress::Silent;
+
+    #[test]
+    fn a_row_is_counted_among_all() {
+        let present = BooleanArray::from(vec![false, true, false, true]);
+        assert_eq!((place(&present, 1), place(&present, 2)), (2, 4));
+        let error = Error::invalid("use", "a").with_position(Position::row(2).with_column("x"));
+        let error = at_row(error, |row| place(&present, row));
+        assert_eq!(error.position(), Some(&Position::row(4).with_column("x")));
+        assert_eq!(at_row(Error::invalid("use", "a"), |row| row + 1).position(), None);
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_row_of_the_whole_table() {
+        let lake = MemoryLake::default();
+        let bucket = lake.create_bucket(&BucketName::new("processed-data").unwrap()).await.unwrap();
+        // Two rows without a target above.
+        let table = "{\"x\":1.5}\n{\"x\":1.5}\n{\"x\":1.5,\"y\":1.0,\"w\":1.0}\n{\"x\":2.5,\"y\":2.0,\"w\":-1.0}\n";
+        bucket.put(&"foods.ndjson".into(), table, Default::default()).await.unwrap();
+        let context = Context { lake: Arc::new(lake), run: RunId::now(), progress: Arc::new(Silent) };
+        let step = json!({
+            "name": "m", "task": "regression", "table": "processed-data/foods.ndjson", "target": "y",
+            "features": ["x"], "weights": "w",
+        });
+        let step: Train = serde_json::from_value(step).unwrap();
+        let error = split(&step, &context).await.unwrap_err();
+        assert!(error.to_string().contains("at row 4: "), "{error}");
+    }
 }

@@ -102,7 +102,7 @@ const MOST_CATEGORIES: usize = 12;
 ///
 /// let card = ModelCard { title: "Food & Calories".to_owned(), ..ModelCard::default() };
 /// assert!(card_html(&card)?.contains("<h1>Food &amp; Calories</h1>"));
-/// assert!(card_markdown(&card)?.starts_with("# Food & Calories\n"));
+/// assert!(card_markdown(&card)?.starts_with("# Food \\& Calories\n"));
 /// # Ok::<(), datalake_core::Error>(())
 /// ```
 ///
@@ -167,7 +167,7 @@ fn markdown(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '\n' | '\r' | '\t' => plain.push(' '),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' => plain.extend(['\\', letter]),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' => plain.extend(['\\', letter]),
             _ => plain.push(letter),
         }
     }
@@ -246,6 +246,7 @@ mod tests {
         assert!(page.contains("| fat\\_g\\|x | number | g | 0 to 99.5 | 75.0 % |\n"), "{page}");
         assert!(page.contains("| forest | held out | 0.91 | – |\n"), "{page}");
         assert!(page.contains("| raw-data/foods.csv | – | 0 | 12,345 | 0 | 0 | 0 |\n"), "{page}");
+        assert!(page.contains("Rows \\& \\<columns\\>"), "{page}");
         assert!(!page.contains("\n\n\n"), "{page}");
     }
 }

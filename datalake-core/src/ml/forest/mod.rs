@@ -190,10 +190,7 @@ impl Model for Forest {
     }
 
     fn outputs(&self) -> Vec<Output> {
-        if self.schema.outputs.is_empty() {
-            return vec![Output { name: self.schema.target.clone(), classes: self.schema.classes.clone() }];
-        }
-        self.schema.outputs.clone()
+        self.schema.all_outputs()
     }
 
     fn predict(&self, rows: &RecordBatch) -> Result<ArrayRef> {

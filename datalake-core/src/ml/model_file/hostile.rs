@@ -69,6 +69,7 @@ fn models() -> Vec<Box<dyn Model>> {
     }
     models.push(train(&many(3), &["food"], "forest", "y,x", &few()));
     models.push(train(&many(3), &["x"], "forest", "group,food", &few()));
+    models.push(train(&many(3), &["x"], "dummy", "group,food", &Value::Null));
     models
 }
 
