@@ -412,7 +412,7 @@ impl Model {
         &self,
         py: Python<'_>,
         rows: &Table,
-        work: impl Fn(&dyn AnyModel, &RecordBatch) -> Result<Vec<T>> + Send + 'static,
+        work: impl Fn(&dyn AnyModel, &RecordBatch) -> Result<Vec<T>> + Send + Sync + 'static,
     ) -> PyResult<Vec<T>> {
         let [first, others @ ..] = rows.batches() else { return self.with_rows(py, rows, work) };
         if others.is_empty() && self.model.as_forest().is_some_and(|forest| forest.is_quick(first.num_rows())) {

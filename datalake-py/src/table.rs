@@ -15,8 +15,8 @@ use datalake_core::ml::{ExactColumns, rounded_table, rounded_to_single};
 use datalake_core::query::DataSet;
 use datalake_core::{Error, Result};
 use futures::TryStreamExt;
-use pyo3::buffer::{Element, PyBuffer, ReadOnlyCell};
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCapsule, PyDict};
 use pyo3_arrow::buffer::AnyBufferProtocol;
@@ -106,25 +106,27 @@ impl Table {
         Ok(Self { exact: rounded, ..Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))? })
     }
 
-    /// Makes a table to predict from of a matrix that lies row by row, as [`Self::of_features`] would of its columns.
+    /// Makes a table to predict from of a matrix of few rows, as [`Self::of_features`] would of its columns.
     #[staticmethod]
     fn of_matrix(py: Python<'_>, names: Vec<String>, rows: Matrix) -> PyResult<Self> {
-        let (mut arrays, mut rounded) = (Vec::with_capacity(names.len()), ExactColumns::new());
-        for (index, name) in names.iter().enumerate() {
-            arrays.push(match &rows {
-                Matrix::Single(rows) => {
-                    Arc::new(Float32Array::from(column_of(rows, py, index, names.len())?)) as ArrayRef
-                }
-                Matrix::Double(rows) => {
-                    let exact: ArrayRef = Arc::new(Float64Array::from(column_of(rows, py, index, names.len())?));
-                    let (single, before) =
-                        rounded_to_single(&exact, name, false).map_err(|error| raised(py, &error))?;
+        let (arrays, exact) = match rows {
+            Matrix::Single(rows) => {
+                let columns = columns_of(&rows.to_vec(py)?, names.len());
+                (columns.map(|column| Arc::new(Float32Array::from(column)) as ArrayRef).collect(), ExactColumns::new())
+            }
+            Matrix::Double(rows) => {
+                let (rows, mut rounded) = (rows.to_vec(py)?, ExactColumns::new());
+                let single = |(column, name): (Vec<f64>, &String)| {
+                    let exact: ArrayRef = Arc::new(Float64Array::from(column));
+                    let (single, before) = rounded_to_single(&exact, name, false)?;
                     rounded.insert(name.clone(), before);
-                    Arc::new(single)
-                }
-            });
-        }
-        Ok(Self { exact: rounded, ..Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))? })
+                    Ok(Arc::new(single) as ArrayRef)
+                };
+                let arrays = columns_of(&rows, names.len()).zip(&names).map(single).collect::<Result<_>>();
+                (arrays.map_err(|error| raised(py, &error))?, rounded)
+            }
+        };
+        Ok(Self { exact, ..Self::of_arrays(names, arrays).map_err(|error| raised(py, &error))? })
     }
 
     /// The number of rows.
@@ -266,12 +268,9 @@ impl Table {
     }
 }
 
-/// One column of a matrix of so many.
-fn column_of<T: Element>(rows: &PyBuffer<T>, py: Python<'_>, index: usize, columns: usize) -> PyResult<Vec<T>> {
-    match rows.as_slice(py) {
-        Some(rows) => Ok(rows.iter().skip(index).step_by(columns).map(ReadOnlyCell::get).collect()),
-        None => Err(PyBufferError::new_err("the matrix does not lie row by row")),
-    }
+/// The columns of a matrix of so many, row by row.
+fn columns_of<T: Copy>(rows: &[T], columns: usize) -> impl Iterator<Item = Vec<T>> {
+    (0..columns).map(move |index| rows.iter().skip(index).step_by(columns).copied().collect())
 }
 
 impl Values {

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # The first whole number that 64 bits do not hold.
 _BEYOND = 2**63
 _SINGLE = np.dtype(np.float32)
+# So few rows are taken as they are, row by row: a look at each column would take longer.
+_FEW = 256
 _FLOATS = (_SINGLE, np.dtype(np.float64))
 
 
@@ -43,7 +45,7 @@ def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) ->
         msg = f"X has {values.shape[1]} features, but the model has learnt from {len(names)} features"
         raise InvalidError(msg)
     kept = set(names if exact is True else chosen(exact, list(names)))
-    if not counted and not kept and values.dtype in _FLOATS and values.flags.c_contiguous and values.flags.aligned:
+    if not counted and not kept and len(values) <= _FEW and values.dtype in _FLOATS:
         return Table.of_matrix(names, values), False
     # One by one, so that only one is in memory a second time.
     columns = (_values(values[:, index]) for index in range(values.shape[1]))
