@@ -111,8 +111,9 @@ impl Table {
     fn of_matrix(py: Python<'_>, names: Vec<String>, rows: Matrix) -> PyResult<Self> {
         let (arrays, exact) = match rows {
             Matrix::Single(rows) => {
-                let columns = columns_of(&rows.to_vec(py)?, names.len());
-                (columns.map(|column| Arc::new(Float32Array::from(column)) as ArrayRef).collect(), ExactColumns::new())
+                let rows = rows.to_vec(py)?;
+                let single = |column| Arc::new(Float32Array::from(column)) as ArrayRef;
+                (columns_of(&rows, names.len()).map(single).collect(), ExactColumns::new())
             }
             Matrix::Double(rows) => {
                 let (rows, mut rounded) = (rows.to_vec(py)?, ExactColumns::new());
