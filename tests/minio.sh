@@ -24,14 +24,18 @@ install() {
     say "no Go toolchain, so no MinIO; tests that need a server cannot run"
     exit 3
   fi
-  say "building MinIO $version into $tools (some minutes, once)"
   mkdir -p "$tools"
-  # Built beside and moved, so that a build that is cut short leaves no half server.
-  local fresh
-  fresh=$(mktemp -d "$tools/build.XXXXXX")
-  GOBIN=$fresh nice -n 10 go install "github.com/minio/minio@$version"
-  mv "$fresh/minio" "$server"
-  rmdir "$fresh"
+  # Tests ask for it at once, and one build is enough.
+  (
+    flock 9
+    if [ -x "$server" ]; then exit; fi
+    say "building MinIO $version into $tools (some minutes, once)"
+    # Built beside and moved, so that a build that is cut short leaves no half server.
+    fresh=$(mktemp -d "$tools/build.XXXXXX")
+    GOBIN=$fresh nice -n 10 go install "github.com/minio/minio@$version"
+    mv "$fresh/minio" "$server"
+    rmdir "$fresh"
+  ) 9>"$tools/lock"
 }
 
 is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
