@@ -567,7 +567,7 @@ def cross_validate(
 
     Rows are cut into `folds` parts, each measured on once, `repeats` times over by other draws. Rows of one value of
     `groups` stay in one part; with `stratify` each class has its share in every part, as far as whole groups allow.
-    The model need not be fitted, and stays as it was.
+    Of several targets, only the `dummy` stands beside the forest. The model need not be fitted, and stays as it was.
     """
     rows, _ = rows_of(X, exact=True)
     table = None if groups is None else groups_table(groups)
