@@ -115,6 +115,8 @@ impl RegressionMetrics {
         check_lengths(truth.len(), predicted.len())?;
         let rows = truth.len() as f64;
         let mean = truth.iter().sum::<f64>() / rows;
+        // The mean of equal numbers may be off by its last bit.
+        let varies = truth.iter().any(|value| value.to_bits() != truth[0].to_bits());
         let (mut absolute, mut squared, mut spread, mut max_error) = (0.0, 0.0, 0.0, 0.0_f64);
         for (truth, predicted) in truth.iter().zip(predicted) {
             let error = truth - predicted;
@@ -125,7 +127,7 @@ impl RegressionMetrics {
         }
         Ok(Self {
             rows: truth.len(),
-            r2: (spread > 0.0).then(|| 1.0 - squared / spread),
+            r2: (varies && spread > 0.0).then(|| 1.0 - squared / spread),
             mae: absolute / rows,
             rmse: (squared / rows).sqrt(),
             max_error,
@@ -371,6 +373,11 @@ mod tests {
 
     fn near(found: f64, wanted: f64) {
         assert!((found - wanted).abs() < 1e-12, "{found} is not {wanted}");
+    }
+
+    #[test]
+    fn of_a_constant_truth_nothing_is_explained() {
+        assert_eq!(RegressionMetrics::of(&[0.1; 3], &[0.2; 3]).unwrap().r2, None);
     }
 
     #[test]

@@ -207,12 +207,18 @@ fn by_key(keys: &[u32]) -> BTreeMap<u32, Vec<u32>> {
 
 /// Whole groups until there are `wanted` rows; a group that would overshoot by more than it lacks is passed over.
 fn draw_groups(groups: &[u32], wanted: usize, draws: &mut Draws) -> Vec<u32> {
+    let drawn = shuffled(by_key(groups).into_values(), draws);
     let mut test = Vec::new();
-    for members in shuffled(by_key(groups).into_values(), draws) {
+    for members in &drawn {
         let after = test.len() + members.len();
-        if after.abs_diff(wanted) < test.len().abs_diff(wanted) || (test.is_empty() && after < groups.len()) {
+        if after.abs_diff(wanted) < test.len().abs_diff(wanted) {
             test.extend(members);
         }
+    }
+    if test.is_empty() {
+        // Every group is more than twice as large as what is wanted.
+        let smallest = drawn.into_iter().min_by_key(Vec::len).filter(|members| members.len() < groups.len());
+        test = smallest.unwrap_or_default();
     }
     test
 }
@@ -430,6 +436,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_group_that_is_nearly_the_whole_table_is_not_held_out() {
+        let groups: Vec<u32> = (0..100).map(|row| if row < 90 { 0 } else { row }).collect();
+        for seed in 0..40 {
+            let split = holdout(100, 0.1, seed, Keep::Groups(&groups)).unwrap();
+            assert_eq!(split.test.len(), 10, "seed {seed}");
+        }
+        let halves: Vec<u32> = (0..100).map(|row| u32::from(row < 60)).collect();
+        assert_eq!(holdout(100, 0.1, 1, Keep::Groups(&halves)).unwrap().test.len(), 40);
+    }
 
     #[test]
     fn a_share_is_drawn_and_the_same_seed_draws_the_same() {

@@ -193,7 +193,8 @@ fn children<'r, T: Tally>(
     let [smaller, larger] =
         if left.rows.len() < right.rows.len() { [&mut left, &mut right] } else { [&mut right, &mut left] };
     let Job { plan, crew, .. } = *job;
-    let is_large = |rows: &[u32]| rows.len() > plan.layout.rows;
+    let depth = larger.node.depth;
+    let is_large = |rows: &[u32]| rows.len() > plan.layout.rows && plan.limits.may_split(rows.len(), depth);
     if let Some(mut sums) = sums.filter(|_| is_large(larger.rows)) {
         let mut own = Vec::new();
         fill_all(tally, smaller.rows, &plan.columns, &mut own, crew.has_idle());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, NullArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float32Array, Float64Array, NullArray, RecordBatch, StringArray};
 
 use super::*;
 use crate::ml::{Envelope, Frame, PermutationParams, decode, digest, encode, evaluate, permutation_importance};
@@ -230,5 +230,47 @@ fn ten_thousand_categories_tell_classes_apart() {
         let unseen = batch(vec![("food", texts(["a", "b"]))]);
         let shares = try_fit(&frame, ForestParams { max_depth: Some(4), ..few() }).unwrap().raw(&unseen).unwrap();
         assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{shares:?}");
+    }
+}
+
+#[test]
+fn rows_that_share_the_coarse_bin_of_every_feature_are_split_too() {
+    // More than 255 times as many rows as a block takes.
+    const ROWS: u32 = 1_100_000;
+    let x: ArrayRef = Arc::new(Float32Array::from_iter_values((0..ROWS).map(|row| row as f32)));
+    let table = batch(vec![("x", Arc::clone(&x)), ("y", x)]);
+    let frame = Frame::new(&table, &[], "y", Task::Regression).unwrap();
+    let forest = try_fit(&frame, single()).unwrap();
+    assert_eq!(forest.nodes() as u32, 2 * ROWS - 1);
+}
+
+#[test]
+fn a_tree_that_is_pruned_to_a_leaf_has_no_importances() {
+    let table = batch(vec![
+        ("a", numbers([0.0, 0.0, 1.0, 1.0])),
+        ("b", numbers([0.0, 1.0, 0.0, 1.0])),
+        ("y", numbers([0.0, 1.0, 1.0, 0.0])),
+    ]);
+    let frame = Frame::new(&table, &[], "y", Task::Regression).unwrap();
+    assert_eq!(try_fit(&frame, single()).unwrap().nodes(), 7);
+    // Each of the lower splits is worth it, but not with the one above them, which lowers nothing.
+    let forest = try_fit(&frame, ForestParams { ccp_alpha: 0.1, ..single() }).unwrap();
+    assert_eq!((forest.nodes(), forest.importances().unwrap()), (1, vec![0.0, 0.0]));
+}
+
+#[test]
+fn targets_of_any_scale_are_split_in_large_nodes() {
+    let nodes = |exponent: i32| {
+        let row = |row: i32| f64::from(row * 7919 % 6007);
+        let table = batch(vec![
+            ("x", numbers((0..6000).map(row))),
+            ("y", numbers((0..6000).map(|number| libm::scalbn(row(number) * f64::from(number % 3), exponent)))),
+        ]);
+        let frame = Frame::new(&table, &[], "y", Task::Regression).unwrap();
+        try_fit(&frame, single()).unwrap().nodes()
+    };
+    assert!(nodes(0) > 5000);
+    for exponent in [-900, -600, -460, 400, 900] {
+        assert_eq!(nodes(exponent), nodes(0), "times 2^{exponent}");
     }
 }

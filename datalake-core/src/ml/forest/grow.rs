@@ -117,8 +117,11 @@ impl Grower {
         let node = Open { begin: 0, end: rows.len(), depth: 0, path: ROOT, right_of: None, bounds: UNBOUNDED };
         let root = Stretch { node, rows, spare: &mut spare[..node.len()], sums: None };
         let job = Job { plan, sample, tally, width, crew };
-        let _work = crew.begin();
-        let trunk: Branch = rayon::scope(|scope| buffers.grow(&job, root, scope));
+        let trunk: Branch = rayon::scope(|scope| {
+            // Until it only waits for the branches that it gave away.
+            let _work = crew.begin();
+            buffers.grow(&job, root, scope)
+        });
         joined(trunk).finish(plan.limits.max_leaves, plan.limits.alpha * sample.unit)
     }
 }

@@ -1,8 +1,8 @@
 //! Random forests: many trees, each grown from rows drawn with replacement and split by the best of drawn features.
 //!
 //! After Breiman, "Random Forests" (Machine Learning 45, 2001), with the parameters of scikit-learn. In nodes of up to
-//! 4,095 rows every cut between neighbouring values is tried; in larger ones, cuts between 255 bins of about equally
-//! many rows. Thresholds lie half-way, numbers are rounded once to `f32`.
+//! 4,095 rows (fewer in tables of more than 40 columns, at least 256) every cut between neighbouring values is tried; in
+//! larger ones, cuts between 255 bins of about equally many rows. Thresholds lie half-way, numbers are rounded once to `f32`.
 //! Missing values go to the side where they help; text columns are split by sets of categories, found in the order
 //! of their mean target (the best for a regression or two classes, a heuristic for more classes).
 //!

@@ -198,7 +198,8 @@ impl<'a> Goal<'a> {
             Self::Medians(target) => target.unit(),
             Self::Counts { .. } | Self::Shares { .. } => 0,
         };
-        libm::scalbn(weight, shift)
+        // Finite, so that no decrease times it is zero.
+        libm::scalbn(weight, shift).min(f64::MAX)
     }
 }
 

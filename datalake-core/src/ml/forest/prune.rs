@@ -99,5 +99,13 @@ fn worth_their_leaves(tree: &Tree, decreases: &[f64], alpha: f64, kept: &mut [bo
         });
         gains[split] = decreases[split] - alpha + below[0] + below[1];
     }
-    kept.iter_mut().zip(gains).for_each(|(kept, gain)| *kept = *kept && gain > 0.0);
+    // Parents come before their children: what lies below a leaf is not kept either.
+    for split in 0..kept.len() {
+        kept[split] = kept[split] && gains[split] > 0.0;
+        for child in tree.children_of(split as u32) {
+            if let (false, NodeRef::Split(child)) = (kept[split], child) {
+                kept[child as usize] = false;
+            }
+        }
+    }
 }

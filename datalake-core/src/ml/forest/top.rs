@@ -133,6 +133,24 @@ impl Top {
                 best = cut.map(|cut| (cut.score, feature, Side::Bin(cut))).or(best);
             }
         }
+        if !varied && !plan.random && !T::BY_ROWS {
+            // Every feature lies within one coarse bin: rows are sorted instead.
+            for (place, feature) in order.iter().map(|priority| *priority as u32).enumerate() {
+                if place >= tried && varied {
+                    break;
+                }
+                if columns[feature as usize].is_categorical() {
+                    continue;
+                }
+                if let (Some(rules), Some(direction)) = (tally.rules(), directions.get(feature as usize)) {
+                    rules.direction = *direction;
+                }
+                let least = best.as_ref().map_or(f64::NEG_INFINITY, |(score, ..)| *score);
+                let (varies, cut) = self.by_rows.best(tally, rows, &cells[feature as usize], min_leaf, least);
+                varied |= varies;
+                best = cut.map(|cut| (cut.score, feature, Side::Row(cut))).or(best);
+            }
+        }
         self.order = order;
         let (score, feature, side) = best?;
         let split = match side {
