@@ -190,7 +190,7 @@ fn files_and_bodies_bring_all_targets_back() {
 #[test]
 fn the_digests_of_small_forests_are_pinned() {
     let found = TASKS.map(|task| digest(&fit(&both(200, task), params())).unwrap()[..16].to_owned());
-    assert_eq!(found, ["bf869123f5d2bf52", "7d4b8a38951f73ef"]);
+    assert_eq!(found, ["8e7d8c1d5b31ea39", "7d4b8a38951f73ef"]);
 }
 
 #[test]
@@ -324,4 +324,21 @@ fn targets_are_columns_of_one_kind_each_named_once() {
     ]);
     let error = Frame::of_targets(&same.unwrap(), &["x"], &["y", "burnt"], Task::Regression).unwrap_err();
     assert!(error.to_string().contains("column `burnt`: the target is constant"), "{error}");
+}
+
+#[test]
+fn a_target_of_small_numbers_is_learnt_beside_one_of_huge_ones() {
+    let row = |row: i32| f64::from(row * 7919 % 3001);
+    let column =
+        |value: &dyn Fn(i32) -> f64| Arc::new(Float64Array::from_iter_values((0..3000).map(value))) as ArrayRef;
+    let table = RecordBatch::try_from_iter([
+        ("x", column(&row)),
+        ("huge", column(&|number| if number == 17 { 1e15 } else { 0.0 })),
+        ("small", column(&|number| f64::from(u8::from(row(number) > 1500.0)))),
+    ])
+    .unwrap();
+    let frame = Frame::of_targets(&table, &["x"], &["huge", "small"], Task::Regression).unwrap();
+    let params = ForestParams { n_estimators: 1, bootstrap: false, ..ForestParams::default() };
+    let forest = ForestTrainer::new(Task::Regression, params).unwrap().fit(&frame, &Silent).unwrap();
+    assert_eq!(forest.nodes(), 7, "one cut for the step, two around the row");
 }

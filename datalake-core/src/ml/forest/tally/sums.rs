@@ -15,7 +15,12 @@ pub(in crate::ml::forest) struct WeightedNumbers<'a> {
     /// By row, target by target: the weight times the distance from `center`, times `2^shift`.
     products: Vec<i64>,
     center: Vec<f64>,
-    shift: i32,
+    /// By target, so that each has its whole precision.
+    shift: Vec<i32>,
+    /// By target, what makes its squares those of the common shift: a power of two.
+    scale: Vec<f64>,
+    /// The least of the shifts, in whose units impurities are.
+    common: i32,
     poisson: bool,
 }
 
@@ -29,26 +34,28 @@ impl<'a> WeightedNumbers<'a> {
         poisson: bool,
     ) -> Self {
         let truth = truth.into();
-        let mut center = vec![0.0; width];
-        let mut reach: f64 = 0.0;
-        for (target, center) in center.iter_mut().enumerate() {
+        let (mut center, mut shift) = (vec![0.0; width], vec![None; width]);
+        let bits = 60 - (64 - most.leading_zeros() as i32);
+        for (target, (center, shift)) in center.iter_mut().zip(&mut shift).enumerate() {
             let values = || truth.iter().skip(target).step_by(width).copied();
             let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
             if !poisson {
                 // Halves first: the range of the largest numbers has no number of its own.
                 *center = low * 0.5 + high * 0.5;
             }
-            reach = reach.max(high - *center).max(*center - low);
+            let reach = f64::max(high - *center, *center - low);
+            *shift = (reach > 0.0).then(|| bits - libm::ilogb(reach));
         }
-        let bits = 60 - (64 - most.leading_zeros() as i32);
-        let shift = if reach > 0.0 { bits - libm::ilogb(reach) } else { 0 };
+        let common = shift.iter().flatten().copied().min().unwrap_or(0);
+        let shift: Vec<i32> = shift.into_iter().map(|shift| shift.unwrap_or(common)).collect();
+        let scale = shift.iter().map(|shift| libm::scalbn(1.0, 2 * (common - shift))).collect();
         let product = |(index, value): (usize, &f64)| {
             let weight = weights.at(index / width) as f64;
-            let distance = libm::scalbn(value - center[index % width], shift);
+            let distance = libm::scalbn(value - center[index % width], shift[index % width]);
             (weight * distance).round_ties_even() as i64
         };
         let products = truth.iter().enumerate().map(product).collect();
-        Self { truth, products, center, shift, poisson }
+        Self { truth, products, center, shift, scale, common, poisson }
     }
 
     /// How many targets there are.
@@ -58,7 +65,7 @@ impl<'a> WeightedNumbers<'a> {
 
     /// How much one of the units of [`Tally::decrease`] is.
     pub(in crate::ml::forest) fn unit(&self) -> i32 {
-        if self.poisson { 0 } else { 2 * self.shift }
+        if self.poisson { 0 } else { 2 * self.common }
     }
 }
 
@@ -119,24 +126,25 @@ impl<'a> SumTally<'a> {
         }
         if self.numbers.poisson {
             let terms = (1..left.len()).map(|index| {
-                self.poisson(left[index], weight) + self.poisson(total[index] - left[index], whole - weight)
+                self.poisson(index, left[index], weight)
+                    + self.poisson(index, total[index] - left[index], whole - weight)
             });
             return terms.fold(0.0, |sum, term| sum + term);
         }
         let squares = (1..left.len()).map(|index| {
             let covariance =
                 i128::from(whole) * i128::from(left[index]) - i128::from(weight) * i128::from(total[index]);
-            covariance as f64 * covariance as f64
+            covariance as f64 * covariance as f64 * self.numbers.scale[index - 1]
         });
         squares.fold(0.0, |sum, square| sum + square) / (i128::from(weight) * i128::from(whole - weight)) as f64
     }
 
     /// The sum times the logarithm of the mean; a side of zeros alone is not allowed.
-    fn poisson(&self, sum: i64, weight: i64) -> f64 {
+    fn poisson(&self, index: usize, sum: i64, weight: i64) -> f64 {
         if sum <= 0 {
             return f64::NEG_INFINITY;
         }
-        let sum = libm::scalbn(sum as f64, -self.numbers.shift);
+        let sum = libm::scalbn(sum as f64, -self.numbers.shift[index - 1]);
         sum * libm::log(sum / weight as f64)
     }
 }
@@ -221,7 +229,8 @@ impl Tally for SumTally<'_> {
     fn decrease(&self, score: f64) -> f64 {
         let whole = self.total[0];
         let sum = if self.numbers.poisson {
-            score - self.total[1..].iter().fold(0.0, |sum, total| sum + self.poisson(*total, whole))
+            score
+                - (1..).zip(&self.total[1..]).fold(0.0, |sum, (index, total)| sum + self.poisson(index, *total, whole))
         } else {
             score / whole as f64
         };
@@ -241,7 +250,7 @@ impl Tally for SumTally<'_> {
         for target in 0..width {
             let value = |row: usize| self.numbers.truth[self.table_row(row) * width + target];
             let pairs = node.clone().map(|row| (value(row), self.weight(row) as f64));
-            let scale = |bound: f64| self.numbers.center[target] + libm::scalbn(bound, -self.numbers.shift);
+            let scale = |bound: f64| self.numbers.center[target] + libm::scalbn(bound, -self.numbers.shift[target]);
             let bounds = Rules { bounds: self.rules.bounds.map(scale), ..self.rules };
             leaf.push(bounds.clip(mean_of(pairs)));
         }
