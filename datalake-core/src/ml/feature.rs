@@ -230,8 +230,7 @@ pub(crate) fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>> {
 
 fn finite(name: &str, array: &ArrayRef) -> Result<Numbers> {
     let values = Numbers::read(array, name)?;
-    let infinite = values.iter().position(f64::is_infinite);
-    match infinite {
+    match values.first_infinite() {
         None => Ok(values),
         Some(row) => Err(Error::invalid("use", format_args!("column `{name}`"))
             .with_position(Position::row(row as u64 + 1))

@@ -65,6 +65,15 @@ impl Numbers {
         }
     }
 
+    /// The first row whose number is infinite.
+    pub(crate) fn first_infinite(&self) -> Option<usize> {
+        let any = match self {
+            Self::Single(values) => any_of(values, f32::is_infinite),
+            Self::Double(values) => any_of(values, f64::is_infinite),
+        };
+        any.then(|| self.iter().position(f64::is_infinite)).flatten()
+    }
+
     /// The numbers in row order; NaN where one is missing.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
         (0..self.len()).map(|row| self.get(row))
@@ -145,8 +154,13 @@ fn shared<T: ArrowPrimitiveType>(
     array: &PrimitiveArray<T>,
     is_negative_zero: impl Fn(T::Native) -> bool,
 ) -> Option<ScalarBuffer<T::Native>> {
-    let as_they_are = array.null_count() == 0 && !array.values().iter().any(|value| is_negative_zero(*value));
+    let as_they_are = array.null_count() == 0 && !any_of(array.values(), is_negative_zero);
     as_they_are.then(|| array.values().clone())
+}
+
+/// Whether it is so of any value. A piece is looked at as a whole: with a way out at each value, there are no vectors.
+pub(crate) fn any_of<T: Copy>(values: &[T], is_so: impl Fn(T) -> bool) -> bool {
+    values.chunks(1 << 12).any(|piece| piece.iter().fold(false, |any, value| any | is_so(*value)))
 }
 
 fn lost_by_rounding(values: &[f64]) -> usize {

@@ -48,7 +48,7 @@ impl Tree {
         writer.clear();
     }
 
-    /// Reads a tree back, refusing whatever [`Tree::leaves_of`] could not walk.
+    /// Reads a tree back, refusing whatever could not be walked.
     pub(super) fn read(reader: &mut Reader<'_>, features: &[Feature], width: usize) -> Result<Self> {
         let count = reader.count(5)?;
         let mut tree = Self::new(width, 0);

@@ -11,10 +11,11 @@ use rayon::prelude::*;
 use super::Forest;
 use super::columns::Cells;
 use super::node::NodeRef;
-use super::predict::row_major;
+use super::row_bits::RowBits;
 use super::sample::Sampler;
 use super::split::Split;
 use super::tree::Tree;
+use super::walk::Walker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ml::feature::encode;
 use crate::ml::target::parts;
@@ -425,10 +426,10 @@ impl Forest {
     fn leaves_of_cells(&self, cells: &[Cells], rows: usize, trees: &[Tree]) -> Vec<u32> {
         let mut leaves = vec![0; rows * trees.len()];
         leaves.par_chunks_mut(BLOCK * trees.len()).enumerate().for_each(|(block, leaves)| {
-            let bits = row_major(cells, block * BLOCK, leaves.len() / trees.len());
-            let mut found = Vec::new();
+            let bits = RowBits::of(cells, block * BLOCK, leaves.len() / trees.len());
+            let (mut walker, mut found) = (Walker::default(), Vec::new());
             for (number, tree) in trees.iter().enumerate() {
-                tree.leaves_of(&bits, cells.len(), &mut found);
+                walker.leaves(tree, &bits, &mut found);
                 leaves[number..].iter_mut().step_by(trees.len()).zip(&found).for_each(|(place, leaf)| *place = *leaf);
             }
         });

@@ -247,7 +247,7 @@ impl Leaves {
     }
 
     /// Adds what each row's leaf says to its sums.
-    pub(super) fn add<'a>(&self, sums: impl Iterator<Item = &'a mut [f64]>, leaves: &[u32]) {
+    pub(super) fn add<'a>(&self, sums: impl Iterator<Item = &'a mut [f64]>, leaves: &'a [u32]) {
         let (width, pairs) = (self.width, sums.zip(leaves));
         match (&self.codes, &self.rows) {
             (None, Rows::Dense(values)) if width == 1 => {
@@ -263,17 +263,34 @@ impl Leaves {
                     pairs.for_each(|(sums, &leaf)| sums[0] += numbers[leaf as usize]);
                 }
             }
-            (Some(codes), Rows::Dense(values)) => {
-                let (codes, values) = (&**codes, &**values);
-                for (sums, &leaf) in pairs {
+            (Some(codes), Rows::Dense(values)) => match width {
+                2 => add_rows::<2>(pairs, codes, values),
+                3 => add_rows::<3>(pairs, codes, values),
+                4 => add_rows::<4>(pairs, codes, values),
+                _ => pairs.for_each(|(sums, &leaf)| {
                     let row = &values[codes[leaf as usize] as usize * width..][..width];
                     sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-                }
-            }
+                }),
+            },
             (_, rows) => pairs.for_each(|(sums, &leaf)| {
                 rows.each(self.row_of(leaf), width, |place, value| sums[place] += value);
             }),
         }
+    }
+}
+
+/// Adds rows of a few numbers, for which a loop that does not know how many takes as long as the walk.
+fn add_rows<'a, const WIDTH: usize>(
+    pairs: impl Iterator<Item = (&'a mut [f64], &'a u32)>,
+    codes: &[u32],
+    values: &[f64],
+) {
+    let rows: &[[f64; WIDTH]] = values.as_chunks().0;
+    for (sums, &leaf) in pairs {
+        let (Ok(sums), row) = (<&mut [f64; WIDTH]>::try_from(sums), rows[codes[leaf as usize] as usize]) else {
+            unreachable!("sums are as wide as leaves")
+        };
+        (0..WIDTH).for_each(|place| sums[place] += row[place]);
     }
 }
 

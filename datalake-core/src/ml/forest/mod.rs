@@ -40,6 +40,7 @@ mod plateau;
 mod predict;
 mod prune;
 mod random_cut;
+mod row_bits;
 mod rules;
 mod sample;
 mod scan;
@@ -52,7 +53,6 @@ mod target;
 mod top;
 mod trainer;
 mod tree;
-#[cfg(target_arch = "x86_64")]
 mod walk;
 mod warm_start;
 mod within;

@@ -7,8 +7,10 @@ use rayon::prelude::*;
 use super::Forest;
 use super::columns::Cells;
 use super::node::NodeRef;
+use super::row_bits::RowBits;
 use super::sample::Sampler;
 use super::tree::Tree;
+use super::walk::Walker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ml::target::parts;
 use crate::ml::{Frame, PermutationImportance, PermutationImportances, PermutationParams, Target, Task, greatest};
@@ -134,13 +136,9 @@ fn harm(
     params: &PermutationParams,
 ) -> Harm {
     let features = cells.len();
-    let mut bits = vec![0; rows.len() * features];
-    for (feature, column) in cells.iter().enumerate() {
-        let places = bits[feature..].iter_mut().step_by(features);
-        places.zip(rows).for_each(|(place, &row)| *place = column.bits(row as usize));
-    }
-    let mut leaves = Vec::with_capacity(rows.len());
-    tree.leaves_of(&bits, features, &mut leaves);
+    let mut bits = RowBits::of_rows(cells, rows);
+    let (mut walker, mut leaves) = (Walker::default(), Vec::new());
+    walker.leaves(tree, &bits, &mut leaves);
     let before = loss(tree, rows, &leaves, targets);
     let mut by_feature = vec![vec![0.0; params.n_repeats as usize]; features];
     for (feature, used) in used(tree, features).into_iter().enumerate() {
@@ -150,13 +148,11 @@ fn harm(
         }
         for repeat in 0..params.n_repeats {
             let order = params.order(number + 1, feature, repeat, rows.len());
-            let places = bits[feature..].iter_mut().step_by(features);
-            places.zip(&order).for_each(|(place, &other)| *place = cells[feature].bits(rows[other as usize] as usize));
-            tree.leaves_of(&bits, features, &mut leaves);
+            bits.set_feature(feature, order.iter().map(|&other| cells[feature].bits(rows[other as usize] as usize)));
+            walker.leaves(tree, &bits, &mut leaves);
             by_feature[feature][repeat as usize] = loss(tree, rows, &leaves, targets) - before;
         }
-        let places = bits[feature..].iter_mut().step_by(features);
-        places.zip(rows).for_each(|(place, &row)| *place = cells[feature].bits(row as usize));
+        bits.set_feature(feature, rows.iter().map(|&row| cells[feature].bits(row as usize)));
     }
     let score = match targets[0].1 {
         Target::Numbers(_) => before,

@@ -5,9 +5,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::columns::Cells;
-use super::predict::{Bag, divide, row_major};
+use super::predict::{Bag, divide};
+use super::row_bits::RowBits;
 use super::sample::Sampler;
 use super::tree::Tree;
+use super::walk::Walker;
 use crate::ml::target::parts;
 use crate::ml::{Target, Task};
 
@@ -66,22 +68,17 @@ impl<'a> Plateau<'a> {
     pub(super) fn add(&mut self, first: u32, trees: &[Tree]) {
         let numbers = first..first + trees.len() as u32;
         let bags: Vec<Bag> = numbers.into_par_iter().map(|tree| Bag::of(&self.sampler.counts(tree))).collect();
-        let (cells, features, width) = (self.cells, self.cells.len(), self.width);
+        let (cells, width) = (self.cells, self.width);
         let (centers, reach) = (&self.centers, self.reach);
         let blocks = self.sums.par_chunks_mut(BLOCK * width).zip(self.squares.par_chunks_mut(BLOCK));
         blocks.zip(self.asked.par_chunks_mut(BLOCK)).enumerate().for_each(|(block, ((sums, squares), asked))| {
-            let bits = row_major(cells, block * BLOCK, asked.len());
-            let (mut rows, mut unseen, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+            let bits = RowBits::of(cells, block * BLOCK, asked.len());
+            let (mut rows, mut unseen) = (Vec::new(), RowBits::new(cells.len()));
+            let (mut walker, mut leaves) = (Walker::default(), Vec::new());
             for (tree, bag) in trees.iter().zip(&bags) {
                 rows.clear();
-                unseen.clear();
-                for (row, bits) in bits.chunks_exact(features).enumerate() {
-                    if !bag.contains(block * BLOCK + row) {
-                        rows.push(row);
-                        unseen.extend_from_slice(bits);
-                    }
-                }
-                tree.leaves_of(&unseen, features, &mut leaves);
+                unseen.select(&bits, |row| !bag.contains(block * BLOCK + row), |row| rows.push(row));
+                walker.leaves(tree, &unseen, &mut leaves);
                 for (&row, &leaf) in rows.iter().zip(&leaves) {
                     asked[row] += 1;
                     for ((sum, center), value) in sums[row * width..].iter_mut().zip(centers).zip(tree.leaf(leaf)) {

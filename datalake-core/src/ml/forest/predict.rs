@@ -4,15 +4,15 @@ use rayon::prelude::*;
 
 use super::columns::Cells;
 use super::one_row::leaves_of_row;
+use super::row_bits::RowBits;
 use super::tree::Tree;
+use super::walk::Walker;
 
 /// The most rows that are walked through one tree after the other: many, since a tree has to come to the second cache
 /// for each such block, while the rows pass by in their order.
 const MOST_ROWS: usize = 1 << 16;
 /// The most numbers of such a block (16 MiB), so that tables of many columns are not copied at once.
 const MOST_NUMBERS: usize = 1 << 22;
-/// Rows that are turned from columns into rows together, so that they stay in the first cache.
-const TILE: usize = 256;
 /// Fewer rows are walked through many trees at a time, instead of many rows through a tree.
 const FEW: usize = 6;
 /// Fewer steps (rows times trees) are not worth other threads.
@@ -62,31 +62,19 @@ pub(super) fn mean_of_trees(
     means
 }
 
-/// The bits of so many rows from `first` on, one row after the other, as [`Tree::leaves_of`] takes them.
-pub(super) fn row_major(cells: &[Cells], first: usize, rows: usize) -> Vec<u32> {
-    let features = cells.len();
-    let mut bits = vec![0; rows * features];
-    for (tile, bits) in bits.chunks_mut(TILE * features).enumerate() {
-        for (feature, column) in cells.iter().enumerate() {
-            column.copy_bits(first + tile * TILE, bits[feature..].iter_mut().step_by(features));
-        }
-    }
-    bits
-}
-
 fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags: Option<&[Bag]>, means: &mut [f64]) {
-    let (rows, features) = (means.len() / width, cells.len());
-    let bits = row_major(cells, first, rows);
+    let rows = means.len() / width;
+    let bits = RowBits::of(cells, first, rows);
     if rows < FEW && bags.is_none() {
         return walk_few(trees, &bits, width, means);
     }
-    let mut walk = Walk { leaves: Vec::with_capacity(rows), rows: Vec::new(), bits: Vec::new() };
+    let mut walk = Walk::new(cells.len());
     let mut asked = vec![0_u32; rows];
     for (number, tree) in trees.iter().enumerate() {
         match bags {
-            None => walk.all(tree, &bits, features, width, means),
+            None => walk.all(tree, &bits, width, means),
             Some(bags) => {
-                walk.some(tree, &bits, features, width, means, |row| !bags[number].contains(first + row));
+                walk.some(tree, &bits, width, means, |row| !bags[number].contains(first + row));
                 walk.rows.iter().for_each(|row| asked[*row] += 1);
             }
         }
@@ -97,10 +85,9 @@ fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags:
 }
 
 /// The same for so few rows that they would wait for each tree in turn.
-fn walk_few(trees: &[Tree], bits: &[u32], width: usize, means: &mut [f64]) {
-    let rows = means.len() / width;
+fn walk_few(trees: &[Tree], rows: &RowBits, width: usize, means: &mut [f64]) {
     let mut leaves = Vec::new();
-    for (row, mean) in bits.chunks_exact(bits.len() / rows).zip(means.chunks_exact_mut(width)) {
+    for (row, mean) in rows.iter().zip(means.chunks_exact_mut(width)) {
         leaves_of_row(trees, row, &mut leaves);
         for (tree, leaf) in trees.iter().zip(&leaves) {
             tree.add_leaves(std::iter::once(&mut *mean), std::slice::from_ref(leaf));
@@ -120,38 +107,29 @@ pub(super) fn divide(sums: &mut [f64], count: u32) {
 /// Buffers for walking the rows of a block through one tree after the other.
 #[derive(Debug)]
 struct Walk {
+    walker: Walker,
     leaves: Vec<u32>,
     /// The rows walked, where these are not all, and their bits.
     rows: Vec<usize>,
-    bits: Vec<u32>,
+    bits: RowBits,
 }
 
 impl Walk {
+    fn new(features: usize) -> Self {
+        Self { walker: Walker::default(), leaves: Vec::new(), rows: Vec::new(), bits: RowBits::new(features) }
+    }
+
     /// Adds what the leaves of all rows say.
-    fn all(&mut self, tree: &Tree, bits: &[u32], features: usize, width: usize, sums: &mut [f64]) {
-        tree.leaves_of(bits, features, &mut self.leaves);
+    fn all(&mut self, tree: &Tree, bits: &RowBits, width: usize, sums: &mut [f64]) {
+        self.walker.leaves(tree, bits, &mut self.leaves);
         tree.add_leaves(sums.chunks_exact_mut(width), &self.leaves);
     }
 
     /// The same for the rows that are wanted.
-    fn some(
-        &mut self,
-        tree: &Tree,
-        bits: &[u32],
-        features: usize,
-        width: usize,
-        sums: &mut [f64],
-        wanted: impl Fn(usize) -> bool,
-    ) {
+    fn some(&mut self, tree: &Tree, bits: &RowBits, width: usize, sums: &mut [f64], wanted: impl Fn(usize) -> bool) {
         self.rows.clear();
-        self.bits.clear();
-        for (row, bits) in bits.chunks_exact(features).enumerate() {
-            if wanted(row) {
-                self.rows.push(row);
-                self.bits.extend_from_slice(bits);
-            }
-        }
-        tree.leaves_of(&self.bits, features, &mut self.leaves);
+        self.bits.select(bits, wanted, |row| self.rows.push(row));
+        self.walker.leaves(tree, &self.bits, &mut self.leaves);
         let (mut chunks, mut next) = (sums.chunks_exact_mut(width), 0);
         // The rows are ascending.
         let wanted = self.rows.iter().filter_map(|&row| {

@@ -4,9 +4,8 @@ use super::leaves::Leaves;
 use super::node::{
     CATEGORICAL, FEATURE_SHIFT, LEFT_IS_LEAF, MISSING_LEFT, Node, NodeRef, Place, RIGHT_IS_LEAF, follow,
 };
+use super::row_bits::RowBits;
 use super::split::{Split, categories_of, category_goes_left, number_goes_left, set_words};
-#[cfg(target_arch = "x86_64")]
-use super::walk;
 use crate::error::Result;
 use crate::ml::feature::Feature;
 use crate::ml::store::Store;
@@ -108,7 +107,7 @@ impl Tree {
         self.sets.to_mut().shrink_to_fit();
     }
 
-    /// A tree of the parts of a file, refusing whatever [`Tree::leaves_of`] could not walk.
+    /// A tree of the parts of a file, refusing whatever a walk could not walk.
     ///
     /// There must be a leaf more than there are splits.
     pub(super) fn of(
@@ -159,35 +158,13 @@ impl Tree {
         Place(if self.splits.is_empty() { Place::LEAF } else { 0 })
     }
 
-    /// The leaves that rows end in. `rows` has `features` words a row.
-    pub(super) fn leaves_of(&self, rows: &[u32], features: usize, found: &mut Vec<u32>) {
-        found.clear();
-        #[cfg(target_arch = "x86_64")]
-        if self.sets.is_empty() && walk::suits(self.splits.len(), features) {
-            let mut leaves = [0; walk::ROWS];
-            let splits = &*self.splits;
-            for group in rows.chunks_exact(walk::ROWS * features) {
-                // SAFETY: trees are made by `push_split` and `push_leaf`, in preorder and to the end, or were checked
-                // by `follow`, so links lead to splits and leaves; `features` are those of the forest, which its
-                // splits were checked against.
-                unsafe { walk::leaves(splits, group, features, &mut leaves) };
-                found.extend_from_slice(&leaves);
-            }
-        }
-        self.walk(&rows[found.len() * features..], features, found);
-    }
-
+    /// The leaf that each row ends in, of a tree that has splits.
+    ///
     /// Several rows are under way at a time, so that one need not wait for the memory of the other; one that arrives
     /// makes room for the next.
-    fn walk(&self, rows: &[u32], features: usize, found: &mut Vec<u32>) {
+    pub(super) fn walk(&self, rows: &RowBits, found: &mut [u32]) {
         const TOGETHER: usize = 6;
-        let count = rows.len() / features;
-        let begin = found.len();
-        found.resize(begin + count, 0);
-        if self.root().is_leaf() {
-            return;
-        }
-        let found = &mut found[begin..];
+        let (count, features, rows) = (rows.len(), rows.features(), rows.words());
         let steps = self.steps();
         let mut under_way = [(self.root(), 0_usize); TOGETHER];
         let mut next = count.min(TOGETHER);
@@ -231,7 +208,7 @@ impl Tree {
     }
 
     /// Adds what each row's leaf says to its sums.
-    pub(super) fn add_leaves<'a>(&self, sums: impl Iterator<Item = &'a mut [f64]>, leaves: &[u32]) {
+    pub(super) fn add_leaves<'a>(&self, sums: impl Iterator<Item = &'a mut [f64]>, leaves: &'a [u32]) {
         self.leaves.add(sums, leaves);
     }
 
@@ -387,6 +364,7 @@ mod tests {
     use super::*;
     use crate::ml::codec::{Reader, Writer};
     use crate::ml::feature::{FeatureKind, MISSING};
+    use crate::ml::forest::walk::Walker;
 
     fn feature(categories: usize) -> Feature {
         let kind = match categories {
@@ -420,7 +398,7 @@ mod tests {
         let rows = [(1.5_f32, 0), (2.0, 70), (2.0, 3), (f32::NAN, 70), (2.0, MISSING)];
         let rows: Vec<u32> = rows.iter().flat_map(|(number, code)| [number.to_bits(), *code]).collect();
         let mut leaves = Vec::new();
-        tree.leaves_of(&rows, 2, &mut leaves);
+        Walker::default().leaves(&tree, &RowBits::of_words(rows, 2), &mut leaves);
         let found: Vec<u32> = leaves.iter().map(|leaf| tree.leaf(*leaf)[0] as u32).collect();
         assert_eq!(found, [10, 20, 30, 20, 20]);
     }
@@ -449,29 +427,36 @@ mod tests {
 
     #[test]
     fn rows_end_in_the_same_leaves_one_by_one_and_many_at_a_time() {
-        for (splits, features) in [(1, 1), (2, 3), (40, 3), (101, 7)] {
+        let mut walker = Walker::default();
+        for (splits, features) in [(1, 1), (2, 3), (40, 3), (101, 7), (700, 300), (90, 5000)] {
             let tree = chain(splits, features);
-            for rows in [0_u32, 1, 5, 6, 7, 31, 32, 33, 100] {
-                let value =
-                    |index: u32| if index.is_multiple_of(11) { f32::NAN } else { (index * 7 % 64) as f32 - 1.0 };
-                let words: Vec<u32> = (0..rows * features).map(|index| value(index).to_bits()).collect();
-                let one_by_one: Vec<u32> = words
-                    .chunks_exact(features as usize)
+            for (rows, some_missing) in [0_u32, 1, 5, 6, 7, 15, 16, 17, 100, 1023, 1024, 1025]
+                .into_iter()
+                .flat_map(|rows| [(rows, false), (rows, true)])
+            {
+                let value = |index: u32| match index {
+                    index if some_missing && index.is_multiple_of(11) => f32::NAN,
+                    index if index.is_multiple_of(17) => f32::INFINITY,
+                    index => (index * 7 % (splits + 2)) as f32 * 0.5 - 0.5,
+                };
+                let words = (0..rows * features).map(|index| value(index).to_bits()).collect();
+                let rows = RowBits::of_words(words, features as usize);
+                let one_by_one: Vec<u32> = rows
+                    .iter()
                     .map(|row| {
                         let mut place = tree.root();
-                        let steps = Steps { splits: &tree.splits, sets: &tree.sets };
                         while !place.is_leaf() {
-                            place = steps.step(place.0, row);
+                            place = tree.steps().step(place.0, row);
                         }
                         place.leaf() as u32
                     })
                     .collect();
                 let mut many = vec![7; 3];
-                tree.leaves_of(&words, features as usize, &mut many);
-                assert_eq!(many, one_by_one, "{rows} rows through {splits} splits");
-                let mut plain = Vec::new();
-                tree.walk(&words, features as usize, &mut plain);
-                assert_eq!(plain, one_by_one, "{rows} rows through {splits} splits, plain");
+                walker.leaves(&tree, &rows, &mut many);
+                assert_eq!(many, one_by_one, "{} rows through {splits} splits", rows.len());
+                let mut plain = vec![0; rows.len()];
+                tree.walk(&rows, &mut plain);
+                assert_eq!(plain, one_by_one, "{} rows through {splits} splits, plain", rows.len());
             }
         }
     }

@@ -1,85 +1,182 @@
-//! Walks sixteen rows at a time through a tree of numeric splits, where the machine has vectors of 512 bits.
+//! Walks many rows through a tree of numeric splits: children lie side by side, so that no step needs a branch.
+//!
+//! Rows that have not arrived are taken through some steps together, as many as fit the registers, so that one need not
+//! wait for the memory of the other. A leaf leads to itself; only after some steps are the rows that arrived put aside.
+//! Steps by gathers of 512 bits were measured to take two to three times as long.
 
-use std::arch::x86_64::{
-    __m512i, __mmask16, _CMP_LE_OQ, _CMP_UNORD_Q, _mm512_add_epi32, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
-    _mm512_i32gather_epi32, _mm512_mask_add_epi32, _mm512_mask_i32gather_epi32, _mm512_mask_mov_epi32,
-    _mm512_mullo_epi32, _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setzero_si512, _mm512_slli_epi32,
-    _mm512_srli_epi32, _mm512_storeu_si512, _mm512_test_epi32_mask,
-};
+use super::node::{MISSING_LEFT, Node, Place};
+use super::row_bits::RowBits;
+use super::tree::Tree;
 
-use super::node::{FEATURE_SHIFT, LEFT_IS_LEAF, MISSING_LEFT, Node, RIGHT_IS_LEAF};
-use super::pack::has_avx512;
+/// Rows that take a step together.
+const TOGETHER: usize = 16;
+/// Steps until it is asked again which rows have arrived.
+const STEPS: usize = 4;
+/// Rows that stay in the first cache while they are walked.
+const TILE: usize = 1024;
+/// Laying out a tree takes the time in which a row passes this many splits more than it would without.
+const WORTH: usize = 8;
 
-/// Rows of one vector.
-pub(super) const LANES: usize = 16;
-/// Vectors under way together, so that one need not wait for the memory of the other.
-const TOGETHER: usize = 2;
-/// Rows that are walked together.
-pub(super) const ROWS: usize = LANES * TOGETHER;
-
-/// Whether a tree of so many splits and features can be walked here: the machine has the vectors, and words are
-/// numbered by 31 bits.
-pub(super) fn suits(splits: usize, features: usize) -> bool {
-    const MOST: usize = i32::MAX as usize;
-    splits > 0 && splits <= MOST / 3 - 2 && features <= MOST / LANES && has_avx512()
+/// A split whose children lie side by side, or a leaf, which leads to itself.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+struct Slot {
+    threshold: f32,
+    /// From the lowest bit on: the feature, whether missing values go left, the place of the left child.
+    link: u32,
 }
 
-/// The leaves that rows end in; `rows` has `features` words each of [`ROWS`] rows.
-///
-/// # Safety
-/// [`suits`] says yes. Every split's children are splits or leaves, none is categorical, and each names one of the
-/// `features`.
-#[target_feature(enable = "avx512f")]
-pub(super) unsafe fn leaves(splits: &[Node], rows: &[u32], features: usize, found: &mut [u32; ROWS]) {
-    assert!(rows.len() >= ROWS * features && !splits.is_empty());
-    let nodes: *const i32 = splits.as_ptr().cast();
-    let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    let offsets = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(features as i32));
-    let mut at = [_mm512_setzero_si512(); TOGETHER];
-    let mut leaf = [_mm512_setzero_si512(); TOGETHER];
-    let mut open: [__mmask16; TOGETHER] = [__mmask16::MAX; TOGETHER];
-    while open != [0; TOGETHER] {
-        for vector in 0..TOGETHER {
-            // SAFETY: lanes that are open stand at a split, and each split names a feature of the row.
-            let base: *const i32 = unsafe { rows.as_ptr().add(vector * LANES * features) }.cast();
-            let (next, arrived, number) = unsafe { step(nodes, base, offsets, at[vector], open[vector]) };
-            leaf[vector] = _mm512_mask_mov_epi32(leaf[vector], open[vector] & arrived, number);
-            at[vector] = next;
-            open[vector] &= !arrived;
+/// Buffers for walks through one tree after the other.
+#[derive(Debug, Default)]
+pub(super) struct Walker {
+    /// The root, then the children of each split, in the order of the splits.
+    slots: Vec<Slot>,
+    /// The number of the leaf in each place.
+    leaves: Vec<u32>,
+    /// Of the rows of a tile: where each is, and those that have not arrived.
+    at: Vec<u32>,
+    open: Vec<u16>,
+}
+
+impl Walker {
+    /// The leaves that rows end in.
+    pub(super) fn leaves(&mut self, tree: &Tree, rows: &RowBits, found: &mut Vec<u32>) {
+        found.clear();
+        found.resize(rows.len(), 0);
+        if tree.splits().is_empty() {
+            return;
+        }
+        let suits = tree.sets().is_empty() && rows.len() >= tree.splits().len() / WORTH;
+        match (rows.features(), tree.splits().len()) {
+            (..=0x100, ..=0x3F_FFFF) if suits => self.walk_all::<8>(tree, rows, found),
+            (..=0x1000, ..=0x3_FFFF) if suits => self.walk_all::<12>(tree, rows, found),
+            _ => tree.walk(rows, found),
         }
     }
-    for (vector, leaf) in leaf.into_iter().enumerate() {
-        // SAFETY: there is room for all lanes of all vectors.
-        unsafe { _mm512_storeu_si512(found.as_mut_ptr().add(vector * LANES).cast(), leaf) };
+
+    /// The same for features of so many bits; twice the splits must fit what a link has left.
+    fn walk_all<const BITS: u32>(&mut self, tree: &Tree, rows: &RowBits, found: &mut [u32]) {
+        self.lay_out::<BITS>(tree.splits());
+        let sure = tree.leaf_count().ilog2() as usize + 1;
+        let tiles = rows.words().chunks(TILE * rows.features()).zip(found.chunks_mut(TILE));
+        for (words, found) in tiles {
+            if rows.may_miss() {
+                self.walk_tile::<BITS, true>(words, rows.features(), sure, found);
+            } else {
+                self.walk_tile::<BITS, false>(words, rows.features(), sure, found);
+            }
+        }
+    }
+
+    fn lay_out<const BITS: u32>(&mut self, splits: &[Node]) {
+        let places = 2 * splits.len() + 1;
+        self.slots.clear();
+        self.slots.resize(places, Slot::default());
+        self.leaves.clear();
+        self.leaves.resize(places, 0);
+        self.slots[0] = slot::<BITS>(Place(0), 0, splits);
+        let pairs = self.slots[1..].as_chunks_mut::<2>().0.iter_mut().zip(self.leaves[1..].as_chunks_mut::<2>().0);
+        for ((number, node), (slots, leaves)) in (0..).zip(splits).zip(pairs) {
+            let children = node.children(number);
+            let first = 2 * number + 1;
+            *slots = [slot::<BITS>(children[0], first, splits), slot::<BITS>(children[1], first + 1, splits)];
+            *leaves = children.map(|child| child.leaf() as u32);
+        }
+    }
+
+    fn walk_tile<const BITS: u32, const MISSING: bool>(
+        &mut self,
+        words: &[u32],
+        features: usize,
+        sure: usize,
+        found: &mut [u32],
+    ) {
+        let rows = found.len();
+        self.at.clear();
+        self.at.resize(rows, 0);
+        self.open.clear();
+        self.open.extend(0..rows as u16);
+        let mut steps = sure;
+        while self.open.len() >= TOGETHER {
+            self.advance::<BITS, MISSING>(words, features, steps);
+            steps = STEPS;
+        }
+        for &row in &self.open {
+            let row = row as usize;
+            let bits = &words[row * features..][..features];
+            let mut at = self.at[row];
+            loop {
+                // SAFETY: `at` is the root or where a step led, and the row has all features.
+                let next = unsafe { step::<BITS, MISSING>(&self.slots, bits, 0, at) };
+                if next == at {
+                    break;
+                }
+                at = next;
+            }
+            self.at[row] = at;
+        }
+        for (found, at) in found.iter_mut().zip(&self.at) {
+            *found = self.leaves[*at as usize];
+        }
+    }
+
+    /// Takes the open rows some steps further, but for the last few, and leaves those open that still moved.
+    fn advance<const BITS: u32, const MISSING: bool>(&mut self, words: &[u32], features: usize, steps: usize) {
+        let mut kept = 0;
+        let whole = self.open.len() / TOGETHER * TOGETHER;
+        for begin in (0..whole).step_by(TOGETHER) {
+            let mut rows = [0; TOGETHER];
+            rows.copy_from_slice(&self.open[begin..][..TOGETHER]);
+            let bases = rows.map(|row| row as usize * features);
+            let mut at = rows.map(|row| self.at[row as usize]);
+            let take = |at: &mut [u32; TOGETHER]| {
+                for (at, base) in at.iter_mut().zip(bases) {
+                    // SAFETY: `at` is the root or where a step led; rows lie within the tile, which has all features.
+                    *at = unsafe { step::<BITS, MISSING>(&self.slots, words, base, *at) };
+                }
+            };
+            (1..steps).for_each(|_| take(&mut at));
+            let before = at;
+            take(&mut at);
+            for ((row, at), before) in rows.into_iter().zip(at).zip(before) {
+                self.at[row as usize] = at;
+                self.open[kept] = row;
+                kept += usize::from(at != before);
+            }
+        }
+        self.open.copy_within(whole.., kept);
+        self.open.truncate(kept + self.open.len() - whole);
     }
 }
 
-/// One step of the open lanes: the next splits, the lanes that arrive at a leaf, and the numbers of the leaves.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn step(
-    nodes: *const i32,
-    base: *const i32,
-    offsets: __m512i,
-    at: __m512i,
-    open: __mmask16,
-) -> (__m512i, __mmask16, __m512i) {
-    let zero = _mm512_setzero_si512();
-    let one = _mm512_set1_epi32(1);
-    // Three words a node.
-    let word = _mm512_add_epi32(at, _mm512_slli_epi32::<1>(at));
-    // SAFETY: see `leaves`.
-    let [head, payload, link] =
-        [0, 1, 2].map(|place| unsafe { _mm512_mask_i32gather_epi32::<4>(zero, open, word, nodes.add(place)) });
-    let feature = _mm512_add_epi32(_mm512_srli_epi32::<FEATURE_SHIFT>(head), offsets);
-    // SAFETY: closed lanes name the first feature.
-    let value = _mm512_castsi512_ps(unsafe { _mm512_i32gather_epi32::<4>(feature, base) });
-    let has = |bit: u32| _mm512_test_epi32_mask(head, _mm512_set1_epi32(bit.cast_signed()));
-    let below = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(value, _mm512_castsi512_ps(payload));
-    let missing = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
-    let left = below | (missing & has(MISSING_LEFT));
-    let (left_leaf, right_leaf) = (has(LEFT_IS_LEAF), has(RIGHT_IS_LEAF));
-    let next = _mm512_mask_add_epi32(link, left | left_leaf, at, one);
-    let number = _mm512_mask_add_epi32(link, !left & left_leaf, link, one);
-    (next, (left & left_leaf) | (!left & right_leaf), number)
+/// What lies at `at`: a split, or a leaf, where a row stays whatever it has. Which of both cannot be foretold, so there
+/// is no branch.
+fn slot<const BITS: u32>(child: Place, at: u32, splits: &[Node]) -> Slot {
+    let is_leaf = 0_u32.wrapping_sub(u32::from(child.is_leaf()));
+    let either = |leaf: u32, split: u32| leaf & is_leaf | split & !is_leaf;
+    let number = either(0, child.0);
+    let node = splits[number as usize];
+    let split = (2 * number + 1) << 1 | u32::from(node.is(MISSING_LEFT));
+    Slot {
+        threshold: f32::from_bits(either(f32::INFINITY.to_bits(), node.payload)),
+        link: either(at << 1 | 1, split) << BITS | either(0, node.feature() as u32),
+    }
+}
+
+/// Where a row that begins at `base` goes from a place; without `MISSING`, it misses no number.
+///
+/// # Safety
+/// `at` is 0 or what a step gave, and all features of a row lie behind `base`.
+#[inline(always)]
+unsafe fn step<const BITS: u32, const MISSING: bool>(slots: &[Slot], words: &[u32], base: usize, at: u32) -> u32 {
+    // SAFETY: links are places of slots, and the right child lies behind the left one.
+    let slot = unsafe { *slots.get_unchecked(at as usize) };
+    let feature = slot.link & ((1 << BITS) - 1);
+    // SAFETY: splits name features of the forest, which the rows have.
+    let value = f32::from_bits(unsafe { *words.get_unchecked(base + feature as usize) });
+    let mut right = u32::from(!(value <= slot.threshold));
+    if MISSING {
+        right &= u32::from(!value.is_nan()) | !(slot.link >> BITS);
+    }
+    (slot.link >> (BITS + 1)) + right
 }
