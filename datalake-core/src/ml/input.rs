@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::categorical::category_text;
 use super::feature::{Column, Feature, FeatureKind, MISSING, encode};
-use super::numbers::{Numbers, rounded};
+use super::numbers::{Numbers, count_of, rounded};
 use crate::error::Result;
 
 /// At most so many new categories of a column are kept by name, with their counts; the others are counted together.
@@ -95,8 +95,11 @@ impl InputReport {
         let [low, high] = range.map_or([f32::NEG_INFINITY; 2], |range| range.map(rounded));
         let is_below = |value: f64| rounded(value) < low;
         let is_above = |value: f64| rounded(value) > high;
-        let below = values.iter().filter(|value| is_below(*value)).count() as u64;
-        let above = values.iter().filter(|value| is_above(*value)).count() as u64;
+        // A number that is in 32 bits is rounded as it is.
+        let (below, above) = match values {
+            Numbers::Single(values) => (count_of(values, |value| value < low), count_of(values, |value| value > high)),
+            Numbers::Double(values) => (count_of(values, is_below), count_of(values, is_above)),
+        };
         if below + above == 0 {
             return;
         }

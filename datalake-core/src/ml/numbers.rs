@@ -163,6 +163,12 @@ pub(crate) fn any_of<T: Copy>(values: &[T], is_so: impl Fn(T) -> bool) -> bool {
     values.chunks(1 << 12).any(|piece| piece.iter().fold(false, |any, value| any | is_so(*value)))
 }
 
+/// Of how many values it is so; by pieces, whose counts fit what vectors count with.
+pub(crate) fn count_of<T: Copy>(values: &[T], is_so: impl Fn(T) -> bool) -> u64 {
+    let count = |piece: &[T]| piece.iter().map(|value| u32::from(is_so(*value))).sum::<u32>();
+    values.chunks(1 << 12).map(|piece| u64::from(count(piece))).sum()
+}
+
 fn lost_by_rounding(values: &[f64]) -> usize {
     // Numbers that fit into `f32` lose nothing, and most columns are of such.
     if values.iter().all(|value| value.is_nan() || f64::from(*value as f32).to_bits() == value.to_bits()) {

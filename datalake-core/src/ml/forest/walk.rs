@@ -41,10 +41,9 @@ pub(super) struct Walker {
 impl Walker {
     /// The leaves that rows end in.
     pub(super) fn leaves(&mut self, tree: &Tree, rows: &RowBits, found: &mut Vec<u32>) {
-        found.clear();
         found.resize(rows.len(), 0);
         if tree.splits().is_empty() {
-            return;
+            return found.fill(0);
         }
         let suits = tree.sets().is_empty() && rows.len() >= tree.splits().len() / WORTH;
         match (rows.features(), tree.splits().len()) {
@@ -57,13 +56,14 @@ impl Walker {
     /// The same for features of so many bits; twice the splits must fit what a link has left.
     fn walk_all<const BITS: u32>(&mut self, tree: &Tree, rows: &RowBits, found: &mut [u32]) {
         self.lay_out::<BITS>(tree.splits());
-        let sure = tree.leaf_count().ilog2() as usize + 1;
+        // About as deep as the mean row of a full-grown tree ends.
+        let first = tree.leaf_count().ilog2() as usize * 5 / 4 + 2;
         let tiles = rows.words().chunks(TILE * rows.features()).zip(found.chunks_mut(TILE));
         for (words, found) in tiles {
             if rows.may_miss() {
-                self.walk_tile::<BITS, true>(words, rows.features(), sure, found);
+                self.walk_tile::<BITS, true>(words, rows.features(), first, found);
             } else {
-                self.walk_tile::<BITS, false>(words, rows.features(), sure, found);
+                self.walk_tile::<BITS, false>(words, rows.features(), first, found);
             }
         }
     }
@@ -88,7 +88,7 @@ impl Walker {
         &mut self,
         words: &[u32],
         features: usize,
-        sure: usize,
+        first: usize,
         found: &mut [u32],
     ) {
         let rows = found.len();
@@ -96,7 +96,7 @@ impl Walker {
         self.at.resize(rows, 0);
         self.open.clear();
         self.open.extend(0..rows as u16);
-        let mut steps = sure;
+        let mut steps = first;
         while self.open.len() >= TOGETHER {
             self.advance::<BITS, MISSING>(words, features, steps);
             steps = STEPS;
