@@ -606,6 +606,20 @@ def test_columns_that_lose_values_by_rounding_are_named(foods: Foods) -> None:
         RandomForestRegressor(3).fit(X.astype(np.float32), y)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, object])
+def test_what_a_mask_hides_is_missing(kind: type) -> None:
+    rows = np.arange(60).reshape(30, 2).astype(kind)
+    mask = np.zeros((30, 2), bool)
+    mask[::3, 1] = True
+    missing = np.where(mask, np.nan, rows.astype(float))
+    y = np.arange(30.0)
+    forest = RandomForestRegressor(5, random_state=0)
+    masked = np.ma.MaskedArray(rows, mask)
+    assert (forest.fit(masked, y).predict(masked) == forest.fit(missing, y).predict(missing)).all()
+    with pytest.raises(datalake.InvalidError, match="target"):
+        forest.fit(rows, np.ma.MaskedArray(y, mask[:, 1]))
+
+
 def test_numpys_numbers_among_objects_are_numbers() -> None:
     x = np.random.default_rng(0).uniform(0, 1, 200)
     y = x * 10

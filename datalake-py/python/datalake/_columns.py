@@ -60,7 +60,7 @@ def column_of(y: Any, fallback: str) -> tuple[str, npt.NDArray[Any]]:
     if hasattr(y, "columns") and not isinstance(y, np.ndarray) and len(y.columns) == 1:
         names = y.column_names if hasattr(y, "column_names") else y.columns
         name, y = names[0], y[names[0]]
-    values = np.asarray(y)
+    values = np.asarray(_unmasked(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -82,7 +82,7 @@ def targets_of(y: Any) -> _Targets:
         return [(name, np.asarray(y[key])) for name, key in zip(named, names, strict=True)]
     if isinstance(y, (list, tuple)):
         y = _from_lists(y)
-    values = None if hasattr(y, "columns") or hasattr(y, "name") else np.asarray(y)
+    values = None if hasattr(y, "columns") or hasattr(y, "name") else np.asarray(_unmasked(y))
     if values is not None and values.ndim == 2 and values.shape[1] > 1:
         return [(f"target{index}", values[:, index]) for index in range(values.shape[1])]
     return [column_of(y, "target")]
@@ -184,11 +184,22 @@ def _labels(name: str, values: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[Any]]
 def _matrix(X: Any) -> npt.NDArray[Any]:
     if isinstance(X, (list, tuple)):
         X = _from_lists(X)
-    values = np.asarray(X)
+    values = np.asarray(_unmasked(X))
     if values.ndim != 2 or values.shape[1] == 0:
         msg = f"X must be a table of at least one column, got an array of shape {values.shape}"
         raise InvalidError(msg)
     return values
+
+
+def _unmasked(values: Any) -> Any:
+    """Give values that a mask hides as missing ones, which NumPy would show."""
+    if not isinstance(values, np.ma.MaskedArray) or not np.ma.is_masked(values):
+        return values
+    if values.dtype.kind == "f":
+        return values.filled(np.nan)
+    if values.dtype.kind in "biu":
+        return values.astype(np.float64).filled(np.nan)
+    return values.astype(object).filled(None)
 
 
 def _from_lists(rows: Sequence[Any]) -> npt.NDArray[Any]:

@@ -1,18 +1,27 @@
 //! A part of a tree that is small enough for ranks of sixteen bits: its rows, sorted once by every feature.
 //!
 //! Splits are exact here: every cut between neighbouring values is tried. Where most features are tried at a node the
-//! sorted rows are kept and parted at each split; otherwise the features tried are sorted anew.
+//! sorted rows are kept and parted at each split; otherwise the features tried are sorted anew, by their ranks, or, where
+//! nodes try so few that most ranks would never be asked for, by their values.
 
-use super::columns::{Binned, Cells, MISSING_BIN};
+use super::columns::{Binned, Cells, MISSING_BIN, ordered};
 use super::grow::{Open, Plan};
 use super::partition::{LEFTS, Lefts, part_keys};
 use super::scan::{MISSING_RANK, rank_of, row_of};
-use super::small::LANES;
+use super::small::{LANES, SMALL};
 
 /// The most rows of a block: ranks and one for missing values fit into twelve bits.
 pub(super) const MOST_ROWS: usize = 4095;
 /// What a block may take, so that it stays in the second cache.
 const BYTES: usize = 1 << 20;
+
+/// So many times as many features as a node tries are not ranked for the whole block: measured with 300, of which 17 are
+/// tried.
+const UNRANKED_FROM: usize = 12;
+
+/// Ranks nothing for whole blocks where a node tries less than all features, to compare.
+#[cfg(test)]
+pub(super) static BY_NODE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// The features of a forest as blocks lay them out.
 #[derive(Debug)]
@@ -26,6 +35,8 @@ pub(super) struct Layout {
     pub(super) stride: usize,
     /// Whether sorted rows are kept.
     pub(super) presorted: bool,
+    /// Whether rows are ranked for the whole block, by every feature.
+    pub(super) ranked: bool,
     /// The most rows of a block.
     pub(super) rows: usize,
 }
@@ -38,8 +49,13 @@ impl Layout {
         (0..).zip(&numeric).for_each(|(slot, &feature)| slots[feature as usize] = Some(slot));
         let stride = numeric.len().next_multiple_of(LANES);
         let presorted = 4 * tried >= columns.len();
+        let few = tried < columns.len() && UNRANKED_FROM * tried <= columns.len();
+        #[cfg(test)]
+        let few = few || (tried < columns.len() && BY_NODE.load(std::sync::atomic::Ordering::Relaxed));
+        let ranked = !few;
         let bytes = stride * 2 + if presorted { numeric.len() * 4 } else { 0 };
-        Self { numeric, categorical, slots, stride, presorted, rows: (BYTES / bytes.max(1)).clamp(256, MOST_ROWS) }
+        let rows = (BYTES / bytes.max(1)).clamp(256, MOST_ROWS);
+        Self { numeric, categorical, slots, stride, presorted: presorted && ranked, ranked, rows }
     }
 }
 
@@ -75,55 +91,46 @@ impl Block {
         self.spare_ids.resize(len, 0);
         self.stride = layout.stride;
         self.ranks.clear();
-        self.ranks.resize(len * layout.stride, 0);
         self.lists.clear();
-        if plan.random {
-            // Nothing is searched for in the order of values.
+        if plan.random || !layout.ranked {
+            // Nothing is searched for in the order of values, or each node does so by itself.
             return;
         }
+        self.ranks.resize(len * layout.stride, 0);
+        let (mut keys, mut spare) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.spare));
         for (slot, &feature) in layout.numeric.iter().enumerate() {
-            let column = &columns[feature as usize];
-            let cells = &cells[feature as usize];
-            self.sort(column, cells);
-            self.rank(slot, column.merged, cells);
+            let values = (&columns[feature as usize], &cells[feature as usize]);
+            self.sort(0..len as u16, values, &mut keys, &mut spare);
+            let (ranks, stride) = (&mut self.ranks, self.stride);
+            rank(&self.rows, values, &mut keys, |id, rank| ranks[id * stride + slot] = rank);
             if layout.presorted {
-                self.lists.extend_from_slice(&self.keys);
+                self.lists.extend_from_slice(&keys);
             }
         }
+        (self.keys, self.spare) = (keys, spare);
     }
 
-    /// Sorts the rows by their value into `keys`, with the bin in place of the rank.
-    fn sort(&mut self, column: &Binned, cells: &Cells) {
-        let keys =
-            self.rows.iter().zip(0..).map(|(&row, id): (_, u32)| u32::from(column.bins[row as usize]) << 16 | id);
-        self.keys.clear();
-        self.keys.extend(keys);
-        if self.keys.len() < RADIX_FROM {
-            self.keys.sort_unstable();
+    /// Sorts rows, rising, by their value into `keys`, with the bin in place of the rank.
+    fn sort(
+        &self,
+        ids: impl Iterator<Item = u16>,
+        (column, cells): (&Binned, &Cells),
+        keys: &mut Vec<u32>,
+        spare: &mut Vec<u32>,
+    ) {
+        keys.clear();
+        keys.extend(ids.map(|id| u32::from(column.bins[self.rows[usize::from(id)] as usize]) << 16 | u32::from(id)));
+        if keys.len() < RADIX_FROM {
+            keys.sort_unstable();
         } else {
-            sort_by_digits::<8, 256>(&mut self.keys, &mut self.spare, 16);
+            spare.resize(keys.len(), 0);
+            sort_by_digits::<8, 256>(keys, spare, 16);
         }
         if column.merged {
             let number = |key: &u32| cells.number(self.rows[row_of(*key)]);
-            for run in self.keys.chunk_by_mut(|a, b| rank_of(*a) == rank_of(*b)) {
+            for run in keys.chunk_by_mut(|a, b| rank_of(*a) == rank_of(*b)) {
                 run.sort_unstable_by(|a, b| number(a).total_cmp(&number(b)).then(a.cmp(b)));
             }
-        }
-    }
-
-    /// Puts dense ranks in the place of the bins of sorted keys.
-    fn rank(&mut self, slot: usize, merged: bool, cells: &Cells) {
-        let Some(&first) = self.keys.first() else { return };
-        let number = |id: usize| cells.number(self.rows[id]);
-        let (mut rank, mut before) = (0_u16, first);
-        for key in &mut self.keys {
-            let (bin, id) = (rank_of(*key), row_of(*key));
-            let next = bin != rank_of(before) || (merged && number(id) > number(row_of(before)));
-            before = *key;
-            rank = rank.wrapping_add(u16::from(next));
-            let rank = if bin == MISSING_BIN { MISSING_RANK } else { rank };
-            *key = u32::from(rank) << 16 | id as u32;
-            self.ranks[id * self.stride + slot] = rank;
         }
     }
 
@@ -143,17 +150,42 @@ impl Block {
         &self.lists[offset + open.begin..offset + open.end]
     }
 
-    /// Sorts a node by a slot, for blocks that keep no sorted rows.
-    pub(super) fn sort_node(&self, slot: usize, open: Open, keys: &mut Vec<u32>, spare: &mut Vec<u32>) {
-        let key = |&id: &u16| u32::from(self.ranks[usize::from(id) * self.stride + slot]) << 16 | u32::from(id);
+    /// Sorts a node by a feature, for blocks that keep no sorted rows.
+    pub(super) fn sort_node(
+        &self,
+        plan: &Plan,
+        feature: u32,
+        slot: usize,
+        open: Open,
+        keys: &mut Vec<u32>,
+        spare: &mut Vec<u32>,
+    ) {
+        let ids = self.ids[open.begin..open.end].iter();
+        if !plan.layout.ranked {
+            let values = (&plan.columns[feature as usize], &plan.cells[feature as usize]);
+            self.sort(ids.copied(), values, keys, spare);
+            return rank(&self.rows, values, keys, |_, _| ());
+        }
         keys.clear();
-        keys.extend(self.ids[open.begin..open.end].iter().map(key));
+        keys.extend(ids.map(|id| u32::from(self.ranks[usize::from(*id) * self.stride + slot]) << 16 | u32::from(*id)));
         if keys.len() < RADIX_FROM {
             keys.sort_unstable();
         } else {
             spare.resize(keys.len(), 0);
             sort_by_digits::<6, 64>(keys, spare, 16);
         }
+    }
+
+    /// The ranks of a small node's rows by a feature among themselves, for blocks without ranks.
+    pub(super) fn ranks_within(&self, open: Open, cells: &Cells) -> [u16; SMALL] {
+        const MISSING: u32 = u32::MAX;
+        let mut keys = [MISSING; SMALL];
+        for (key, row) in keys.iter_mut().zip(self.node(open)) {
+            let number = cells.number(self.rows[row]);
+            *key = if number.is_nan() { MISSING } else { ordered(number) };
+        }
+        let below = |key: u32| keys.iter().map(|other| u16::from(*other < key)).sum();
+        keys.map(|key| if key == MISSING { MISSING_RANK } else { below(key) })
     }
 
     /// Brings the rows that go left, whose `side` is one, to the front and gives where the right side begins. The
@@ -183,6 +215,22 @@ impl Block {
         }
         ids[left..].copy_from_slice(&self.spare_ids[..right]);
         left
+    }
+}
+
+/// Puts dense ranks in the place of the bins of sorted keys, and tells each row's.
+fn rank(rows: &[u32], (column, cells): (&Binned, &Cells), keys: &mut [u32], mut each: impl FnMut(usize, u16)) {
+    let Some(&first) = keys.first() else { return };
+    let number = |id: usize| cells.number(rows[id]);
+    let (mut rank, mut before) = (0_u16, first);
+    for key in keys {
+        let (bin, id) = (rank_of(*key), row_of(*key));
+        let next = bin != rank_of(before) || (column.merged && number(id) > number(row_of(before)));
+        before = *key;
+        rank = rank.wrapping_add(u16::from(next));
+        let rank = if bin == MISSING_BIN { MISSING_RANK } else { rank };
+        *key = u32::from(rank) << 16 | id as u32;
+        each(id, rank);
     }
 }
 

@@ -170,10 +170,13 @@ fn assert_table(how: &str) {
 
 #[test]
 fn models_predictions_and_scores_are_those_of_the_table() {
+    use std::sync::atomic::Ordering;
     assert_table("as the machine can");
+    block::BY_NODE.store(true, Ordering::Relaxed);
+    assert_table("ranked by each node");
+    block::BY_NODE.store(false, Ordering::Relaxed);
     #[cfg(target_arch = "x86_64")]
     {
-        use std::sync::atomic::Ordering;
         pack::PORTABLE.store(true, Ordering::Relaxed);
         assert_table("without vectors");
         pack::PORTABLE.store(false, Ordering::Relaxed);

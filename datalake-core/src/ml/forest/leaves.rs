@@ -287,9 +287,8 @@ fn add_rows<'a, const WIDTH: usize>(
 ) {
     let rows: &[[f64; WIDTH]] = values.as_chunks().0;
     for (sums, &leaf) in pairs {
-        let (Ok(sums), row) = (<&mut [f64; WIDTH]>::try_from(sums), rows[codes[leaf as usize] as usize]) else {
-            unreachable!("sums are as wide as leaves")
-        };
+        let row = rows[codes[leaf as usize] as usize];
+        let Ok(sums) = <&mut [f64; WIDTH]>::try_from(sums) else { unreachable!("sums are as wide as leaves") };
         (0..WIDTH).for_each(|place| sums[place] += row[place]);
     }
 }

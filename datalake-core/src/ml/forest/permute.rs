@@ -21,8 +21,9 @@ impl Forest {
     /// mean over the trees: the importances of Breiman (2001), which need no rows held out.
     ///
     /// The metric is the mean squared error, `mse`, of a regression and the `accuracy` of a classification, in the mean
-    /// over several targets, of single trees, not of the forest. The standard error is that over the trees. `table` is the one that the forest was
-    /// grown from; it takes, for each thread, four bytes a value of the rows that one tree has not seen.
+    /// over several targets, of single trees, not of the forest. The standard error is that over the trees. `table` is the
+    /// one that the forest was grown from; it takes, for each thread, four bytes a value of the rows that one tree has not
+    /// seen, and 24 bytes a split.
     ///
     /// ```
     /// # use std::sync::Arc;

@@ -11,7 +11,7 @@ const TILE: usize = 256;
 pub(super) struct RowBits {
     words: Vec<u32>,
     features: usize,
-    /// Whether a number may be missing; where none is, walks need not ask.
+    /// Whether any word, of a category's too, may be that of a NaN. Walks that need not ask rely on it for memory safety.
     missing: bool,
 }
 

@@ -142,7 +142,7 @@ impl Search {
         let Some(slot) = node.slot(feature) else { return self.try_categories(node, tally, feature, best) };
         let kept = node.kept(slot);
         if kept.is_none() {
-            node.block.sort_node(slot, node.open, &mut self.keys, &mut self.spare);
+            node.block.sort_node(node.plan, feature, slot, node.open, &mut self.keys, &mut self.spare);
         }
         let keys = Keys::new(kept.unwrap_or(&self.keys), node.min_leaf());
         if !keys.varies() {
@@ -219,12 +219,19 @@ impl Search {
             }
             let Some(packed) = tally.packed() else { return varied };
             self.small.clear();
-            for row in node.rows() {
-                let own = node.block.ranks_of(row);
-                let mut ranks = [0; LANES];
-                ranks.iter_mut().zip(&slots[..len]).for_each(|(rank, &slot)| *rank = own[slot]);
-                self.small.push(packed.items[row], &ranks);
+            let mut ranks = [[0; LANES]; SMALL];
+            if node.plan.layout.ranked {
+                for (ranks, row) in ranks.iter_mut().zip(node.rows()) {
+                    let own = node.block.ranks_of(row);
+                    ranks.iter_mut().zip(&slots[..len]).for_each(|(rank, &slot)| *rank = own[slot]);
+                }
+            } else {
+                for (lane, &feature) in features[..len].iter().enumerate() {
+                    let own = node.block.ranks_within(node.open, &node.plan.cells[feature as usize]);
+                    ranks.iter_mut().zip(own).for_each(|(ranks, rank)| ranks[lane] = rank);
+                }
             }
+            node.rows().zip(&ranks).for_each(|(row, ranks)| self.small.push(packed.items[row], ranks));
             varied |= self.search_lanes(node, &packed, &features[..len], best);
         }
         varied

@@ -123,7 +123,7 @@ impl ForestTrainer {
             rows: table.rows() as u32,
             first,
             trees: Vec::new(),
-            ranges: table.targets().iter().map(|(_, target)| range_of(target)).collect(),
+            ranges: table.targets().iter().map(|(_, target)| range_of(target, table.weights())).collect(),
             out_of_bag: None,
         }
     }
@@ -189,10 +189,14 @@ fn check_table(task: Task, table: &Frame) -> Result<()> {
     Ok(())
 }
 
-/// The least and the greatest prediction of one target.
-fn range_of(target: &Target) -> [f64; 2] {
+/// The least and the greatest prediction of one target: rows of no weight are not there.
+fn range_of(target: &Target, weights: Option<&[f64]>) -> [f64; 2] {
+    let counts = |row: usize| weights.is_none_or(|weights| weights[row] > 0.0);
     match target {
-        Target::Numbers(values) => numbers::range_of(values.iter().copied()).unwrap_or([0.0, 0.0]),
+        Target::Numbers(values) => {
+            let known = values.iter().enumerate().filter(|(row, _)| counts(*row)).map(|(_, value)| *value);
+            numbers::range_of(known).unwrap_or([0.0, 0.0])
+        }
         Target::Labels { .. } => [0.0, 1.0],
     }
 }

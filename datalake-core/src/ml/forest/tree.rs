@@ -428,14 +428,16 @@ mod tests {
     #[test]
     fn rows_end_in_the_same_leaves_one_by_one_and_many_at_a_time() {
         let mut walker = Walker::default();
-        for (splits, features) in [(1, 1), (2, 3), (40, 3), (101, 7), (700, 300), (90, 5000)] {
+        for (splits, features) in
+            [(1, 1), (2, 3), (40, 3), (101, 7), (700, 256), (700, 257), (4200, 4096), (4200, 4097)]
+        {
             let tree = chain(splits, features);
-            for (rows, some_missing) in [0_u32, 1, 5, 6, 7, 15, 16, 17, 100, 1023, 1024, 1025]
-                .into_iter()
-                .flat_map(|rows| [(rows, false), (rows, true)])
-            {
+            let counts: &[u32] =
+                if features > 1000 { &[600] } else { &[0, 1, 5, 6, 7, 15, 16, 17, 100, 1023, 1024, 1025] };
+            for (rows, some_missing) in counts.iter().flat_map(|&rows| [(rows, false), (rows, true)]) {
                 let value = |index: u32| match index {
-                    index if some_missing && index.is_multiple_of(11) => f32::NAN,
+                    index if some_missing && index.is_multiple_of(11) => f32::NAN.copysign((index % 2) as f32 - 0.5),
+                    index if index.is_multiple_of(13) => -0.0,
                     index if index.is_multiple_of(17) => f32::INFINITY,
                     index => (index * 7 % (splits + 2)) as f32 * 0.5 - 0.5,
                 };

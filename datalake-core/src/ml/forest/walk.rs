@@ -1,8 +1,8 @@
 //! Walks many rows through a tree of numeric splits: children lie side by side, so that no step needs a branch.
 //!
-//! Rows that have not arrived are taken through some steps together, as many as fit the registers, so that one need not
-//! wait for the memory of the other. A leaf leads to itself; only after some steps are the rows that arrived put aside.
-//! Steps by gathers of 512 bits were measured to take two to three times as long.
+//! Rows that have not arrived are taken through some steps together, so that one need not wait for the memory of the
+//! other. A leaf leads to itself; only after some steps are the rows that arrived put aside. Steps by gathers of 512 bits
+//! were measured to take two to three times as long.
 
 use super::node::{MISSING_LEFT, Node, Place};
 use super::row_bits::RowBits;
@@ -12,14 +12,13 @@ use super::tree::Tree;
 const TOGETHER: usize = 16;
 /// Steps until it is asked again which rows have arrived.
 const STEPS: usize = 4;
-/// Rows that stay in the first cache while they are walked.
+/// Rows that are walked until all have arrived before the next begin, so that they stay in a near cache.
 const TILE: usize = 1024;
-/// Laying out a tree takes the time in which a row passes this many splits more than it would without.
+/// Laying out a tree is worth it from one row for so many of its splits on.
 const WORTH: usize = 8;
 
 /// A split whose children lie side by side, or a leaf, which leads to itself.
 #[derive(Debug, Clone, Copy, Default)]
-#[repr(C)]
 struct Slot {
     threshold: f32,
     /// From the lowest bit on: the feature, whether missing values go left, the place of the left child.
@@ -55,7 +54,7 @@ impl Walker {
 
     /// The same for features of so many bits; twice the splits must fit what a link has left.
     fn walk_all<const BITS: u32>(&mut self, tree: &Tree, rows: &RowBits, found: &mut [u32]) {
-        self.lay_out::<BITS>(tree.splits());
+        self.lay_out::<BITS>(tree.splits(), rows.features());
         // About as deep as the mean row of a full-grown tree ends.
         let first = tree.leaf_count().ilog2() as usize * 5 / 4 + 2;
         let tiles = rows.words().chunks(TILE * rows.features()).zip(found.chunks_mut(TILE));
@@ -68,7 +67,11 @@ impl Walker {
         }
     }
 
-    fn lay_out<const BITS: u32>(&mut self, splits: &[Node]) {
+    /// # Panics
+    /// For a split by another feature than those of the rows, which steps would look for beyond a row.
+    fn lay_out<const BITS: u32>(&mut self, splits: &[Node], features: usize) {
+        let greatest = splits.iter().map(|node| node.feature()).max();
+        assert!(greatest.is_some_and(|feature| feature < features), "rows lack feature {greatest:?}");
         let places = 2 * splits.len() + 1;
         self.slots.clear();
         self.slots.resize(places, Slot::default());
@@ -106,7 +109,8 @@ impl Walker {
             let bits = &words[row * features..][..features];
             let mut at = self.at[row];
             loop {
-                // SAFETY: `at` is the root or where a step led, and the row has all features.
+                // SAFETY: `at` is the root or where a step led; `lay_out` has looked at the features of all splits, and
+                // the variant is that of the rows.
                 let next = unsafe { step::<BITS, MISSING>(&self.slots, bits, 0, at) };
                 if next == at {
                     break;
@@ -131,7 +135,8 @@ impl Walker {
             let mut at = rows.map(|row| self.at[row as usize]);
             let take = |at: &mut [u32; TOGETHER]| {
                 for (at, base) in at.iter_mut().zip(bases) {
-                    // SAFETY: `at` is the root or where a step led; rows lie within the tile, which has all features.
+                    // SAFETY: `at` is the root or where a step led; rows lie within the tile; `lay_out` has looked at the
+                    // features of all splits, and the variant is that of the rows.
                     *at = unsafe { step::<BITS, MISSING>(&self.slots, words, base, *at) };
                 }
             };
@@ -166,13 +171,14 @@ fn slot<const BITS: u32>(child: Place, at: u32, splits: &[Node]) -> Slot {
 /// Where a row that begins at `base` goes from a place; without `MISSING`, it misses no number.
 ///
 /// # Safety
-/// `at` is 0 or what a step gave, and all features of a row lie behind `base`.
+/// `slots` are what [`Walker::lay_out`] made for the same `BITS` and at most as many features as lie behind `base`; `at` is
+/// 0 or what a step gave. Without `MISSING`, no word is that of a NaN: it would lead from a leaf to what lies behind it.
 #[inline(always)]
 unsafe fn step<const BITS: u32, const MISSING: bool>(slots: &[Slot], words: &[u32], base: usize, at: u32) -> u32 {
-    // SAFETY: links are places of slots, and the right child lies behind the left one.
+    // SAFETY: links are places of slots; behind the left child lies the right one, and a leaf keeps what is a number.
     let slot = unsafe { *slots.get_unchecked(at as usize) };
     let feature = slot.link & ((1 << BITS) - 1);
-    // SAFETY: splits name features of the forest, which the rows have.
+    // SAFETY: `lay_out` has seen that no split is by a feature beyond those of a row.
     let value = f32::from_bits(unsafe { *words.get_unchecked(base + feature as usize) });
     let mut right = u32::from(!(value <= slot.threshold));
     if MISSING {
