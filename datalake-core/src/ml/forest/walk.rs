@@ -180,6 +180,7 @@ unsafe fn step<const BITS: u32, const MISSING: bool>(slots: &[Slot], words: &[u3
     let feature = slot.link & ((1 << BITS) - 1);
     // SAFETY: `lay_out` has seen that no split is by a feature beyond those of a row.
     let value = f32::from_bits(unsafe { *words.get_unchecked(base + feature as usize) });
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is missing goes right")]
     let mut right = u32::from(!(value <= slot.threshold));
     if MISSING {
         right &= u32::from(!value.is_nan()) | !(slot.link >> BITS);
