@@ -118,12 +118,17 @@ pub(crate) fn learn(batch: &RecordBatch, index: usize) -> Result<(Feature, Colum
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a column that is not there or holds another kind of values.
 pub(crate) fn encode(features: &[Feature], batch: &RecordBatch) -> Result<Vec<Column>> {
-    features.iter().map(|feature| encode_one(feature, batch)).collect()
+    // A look for every name among all names takes long where they are many; features have a name each.
+    let names = batch.schema_ref().fields().iter().map(|field| field.name());
+    let in_order = names.len() == features.len() && names.eq(features.iter().map(|feature| &feature.name));
+    let index = |(place, feature): (usize, &Feature)| match in_order {
+        true => Ok(place),
+        false => column_index(batch, &feature.name, "predict from"),
+    };
+    features.iter().enumerate().map(|feature| encode_one(feature.1, batch.column(index(feature)?))).collect()
 }
 
-fn encode_one(feature: &Feature, batch: &RecordBatch) -> Result<Column> {
-    let index = column_index(batch, &feature.name, "predict from")?;
-    let array = batch.column(index);
+fn encode_one(feature: &Feature, array: &ArrayRef) -> Result<Column> {
     let data_type = array.data_type();
     match &feature.kind {
         FeatureKind::Numeric { .. } if is_numeric(data_type) => Ok(Column::Numeric(finite(&feature.name, array)?)),

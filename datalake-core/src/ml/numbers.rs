@@ -144,6 +144,10 @@ fn fits_single(data_type: &DataType) -> bool {
 
 /// The array itself where it is of the type; any other numeric array as numbers of it.
 fn cast_to<T: ArrowPrimitiveType>(array: &ArrayRef, name: &str) -> Result<PrimitiveArray<T>> {
+    // Even what is of the type is taken apart and put together by a cast, which one row would wait for.
+    if let Some(array) = array.as_primitive_opt::<T>() {
+        return Ok(array.clone());
+    }
     let array = cast(array, &T::DATA_TYPE)
         .map_err(|cause| Error::invalid("read", format_args!("column `{name}` as numbers")).with_source(cause))?;
     Ok(array.as_primitive::<T>().clone())
