@@ -196,10 +196,13 @@ def _unmasked(values: Any) -> Any:
     if not isinstance(values, np.ma.MaskedArray) or not np.ma.is_masked(values):
         return values
     if values.dtype.kind == "f":
-        return values.filled(np.nan)
+        return np.ma.filled(values, np.nan)
     if values.dtype.kind in "biu":
-        return values.astype(np.float64).filled(np.nan)
-    return values.astype(object).filled(None)
+        return np.ma.filled(values.astype(np.float64), np.nan)
+    # To fill with `None` would be to fill with what NumPy takes for its default.
+    seen = np.ma.getdata(values).astype(object)
+    seen[np.ma.getmaskarray(values)] = None
+    return seen
 
 
 def _from_lists(rows: Sequence[Any]) -> npt.NDArray[Any]:
