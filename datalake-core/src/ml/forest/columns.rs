@@ -194,8 +194,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_threshold_parts_numbers_as_the_exact_middle_does(a in prop::num::f32::ANY, b in prop::num::f32::ANY, steps in 0_i32..5) {
-            prop_assume!(a.is_finite() && b.is_finite() && (a < b || b < a));
+        fn a_threshold_parts_numbers_as_the_exact_middle_does(a: f32, b: f32, steps in 0_i32..5) {
+            prop_assume!(a < b || b < a);
             let (lower, upper) = if a < b { (a, b) } else { (b, a) };
             let (cut, middle) = (threshold(lower, upper), f64::from(lower) * 0.5 + f64::from(upper) * 0.5);
             prop_assert!(lower <= cut && cut < upper);

@@ -73,7 +73,11 @@ proptest! {
     }
 
     #[test]
-    fn rows_of_no_weight_are_not_there(kept in prop::collection::vec(any::<bool>(), 80), classes: bool, seed: u64) {
+    fn rows_of_no_weight_are_not_there(
+        kept in prop::collection::vec(prop::bool::weighted(0.7), 80),
+        classes: bool,
+        seed: u64,
+    ) {
         prop_assume!(kept.iter().filter(|kept| **kept).count() > 40);
         let task = if classes { Task::Classification } else { Task::Regression };
         let batch = foods(80, 6);
