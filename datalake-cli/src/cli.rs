@@ -295,7 +295,7 @@ pub(crate) struct Train {
     /// Columns of whole numbers or booleans that are categories, as text is.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) categorical_features: Vec<String>,
-    /// Which trainer: forest, linear, logistic or dummy.
+    /// Which trainer: forest, linear, logistic, linfa-trees or dummy.
     #[arg(long, default_value = "forest")]
     pub(crate) trainer: String,
     /// How many trees; `auto` grows them until more would hardly lower the error out of bag, 30 to 1000.
@@ -457,9 +457,9 @@ pub(crate) enum Model {
     },
     /// Joins the parts of a forest that `train --trees` made; the digest is that of the forest trained at once.
     #[command(after_help = "Example:
-  datalake train processed-data/foods.parquet --target kcal --trees 0..50
-  datalake train processed-data/foods.parquet --target kcal --trees 50..100
-  datalake model merge kcal.trees-0..50 kcal.trees-50..100 --model kcal")]
+  datalake train processed-data/foods.parquet --target energy_kcal --exclude food_code,name,family --trees 0..50
+  datalake train processed-data/foods.parquet --target energy_kcal --exclude food_code,name,family --trees 50..100
+  datalake model merge energy_kcal.trees-0..50 energy_kcal.trees-50..100 --model energy_kcal")]
     Merge {
         /// The parts: `bucket/key`, or their names.
         #[arg(required = true)]
