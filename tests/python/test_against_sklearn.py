@@ -283,7 +283,8 @@ def compare(case: Case, mine: Grown, other: Grown, *, pruned: bool = False) -> S
             same_split(case, (mine, here), (other, there), rows, where)
             seen.unique += 1
         same_rows, same_column = np.array_equal(left, their_left), mine.feature[here] == other.feature[there]
-        seen.apart += not (same_rows and same_column)
+        # Best-first growth draws columns in another order there, and may part the same rows by another one.
+        seen.apart += not (same_rows and (same_column or pruned))
         # What bounds there are below follows from the column too.
         if same_rows and (same_column or not problem.monotonic):
             on_left, on_right = bounds_below(case, int(mine.feature[here]), (left, right), bounds)
