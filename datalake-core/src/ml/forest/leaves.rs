@@ -279,7 +279,7 @@ impl Leaves {
     }
 }
 
-/// Adds rows of a few numbers, for which a loop that does not know how many takes as long as the walk.
+/// Adds rows of a few numbers, without a loop that asks for each row how many.
 fn add_rows<'a, const WIDTH: usize>(
     pairs: impl Iterator<Item = (&'a mut [f64], &'a u32)>,
     codes: &[u32],

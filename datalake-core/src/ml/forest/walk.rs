@@ -14,7 +14,7 @@ const TOGETHER: usize = 16;
 const STEPS: usize = 4;
 /// Rows that are walked until all have arrived before the next begin, so that they stay in a near cache.
 const TILE: usize = 1024;
-/// Laying out a tree is worth it from one row for so many of its splits on.
+/// A tree is laid out anew for at least one row for so many of its splits; with fewer rows it is walked as it is kept.
 const WORTH: usize = 8;
 
 /// A split whose children lie side by side, or a leaf, which leads to itself.
