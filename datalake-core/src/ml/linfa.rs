@@ -325,7 +325,7 @@ fn predict<D: Data<Elem = f64>>(forest: &Forest, records: &ArrayBase<D, Ix2>) ->
     assert_eq!(records.ncols(), wanted, "records must have the number of columns that the forest was fitted with");
     let columns: Vec<Column> =
         (0..records.ncols()).map(|column| Column::Numeric(values(records, column).into())).collect();
-    forest.predict_columns(&columns, records.nrows())
+    forest.predict_columns(columns, records.nrows())
 }
 
 impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array1<f64>> for RandomForestRegressor {

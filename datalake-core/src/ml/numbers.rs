@@ -1,5 +1,7 @@
 //! The numbers of a column, in the precision that they came in and, where that can be, in the buffer.
 
+use std::borrow::Cow;
+
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
@@ -93,9 +95,9 @@ impl Numbers {
     }
 
     /// As a forest sees them: the buffer itself, or each number rounded once.
-    pub(crate) fn single(&self) -> ScalarBuffer<f32> {
+    pub(crate) fn into_single(self) -> ScalarBuffer<f32> {
         match self {
-            Self::Single(values) => values.clone(),
+            Self::Single(values) => values,
             Self::Double(values) => values.iter().map(|value| rounded(*value)).collect::<Vec<f32>>().into(),
         }
     }
@@ -143,14 +145,14 @@ fn fits_single(data_type: &DataType) -> bool {
 }
 
 /// The array itself where it is of the type; any other numeric array as numbers of it.
-fn cast_to<T: ArrowPrimitiveType>(array: &ArrayRef, name: &str) -> Result<PrimitiveArray<T>> {
+fn cast_to<'a, T: ArrowPrimitiveType>(array: &'a ArrayRef, name: &str) -> Result<Cow<'a, PrimitiveArray<T>>> {
     // Even what is of the type is taken apart and put together by a cast, which one row would wait for.
     if let Some(array) = array.as_primitive_opt::<T>() {
-        return Ok(array.clone());
+        return Ok(Cow::Borrowed(array));
     }
     let array = cast(array, &T::DATA_TYPE)
         .map_err(|cause| Error::invalid("read", format_args!("column `{name}` as numbers")).with_source(cause))?;
-    Ok(array.as_primitive::<T>().clone())
+    Ok(Cow::Owned(array.as_primitive::<T>().clone()))
 }
 
 /// The buffer of an array whose values may stay as they are.

@@ -20,12 +20,18 @@ pub(super) enum Cells {
     Categorical(ScalarBuffer<u32>),
 }
 
+impl From<Column> for Cells {
+    fn from(column: Column) -> Self {
+        match column {
+            Column::Numeric(values) => Self::Numeric(values.into_single()),
+            Column::Categorical(codes) => Self::Categorical(codes),
+        }
+    }
+}
+
 impl Cells {
     pub(super) fn of(column: &Column) -> Self {
-        match column {
-            Column::Numeric(values) => Self::Numeric(values.single()),
-            Column::Categorical(codes) => Self::Categorical(codes.clone()),
-        }
+        column.clone().into()
     }
 
     /// The row's bits, as [`Split::goes_left`](super::tree::Split::goes_left) takes them.

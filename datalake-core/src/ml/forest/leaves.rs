@@ -246,6 +246,17 @@ impl Leaves {
         self.codes.as_ref().map_or(leaf, |codes| codes[leaf as usize]) as usize
     }
 
+    /// Adds one of the rows that leaves may say to sums.
+    pub(super) fn add_row(&self, row: usize, sums: &mut [f64]) {
+        match &self.rows {
+            Rows::Dense(values) => {
+                let row = &values[row * self.width..][..self.width];
+                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            }
+            rows @ Rows::Sparse { .. } => rows.each(row, self.width, |place, value| sums[place] += value),
+        }
+    }
+
     /// Adds what each row's leaf says to its sums.
     pub(super) fn add<'a>(&self, sums: impl Iterator<Item = &'a mut [f64]>, leaves: &'a [u32]) {
         let (width, pairs) = (self.width, sums.zip(leaves));

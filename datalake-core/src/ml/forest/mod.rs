@@ -134,8 +134,8 @@ impl Forest {
     }
 
     /// One number, or one share for each class, a row; for several targets, one after the other.
-    pub(super) fn predict_columns(&self, columns: &[Column], rows: usize) -> Vec<f64> {
-        let cells: Vec<Cells> = columns.iter().map(Cells::of).collect();
+    pub(super) fn predict_columns(&self, columns: Vec<Column>, rows: usize) -> Vec<f64> {
+        let cells: Vec<Cells> = columns.into_iter().map(Cells::from).collect();
         self.mean_of_trees(&cells, rows, None)
     }
 
@@ -164,7 +164,7 @@ impl Forest {
     }
 
     pub(super) fn raw(&self, rows: &RecordBatch) -> Result<Vec<f64>> {
-        Ok(self.predict_columns(&encode(&self.schema.features, rows)?, rows.num_rows()))
+        Ok(self.predict_columns(encode(&self.schema.features, rows)?, rows.num_rows()))
     }
 }
 

@@ -89,8 +89,11 @@ fn walk_few(trees: &[Tree], rows: &RowBits, width: usize, means: &mut [f64]) {
     let mut leaves = Vec::new();
     for (row, mean) in rows.iter().zip(means.chunks_exact_mut(width)) {
         leaves_of_row(trees, row, &mut leaves);
-        for (tree, leaf) in trees.iter().zip(&leaves) {
-            tree.add_leaves(std::iter::once(&mut *mean), std::slice::from_ref(leaf));
+        // One pass for what leaves name, one for what that says: within a pass, no tree waits for the memory of another.
+        let said = trees.iter().zip(&mut leaves);
+        said.for_each(|(tree, leaf)| *leaf = tree.leaves().row_of(*leaf) as u32);
+        for (tree, row) in trees.iter().zip(&leaves) {
+            tree.leaves().add_row(*row as usize, mean);
         }
         divide(mean, trees.len() as u32);
     }

@@ -94,7 +94,7 @@ impl RowBits {
 }
 
 /// Whether the bits are those of NaN. Of a category's codes it is so of the missing one.
-fn is_missing(bits: u32) -> bool {
+pub(super) fn is_missing(bits: u32) -> bool {
     bits << 1 > f32::INFINITY.to_bits() << 1
 }
 

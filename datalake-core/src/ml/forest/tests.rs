@@ -95,15 +95,19 @@ fn depth_and_leaves_keep_their_limits() {
 
 #[test]
 fn a_row_alone_is_predicted_as_among_others() {
-    for task in [Task::Regression, Task::Classification] {
-        for trees in [1, 5, 40] {
-            let forest = fit(&frame(200, task), |params| params.n_estimators = trees);
+    // With categories, with gaps, and with neither.
+    let features: [&[&str]; 3] = [&FEATURES, &["protein_g", "fat_g"], &["protein_g", "water_g"]];
+    for (task, target) in [(Task::Regression, "kcal"), (Task::Classification, "group")] {
+        for (features, trees) in features.iter().flat_map(|features| [1, 5, 150].map(|trees| (*features, trees))) {
+            let frame = Frame::new(&foods(200, 1), features, target, task).unwrap();
+            let forest = fit(&frame, |params| params.n_estimators = trees);
             let (batch, width) = (foods(40, 3), forest.width());
             let together = forest.raw(&batch).unwrap();
             for rows in [1, 5] {
                 for first in (0..40).step_by(rows) {
                     let alone = forest.raw(&batch.slice(first, rows)).unwrap();
-                    assert_eq!(alone, together[first * width..][..rows * width], "{rows} rows from {first}, {task}");
+                    let expected = &together[first * width..][..rows * width];
+                    assert_eq!(alone, expected, "{rows} rows from {first} by {features:?}, {task}, {trees} trees");
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! One tree: splits in preorder, leaf values and category sets beside them.
 
+use std::hint::select_unpredictable;
+
 use super::leaves::Leaves;
 use super::node::{
     CATEGORICAL, FEATURE_SHIFT, LEFT_IS_LEAF, MISSING_LEFT, Node, NodeRef, Place, RIGHT_IS_LEAF, follow,
@@ -173,7 +175,7 @@ impl Tree {
         while open == TOGETHER {
             for lane in &mut under_way {
                 let (place, row) = *lane;
-                let place = steps.step(place.0, &rows[row * features..][..features]);
+                let place = steps.step::<false>(place.0, &rows[row * features..][..features]);
                 *lane = (place, row);
                 if place.is_leaf() {
                     found[row] = place.leaf() as u32;
@@ -190,7 +192,7 @@ impl Tree {
         // The last rows, one by one.
         for (mut place, row) in under_way.into_iter().filter(|lane| lane.1 < count) {
             while !place.is_leaf() {
-                place = steps.step(place.0, &rows[row * features..][..features]);
+                place = steps.step::<false>(place.0, &rows[row * features..][..features]);
             }
             found[row] = place.leaf() as u32;
         }
@@ -282,7 +284,7 @@ impl Tree {
 }
 
 /// What rows are walked through.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Steps<'a> {
     splits: &'a [Node],
     sets: &'a [u64],
@@ -294,24 +296,40 @@ impl Steps<'_> {
         (!self.splits.is_empty()).then_some(0)
     }
 
-    /// One step of a row, which has one feature's bits after the other, from a split.
+    /// One step of a row, which has one feature's bits after the other, from a split. A `PLAIN` row misses nothing, and
+    /// its tree has no categories.
     ///
     /// Which way rows go cannot be foretold, so there are no branches but for categories.
     #[inline(always)]
-    pub(super) fn step(self, at: u32, row: &[u32]) -> Place {
+    pub(super) fn step<const PLAIN: bool>(self, at: u32, row: &[u32]) -> Place {
         let node = self.splits[at as usize];
         let bits = row[node.feature()];
-        let missing_left = node.is(MISSING_LEFT);
-        let left = if node.is(CATEGORICAL) {
-            category_goes_left(bits, &self.sets[node.payload as usize..], missing_left)
+        let right = if PLAIN {
+            f32::from_bits(bits) > f32::from_bits(node.payload)
+        } else if node.is(CATEGORICAL) {
+            !category_goes_left(bits, &self.sets[node.payload as usize..], node.is(MISSING_LEFT))
         } else {
-            number_goes_left(bits, f32::from_bits(node.payload), missing_left)
+            !number_goes_left(bits, f32::from_bits(node.payload), node.is(MISSING_LEFT))
         };
-        let (left_leaf, right_leaf) = (node.is(LEFT_IS_LEAF), node.is(RIGHT_IS_LEAF));
-        let next = if left | left_leaf { at.wrapping_add(1) } else { node.link };
+        let (left_leaf, is_leaf) = (node.is(LEFT_IS_LEAF), node.is(if right { RIGHT_IS_LEAF } else { LEFT_IS_LEAF }));
         // The right leaf comes after the left one.
-        let leaf = node.link.wrapping_add(u32::from(!left & left_leaf)) | Place::LEAF;
-        Place(if (left & left_leaf) | (!left & right_leaf) { leaf } else { next })
+        let leaf = node.link.wrapping_add(u32::from(right & left_leaf)) | Place::LEAF;
+        let split = select_unpredictable(right & !left_leaf, node.link, at.wrapping_add(1));
+        Place(select_unpredictable(is_leaf, leaf, split))
+    }
+
+    /// Has the split fetched that a row has come to; of a leaf, any.
+    #[inline(always)]
+    pub(super) fn prefetch(self, place: Place) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let at = self.splits.as_ptr().wrapping_add(place.leaf());
+            // SAFETY: a hint, which reads nothing wherever it points; every x86-64 knows it.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = place;
     }
 }
 
@@ -448,7 +466,7 @@ mod tests {
                     .map(|row| {
                         let mut place = tree.root();
                         while !place.is_leaf() {
-                            place = tree.steps().step(place.0, row);
+                            place = tree.steps().step::<false>(place.0, row);
                         }
                         place.leaf() as u32
                     })
