@@ -257,6 +257,13 @@ impl Leaves {
         }
     }
 
+    /// Tells how many rows are to come.
+    pub(super) fn expect(&self, rows: usize) {
+        if rows >= MANY && self.width == 1 && self.codes.is_some() {
+            self.numbers.get_or_init(|| self.numbers().into());
+        }
+    }
+
     /// Adds what each row's leaf says to its sums.
     pub(super) fn add<'a>(&self, sums: impl Iterator<Item = &'a mut [f64]>, leaves: &'a [u32]) {
         let (width, pairs) = (self.width, sums.zip(leaves));
@@ -267,11 +274,9 @@ impl Leaves {
             }
             (Some(codes), Rows::Dense(values)) if width == 1 => {
                 let (codes, values) = (&**codes, &**values);
-                if leaves.len() < MANY && self.numbers.get().is_none() {
-                    pairs.for_each(|(sums, &leaf)| sums[0] += values[codes[leaf as usize] as usize]);
-                } else {
-                    let numbers = self.numbers.get_or_init(|| self.numbers().into());
-                    pairs.for_each(|(sums, &leaf)| sums[0] += numbers[leaf as usize]);
+                match self.numbers.get() {
+                    None => pairs.for_each(|(sums, &leaf)| sums[0] += values[codes[leaf as usize] as usize]),
+                    Some(numbers) => pairs.for_each(|(sums, &leaf)| sums[0] += numbers[leaf as usize]),
                 }
             }
             (Some(codes), Rows::Dense(values)) => match width {

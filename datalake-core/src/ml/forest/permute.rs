@@ -10,7 +10,7 @@ use super::node::NodeRef;
 use super::row_bits::RowBits;
 use super::sample::Sampler;
 use super::tree::Tree;
-use super::walk::Walker;
+use super::walk::{Layout, Tile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ml::target::parts;
 use crate::ml::{Frame, PermutationImportance, PermutationImportances, PermutationParams, Target, Task, greatest};
@@ -138,8 +138,9 @@ fn harm(
 ) -> Harm {
     let features = cells.len();
     let mut bits = RowBits::of_rows(cells, rows);
-    let (mut walker, mut leaves) = (Walker::default(), Vec::new());
-    walker.leaves(tree, &bits, &mut leaves);
+    let (mut layout, mut tile, mut leaves) = (Layout::default(), Tile::default(), Vec::new());
+    let laid = layout.of(tree, features, rows.len());
+    laid.leaves(&bits, &mut tile, &mut leaves);
     let before = loss(tree, rows, &leaves, targets);
     let mut by_feature = vec![vec![0.0; params.n_repeats as usize]; features];
     for (feature, used) in used(tree, features).into_iter().enumerate() {
@@ -150,7 +151,7 @@ fn harm(
         for repeat in 0..params.n_repeats {
             let order = params.order(number + 1, feature, repeat, rows.len());
             bits.set_feature(feature, order.iter().map(|&other| cells[feature].bits(rows[other as usize] as usize)));
-            walker.leaves(tree, &bits, &mut leaves);
+            laid.leaves(&bits, &mut tile, &mut leaves);
             by_feature[feature][repeat as usize] = loss(tree, rows, &leaves, targets) - before;
         }
         bits.set_feature(feature, rows.iter().map(|&row| cells[feature].bits(row as usize)));

@@ -6,7 +6,7 @@ use super::columns::Cells;
 use super::one_row::leaves_of_row;
 use super::row_bits::RowBits;
 use super::tree::Tree;
-use super::walk::Walker;
+use super::walk::{Laid, Layout, Tile};
 
 /// The most rows that are walked through one tree after the other: many, since a tree has to come to the second cache
 /// for each such block, while the rows pass by in their order.
@@ -48,40 +48,22 @@ pub(super) fn mean_of_trees(
     bags: Option<&[Bag]>,
 ) -> Vec<f64> {
     let mut means = vec![0.0; rows * width];
+    if rows < FEW && bags.is_none() {
+        walk_few(trees, &RowBits::of(cells, 0, rows), width, &mut means);
+        return means;
+    }
     let most = (MOST_NUMBERS / cells.len().max(1)).clamp(64, MOST_ROWS);
     if is_quick(rows, trees.len()) {
         for (number, means) in means.chunks_mut(most * width).enumerate() {
-            walk_block(trees, cells, number * most, width, bags, means);
+            Block::new(cells, number * most, width, means).ask(trees, bags);
         }
         return means;
     }
     let block = rows.div_ceil(rayon::current_num_threads()).clamp(64, most);
     means.par_chunks_mut(block * width).enumerate().for_each(|(number, means)| {
-        walk_block(trees, cells, number * block, width, bags, means);
+        Block::new(cells, number * block, width, means).ask(trees, bags);
     });
     means
-}
-
-fn walk_block(trees: &[Tree], cells: &[Cells], first: usize, width: usize, bags: Option<&[Bag]>, means: &mut [f64]) {
-    let rows = means.len() / width;
-    let bits = RowBits::of(cells, first, rows);
-    if rows < FEW && bags.is_none() {
-        return walk_few(trees, &bits, width, means);
-    }
-    let mut walk = Walk::new(cells.len());
-    let mut asked = vec![0_u32; rows];
-    for (number, tree) in trees.iter().enumerate() {
-        match bags {
-            None => walk.all(tree, &bits, width, means),
-            Some(bags) => {
-                walk.some(tree, &bits, width, means, |row| !bags[number].contains(first + row));
-                walk.rows.iter().for_each(|row| asked[*row] += 1);
-            }
-        }
-    }
-    for (mean, &count) in means.chunks_exact_mut(width).zip(&asked) {
-        divide(mean, if bags.is_some() { count } else { trees.len() as u32 });
-    }
 }
 
 /// The same for so few rows that they would wait for each tree in turn.
@@ -107,40 +89,65 @@ pub(super) fn divide(sums: &mut [f64], count: u32) {
     }
 }
 
-/// Buffers for walking the rows of a block through one tree after the other.
+/// Rows that pass through one tree after the other.
 #[derive(Debug)]
-struct Walk {
-    walker: Walker,
-    leaves: Vec<u32>,
-    /// The rows walked, where these are not all, and their bits.
-    rows: Vec<usize>,
+struct Block<'a> {
+    first: usize,
     bits: RowBits,
+    width: usize,
+    sums: &'a mut [f64],
+    /// How many trees each row has asked, where these are not all.
+    asked: Vec<u32>,
+    tile: Tile,
+    /// The rows that ask a tree, where these are not all, and their bits.
+    wanted: Vec<usize>,
+    wanted_bits: RowBits,
 }
 
-impl Walk {
-    fn new(features: usize) -> Self {
-        Self { walker: Walker::default(), leaves: Vec::new(), rows: Vec::new(), bits: RowBits::new(features) }
+impl<'a> Block<'a> {
+    /// The rows of a table from `first` on; as many as there are sums.
+    fn new(cells: &[Cells], first: usize, width: usize, sums: &'a mut [f64]) -> Self {
+        let bits = RowBits::of(cells, first, sums.len() / width);
+        let wanted_bits = RowBits::new(cells.len());
+        Self { first, bits, width, sums, asked: Vec::new(), tile: Tile::default(), wanted: Vec::new(), wanted_bits }
     }
 
-    /// Adds what the leaves of all rows say.
-    fn all(&mut self, tree: &Tree, bits: &RowBits, width: usize, sums: &mut [f64]) {
-        self.walker.leaves(tree, bits, &mut self.leaves);
-        tree.add_leaves(sums.chunks_exact_mut(width), &self.leaves);
+    /// Makes means of what the trees say.
+    fn ask(mut self, trees: &[Tree], bags: Option<&[Bag]>) {
+        let mut layout = Layout::default();
+        for (number, tree) in trees.iter().enumerate() {
+            // Trees are laid out by each thread for itself: what another one wrote is far from this one's caches.
+            let laid = layout.of(tree, self.bits.features(), self.bits.len());
+            self.add(laid, bags.map(|bags| &bags[number]));
+        }
+        for (row, sums) in self.sums.chunks_exact_mut(self.width).enumerate() {
+            divide(sums, self.asked.get(row).copied().unwrap_or(trees.len() as u32));
+        }
     }
 
-    /// The same for the rows that are wanted.
-    fn some(&mut self, tree: &Tree, bits: &RowBits, width: usize, sums: &mut [f64], wanted: impl Fn(usize) -> bool) {
-        self.rows.clear();
-        self.bits.select(bits, wanted, |row| self.rows.push(row));
-        self.walker.leaves(tree, &self.bits, &mut self.leaves);
-        let (mut chunks, mut next) = (sums.chunks_exact_mut(width), 0);
-        // The rows are ascending.
-        let wanted = self.rows.iter().filter_map(|&row| {
-            let chunk = chunks.nth(row - next);
-            next = row + 1;
-            chunk
+    /// Adds what the leaves say; with a bag, only to rows that are not in it.
+    fn add(&mut self, laid: Laid<'_>, bag: Option<&Bag>) {
+        let (width, sums) = (self.width, &mut *self.sums);
+        let Some(bag) = bag else {
+            return laid.each_tile(&self.bits, &mut self.tile, |first, leaves| {
+                laid.tree().add_leaves(sums[first * width..].chunks_exact_mut(width), leaves);
+            });
+        };
+        self.asked.resize(self.bits.len(), 0);
+        self.wanted.clear();
+        self.wanted_bits.select(&self.bits, |row| !bag.contains(self.first + row), |row| self.wanted.push(row));
+        self.wanted.iter().for_each(|row| self.asked[*row] += 1);
+        laid.each_tile(&self.wanted_bits, &mut self.tile, |first, leaves| {
+            let rows = &self.wanted[first..][..leaves.len()];
+            let (mut chunks, mut next) = (sums.chunks_exact_mut(width), 0);
+            // The rows are ascending.
+            let wanted = rows.iter().filter_map(|&row| {
+                let chunk = chunks.nth(row - next);
+                next = row + 1;
+                chunk
+            });
+            laid.tree().add_leaves(wanted, leaves);
         });
-        tree.add_leaves(wanted, &self.leaves);
     }
 }
 

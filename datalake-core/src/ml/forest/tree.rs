@@ -6,7 +6,6 @@ use super::leaves::Leaves;
 use super::node::{
     CATEGORICAL, FEATURE_SHIFT, LEFT_IS_LEAF, MISSING_LEFT, Node, NodeRef, Place, RIGHT_IS_LEAF, follow,
 };
-use super::row_bits::RowBits;
 use super::split::{Split, categories_of, category_goes_left, number_goes_left, set_words};
 use crate::error::Result;
 use crate::ml::feature::Feature;
@@ -160,13 +159,16 @@ impl Tree {
         Place(if self.splits.is_empty() { Place::LEAF } else { 0 })
     }
 
-    /// The leaf that each row ends in, of a tree that has splits.
+    /// The leaf that each row ends in; rows have so many words, one after the other.
     ///
     /// Several rows are under way at a time, so that one need not wait for the memory of the other; one that arrives
     /// makes room for the next.
-    pub(super) fn walk(&self, rows: &RowBits, found: &mut [u32]) {
+    pub(super) fn walk(&self, rows: &[u32], features: usize, found: &mut [u32]) {
         const TOGETHER: usize = 6;
-        let (count, features, rows) = (rows.len(), rows.features(), rows.words());
+        if self.splits.is_empty() {
+            return found.fill(0);
+        }
+        let count = found.len();
         let steps = self.steps();
         let mut under_way = [(self.root(), 0_usize); TOGETHER];
         let mut next = count.min(TOGETHER);
@@ -382,7 +384,8 @@ mod tests {
     use super::*;
     use crate::ml::codec::{Reader, Writer};
     use crate::ml::feature::{FeatureKind, MISSING};
-    use crate::ml::forest::walk::Walker;
+    use crate::ml::forest::row_bits::RowBits;
+    use crate::ml::forest::walk::{Layout, Tile};
 
     fn feature(categories: usize) -> Feature {
         let kind = match categories {
@@ -416,7 +419,8 @@ mod tests {
         let rows = [(1.5_f32, 0), (2.0, 70), (2.0, 3), (f32::NAN, 70), (2.0, MISSING)];
         let rows: Vec<u32> = rows.iter().flat_map(|(number, code)| [number.to_bits(), *code]).collect();
         let mut leaves = Vec::new();
-        Walker::default().leaves(&tree, &RowBits::of_words(rows, 2), &mut leaves);
+        let mut layout = Layout::default();
+        layout.of(&tree, 2, 5).leaves(&RowBits::of_words(rows, 2), &mut Tile::default(), &mut leaves);
         let found: Vec<u32> = leaves.iter().map(|leaf| tree.leaf(*leaf)[0] as u32).collect();
         assert_eq!(found, [10, 20, 30, 20, 20]);
     }
@@ -445,7 +449,7 @@ mod tests {
 
     #[test]
     fn rows_end_in_the_same_leaves_one_by_one_and_many_at_a_time() {
-        let mut walker = Walker::default();
+        let (mut layout, mut tile) = (Layout::default(), Tile::default());
         for (splits, features) in
             [(1, 1), (2, 3), (40, 3), (101, 7), (700, 256), (700, 257), (4200, 4096), (4200, 4097)]
         {
@@ -472,10 +476,10 @@ mod tests {
                     })
                     .collect();
                 let mut many = vec![7; 3];
-                walker.leaves(&tree, &rows, &mut many);
+                layout.of(&tree, features as usize, rows.len()).leaves(&rows, &mut tile, &mut many);
                 assert_eq!(many, one_by_one, "{} rows through {splits} splits", rows.len());
                 let mut plain = vec![0; rows.len()];
-                tree.walk(&rows, &mut plain);
+                tree.walk(rows.words(), rows.features(), &mut plain);
                 assert_eq!(plain, one_by_one, "{} rows through {splits} splits, plain", rows.len());
             }
         }

@@ -25,50 +25,57 @@ struct Slot {
     link: u32,
 }
 
-/// Buffers for walks through one tree after the other.
+/// The memory of a tree that is laid out; one tree after the other may use it.
 #[derive(Debug, Default)]
-pub(super) struct Walker {
+pub(super) struct Layout {
     /// The root, then the children of each split, in the order of the splits.
     slots: Vec<Slot>,
     /// The number of the leaf in each place.
     leaves: Vec<u32>,
-    /// Of the rows of a tile: where each is, and those that have not arrived.
-    at: Vec<u32>,
-    open: Vec<u16>,
 }
 
-impl Walker {
-    /// The leaves that rows end in.
-    pub(super) fn leaves(&mut self, tree: &Tree, rows: &RowBits, found: &mut Vec<u32>) {
-        found.resize(rows.len(), 0);
-        if tree.splits().is_empty() {
-            return found.fill(0);
-        }
-        let suits = tree.sets().is_empty() && rows.len() >= tree.splits().len() / WORTH;
-        match (rows.features(), tree.splits().len()) {
-            (..=0x100, ..=0x3F_FFFF) if suits => self.walk_all::<8>(tree, rows, found),
-            (..=0x1000, ..=0x3_FFFF) if suits => self.walk_all::<12>(tree, rows, found),
-            _ => tree.walk(rows, found),
-        }
-    }
+/// A tree as rows are walked through it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Laid<'a> {
+    tree: &'a Tree,
+    features: usize,
+    /// The bits of a feature in a link; none where the tree is walked as it is kept.
+    bits: Option<u32>,
+    layout: &'a Layout,
+}
 
-    /// The same for features of so many bits; twice the splits must fit what a link has left.
-    fn walk_all<const BITS: u32>(&mut self, tree: &Tree, rows: &RowBits, found: &mut [u32]) {
-        self.lay_out::<BITS>(tree.splits(), rows.features());
-        // About as deep as the mean row of a full-grown tree ends.
-        let first = tree.leaf_count().ilog2() as usize * 5 / 4 + 2;
-        let tiles = rows.words().chunks(TILE * rows.features()).zip(found.chunks_mut(TILE));
-        for (words, found) in tiles {
-            if rows.may_miss() {
-                self.walk_tile::<BITS, true>(words, rows.features(), first, found);
-            } else {
-                self.walk_tile::<BITS, false>(words, rows.features(), first, found);
-            }
-        }
-    }
+/// Rows that are walked together.
+#[derive(Debug, Default)]
+pub(super) struct Tile {
+    /// Where each row is, and those that have not arrived.
+    at: Vec<u32>,
+    open: Vec<u16>,
+    /// The leaves that they end in.
+    found: Vec<u32>,
+}
 
+impl Layout {
+    /// The tree for so many rows of so many features.
+    ///
     /// # Panics
-    /// For a split by another feature than those of the rows, which steps would look for beyond a row.
+    /// For a tree with a split by another feature.
+    pub(super) fn of<'a>(&'a mut self, tree: &'a Tree, features: usize, rows: usize) -> Laid<'a> {
+        tree.leaves().expect(rows);
+        let suits = tree.sets().is_empty() && rows >= tree.splits().len() / WORTH && !tree.splits().is_empty();
+        let bits = match (features, tree.splits().len()) {
+            (..=0x100, ..=0x3F_FFFF) if suits => Some(8),
+            (..=0x1000, ..=0x3_FFFF) if suits => Some(12),
+            _ => None,
+        };
+        match bits {
+            Some(8) => self.lay_out::<8>(tree.splits(), features),
+            Some(_) => self.lay_out::<12>(tree.splits(), features),
+            None => {}
+        }
+        Laid { tree, features, bits, layout: self }
+    }
+
+    /// Twice the splits must fit what a link has left beside so many bits.
     fn lay_out<const BITS: u32>(&mut self, splits: &[Node], features: usize) {
         let greatest = splits.iter().map(|node| node.feature()).max();
         assert!(greatest.is_some_and(|feature| feature < features), "rows lack feature {greatest:?}");
@@ -86,23 +93,56 @@ impl Walker {
             *leaves = children.map(|child| child.leaf() as u32);
         }
     }
+}
 
-    fn walk_tile<const BITS: u32, const MISSING: bool>(
-        &mut self,
-        words: &[u32],
-        features: usize,
-        first: usize,
-        found: &mut [u32],
-    ) {
-        let rows = found.len();
+impl<'a> Laid<'a> {
+    pub(super) fn tree(self) -> &'a Tree {
+        self.tree
+    }
+
+    /// The leaves that rows end in.
+    pub(super) fn leaves(self, rows: &RowBits, tile: &mut Tile, found: &mut Vec<u32>) {
+        found.clear();
+        self.each_tile(rows, tile, |_, leaves| found.extend_from_slice(leaves));
+    }
+
+    /// Tells the leaves that rows end in, some rows at a time, and which of the rows is the first of these.
+    ///
+    /// # Panics
+    /// For rows of other features than the tree was laid out for.
+    pub(super) fn each_tile(self, rows: &RowBits, tile: &mut Tile, mut each: impl FnMut(usize, &[u32])) {
+        assert_eq!(rows.features(), self.features, "the tree was laid out for other rows");
+        for (first, words) in (0..).step_by(TILE).zip(rows.words().chunks(TILE * self.features)) {
+            match (self.bits, rows.may_miss()) {
+                (Some(8), false) => tile.walk::<8, false>(self, words),
+                (Some(8), true) => tile.walk::<8, true>(self, words),
+                (Some(_), false) => tile.walk::<12, false>(self, words),
+                (Some(_), true) => tile.walk::<12, true>(self, words),
+                (None, _) => tile.walk_plain(self, words),
+            }
+            each(first, &tile.found);
+        }
+    }
+}
+
+impl Tile {
+    fn walk_plain(&mut self, laid: Laid<'_>, words: &[u32]) {
+        self.found.clear();
+        self.found.resize(words.len() / laid.features, 0);
+        laid.tree.walk(words, laid.features, &mut self.found);
+    }
+
+    fn walk<const BITS: u32, const MISSING: bool>(&mut self, laid: Laid<'_>, words: &[u32]) {
+        let (rows, features) = (words.len() / laid.features, laid.features);
         self.at.clear();
         self.at.resize(rows, 0);
         self.open.clear();
         self.open.extend(0..rows as u16);
-        let mut steps = first;
+        // Somewhat deeper than the mean row of a full-grown tree ends.
+        let first = laid.tree.leaf_count().ilog2() as usize * 5 / 4 + 4;
+        self.advance::<BITS, MISSING, true>(laid, words, first);
         while self.open.len() >= TOGETHER {
-            self.advance::<BITS, MISSING>(words, features, steps);
-            steps = STEPS;
+            self.advance::<BITS, MISSING, false>(laid, words, STEPS);
         }
         for &row in &self.open {
             let row = row as usize;
@@ -111,7 +151,7 @@ impl Walker {
             loop {
                 // SAFETY: `at` is the root or where a step led; `lay_out` has looked at the features of all splits, and
                 // the variant is that of the rows.
-                let next = unsafe { step::<BITS, MISSING>(&self.slots, bits, 0, at) };
+                let next = unsafe { step::<BITS, MISSING>(&laid.layout.slots, bits, 0, at) };
                 if next == at {
                     break;
                 }
@@ -119,32 +159,47 @@ impl Walker {
             }
             self.at[row] = at;
         }
-        for (found, at) in found.iter_mut().zip(&self.at) {
-            *found = self.leaves[*at as usize];
-        }
+        self.found.clear();
+        self.found.extend(self.at.iter().map(|&at| laid.layout.leaves[at as usize]));
     }
 
-    /// Takes the open rows some steps further, but for the last few, and leaves those open that still moved.
-    fn advance<const BITS: u32, const MISSING: bool>(&mut self, words: &[u32], features: usize, steps: usize) {
+    /// Takes the open rows some steps further, but for the last few, and leaves those open that still moved. The `FIRST`
+    /// time, that is all rows, at the root.
+    fn advance<const BITS: u32, const MISSING: bool, const FIRST: bool>(
+        &mut self,
+        laid: Laid<'_>,
+        words: &[u32],
+        steps: usize,
+    ) {
+        let (slots, features) = (&*laid.layout.slots, laid.features);
         let mut kept = 0;
         let whole = self.open.len() / TOGETHER * TOGETHER;
         for begin in (0..whole).step_by(TOGETHER) {
             let mut rows = [0; TOGETHER];
-            rows.copy_from_slice(&self.open[begin..][..TOGETHER]);
+            if FIRST {
+                rows = std::array::from_fn(|lane| (begin + lane) as u16);
+            } else {
+                rows.copy_from_slice(&self.open[begin..][..TOGETHER]);
+            }
             let bases = rows.map(|row| row as usize * features);
-            let mut at = rows.map(|row| self.at[row as usize]);
+            let mut at = if FIRST { [0; TOGETHER] } else { rows.map(|row| self.at[row as usize]) };
             let take = |at: &mut [u32; TOGETHER]| {
                 for (at, base) in at.iter_mut().zip(bases) {
                     // SAFETY: `at` is the root or where a step led; rows lie within the tile; `lay_out` has looked at the
                     // features of all splits, and the variant is that of the rows.
-                    *at = unsafe { step::<BITS, MISSING>(&self.slots, words, base, *at) };
+                    *at = unsafe { step::<BITS, MISSING>(slots, words, base, *at) };
                 }
             };
             (1..steps).for_each(|_| take(&mut at));
             let before = at;
             take(&mut at);
+            if FIRST {
+                self.at[begin..][..TOGETHER].copy_from_slice(&at);
+            }
             for ((row, at), before) in rows.into_iter().zip(at).zip(before) {
-                self.at[row as usize] = at;
+                if !FIRST {
+                    self.at[row as usize] = at;
+                }
                 self.open[kept] = row;
                 kept += usize::from(at != before);
             }
@@ -171,7 +226,7 @@ fn slot<const BITS: u32>(child: Place, at: u32, splits: &[Node]) -> Slot {
 /// Where a row that begins at `base` goes from a place; without `MISSING`, it misses no number.
 ///
 /// # Safety
-/// `slots` are what [`Walker::lay_out`] made for the same `BITS` and at most as many features as lie behind `base`; `at` is
+/// `slots` are what [`Layout::lay_out`] made for the same `BITS` and at most as many features as lie behind `base`; `at` is
 /// 0 or what a step gave. Without `MISSING`, no word is that of a NaN: it would lead from a leaf to what lies behind it.
 #[inline(always)]
 unsafe fn step<const BITS: u32, const MISSING: bool>(slots: &[Slot], words: &[u32], base: usize, at: u32) -> u32 {
