@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The program of the README, as a package outside of the workspace: with the crate's default features, and with none.
+# The programs of the README, as a package outside of the workspace: the first with the crate's default features and with
+# none, the second with the default ones.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
@@ -7,8 +8,10 @@ trap 'rm -rf "$work"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 
 mkdir "$work/src"
-# shellcheck disable=SC2016 # The backquotes are those of the README.
-sed -n '/^```rust$/,/^```$/p' "$root/README.md" | sed '1d;$d' >"$work/src/main.rs"
+program() { # NUMBER
+  awk -v wanted="$1" '/^```/ { inside = /^```rust$/ && ++number == wanted; next } inside' "$root/README.md" >"$work/src/main.rs"
+  test -s "$work/src/main.rs"
+}
 # The versions of the workspace, so that what it has compiled is used again.
 cp "$root/Cargo.lock" "$work/Cargo.lock"
 
@@ -29,7 +32,10 @@ EOF
   (cd "$work" && cargo run --quiet "${@:2}")
 }
 
+program 1
 run '' --release
 # Without features arrow has fewer features too, and would be compiled anew with optimisation.
 run ', default-features = false'
-echo "the program of the README runs with default features and with none"
+program 2
+run '' --release
+echo "the programs of the README run"

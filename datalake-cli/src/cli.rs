@@ -310,7 +310,8 @@ pub(crate) struct Train {
     /// Grows only these of the trees, the last not included, for `model merge` [model: models/NAME.trees-A..B.model].
     #[arg(long, value_name = "A..B")]
     pub(crate) trees: Option<Trees>,
-    /// Features tried at each split: all, sqrt, log2, third, a share such as 0.3, or a number.
+    /// Features tried at each split: all, sqrt, log2, third, a share such as 0.3, or a number [default: auto, which is all
+    /// for a regression and sqrt for a classification].
     #[arg(long)]
     pub(crate) max_features: Option<String>,
     /// The deepest that a tree grows.

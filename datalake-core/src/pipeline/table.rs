@@ -159,7 +159,8 @@ fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
         .collect();
     if names.is_empty() {
         return Err(Error::invalid("train", format_args!("model `{}`", step.name))
-            .with_reason("no column is left to learn from"));
+            .with_reason("no column is left to learn from")
+            .with_hint("exclude fewer columns, or name those to learn from"));
     }
     Ok(names)
 }
