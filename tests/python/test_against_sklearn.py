@@ -284,7 +284,7 @@ def compare(case: Case, mine: Grown, other: Grown, *, pruned: bool = False) -> S
             seen.unique += 1
         same_rows, same_column = np.array_equal(left, their_left), mine.feature[here] == other.feature[there]
         # Best-first growth draws columns in another order there, and may part the same rows by another one.
-        seen.apart += not (same_rows and (same_column or pruned))
+        seen.apart += not (same_rows and (same_column or "max_leaf_nodes" in case.limits))
         # What bounds there are below follows from the column too.
         if same_rows and (same_column or not problem.monotonic):
             on_left, on_right = bounds_below(case, int(mine.feature[here]), (left, right), bounds)

@@ -149,10 +149,9 @@ pub(crate) fn read_target(array: &ArrayRef, name: &str, task: Task) -> Result<Ta
 fn read_numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>> {
     if !feature::is_numeric(array.data_type()) {
         let error = wrong_target(array, name, "the target of a regression must be numeric");
-        return Err(if feature::is_text(array.data_type()) {
-            error.with_hint("choose the task `classification` to learn classes, or a column of numbers")
-        } else {
-            error
+        return Err(match feature::is_text(array.data_type()) {
+            true => error.with_hint("choose the task `classification` to learn classes, or a column of numbers"),
+            false => error,
         });
     }
     let values = feature::numbers(array, name)?;
@@ -179,7 +178,11 @@ fn read_labels(array: &ArrayRef, name: &str) -> Result<Target> {
     let whole = array.data_type().is_integer() || *array.data_type() == DataType::Boolean;
     if !whole && !feature::is_text(array.data_type()) {
         let wanted = "the target of a classification must be text, whole numbers or booleans";
-        return Err(wrong_target(array, name, wanted).with_hint("choose the task `regression` to learn numbers"));
+        let error = wrong_target(array, name, wanted);
+        return Err(match feature::is_numeric(array.data_type()) {
+            true => error.with_hint("choose the task `regression` to learn numbers"),
+            false => error,
+        });
     }
     if let Some(row) = (0..array.len()).find(|&row| array.is_null(row)) {
         return Err(bad_target_value(array, name, row, f64::NAN));

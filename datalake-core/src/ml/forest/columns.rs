@@ -34,7 +34,7 @@ impl Cells {
         column.clone().into()
     }
 
-    /// The row's bits, as [`Split::goes_left`](super::tree::Split::goes_left) takes them.
+    /// The row's bits, as [`Split::goes_left`](super::split::Split::goes_left) takes them.
     pub(super) fn bits(&self, row: usize) -> u32 {
         match self {
             Self::Numeric(values) => values[row].to_bits(),

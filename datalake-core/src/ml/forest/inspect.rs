@@ -15,7 +15,7 @@ use super::row_bits::RowBits;
 use super::sample::Sampler;
 use super::split::Split;
 use super::tree::Tree;
-use super::walk::{Layout, Tile};
+use super::walk::{Slots, Tile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ml::feature::encode;
 use crate::ml::target::parts;
@@ -427,9 +427,9 @@ impl Forest {
         let mut leaves = vec![0; rows * trees.len()];
         leaves.par_chunks_mut(BLOCK * trees.len()).enumerate().for_each(|(block, leaves)| {
             let bits = RowBits::of(cells, block * BLOCK, leaves.len() / trees.len());
-            let (mut layout, mut tile, mut found) = (Layout::default(), Tile::default(), Vec::new());
+            let (mut slots, mut tile, mut found) = (Slots::default(), Tile::default(), Vec::new());
             for (number, tree) in trees.iter().enumerate() {
-                layout.of(tree, cells.len(), bits.len()).leaves(&bits, &mut tile, &mut found);
+                slots.of(tree, cells.len(), bits.len()).leaves(&bits, &mut tile, &mut found);
                 leaves[number..].iter_mut().step_by(trees.len()).zip(&found).for_each(|(place, leaf)| *place = *leaf);
             }
         });

@@ -257,8 +257,8 @@ impl Leaves {
         }
     }
 
-    /// Tells how many rows are to come.
-    pub(super) fn expect(&self, rows: usize) {
+    /// Makes ready for adding what so many rows' leaves say.
+    pub(super) fn prepare(&self, rows: usize) {
         if rows >= MANY && self.width == 1 && self.codes.is_some() {
             self.numbers.get_or_init(|| self.numbers().into());
         }

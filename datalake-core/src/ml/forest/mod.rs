@@ -264,6 +264,8 @@ mod inspect_tests;
 #[cfg(test)]
 mod option_tests;
 #[cfg(test)]
+mod predict_tests;
+#[cfg(test)]
 mod property_tests;
 #[cfg(test)]
 mod several_tests;

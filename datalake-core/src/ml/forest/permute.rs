@@ -10,7 +10,7 @@ use super::node::NodeRef;
 use super::row_bits::RowBits;
 use super::sample::Sampler;
 use super::tree::Tree;
-use super::walk::{Layout, Tile};
+use super::walk::{Slots, Tile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ml::target::parts;
 use crate::ml::{Frame, PermutationImportance, PermutationImportances, PermutationParams, Target, Task, greatest};
@@ -138,8 +138,8 @@ fn harm(
 ) -> Harm {
     let features = cells.len();
     let mut bits = RowBits::of_rows(cells, rows);
-    let (mut layout, mut tile, mut leaves) = (Layout::default(), Tile::default(), Vec::new());
-    let laid = layout.of(tree, features, rows.len());
+    let (mut slots, mut tile, mut leaves) = (Slots::default(), Tile::default(), Vec::new());
+    let laid = slots.of(tree, features, rows.len());
     laid.leaves(&bits, &mut tile, &mut leaves);
     let before = loss(tree, rows, &leaves, targets);
     let mut by_feature = vec![vec![0.0; params.n_repeats as usize]; features];

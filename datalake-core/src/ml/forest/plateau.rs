@@ -9,7 +9,7 @@ use super::predict::{Bag, divide};
 use super::row_bits::RowBits;
 use super::sample::Sampler;
 use super::tree::Tree;
-use super::walk::{Layout, Tile};
+use super::walk::{Slots, Tile};
 use crate::ml::target::parts;
 use crate::ml::{Target, Task};
 
@@ -74,11 +74,11 @@ impl<'a> Plateau<'a> {
         blocks.zip(self.asked.par_chunks_mut(BLOCK)).enumerate().for_each(|(block, ((sums, squares), asked))| {
             let bits = RowBits::of(cells, block * BLOCK, asked.len());
             let (mut rows, mut unseen) = (Vec::new(), RowBits::new(cells.len()));
-            let (mut layout, mut tile, mut leaves) = (Layout::default(), Tile::default(), Vec::new());
+            let (mut slots, mut tile, mut leaves) = (Slots::default(), Tile::default(), Vec::new());
             for (tree, bag) in trees.iter().zip(&bags) {
                 rows.clear();
                 unseen.select(&bits, |row| !bag.contains(block * BLOCK + row), |row| rows.push(row));
-                layout.of(tree, cells.len(), unseen.len()).leaves(&unseen, &mut tile, &mut leaves);
+                slots.of(tree, cells.len(), unseen.len()).leaves(&unseen, &mut tile, &mut leaves);
                 for (&row, &leaf) in rows.iter().zip(&leaves) {
                     asked[row] += 1;
                     for ((sum, center), value) in sums[row * width..].iter_mut().zip(centers).zip(tree.leaf(leaf)) {

@@ -6,7 +6,7 @@ use super::columns::Cells;
 use super::one_row::leaves_of_row;
 use super::row_bits::RowBits;
 use super::tree::Tree;
-use super::walk::{Laid, Layout, Tile};
+use super::walk::{Slots, Tile};
 
 /// The most rows that are walked through one tree after the other: many, since a tree has to come to the second cache
 /// for each such block, while the rows pass by in their order.
@@ -112,31 +112,21 @@ impl<'a> Block<'a> {
         Self { first, bits, width, sums, asked: Vec::new(), tile: Tile::default(), wanted: Vec::new(), wanted_bits }
     }
 
-    /// Makes means of what the trees say.
-    fn ask(mut self, trees: &[Tree], bags: Option<&[Bag]>) {
-        let mut layout = Layout::default();
-        for (number, tree) in trees.iter().enumerate() {
-            // Trees are laid out by each thread for itself: what another one wrote is far from this one's caches.
-            let laid = layout.of(tree, self.bits.features(), self.bits.len());
-            self.add(laid, bags.map(|bags| &bags[number]));
-        }
-        for (row, sums) in self.sums.chunks_exact_mut(self.width).enumerate() {
-            divide(sums, self.asked.get(row).copied().unwrap_or(trees.len() as u32));
-        }
-    }
-
-    /// Adds what the leaves say; with a bag, only to rows that are not in it.
-    fn add(&mut self, laid: Laid<'_>, bag: Option<&Bag>) {
+    /// Adds what a tree says; with a bag, only to rows that are not in it.
+    fn add(&mut self, tree: &Tree, bag: Option<&Bag>, slots: &mut Slots) {
         let (width, sums) = (self.width, &mut *self.sums);
         let Some(bag) = bag else {
+            // Each thread lays trees out for itself: what another one wrote is far from this one's caches.
+            let laid = slots.of(tree, self.bits.features(), self.bits.len());
             return laid.each_tile(&self.bits, &mut self.tile, |first, leaves| {
-                laid.tree().add_leaves(sums[first * width..].chunks_exact_mut(width), leaves);
+                tree.add_leaves(sums[first * width..].chunks_exact_mut(width), leaves);
             });
         };
         self.asked.resize(self.bits.len(), 0);
         self.wanted.clear();
         self.wanted_bits.select(&self.bits, |row| !bag.contains(self.first + row), |row| self.wanted.push(row));
         self.wanted.iter().for_each(|row| self.asked[*row] += 1);
+        let laid = slots.of(tree, self.bits.features(), self.wanted.len());
         laid.each_tile(&self.wanted_bits, &mut self.tile, |first, leaves| {
             let rows = &self.wanted[first..][..leaves.len()];
             let (mut chunks, mut next) = (sums.chunks_exact_mut(width), 0);
@@ -146,8 +136,20 @@ impl<'a> Block<'a> {
                 next = row + 1;
                 chunk
             });
-            laid.tree().add_leaves(wanted, leaves);
+            tree.add_leaves(wanted, leaves);
         });
+    }
+
+    /// Makes means of what the trees say.
+    fn ask(mut self, trees: &[Tree], bags: Option<&[Bag]>) {
+        let mut slots = Slots::default();
+        for (number, tree) in trees.iter().enumerate() {
+            tree.leaves().prepare(self.bits.len());
+            self.add(tree, bags.map(|bags| &bags[number]), &mut slots);
+        }
+        for (row, sums) in self.sums.chunks_exact_mut(self.width).enumerate() {
+            divide(sums, self.asked.get(row).copied().unwrap_or(trees.len() as u32));
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl RowBits {
 
     /// Gives each row another value of a feature.
     pub(super) fn set_feature(&mut self, feature: usize, values: impl Iterator<Item = u32>) {
-        for (place, value) in self.words[feature..].iter_mut().step_by(self.features).zip(values) {
+        for (place, value) in self.words.iter_mut().skip(feature).step_by(self.features).zip(values) {
             *place = value;
             self.missing |= is_missing(value);
         }

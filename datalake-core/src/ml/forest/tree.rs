@@ -384,8 +384,9 @@ mod tests {
     use super::*;
     use crate::ml::codec::{Reader, Writer};
     use crate::ml::feature::{FeatureKind, MISSING};
+    use crate::ml::forest::one_row::leaves_of_row;
     use crate::ml::forest::row_bits::RowBits;
-    use crate::ml::forest::walk::{Layout, Tile};
+    use crate::ml::forest::walk::{Slots, Tile};
 
     fn feature(categories: usize) -> Feature {
         let kind = match categories {
@@ -419,8 +420,8 @@ mod tests {
         let rows = [(1.5_f32, 0), (2.0, 70), (2.0, 3), (f32::NAN, 70), (2.0, MISSING)];
         let rows: Vec<u32> = rows.iter().flat_map(|(number, code)| [number.to_bits(), *code]).collect();
         let mut leaves = Vec::new();
-        let mut layout = Layout::default();
-        layout.of(&tree, 2, 5).leaves(&RowBits::of_words(rows, 2), &mut Tile::default(), &mut leaves);
+        let mut slots = Slots::default();
+        slots.of(&tree, 2, 5).leaves(&RowBits::of_words(rows, 2), &mut Tile::default(), &mut leaves);
         let found: Vec<u32> = leaves.iter().map(|leaf| tree.leaf(*leaf)[0] as u32).collect();
         assert_eq!(found, [10, 20, 30, 20, 20]);
     }
@@ -449,7 +450,7 @@ mod tests {
 
     #[test]
     fn rows_end_in_the_same_leaves_one_by_one_and_many_at_a_time() {
-        let (mut layout, mut tile) = (Layout::default(), Tile::default());
+        let (mut slots, mut tile, mut alone) = (Slots::default(), Tile::default(), Vec::new());
         for (splits, features) in
             [(1, 1), (2, 3), (40, 3), (101, 7), (700, 256), (700, 257), (4200, 4096), (4200, 4097)]
         {
@@ -476,13 +477,31 @@ mod tests {
                     })
                     .collect();
                 let mut many = vec![7; 3];
-                layout.of(&tree, features as usize, rows.len()).leaves(&rows, &mut tile, &mut many);
+                slots.of(&tree, features as usize, rows.len()).leaves(&rows, &mut tile, &mut many);
                 assert_eq!(many, one_by_one, "{} rows through {splits} splits", rows.len());
                 let mut plain = vec![0; rows.len()];
                 tree.walk(rows.words(), rows.features(), &mut plain);
                 assert_eq!(plain, one_by_one, "{} rows through {splits} splits, plain", rows.len());
+                for (row, leaf) in rows.iter().zip(&one_by_one) {
+                    leaves_of_row(std::slice::from_ref(&tree), row, &mut alone);
+                    assert_eq!(alone, [*leaf], "a row alone through {splits} splits");
+                }
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "rows lack feature Some(4)")]
+    fn a_tree_is_not_laid_out_for_rows_that_lack_its_features() {
+        Slots::default().of(&chain(9, 5), 4, 100);
+    }
+
+    #[test]
+    #[should_panic(expected = "laid out for other rows")]
+    fn a_tree_is_not_walked_by_other_rows_than_it_was_laid_out_for() {
+        let (tree, mut slots, mut found) = (chain(9, 5), Slots::default(), Vec::new());
+        let rows = RowBits::of_words(vec![0; 400], 4);
+        slots.of(&tree, 5, 100).leaves(&rows, &mut Tile::default(), &mut found);
     }
 
     #[test]

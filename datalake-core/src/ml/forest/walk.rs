@@ -27,9 +27,9 @@ struct Slot {
 
 /// The memory of a tree that is laid out; one tree after the other may use it.
 #[derive(Debug, Default)]
-pub(super) struct Layout {
+pub(super) struct Slots {
     /// The root, then the children of each split, in the order of the splits.
-    slots: Vec<Slot>,
+    all: Vec<Slot>,
     /// The number of the leaf in each place.
     leaves: Vec<u32>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Laid<'a> {
     features: usize,
     /// The bits of a feature in a link; none where the tree is walked as it is kept.
     bits: Option<u32>,
-    layout: &'a Layout,
+    slots: &'a Slots,
 }
 
 /// Rows that are walked together.
@@ -54,13 +54,12 @@ pub(super) struct Tile {
     found: Vec<u32>,
 }
 
-impl Layout {
+impl Slots {
     /// The tree for so many rows of so many features.
     ///
     /// # Panics
     /// For a tree with a split by another feature.
     pub(super) fn of<'a>(&'a mut self, tree: &'a Tree, features: usize, rows: usize) -> Laid<'a> {
-        tree.leaves().expect(rows);
         let suits = tree.sets().is_empty() && rows >= tree.splits().len() / WORTH && !tree.splits().is_empty();
         let bits = match (features, tree.splits().len()) {
             (..=0x100, ..=0x3F_FFFF) if suits => Some(8),
@@ -72,7 +71,7 @@ impl Layout {
             Some(_) => self.lay_out::<12>(tree.splits(), features),
             None => {}
         }
-        Laid { tree, features, bits, layout: self }
+        Laid { tree, features, bits, slots: self }
     }
 
     /// Twice the splits must fit what a link has left beside so many bits.
@@ -80,12 +79,12 @@ impl Layout {
         let greatest = splits.iter().map(|node| node.feature()).max();
         assert!(greatest.is_some_and(|feature| feature < features), "rows lack feature {greatest:?}");
         let places = 2 * splits.len() + 1;
-        self.slots.clear();
-        self.slots.resize(places, Slot::default());
+        self.all.clear();
+        self.all.resize(places, Slot::default());
         self.leaves.clear();
         self.leaves.resize(places, 0);
-        self.slots[0] = slot::<BITS>(Place(0), 0, splits);
-        let pairs = self.slots[1..].as_chunks_mut::<2>().0.iter_mut().zip(self.leaves[1..].as_chunks_mut::<2>().0);
+        self.all[0] = slot::<BITS>(Place(0), 0, splits);
+        let pairs = self.all[1..].as_chunks_mut::<2>().0.iter_mut().zip(self.leaves[1..].as_chunks_mut::<2>().0);
         for ((number, node), (slots, leaves)) in (0..).zip(splits).zip(pairs) {
             let children = node.children(number);
             let first = 2 * number + 1;
@@ -95,11 +94,7 @@ impl Layout {
     }
 }
 
-impl<'a> Laid<'a> {
-    pub(super) fn tree(self) -> &'a Tree {
-        self.tree
-    }
-
+impl Laid<'_> {
     /// The leaves that rows end in.
     pub(super) fn leaves(self, rows: &RowBits, tile: &mut Tile, found: &mut Vec<u32>) {
         found.clear();
@@ -138,8 +133,9 @@ impl Tile {
         self.at.resize(rows, 0);
         self.open.clear();
         self.open.extend(0..rows as u16);
-        // Somewhat deeper than the mean row of a full-grown tree ends.
-        let first = laid.tree.leaf_count().ilog2() as usize * 5 / 4 + 4;
+        // Somewhat deeper than the mean row of a full-grown tree ends, and not much deeper than a small tree can be.
+        let levels = laid.tree.leaf_count().ilog2() as usize;
+        let first = levels * 5 / 4 + levels.min(4);
         self.advance::<BITS, MISSING, true>(laid, words, first);
         while self.open.len() >= TOGETHER {
             self.advance::<BITS, MISSING, false>(laid, words, STEPS);
@@ -151,7 +147,7 @@ impl Tile {
             loop {
                 // SAFETY: `at` is the root or where a step led; `lay_out` has looked at the features of all splits, and
                 // the variant is that of the rows.
-                let next = unsafe { step::<BITS, MISSING>(&laid.layout.slots, bits, 0, at) };
+                let next = unsafe { step::<BITS, MISSING>(&laid.slots.all, bits, 0, at) };
                 if next == at {
                     break;
                 }
@@ -160,7 +156,7 @@ impl Tile {
             self.at[row] = at;
         }
         self.found.clear();
-        self.found.extend(self.at.iter().map(|&at| laid.layout.leaves[at as usize]));
+        self.found.extend(self.at.iter().map(|&at| laid.slots.leaves[at as usize]));
     }
 
     /// Takes the open rows some steps further, but for the last few, and leaves those open that still moved. The `FIRST`
@@ -171,7 +167,7 @@ impl Tile {
         words: &[u32],
         steps: usize,
     ) {
-        let (slots, features) = (&*laid.layout.slots, laid.features);
+        let (slots, features) = (&*laid.slots.all, laid.features);
         let mut kept = 0;
         let whole = self.open.len() / TOGETHER * TOGETHER;
         for begin in (0..whole).step_by(TOGETHER) {
@@ -226,7 +222,7 @@ fn slot<const BITS: u32>(child: Place, at: u32, splits: &[Node]) -> Slot {
 /// Where a row that begins at `base` goes from a place; without `MISSING`, it misses no number.
 ///
 /// # Safety
-/// `slots` are what [`Layout::lay_out`] made for the same `BITS` and at most as many features as lie behind `base`; `at` is
+/// `slots` are what [`Slots::lay_out`] made for the same `BITS` and at most as many features as lie behind `base`; `at` is
 /// 0 or what a step gave. Without `MISSING`, no word is that of a NaN: it would lead from a leaf to what lies behind it.
 #[inline(always)]
 unsafe fn step<const BITS: u32, const MISSING: bool>(slots: &[Slot], words: &[u32], base: usize, at: u32) -> u32 {

@@ -163,6 +163,14 @@ mod tests {
     }
 
     #[test]
+    fn enough_trees_are_those_of_all_rows_where_these_are_many() {
+        let frame = Frame::new(&foods(5000, 1), &FEATURES, "kcal", Task::Regression).unwrap();
+        let limits = GrowthLimits { auto: true, ..GrowthLimits::default() };
+        let params = ForestParams { seed: 5, ..ForestParams::default() };
+        is_that_of_its_number(&frame, &grown(&frame, params, limits).unwrap());
+    }
+
+    #[test]
     fn where_it_stops_ten_times_as_many_trees_are_hardly_better() {
         let frame = frame(Task::Regression);
         let limits = GrowthLimits { auto: true, ..GrowthLimits::default() };
