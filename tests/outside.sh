@@ -12,10 +12,10 @@ program() { # NUMBER
   awk -v wanted="$1" '/^```/ { inside = /^```rust$/ && ++number == wanted; next } inside' "$root/README.md" >"$work/src/main.rs"
   test -s "$work/src/main.rs"
 }
-# The versions of the workspace, so that what it has compiled is used again.
-cp "$root/Cargo.lock" "$work/Cargo.lock"
 
 run() { # FEATURES [CARGO OPTION ...]
+  # The versions of the workspace, so that what it has compiled is used again; a run with fewer features drops some.
+  cp "$root/Cargo.lock" "$work/Cargo.lock"
   cat >"$work/Cargo.toml" <<EOF
 [package]
 name = "outside"
