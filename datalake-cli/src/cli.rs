@@ -32,7 +32,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "DATALAKE_URL", value_name = "URL")]
     pub(crate) lake: Option<String>,
     /// CPU threads; results never depend on it [default: all that the machine or the cgroup grants].
-    #[arg(long, global = true, env = "DATALAKE_THREADS", value_name = "N")]
+    #[arg(long, global = true, env = "DATALAKE_THREADS", value_name = "N", allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
@@ -85,7 +85,7 @@ pub(crate) enum Command {
     Schema(Schema),
     /// Trains a model on a table.
     #[command(after_help = "Example:
-  datalake train processed-data/foods.parquet --target energy_kcal --exclude food_code,name")]
+  datalake train processed-data/foods.parquet --target energy_kcal --exclude food_code,name,family")]
     Train(Box<Train>),
     /// Evaluates a model on the rows that were held out, beside baselines.
     Evaluate(Evaluate),
@@ -146,10 +146,10 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct MlPipeline {
     /// Records of the sample; a sample that is there stays where this is not given [default: 6000].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) rows: Option<u64>,
     /// The seed of the sample; a sample that is there stays where this is not given [default: 42].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Does every step again.
     #[arg(long)]
@@ -175,10 +175,10 @@ pub(crate) enum Sample {
   datalake sample foods --rows 10000000 --prefix raw-data/load-test")]
     Foods {
         /// How many foods.
-        #[arg(long, default_value_t = 6_000)]
+        #[arg(long, default_value_t = 6_000, allow_negative_numbers = true)]
         rows: u64,
         /// The seed: the same seed gives the same bytes.
-        #[arg(long, default_value_t = 42)]
+        #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
         seed: u64,
         /// Leaves the dirt out.
         #[arg(long)]
@@ -261,7 +261,7 @@ pub(crate) struct Sql {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to_format: Option<String>,
     /// How many rows are given at most; 0 gives all [default: 100 printed as a table, else all].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) limit: Option<usize>,
 }
 
@@ -299,7 +299,7 @@ pub(crate) struct Train {
     #[arg(long, default_value = "forest")]
     pub(crate) trainer: String,
     /// How many trees; `auto` grows them until more would hardly lower the error out of bag, 30 to 1000.
-    #[arg(long, value_name = "N|auto", default_value = "100", value_parser = estimators)]
+    #[arg(long, value_name = "N|auto", default_value = "100", value_parser = estimators, allow_negative_numbers = true)]
     pub(crate) n_estimators: serde_json::Value,
     /// Begins no tree after this time: 30s, 5min, 1h.
     #[arg(long, value_name = "TIME")]
@@ -308,41 +308,41 @@ pub(crate) struct Train {
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_model_size: Option<String>,
     /// Grows only these of the trees, the last not included, for `model merge` [model: models/NAME.trees-A..B.model].
-    #[arg(long, value_name = "A..B")]
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     pub(crate) trees: Option<Trees>,
     /// Features tried at each split: all, sqrt, log2, third, a share such as 0.3, or a number [default: auto, which is all
     /// for a regression and sqrt for a classification].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) max_features: Option<String>,
     /// The deepest that a tree grows.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) max_depth: Option<u32>,
     /// The fewest rows in a leaf.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     pub(crate) min_samples_leaf: u32,
     /// The fewest rows in a node that is split.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", allow_negative_numbers = true)]
     pub(crate) min_samples_split: Option<u32>,
     /// How good a split is: `squared_error`, `absolute_error`, `poisson`; or `gini`, `entropy`, `log_loss`.
     #[arg(long)]
     pub(crate) criterion: Option<String>,
     /// The share of the rows that each tree draws [default: as many as there are].
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) max_samples: Option<f64>,
     /// Each tree sees every row once, instead of a draw with replacement.
     #[arg(long)]
     pub(crate) no_bootstrap: bool,
     /// A split must lower the impurity, weighted by the share of the rows, by at least this much.
-    #[arg(long, value_name = "DECREASE")]
+    #[arg(long, value_name = "DECREASE", allow_negative_numbers = true)]
     pub(crate) min_impurity_decrease: Option<f64>,
     /// A split leaves at least this share of the weight on either side.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) min_weight_fraction_leaf: Option<f64>,
     /// The most leaves of a tree; the best splits are made first.
-    #[arg(long, value_name = "LEAVES")]
+    #[arg(long, value_name = "LEAVES", allow_negative_numbers = true)]
     pub(crate) max_leaf_nodes: Option<u32>,
     /// Cuts off branches that lower the impurity by less for each of their leaves.
-    #[arg(long, value_name = "DECREASE")]
+    #[arg(long, value_name = "DECREASE", allow_negative_numbers = true)]
     pub(crate) ccp_alpha: Option<f64>,
     /// How predictions may move with a feature: 1 never down, -1 never up.
     #[arg(long, value_name = "FEATURE=DIRECTION", value_delimiter = ',', value_parser = named::<i8>, allow_hyphen_values = true)]
@@ -357,10 +357,10 @@ pub(crate) struct Train {
     #[arg(long, value_name = "COLUMN")]
     pub(crate) weights: Option<String>,
     /// The seed of forest and split.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// The share of rows held out.
-    #[arg(long, default_value_t = 0.2)]
+    #[arg(long, default_value_t = 0.2, allow_negative_numbers = true)]
     pub(crate) test: f64,
     /// A column whose equal values stay on one side of the split.
     #[arg(long, value_name = "COLUMN")]
@@ -416,13 +416,13 @@ pub(crate) struct Evaluate {
     #[arg(long, value_delimiter = ',')]
     pub(crate) baselines: Vec<String>,
     /// Cross-validates with so many folds too.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) folds: Option<usize>,
     /// Cross-validates so often, with other folds each time.
-    #[arg(long, default_value_t = 1, requires = "folds")]
+    #[arg(long, default_value_t = 1, requires = "folds", allow_negative_numbers = true)]
     pub(crate) repeats: u32,
     /// Shuffles each column so often, to see what it is worth on the rows held out; 0 leaves that out.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true)]
     pub(crate) permutations: u32,
 }
 
@@ -499,13 +499,13 @@ pub(crate) struct Importances {
     #[arg(long)]
     pub(crate) out_of_bag: bool,
     /// How often each column is shuffled.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, allow_negative_numbers = true)]
     pub(crate) n_repeats: u32,
     /// What tells how much that harms [default: rmse; or accuracy].
     #[arg(long)]
     pub(crate) metric: Option<String>,
     /// The seed of the orders.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,
 }
 

@@ -32,6 +32,24 @@ fn an_endpoint_that_is_down_is_unavailable() {
 }
 
 #[test]
+fn a_negative_value_is_told_with_its_option() {
+    let scratch = Scratch::new();
+    for (option, value) in [
+        ("--max-depth", "-1"),
+        ("--n-estimators", "-5"),
+        ("--seed", "-1"),
+        ("--test", "-0.1"),
+        ("--max-features", "-1"),
+        ("--trees", "-1..50"),
+    ] {
+        let ran = scratch.run(&["train", "raw-data/x.csv", "--target", "y", option, value]);
+        assert!(matches!(ran.code, Some(1 | 2)), "{ran:?}");
+        assert!(ran.stderr.contains(value) || ran.stderr.contains("raw-data"), "{ran:?}");
+        assert!(!ran.stderr.contains("unexpected argument"), "{ran:?}");
+    }
+}
+
+#[test]
 fn an_unknown_format_lists_those_that_are_known() {
     let (_scratch, ran) = convert("table.xyz", b"\x00\x01\x02");
     ran.failed(1, &["table.xyz", "csv", "parquet"]);

@@ -203,13 +203,13 @@ class _Forest(BaseEstimator):
         return Tree._of(model.tree(number), [len(classes) or 1 for _, classes in model.outputs])
 
     def draws_of(self, number: int, X: Any, y: Any, *, sample_weight: Any = None) -> npt.NDArray[np.uint32]:
-        """Give how often one of the trees has drawn each row, from all that it was grown from."""
+        """Give how often one of the trees has drawn each row, from all that it was grown from, in the same order."""
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
         drawn = model.draws_of(number, rows, target, self._weights(sample_weight))
         return np.frombuffer(drawn, np.uint32).copy()
 
     def leaf_statistics(self, number: int, X: Any, y: Any, *, sample_weight: Any = None) -> LeafStatistics:
-        """Give what lies in each leaf of one of the trees, from all that it was grown from."""
+        """Give what lies in each leaf of one of the trees, from all that it was grown from, in the same order."""
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
         found = model.leaf_statistics(number, rows, target, self._weights(sample_weight))
         return LeafStatistics._of(found, [len(classes) for _, classes in model.outputs])
@@ -217,7 +217,7 @@ class _Forest(BaseEstimator):
     def out_of_bag_importances(
         self, X: Any, y: Any, *, sample_weight: Any = None, n_repeats: int = 5, random_state: Any = None
     ) -> PermutationImportances:
-        """Measure what each column is worth, from all that the forest was grown from.
+        """Measure what each column is worth, from all that the forest was grown from, in the same order.
 
         Each tree predicts the rows that it has not seen, with one column shuffled among them; the mean over the trees
         says by how much their mean squared error (`mse`) grows, or their `accuracy` falls (Breiman, 2001).

@@ -38,7 +38,7 @@ impl Forest {
         }
         Err(Error::invalid(action, format_args!("a forest for `{}`", self.schema.target))
             .with_reason("the table is not the one that it was grown from: rows, features, ranges or classes differ")
-            .with_hint("give the same rows that the forest was trained on"))
+            .with_hint("give the rows that the forest was trained on, in the same order"))
     }
 }
 
