@@ -249,6 +249,7 @@ impl Leaves {
     /// Adds one of the rows that leaves may say to sums.
     pub(super) fn add_row(&self, row: usize, sums: &mut [f64]) {
         match &self.rows {
+            // Without a look at each place: `each` takes a tenth longer to predict one row.
             Rows::Dense(values) => {
                 let row = &values[row * self.width..][..self.width];
                 sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
