@@ -10,12 +10,14 @@
 //! | `CODE` | the row of each leaf, u32; left out where each leaf has a row of its own, which takes less |
 //! | `ROWS` | rows of numbers that leaves say, `width` f64 each; or `ENDS`, `PLCS`, `VALS`: those that are not zero |
 //! | `IMPT` | the importances of each tree, f64 |
+//! | `FROM` | the SHA-256 of what the forest was grown from; not of the body, left out where it is not known |
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
+use super::grown_from::GrownFrom;
 use super::leaves::{Leaves, Rows, Seen, is_dense};
 use super::node::{MOST_FEATURES, Node};
 use super::split::{categories_of, set_words};
@@ -36,6 +38,7 @@ const ENDS: Name = *b"ENDS";
 const PLACES: Name = *b"PLCS";
 const VALUES: Name = *b"VALS";
 const IMPORTANCES: Name = *b"IMPT";
+const FROM: Name = *b"FROM";
 
 /// What stands before the trees.
 #[derive(Debug)]
@@ -80,9 +83,9 @@ impl Head {
         self.schema.width()
     }
 
-    fn forest(self, trees: Vec<Tree>) -> Forest {
+    fn forest(self, trees: Vec<Tree>, grown_from: Option<GrownFrom>) -> Forest {
         let Self { schema, params, ranges, rows, first } = self;
-        Forest { schema, params, rows, first, trees, ranges, out_of_bag: None }
+        Forest { schema, params, rows, grown_from, first, trees, ranges, out_of_bag: None }
     }
 }
 
@@ -108,7 +111,7 @@ impl Forest {
         head.check(count, reader)?;
         let width = head.width();
         let trees = (0..count).map(|_| Tree::read(reader, &head.schema.features, width)).collect::<Result<_>>()?;
-        Ok(head.forest(trees))
+        Ok(head.forest(trees, None))
     }
 
     /// The sections of a file but the first.
@@ -131,6 +134,9 @@ impl Forest {
         }
         let importances: Vec<f64> = self.trees.iter().flat_map(|tree| &tree.importances).copied().collect();
         sections.push(packed(owned(IMPORTANCES, &importances), 8, compressed)?);
+        if let Some(GrownFrom(digest)) = &self.grown_from {
+            sections.push(Section::plain(FROM, vec![Cow::Borrowed(digest)]));
+        }
         Ok(sections)
     }
 
@@ -174,8 +180,15 @@ impl Forest {
         head.check(count as usize, reader)?;
         let parts = Parts::read(sections, &head, &sizes)?;
         let trees = (0..count as usize).into_par_iter().map(|tree| parts.tree(tree)).collect::<Result<_>>()?;
-        Ok(head.forest(trees))
+        let grown_from = if sections.has(FROM) { Some(read_grown_from(sections)?) } else { None };
+        Ok(head.forest(trees, grown_from))
     }
+}
+
+fn read_grown_from(sections: &Sections) -> Result<GrownFrom> {
+    let bytes = sections.bytes(FROM, 1)?;
+    let digest = bytes.as_ref().try_into();
+    digest.map(GrownFrom).map_err(|_| wrong(FROM, format_args!("{} bytes where a digest has 32", bytes.len())))
 }
 
 fn packed(section: Section<'_>, stride: usize, compressed: bool) -> Result<Section<'_>> {

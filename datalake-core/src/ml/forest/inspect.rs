@@ -329,12 +329,11 @@ impl Forest {
     /// ```
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a tree that the forest does not have, and for a table with other rows,
-    /// features, categories, ranges or classes than those that it was grown from.
+    /// [`Invalid`](ErrorKind::Invalid) for a tree that the forest does not have, and for a table that it was not
+    /// grown from: with other rows, or the same in another order.
     pub fn leaf_statistics(&self, number: usize, table: &Frame) -> Result<LeafStatistics> {
         let tree = self.tree_at(number)?;
-        self.check_grown_from(table, "describe the leaves of")?;
-        let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
+        let cells = self.cells_grown_from(table, "describe the leaves of")?;
         let leaves = self.leaves_of_cells(&cells, table.rows(), std::slice::from_ref(tree));
         let sampler = Sampler::new(&self.params, table)?;
         let counts = sampler.counts(self.first + number as u32);
@@ -405,7 +404,7 @@ impl Forest {
     /// As [`Forest::leaf_statistics`].
     pub fn draws_of(&self, number: usize, table: &Frame) -> Result<Vec<u32>> {
         self.tree_at(number)?;
-        self.check_grown_from(table, "look at the draws of")?;
+        self.cells_grown_from(table, "look at the draws of")?;
         Ok(Sampler::new(&self.params, table)?.counts(self.first + number as u32))
     }
 

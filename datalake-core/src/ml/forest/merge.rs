@@ -43,6 +43,7 @@ impl Forest {
             schema: first.schema.clone(),
             params: first.params.clone(),
             rows: first.rows,
+            grown_from: first.grown_from,
             first: 0,
             trees: Vec::with_capacity(first.params.n_estimators as usize),
             ranges: first.ranges.clone(),
@@ -70,6 +71,10 @@ impl Forest {
     fn check_fellow(&self, part: &Self) -> Result<()> {
         if part.schema != self.schema || part.rows != self.rows {
             return Err(refused("they were grown from different tables: rows, features, ranges or classes differ"));
+        }
+        if part.grown_from != self.grown_from {
+            let differs = "values, weights or the order of the rows differ";
+            return Err(refused(format_args!("they were grown from different tables: {differs}")));
         }
         if part.params != self.params {
             let text = |forest: &Self| serde_json::to_string(&forest.params).unwrap_or_default();

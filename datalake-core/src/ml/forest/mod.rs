@@ -22,6 +22,7 @@ mod draft;
 mod draw;
 mod file;
 mod grow;
+mod grown_from;
 mod histogram;
 mod inspect;
 mod leaves;
@@ -68,6 +69,7 @@ pub use params::{ClassWeight, Criterion, ForestParams, MaxFeatures, Splitter};
 pub use trainer::ForestTrainer;
 
 use self::columns::Cells;
+use self::grown_from::GrownFrom;
 use self::predict::{Bag, mean_of_trees};
 use self::tree::Tree;
 use super::codec::{ModelSchema, Writer};
@@ -84,6 +86,8 @@ pub struct Forest {
     params: ForestParams,
     /// The number of rows that it was grown from.
     rows: u32,
+    /// None where it was read from a file that does not say.
+    grown_from: Option<GrownFrom>,
     /// The number of the first tree: zero, but for a part of a forest.
     first: u32,
     trees: Vec<Tree>,

@@ -8,8 +8,7 @@ use super::Forest;
 use super::columns::Cells;
 use super::predict::Bag;
 use super::sample::Sampler;
-use crate::error::{Error, Result};
-use crate::ml::codec::ModelSchema;
+use crate::error::Result;
 use crate::ml::target::parts;
 use crate::ml::{Frame, OutOfBag, Target, greatest, metrics};
 
@@ -20,25 +19,13 @@ impl Forest {
     /// None without bootstrap, or when every tree has seen every row.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a table with other features, categories, ranges or classes than
-    /// those that the forest has learnt.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a table that the forest was not grown from.
     pub fn score_out_of_bag(&mut self, table: &Frame) -> Result<Option<&OutOfBag>> {
-        self.check_grown_from(table, "score out of bag")?;
-        let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
+        let cells = self.cells_grown_from(table, "score out of bag")?;
         let sampler = Sampler::new(&self.params, table)?;
         let found = if self.params.bootstrap { look(self, &cells, &sampler, table.targets()) } else { None };
         self.out_of_bag = found;
         Ok(self.out_of_bag.as_ref())
-    }
-
-    /// Refuses a table that the forest was visibly not grown from: which rows a tree has seen would mean nothing.
-    pub(super) fn check_grown_from(&self, table: &Frame, action: &str) -> Result<()> {
-        if ModelSchema::of(table) == self.schema && table.rows() == self.rows as usize {
-            return Ok(());
-        }
-        Err(Error::invalid(action, format_args!("a forest for `{}`", self.schema.target))
-            .with_reason("the table is not the one that it was grown from: rows, features, ranges or classes differ")
-            .with_hint("give the rows that the forest was trained on, in the same order"))
     }
 }
 

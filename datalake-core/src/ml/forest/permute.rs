@@ -56,7 +56,6 @@ impl Forest {
         params: &PermutationParams,
         progress: &dyn Progress,
     ) -> Result<PermutationImportances> {
-        self.check_grown_from(table, "measure the importances of")?;
         params.check_repeats()?;
         let metric = match table.task() {
             Task::Regression => "mse",
@@ -68,7 +67,7 @@ impl Forest {
         if !self.params.bootstrap {
             return Err(self.no_importances("without bootstrap every tree has seen every row"));
         }
-        let cells: Vec<Cells> = table.columns().par_iter().map(Cells::of).collect();
+        let cells = self.cells_grown_from(table, "measure the importances of")?;
         let sampler = Sampler::new(&self.params, table)?;
         progress.begin("shuffle columns", Some(self.trees.len() as u64));
         let harms = self

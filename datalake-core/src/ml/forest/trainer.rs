@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use super::columns::Cells;
 use super::crew::grow_in_order;
+use super::grown_from::GrownFrom;
 use super::limits::GrowthLimits;
 use super::node::MOST_FEATURES;
 use super::params::ForestParams;
@@ -92,7 +94,7 @@ impl ForestTrainer {
         let started = Instant::now();
         check_table(self.task, table)?;
         let planned = Planned::new(&self.params, table, progress)?;
-        let mut forest = self.without_trees(table, 0);
+        let mut forest = self.without_trees(table, planned.cells(), 0);
         if self.limits.auto {
             forest.params.n_estimators = MOST;
         }
@@ -116,11 +118,12 @@ impl ForestTrainer {
         Ok(forest)
     }
 
-    fn without_trees(&self, table: &Frame, first: u32) -> Forest {
+    fn without_trees(&self, table: &Frame, cells: &[Cells], first: u32) -> Forest {
         Forest {
             schema: ModelSchema::of(table),
             params: self.body_params(),
             rows: table.rows() as u32,
+            grown_from: Some(GrownFrom::of(table, cells)),
             first,
             trees: Vec::new(),
             ranges: table.targets().iter().map(|(_, target)| range_of(target, table.weights())).collect(),
@@ -142,7 +145,7 @@ impl ForestTrainer {
         let first = trees.start;
         let grown = grow_in_order(&planned, trees, None, progress);
         progress.end();
-        let mut forest = Forest { trees: grown?, ..self.without_trees(table, first) };
+        let mut forest = Forest { trees: grown?, ..self.without_trees(table, planned.cells(), first) };
         if self.params.bootstrap && self.params.oob_score {
             forest.out_of_bag = out_of_bag::look(&forest, planned.cells(), planned.sampler(), table.targets());
         }

@@ -35,7 +35,7 @@ impl ForestTrainer {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a forest with other parameters but for the number of trees, with
-    /// more trees, or from another table, as far as that shows; and where limits say how many trees there are.
+    /// more trees, or from another table; and where limits say how many trees there are.
     pub fn fit_more(&self, forest: &Forest, table: &Frame, progress: &dyn Progress) -> Result<Forest> {
         let (have, wanted) = (forest.params.n_estimators, self.params().n_estimators);
         let refused = |reason: String| Error::invalid("grow", "more trees").with_reason(reason);
@@ -45,7 +45,7 @@ impl ForestTrainer {
         if forest.is_part() {
             return Err(refused(format!("the forest is a part: trees {:?} of {have}", forest.tree_range())));
         }
-        forest.check_grown_from(table, "grow more trees for")?;
+        forest.cells_grown_from(table, "grow more trees for")?;
         let older = Forest {
             params: ForestParams { n_estimators: wanted, ..forest.params.clone() },
             out_of_bag: None,
