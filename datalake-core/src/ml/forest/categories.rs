@@ -1,11 +1,17 @@
 //! The best cut of a feature of categories: sums by category, put in the order of their mean target, and cut there.
 //!
 //! For a regression and for two classes that finds the best of all sets (Fisher, "On grouping for maximum
-//! homogeneity", 1958; Breiman et al., 1984). For more classes it is a heuristic: the order of each class's share in turn.
+//! homogeneity", 1958; Breiman et al., 1984). For more classes it is a heuristic: the order of each class's share in turn,
+//! of very many those of the node's most frequent classes.
+
+use std::cmp::Reverse;
 
 use super::split::set_words;
 use super::tally::Tally;
 use crate::ml::feature::MISSING;
+
+/// So many orders are tried at most: the work of each grows with the number of classes too.
+const MOST_ORDERS: usize = 16;
 
 /// The best cut found.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +47,7 @@ impl Categories {
         let varies = self.order.len() + usize::from(missing) > 1;
         let mut best: Option<CategoryCut> = None;
         if varies {
-            for order in 0..tally.orders() {
+            for order in self.orders(tally) {
                 self.sort(tally, order);
                 for missing_left in [false, true] {
                     if missing_left && !missing {
@@ -103,6 +109,16 @@ impl Categories {
             let sums = &self.sums[category as usize * words..][..words];
             self.total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
         }
+    }
+
+    /// The orders to try: all, or those of the classes (or targets) that weigh most in the node.
+    fn orders<T: Tally>(&self, tally: &T) -> Vec<usize> {
+        let mut orders: Vec<usize> = (0..tally.orders()).collect();
+        if orders.len() > MOST_ORDERS {
+            orders.sort_by_key(|&order| Reverse(tally.pull(&self.total, order).0.unsigned_abs()));
+            orders.truncate(MOST_ORDERS);
+        }
+        orders
     }
 
     /// Sorts the node's categories by the mean of their pulls, equal ones by their code.
