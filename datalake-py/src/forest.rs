@@ -13,7 +13,7 @@ use datalake_core::ml::{
 use datalake_core::pipeline::{model_card, open_model_file};
 use datalake_core::progress::Progress;
 use datalake_core::report::{card_html, card_markdown};
-use datalake_core::{Error, Result, compute};
+use datalake_core::{Error, ErrorKind, Result, compute};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use serde_json::{Map, Value};
@@ -119,7 +119,13 @@ impl Model {
     #[pyo3(signature = (path, lake=None))]
     fn open(py: Python<'_>, path: PathBuf, lake: Option<LakeLike<'_>>) -> PyResult<Self> {
         let file = match lake_path(&path) {
-            None => wait(py, async move { compute::run(move || ModelFile::open(&path)).await })?,
+            None => wait(py, async move {
+                let opened = compute::run(move || ModelFile::open(&path)).await;
+                opened.map_err(|error| match error.kind() {
+                    ErrorKind::NotFound => error.with_hint("a model of a lake is lake://models/NAME.model"),
+                    _ => error,
+                })
+            })?,
             Some(path) => {
                 let lake = LakeLike::open_or_default(lake, py)?;
                 wait(py, async move { open_model_file(lake.as_ref(), &path).await })?

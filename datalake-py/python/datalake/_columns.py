@@ -184,7 +184,17 @@ def _labels(name: str, values: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[Any]]
 def _matrix(X: Any) -> npt.NDArray[Any]:
     if isinstance(X, (list, tuple)):
         X = _from_lists(X)
+    for method, kind in (("toarray", "a sparse matrix"), ("collect", "a table that is not read yet")):
+        if hasattr(X, method):
+            msg = f"X must be a table in memory, got {kind} ({type(X).__name__}): give X.{method}()"
+            raise InvalidError(msg)
     values = np.asarray(_unmasked(X))
+    if values.ndim == 1:
+        msg = (
+            f"X must be a table of rows and columns, got an array of shape {values.shape}: "
+            "X.reshape(-1, 1) is one column, X.reshape(1, -1) one row"
+        )
+        raise InvalidError(msg)
     if values.ndim != 2 or values.shape[1] == 0:
         msg = f"X must be a table of at least one column, got an array of shape {values.shape}"
         raise InvalidError(msg)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import numbers
 import warnings
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -31,6 +30,7 @@ from datalake._columns import (
     weights_of,
 )
 from datalake._importance import PermutationImportances
+from datalake._parameters import class_weight_of, directions, plain, seed_of, share
 from datalake._tree import LeafStatistics, Tree, parts_of
 from datalake._validation import CrossValidation
 from datalake.errors import InputWarning, InvalidError, UnsupportedError
@@ -132,19 +132,19 @@ class _Forest(BaseEstimator):
         """Give the parameters in the engine's words."""
         given = self.get_params(deep=False)
         names = ["n_estimators", "criterion", "max_depth", "min_samples_split", "min_samples_leaf", "max_leaf_nodes"]
-        params = {name: _plain(given[name]) for name in [*names, "splitter"]}
+        params = {name: plain(given[name]) for name in [*names, "splitter"]}
         for name in ["min_weight_fraction_leaf", "min_impurity_decrease", "ccp_alpha"]:
             params[name] = float(given[name])
         if given.get("class_weight") is not None:
-            params["class_weight"] = _class_weight(given["class_weight"])
+            params["class_weight"] = class_weight_of(given["class_weight"])
         limits = {"max_time": given["max_time"], "max_model_size": given["max_model_size"]}
-        params.update((name, _plain(limit)) for name, limit in limits.items() if limit is not None)
+        params.update((name, plain(limit)) for name, limit in limits.items() if limit is not None)
         params["bootstrap"] = bool(given["bootstrap"])
         params["oob_score"] = bool(given["oob_score"])
-        params["max_features"] = "all" if given["max_features"] is None else _plain(given["max_features"])
-        params["max_samples"] = _share(given["max_samples"], rows.num_rows)
-        params["monotonic_cst"] = _directions(given["monotonic_cst"], rows.column_names)
-        params["seed"] = _seed(given["random_state"])
+        params["max_features"] = "all" if given["max_features"] is None else plain(given["max_features"])
+        params["max_samples"] = share(given["max_samples"], rows.num_rows)
+        params["monotonic_cst"] = directions(given["monotonic_cst"], rows.column_names)
+        params["seed"] = seed_of(given["random_state"])
         for name, value in params.items():
             if isinstance(value, float) and not math.isfinite(value):
                 msg = f"{name} must be a finite number, got {value}"
@@ -200,18 +200,24 @@ class _Forest(BaseEstimator):
     def tree(self, number: int) -> Tree:
         """Give one of the trees in arrays, counted from 0."""
         model = self._fitted()
-        return Tree._of(model.tree(number), [len(classes) or 1 for _, classes in model.outputs])
+        return Tree._of(model.tree(_place(number)), [len(classes) or 1 for _, classes in model.outputs])
 
     def draws_of(self, number: int, X: Any, y: Any, *, sample_weight: Any = None) -> npt.NDArray[np.uint32]:
-        """Give how often one of the trees has drawn each row, from all that it was grown from, in the same order."""
+        """Give how often one of the trees has drawn each row, from all that it was grown from, in the same order.
+
+        Other rows, and the same in another order, are refused.
+        """
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
-        drawn = model.draws_of(number, rows, target, self._weights(sample_weight))
+        drawn = model.draws_of(_place(number), rows, target, self._weights(sample_weight))
         return np.frombuffer(drawn, np.uint32).copy()
 
     def leaf_statistics(self, number: int, X: Any, y: Any, *, sample_weight: Any = None) -> LeafStatistics:
-        """Give what lies in each leaf of one of the trees, from all that it was grown from, in the same order."""
+        """Give what lies in each leaf of one of the trees, from all that it was grown from, in the same order.
+
+        Other rows, and the same in another order, are refused.
+        """
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
-        found = model.leaf_statistics(number, rows, target, self._weights(sample_weight))
+        found = model.leaf_statistics(_place(number), rows, target, self._weights(sample_weight))
         return LeafStatistics._of(found, [len(classes) for _, classes in model.outputs])
 
     def out_of_bag_importances(
@@ -219,11 +225,12 @@ class _Forest(BaseEstimator):
     ) -> PermutationImportances:
         """Measure what each column is worth, from all that the forest was grown from, in the same order.
 
-        Each tree predicts the rows that it has not seen, with one column shuffled among them; the mean over the trees
-        says by how much their mean squared error (`mse`) grows, or their `accuracy` falls (Breiman, 2001).
+        Other rows, and the same in another order, are refused. Each tree predicts the rows that it has not seen, with
+        one column shuffled among them; the mean over the trees says by how much their mean squared error (`mse`)
+        grows, or their `accuracy` falls (Breiman, 2001).
         """
         model, rows, target = self._fitted(), self._rows(X), self._target(y)
-        params = {"n_repeats": int(n_repeats), "seed": _seed(random_state)}
+        params = {"n_repeats": int(n_repeats), "seed": seed_of(random_state)}
         weights = self._weights(sample_weight)
         return PermutationImportances._of(model.out_of_bag_importances(rows, target, json.dumps(params), weights))
 
@@ -241,13 +248,14 @@ class _Forest(BaseEstimator):
         *,
         compression: Literal["none", "zstd"] = "none",
     ) -> None:
-        """Write the model as a file, or as an object of `lake` (`lake://models/mine.model`), whole or not at all.
+        """Write the model as a file, or as an object of `lake` (`models/mine.model`), whole or not at all.
 
+        Without `lake`, `lake://models/mine.model` is an object of the lake that `DATALAKE_URL` names.
         A file that is not compressed is mapped when it is opened; `zstd` makes it about a third of the size.
         """
         model = self._fitted()
         lineage = {"saved": datetime.now(UTC).isoformat(), "python": self._lineage()}
-        model.save(path, lake, json.dumps(lineage), compression)
+        model.save(_address(path, lake), lake, json.dumps(lineage), compression)
 
     def card(self, title: str | None = None, *, format: Literal["markdown", "html"] = "markdown") -> str:  # noqa: A002
         """Give the model's card: what it is for, what it learnt from, how good it is, where it comes from."""
@@ -547,7 +555,7 @@ def permutation_importance(
     `metric` is `rmse` (without any), `mae`, `r2` or `max_error` of a regression; `accuracy` (without any), `f1_macro`,
     `f1_weighted` or `log_loss` of a classification. The same seed gives the same figures, for any number of threads.
     """
-    params = {"n_repeats": int(n_repeats), "metric": metric, "seed": _seed(random_state)}
+    params = {"n_repeats": int(n_repeats), "metric": metric, "seed": seed_of(random_state)}
     found = model._fitted().permutation_importance(model._rows(X), model._target(y), json.dumps(params))
     return PermutationImportances._of(found)
 
@@ -571,7 +579,7 @@ def cross_validate(
     """
     rows, _ = rows_of(X, exact=True)
     table = None if groups is None else groups_table(groups)
-    cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": _seed(random_state)}
+    cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": seed_of(random_state)}
     params = json.dumps(model._params(rows))
     categorical = chosen(model.categorical_features, rows.column_names)
     found = _datalake.cross_validate(
@@ -583,18 +591,33 @@ def cross_validate(
 def load_model(
     path: str | os.PathLike[str], lake: Lake | str | os.PathLike[str] | None = None
 ) -> RandomForestRegressor | RandomForestClassifier:
-    """Read a forest from a model file, or from an object of `lake` (`lake://models/calories.model`).
+    """Read a forest from a model file, or from an object of `lake` (`models/calories.model`).
 
+    Without `lake`, `lake://models/calories.model` is an object of the lake that `DATALAKE_URL` names.
     Files by :meth:`RandomForestRegressor.save`, by the command line and by pipelines are of one kind. A local file that
     is not compressed is mapped: processes that open it share its memory, and it must be replaced, never written into.
     """
-    model = _datalake.Model.open(path, lake)
+    model = _datalake.Model.open(_address(path, lake), lake)
     if model.name != "forest":
         msg = f"cannot open the model {path}: it is by `{model.name}`, and only forests are estimators here"
         raise UnsupportedError(msg)
     if model.task == "regression":
         return RandomForestRegressor(**_arguments(model))._restore(model)
     return RandomForestClassifier(**_arguments(model))._restore(model)
+
+
+def _address(path: str | os.PathLike[str], lake: Any) -> str | os.PathLike[str]:
+    """Give the address of an object where a lake is named."""
+    address = str(path)
+    return path if lake is None or address.startswith("lake://") else f"lake://{address}"
+
+
+def _place(number: int) -> int:
+    """Give the number of a tree, which is counted from 0."""
+    if number < 0:
+        msg = f"trees are counted from 0, got {number}"
+        raise InvalidError(msg)
+    return int(number)
 
 
 def _arguments(model: Model) -> dict[str, Any]:
@@ -615,61 +638,3 @@ def _typed(labels: list[str], kind: np.dtype[Any]) -> npt.NDArray[Any]:
     if kind.kind == "b":
         return np.array([label == "true" for label in labels])
     return np.array(labels, dtype=object).astype(kind)
-
-
-def _plain(value: Any) -> Any:
-    """Give a number of NumPy as one of Python."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _share(max_samples: Any, rows: int) -> float | None:
-    """Give a number of rows as a share of them."""
-    if isinstance(max_samples, numbers.Integral):
-        count = int(max_samples)
-        if not 1 <= count <= rows:
-            msg = f"max_samples must be between 1 and {rows}, the number of rows, got {count}"
-            raise InvalidError(msg)
-        return count / rows
-    return None if max_samples is None else float(max_samples)
-
-
-def _directions(monotonic_cst: Any, names: list[str]) -> dict[str, int]:
-    """Give the directions by name that scikit-learn takes by place."""
-    if monotonic_cst is None:
-        return {}
-    if not hasattr(monotonic_cst, "items"):
-        if len(monotonic_cst) != len(names):
-            msg = f"monotonic_cst has {len(monotonic_cst)} directions for {len(names)} features"
-            raise InvalidError(msg)
-        monotonic_cst = dict(zip(names, monotonic_cst, strict=True))
-    return {str(name): int(direction) for name, direction in monotonic_cst.items() if direction != 0}
-
-
-def _class_weight(class_weight: Any) -> Any:
-    """Give a word as it is, and weights by the text of their labels."""
-    if not hasattr(class_weight, "items"):
-        return class_weight
-    weights = {_label(label): float(weight) for label, weight in class_weight.items()}
-    for label, weight in weights.items():
-        if not math.isfinite(weight):
-            msg = f"class_weight of `{label}` must be a finite number, got {weight}"
-            raise InvalidError(msg)
-    return weights
-
-
-def _label(label: Any) -> str:
-    """Give a label as the engine writes it."""
-    if isinstance(label, bool | np.bool_):
-        return "true" if label else "false"
-    return str(int(label)) if isinstance(label, float | np.floating) and label.is_integer() else str(label)
-
-
-def _seed(random_state: Any) -> int:
-    """Give the seed that scikit-learn's kinds of `random_state` stand for."""
-    if random_state is None:
-        return 0
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**31))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    return int(random_state)

@@ -1,0 +1,72 @@
+"""The parameters of a forest, which scikit-learn takes in many forms, in the one form that the engine has."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from datalake.errors import InvalidError
+
+
+def plain(value: Any) -> Any:
+    """Give a number of NumPy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def share(max_samples: Any, rows: int) -> float | None:
+    """Give a number of rows as a share of them."""
+    if isinstance(max_samples, numbers.Integral):
+        count = int(max_samples)
+        if not 1 <= count <= rows:
+            msg = f"max_samples must be between 1 and {rows}, the number of rows, got {count}"
+            raise InvalidError(msg)
+        return count / rows
+    return None if max_samples is None else float(max_samples)
+
+
+def directions(monotonic_cst: Any, names: list[str]) -> dict[str, int]:
+    """Give the directions by name that scikit-learn takes by place."""
+    if monotonic_cst is None:
+        return {}
+    if not hasattr(monotonic_cst, "items"):
+        if len(monotonic_cst) != len(names):
+            msg = f"monotonic_cst has {len(monotonic_cst)} directions for {len(names)} features"
+            raise InvalidError(msg)
+        monotonic_cst = dict(zip(names, monotonic_cst, strict=True))
+    return {str(name): int(direction) for name, direction in monotonic_cst.items() if direction != 0}
+
+
+def class_weight_of(class_weight: Any) -> Any:
+    """Give a word as it is, and weights by the text of their labels."""
+    if not hasattr(class_weight, "items"):
+        return class_weight
+    weights = {_label(label): float(weight) for label, weight in class_weight.items()}
+    for label, weight in weights.items():
+        if not math.isfinite(weight):
+            msg = f"class_weight of `{label}` must be a finite number, got {weight}"
+            raise InvalidError(msg)
+    return weights
+
+
+def _label(label: Any) -> str:
+    """Give a label as the engine writes it."""
+    if isinstance(label, bool | np.bool_):
+        return "true" if label else "false"
+    return str(int(label)) if isinstance(label, float | np.floating) and label.is_integer() else str(label)
+
+
+def seed_of(random_state: Any) -> int:
+    """Give the seed that scikit-learn's kinds of `random_state` stand for."""
+    if random_state is None:
+        return 0
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if not 0 <= random_state < 2**64:
+        msg = f"random_state must be a whole number from 0 to 2**64 - 1, got {random_state}"
+        raise InvalidError(msg)
+    return int(random_state)
