@@ -32,7 +32,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "DATALAKE_URL", value_name = "URL")]
     pub(crate) lake: Option<String>,
     /// CPU threads; results never depend on it [default: all that the machine or the cgroup grants].
-    #[arg(long, global = true, env = "DATALAKE_THREADS", value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, global = true, env = "DATALAKE_THREADS", value_name = "N", value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
@@ -146,10 +146,10 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct MlPipeline {
     /// Records of the sample; a sample that is there stays where this is not given [default: 6000].
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) rows: Option<u64>,
     /// The seed of the sample; a sample that is there stays where this is not given [default: 42].
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Does every step again.
     #[arg(long)]
@@ -175,10 +175,10 @@ pub(crate) enum Sample {
   datalake sample foods --rows 10000000 --prefix raw-data/load-test")]
     Foods {
         /// How many foods.
-        #[arg(long, default_value_t = 6_000, allow_negative_numbers = true)]
+        #[arg(long, default_value_t = 6_000, value_parser = whole::<u64>, allow_negative_numbers = true)]
         rows: u64,
         /// The seed: the same seed gives the same bytes.
-        #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
+        #[arg(long, default_value_t = 42, value_parser = whole::<u64>, allow_negative_numbers = true)]
         seed: u64,
         /// Leaves the dirt out.
         #[arg(long)]
@@ -261,7 +261,7 @@ pub(crate) struct Sql {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to_format: Option<String>,
     /// How many rows are given at most; 0 gives all [default: 100 printed as a table, else all].
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub(crate) limit: Option<usize>,
 }
 
@@ -315,13 +315,13 @@ pub(crate) struct Train {
     #[arg(long, allow_negative_numbers = true)]
     pub(crate) max_features: Option<String>,
     /// The deepest that a tree grows.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) max_depth: Option<u32>,
     /// The fewest rows in a leaf.
-    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 1, value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) min_samples_leaf: u32,
     /// The fewest rows in a node that is split.
-    #[arg(long, value_name = "ROWS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "ROWS", value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) min_samples_split: Option<u32>,
     /// How good a split is: `squared_error`, `absolute_error`, `poisson`; or `gini`, `entropy`, `log_loss`.
     #[arg(long)]
@@ -339,7 +339,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) min_weight_fraction_leaf: Option<f64>,
     /// The most leaves of a tree; the best splits are made first.
-    #[arg(long, value_name = "LEAVES", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LEAVES", value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) max_leaf_nodes: Option<u32>,
     /// Cuts off branches that lower the impurity by less for each of their leaves.
     #[arg(long, value_name = "DECREASE", allow_negative_numbers = true)]
@@ -350,14 +350,14 @@ pub(crate) struct Train {
     /// How thresholds are found: `best`, or `random` (extremely randomized trees).
     #[arg(long)]
     pub(crate) splitter: Option<String>,
-    /// What rows weigh by their class: `balanced`, `balanced_subsample`, or a number for each class.
+    /// What rows weigh by their class: `balanced`, `balanced_subsample`, or a number for each class [default: all the same].
     #[arg(long, value_name = "WORD|CLASS=WEIGHT,...")]
     pub(crate) class_weight: Option<String>,
     /// A column of weights: what an error in a row costs.
     #[arg(long, value_name = "COLUMN")]
     pub(crate) weights: Option<String>,
     /// The seed of forest and split.
-    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 42, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// The share of rows held out.
     #[arg(long, default_value_t = 0.2, allow_negative_numbers = true)]
@@ -392,6 +392,13 @@ impl From<Compression> for datalake_core::ml::Compression {
     }
 }
 
+/// A whole number that is not negative.
+fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let most = u64::MAX >> (64 - 8 * size_of::<T>());
+    let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("wanted is a whole number from 0 to {most}"))
+}
+
 /// A name and its value, with `=` between them.
 pub(crate) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(String, T), String> {
     let (name, value) = text.rsplit_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
@@ -416,13 +423,16 @@ pub(crate) struct Evaluate {
     #[arg(long, value_delimiter = ',')]
     pub(crate) baselines: Vec<String>,
     /// Cross-validates with so many folds too.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub(crate) folds: Option<usize>,
     /// Cross-validates so often, with other folds each time.
-    #[arg(long, default_value_t = 1, requires = "folds", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 1, requires = "folds", value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) repeats: u32,
+    /// Where the evaluation goes [default: processed-data/evaluations/MODEL.json].
+    #[arg(long, value_name = "bucket/key")]
+    pub(crate) to: Option<String>,
     /// Shuffles each column so often, to see what it is worth on the rows held out; 0 leaves that out.
-    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) permutations: u32,
 }
 
@@ -499,13 +509,13 @@ pub(crate) struct Importances {
     #[arg(long)]
     pub(crate) out_of_bag: bool,
     /// How often each column is shuffled.
-    #[arg(long, default_value_t = 5, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 5, value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) n_repeats: u32,
     /// What tells how much that harms [default: rmse; or accuracy].
     #[arg(long)]
     pub(crate) metric: Option<String>,
     /// The seed of the orders.
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
 }
 

@@ -13,7 +13,10 @@ pub(crate) async fn evaluate(arguments: cli::Evaluate, tools: &Tools) -> Result<
     let path = model::path(&arguments.model);
     let (_, envelope) = open_model(lake.as_ref(), &path).await?;
     let train = Train::of_model("evaluate", &path, &envelope.lineage)?;
-    let destination = format!("processed-data/evaluations/{}.json", train.name);
+    let destination = arguments.to.unwrap_or_else(|| {
+        let own = path.strip_prefix(model::FOLDER).unwrap_or(&path);
+        format!("processed-data/evaluations/{}.json", own.trim_end_matches(model::SUFFIX))
+    });
     let name = format!("evaluate-{}", train.name);
     let baselines = if arguments.baselines.is_empty() { baselines(&train) } else { arguments.baselines };
     let permutation = PermutationParams { n_repeats: arguments.permutations, ..PermutationParams::default() };

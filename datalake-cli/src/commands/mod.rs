@@ -14,9 +14,11 @@ mod status;
 mod train;
 
 use std::cell::OnceCell;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::CommandFactory;
+use datalake_core::lake::ObjectPattern;
 use datalake_core::progress::Progress;
 use datalake_core::{Error, ErrorKind, Lake, Result, compute, lake};
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +40,22 @@ impl Tools {
     /// The lake that the command works on.
     pub(crate) fn lake(&self) -> Result<Arc<dyn Lake>> {
         settings::lake(&self.global)
+    }
+
+    /// Sees whether there is a table of this name, `bucket/key`, before anything is begun.
+    pub(crate) async fn table(&self, lake: &Arc<dyn Lake>, table: &str) -> Result<()> {
+        let found = match table.parse::<ObjectPattern>() {
+            Ok(pattern) => pattern.matches(lake.as_ref()).await.map(drop),
+            Err(error) => Err(error),
+        };
+        found.map_err(|error| match (error.kind(), Path::new(table).file_name().and_then(|name| name.to_str())) {
+            (ErrorKind::NotFound | ErrorKind::Invalid, Some(name)) if Path::new(table).is_file() => {
+                error.with_hint(format_args!(
+                    "`{table}` is a file: bring it into the lake by `datalake cp {table} lake://raw-data/{name}`"
+                ))
+            }
+            _ => error,
+        })
     }
 }
 

@@ -15,6 +15,8 @@ use crate::output::size;
 
 /// The bucket of models.
 const MODELS: &str = "models";
+/// Where models are that are named by their name alone.
+pub(crate) const FOLDER: &str = "models/";
 /// The suffix of model files.
 pub(crate) const SUFFIX: &str = ".model";
 
@@ -32,7 +34,7 @@ struct ModelLine {
 /// `bucket/key` of a model that is named in full, or by its name alone.
 pub(crate) fn path(model: &str) -> String {
     let model = model.strip_prefix("lake://").unwrap_or(model);
-    if model.contains('/') { model.to_owned() } else { format!("{MODELS}/{}{SUFFIX}", model.trim_end_matches(SUFFIX)) }
+    if model.contains('/') { model.to_owned() } else { format!("{FOLDER}{}{SUFFIX}", model.trim_end_matches(SUFFIX)) }
 }
 
 /// Lists the models of the lake.

@@ -104,8 +104,8 @@ pub(crate) fn summary(manifest: &Manifest) -> String {
                 balance.duplicates
             ));
         }
-        for line in &step.report.highlights {
-            text.push_str(&format!("  {line}"));
+        if !step.report.highlights.is_empty() {
+            text.push_str(&format!("  {}", step.report.highlights.join("; ")));
         }
         text.push('\n');
         for output in &step.report.outputs {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datalake_core::format::ReadOptions;
-use datalake_core::ml::{Task, forest::ForestSettings};
+use datalake_core::ml::{Task, forest::ForestSettings, trainer};
 use datalake_core::pipeline::{Pipeline, Step, Train};
 use datalake_core::query::DataSet;
 use datalake_core::{Error, Lake, Result};
@@ -15,17 +15,23 @@ use crate::commands::{Tools, pipeline};
 /// Trains a model.
 pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
+    tools.table(&lake, &arguments.table).await?;
     let task = match arguments.task {
-        Some(cli::Task::Regression) => Task::Regression,
-        Some(cli::Task::Classification) => Task::Classification,
+        Some(cli::Task::Regression) => Some(Task::Regression),
+        Some(cli::Task::Classification) => Some(Task::Classification),
         None => task_of(&lake, &arguments).await?,
     };
-    tools.printer.say(&format!("{task} of `{}`", arguments.target));
+    let forest = forest(&arguments, task.unwrap_or(Task::Classification))?;
+    if let Some(task) = task {
+        tools.printer.say(&format!("{task} of `{}`", arguments.target));
+    }
+    // A missing column is named by the training step, with the nearest one.
+    let task = task.unwrap_or(Task::Classification);
     let name = arguments.name.clone().unwrap_or_else(|| arguments.target.replace(['/', '\\'], "_"));
     let step = Train {
         name: name.clone(),
         task,
-        forest: forest(&arguments)?,
+        forest,
         weights: arguments.weights,
         trees: arguments.trees,
         table: arguments.table,
@@ -44,7 +50,8 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
     pipeline::execute(&steps, lake, false, tools).await
 }
 
-fn forest(arguments: &cli::Train) -> Result<ForestSettings> {
+/// The forest's parameters, each of which is named where it is wrong.
+fn forest(arguments: &cli::Train, task: Task) -> Result<ForestSettings> {
     let mut settings = serde_json::json!({
         "n_estimators": arguments.n_estimators,
         "min_samples_leaf": arguments.min_samples_leaf,
@@ -78,26 +85,35 @@ fn forest(arguments: &cli::Train) -> Result<ForestSettings> {
         let number = serde_json::from_str(features).ok().filter(Value::is_number);
         settings["max_features"] = number.unwrap_or_else(|| features.as_str().into());
     }
+    trainer("forest", task, &settings)?;
     serde_json::from_value(settings)
         .map_err(|cause| Error::invalid("use", "the forest's parameters").with_reason(cause))
 }
 
-/// A word, or a number for each class.
+/// A word, or a number for each class: `a=1,b=2`, or as JSON where a name has a comma.
 fn class_weight(text: &str) -> Result<Value> {
+    let wrong = |reason: &dyn std::fmt::Display| {
+        Error::invalid("use", format_args!("--class-weight `{text}`"))
+            .with_reason(reason)
+            .with_hint("a class whose name has a comma is written in JSON: '{\"nuts, seeds\": 2}'")
+    };
+    if text.starts_with('{') {
+        return serde_json::from_str(text).map_err(|cause| wrong(&cause));
+    }
     if !text.contains('=') {
         return Ok(text.into());
     }
     let weights = text.split(',').map(cli::named::<f64>).collect::<std::result::Result<Vec<_>, String>>();
-    let weights = weights.map_err(|reason| Error::invalid("use", "--class-weight").with_reason(reason))?;
+    let weights = weights.map_err(|reason| wrong(&reason))?;
     Ok(weights.into_iter().map(|(class, weight)| (class, Value::from(weight))).collect())
 }
 
-/// A number is predicted by regression, all else by classification.
-async fn task_of(lake: &Arc<dyn Lake>, arguments: &cli::Train) -> Result<Task> {
+/// A number is predicted by regression, all else by classification; none where there is no such column.
+async fn task_of(lake: &Arc<dyn Lake>, arguments: &cli::Train) -> Result<Option<Task>> {
     let data = DataSet::open(lake, &arguments.table, ReadOptions::default()).await?;
     match data.schema().field_with_name(&arguments.target) {
-        Ok(field) if field.data_type().is_numeric() => Ok(Task::Regression),
-        // A missing column is named by the training step, with the nearest one.
-        Ok(_) | Err(_) => Ok(Task::Classification),
+        Ok(field) if field.data_type().is_numeric() => Ok(Some(Task::Regression)),
+        Ok(_) => Ok(Some(Task::Classification)),
+        Err(_) => Ok(None),
     }
 }

@@ -46,9 +46,51 @@ fn a_negative_value_is_told_and_not_taken_for_an_option() {
         ("--test", "-0.1", 1, "test must lie between 0 and 1"),
         ("--max-features", "-1", 1, "a count such as 3"),
         ("--max-samples", "-0.5", 1, "max_samples"),
+        ("--ccp-alpha", "-1", 1, "ccp_alpha must be zero or a positive number"),
+        ("--min-weight-fraction-leaf", "-0.1", 1, "min_weight_fraction_leaf must be from 0 to 0.5"),
     ] {
         scratch.run(&["train", "raw-data/x.csv", "--target", "y", option, value]).failed(code, &[value, said]);
     }
+}
+
+#[test]
+fn a_parameter_that_is_wrong_is_named_with_its_value() {
+    let scratch = Scratch::new();
+    let rows: String = (0..30).map(|row| format!("{row},{}\n", row * 2)).collect();
+    scratch.write("x.csv", format!("fat_g,y\n{rows}"));
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.ok(&["cp", "x.csv", "lake://raw-data/"]);
+    for (option, value, said) in [
+        ("--max-features", "squirt", "`max_features`: invalid value: string \"squirt\""),
+        ("--criterion", "gini2", "`criterion`: unknown variant `gini2`"),
+        ("--splitter", "beste", "`splitter`: unknown variant `beste`"),
+        ("--class-weight", "blanced", "`class_weight`: invalid value: string \"blanced\""),
+        ("--class-weight", "a,b=1", "hint: a class whose name has a comma"),
+        ("--class-weight", "{\"a\": ", "EOF"),
+        ("--monotonic-cst", "fat=1", "did you mean `fat_g`?"),
+    ] {
+        scratch.run(&["train", "raw-data/x.csv", "--target", "y", option, value]).failed(1, &[said]);
+    }
+    let labels: String = (0..30).map(|row| format!("{row},\"nuts, {}\"\n", row % 2)).collect();
+    scratch.write("lake/raw-data/c.csv", format!("x,y\n{labels}"));
+    let weights = ["--class-weight", "{\"nuts, 1\": 2}", "--n-estimators", "2"];
+    scratch.ok(&[&["train", "raw-data/c.csv", "--target", "y"][..], &weights].concat());
+}
+
+#[test]
+fn what_is_not_there_is_told_before_anything_is_made() {
+    let scratch = Scratch::new();
+    scratch.write("foods.csv", "x,y\n1,2\n");
+    let cp = "datalake cp foods.csv lake://raw-data/foods.csv";
+    scratch.run(&["train", "foods.csv", "--target", "y"]).failed(1, &["foods.csv", cp]);
+    scratch.run(&["predict", "m", "foods.csv"]).failed(1, &["models"]);
+    assert!(!scratch.path("lake").exists());
+    scratch.ok(&["mb", "models"]);
+    scratch.write("lake/models/mine.model", "");
+    scratch.run(&["evaluate", "mein"]).failed(1, &["models/mein.model", "`mine.model`"]);
+    scratch.run(&["model", "show", "mein"]).failed(1, &["there is no such object", "`mine.model`"]);
+    scratch.run(&["ls", "model"]).failed(1, &["it has models"]);
+    assert_eq!(scratch.files("lake").len(), 1);
 }
 
 #[test]

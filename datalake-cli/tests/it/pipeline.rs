@@ -268,6 +268,17 @@ fn what_a_model_cannot_learn_from_or_be_compared_with_is_said() {
         serde_json::from_str(&scratch.ok(&["model", "show", "first", "--output", "json"])).unwrap();
     assert_eq!(shown["features"].as_array().unwrap().len(), 1, "{shown}");
     scratch.ok(&[&train[..], &["--features", "name,x", "--name", "named"]].concat());
+    // The rows held out have no value of a column that rows are split by.
+    let few: String = (0..200).map(|row| format!("shelf {},{row},{}\n", row % 60, row * 2)).collect();
+    scratch.write("lake/raw-data/few.csv", format!("shelf,x,y\n{few}"));
+    let few = ["train", "raw-data/few.csv", "--target", "y", "--n-estimators", "3", "--name", "few"];
+    let said = scratch.run(&few);
+    assert!(said.stderr.contains("column `shelf` has 60 different texts in 200 rows"), "{said:?}");
+    let said = scratch.run(&[&few[..], &["--split-by", "shelf"]].concat());
+    assert!(said.stderr.contains("column `shelf` is left out: rows are split by it"), "{said:?}");
+    let shown = scratch.ok(&["model", "show", "few", "--output", "json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["features"].as_array().unwrap().len(), 1, "{shown}");
     let refused = [&train[..], &["--criterion", "gini"]].concat();
     scratch.run(&refused).failed(1, &["criterion", "squared_error", "gini"]);
     scratch.ok(&[&train[..], &["--task", "classification", "--criterion", "entropy", "--no-bootstrap"]].concat());
@@ -345,7 +356,8 @@ fn columns_are_worth_what_shuffling_them_costs() {
         let text = std::fs::read_to_string(scratch.path("lake/processed-data/evaluations/y.json")).unwrap();
         serde_json::from_str(&text).unwrap()
     };
-    scratch.ok(&["evaluate", "y", "--folds", "3", "--repeats", "2"]);
+    let said = scratch.ok(&["evaluate", "y", "--folds", "3", "--repeats", "2"]);
+    assert!(said.contains("forest in 6 folds r2 1.000 ± 0.000"), "{said}");
     let found = evaluation();
     assert_eq!(found["permutation"]["features"], measured(&["y"])["features"]);
     for name in ["forest", "dummy", "linear"] {
@@ -355,4 +367,7 @@ fn columns_are_worth_what_shuffling_them_costs() {
     scratch.ok(&["evaluate", "y", "--permutations", "0"]);
     assert!(evaluation()["permutation"].is_null());
     scratch.run(&["evaluate", "y", "--repeats", "2"]).failed(2, &["--folds"]);
+    let said = scratch.ok(&["evaluate", "y", "--baselines", "forest", "--folds", "2", "--to", "processed-data/e.json"]);
+    assert!(said.contains("forest with default parameters in 2 folds"), "{said}");
+    assert!(scratch.path("lake/processed-data/e.json").exists());
 }

@@ -70,7 +70,13 @@ impl LocalLake {
     }
 
     fn missing(&self, action: &str, name: &BucketName) -> Error {
-        Error::not_found(action, self.bucket_called(name)).with_hint(format_args!("datalake mb {name}"))
+        let error = Error::not_found(action, self.bucket_called(name));
+        let known = self.list().unwrap_or_default();
+        let known: Vec<&str> = known.iter().map(|bucket| bucket.name.as_str()).collect();
+        error.with_hint(match known.is_empty() {
+            true => format!("there are no buckets in {self}: is that the lake? `datalake mb {name}` makes the bucket"),
+            false => format!("it has {}; `datalake mb {name}` makes the bucket", known.join(", ")),
+        })
     }
 
     fn create(&self, name: &BucketName) -> Result<Bucket> {

@@ -74,7 +74,9 @@ impl Renamed {
     /// The errors of the lake beneath speak of the real bucket; what to do is said in logical names.
     fn explain(error: Error, logical: &BucketName) -> Error {
         match error.kind() {
-            ErrorKind::NotFound => error.with_hint(format_args!("datalake mb {logical}")),
+            ErrorKind::NotFound => {
+                error.with_hint(format_args!("`datalake ls` lists the buckets; `datalake mb {logical}` makes one"))
+            }
             _ => error,
         }
     }
@@ -150,7 +152,7 @@ mod tests {
         let lake = Renamed::new(Arc::new(MemoryLake::default()), "acme-", BTreeMap::new()).unwrap();
         let error = lake.bucket(&name("raw-data")).await.unwrap_err();
         assert!(error.to_string().contains("acme-raw-data"), "{error}");
-        assert_eq!(error.hint(), Some("datalake mb raw-data"));
+        assert_eq!(error.hint(), Some("`datalake ls` lists the buckets; `datalake mb raw-data` makes one"));
     }
 
     #[test]

@@ -135,6 +135,11 @@ impl<'de> Deserializer<'de> for Names<'_> {
 }
 
 fn wrong(name: &str, reason: impl std::fmt::Display) -> Error {
+    let reason = reason.to_string();
+    // Not everybody who reads this writes Rust.
+    let reason = [("u32", u64::from(u32::MAX)), ("u64", u64::MAX)].into_iter().fold(reason, |reason, (word, most)| {
+        reason.replace(&format!("expected {word}"), &format!("wanted is a whole number from 0 to {most}"))
+    });
     Error::invalid("read", format_args!("the parameters of `{name}`")).with_reason(reason)
 }
 

@@ -170,7 +170,7 @@ impl Work {
 
     fn baseline(&self, name: &str, learnt: &Frame, held_out: &RecordBatch) -> Result<Score> {
         let baseline = trainer(name, self.step.train.task, &Value::Null)?.train(learnt, self.progress.as_ref())?;
-        Ok(Score::held_out(name, &finite(name, evaluate(baseline.as_ref(), held_out)?)?))
+        Ok(Score::held_out(&self.title(name), &finite(name, evaluate(baseline.as_ref(), held_out)?)?))
     }
 
     fn cross_validation(&self) -> Result<BTreeMap<String, CrossValidation>> {
@@ -178,24 +178,27 @@ impl Work {
         let train = &self.step.train;
         let frame = &self.split.frame;
         let splits = repeated_k_fold(frame.rows(), folds, self.step.repeats, train.seed, keep(train, frame))?;
-        let names = std::iter::once(&train.trainer).chain(&self.step.baselines);
-        let mut results = BTreeMap::new();
-        for name in names {
-            match cross_validate(self.trainer(name)?.as_ref(), frame, &splits, self.progress.as_ref()) {
-                Ok(result) => drop(results.insert(name.clone(), result)),
-                Err(error) if *name == train.trainer || error.kind() == ErrorKind::Cancelled => return Err(error),
+        let measure = |trainer: &dyn Trainer| cross_validate(trainer, frame, &splits, self.progress.as_ref());
+        let mut results = BTreeMap::from([(train.trainer.clone(), measure(self.own_trainer()?.as_ref())?)]);
+        for name in &self.step.baselines {
+            match measure(trainer(name, train.task, &Value::Null)?.as_ref()) {
+                Ok(result) => drop(results.insert(self.title(name), result)),
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                 Err(error) => self.progress.note(&format!("baseline `{name}` left out of the folds: {error}")),
             }
         }
         Ok(results)
     }
 
-    /// The model's own trainer with its parameters, or a baseline with none.
-    fn trainer(&self, name: &str) -> Result<Box<dyn Trainer>> {
+    /// What a baseline is called beside the model, which may be of the same trainer.
+    fn title(&self, baseline: &str) -> String {
+        let same = if baseline == self.step.train.trainer { " with default parameters" } else { "" };
+        format!("{baseline}{same}")
+    }
+
+    /// The model's own trainer with its parameters.
+    fn own_trainer(&self) -> Result<Box<dyn Trainer>> {
         let train = &self.step.train;
-        if *name != train.trainer {
-            return trainer(name, train.task, &Value::Null);
-        }
         let mut settings = train.settings()?;
         // As many trees as the model has, where training found their number.
         if let (Value::Object(settings), Some(reached)) = (&mut settings, self.model.params().get("n_estimators")) {
@@ -203,7 +206,7 @@ impl Work {
             settings.remove("max_time");
             settings.remove("max_model_size");
         }
-        trainer(name, train.task, &settings)
+        trainer(&train.trainer, train.task, &settings)
     }
 }
 
@@ -272,19 +275,24 @@ fn pairs(model: &dyn Model, held_out: &RecordBatch) -> Result<Vec<[f64; 2]>> {
     Ok((0..held_out.num_rows()).step_by(step).map(|row| [truth.value(row), predicted.value(row)]).collect())
 }
 
-/// The figure that matters most, of the model and of the best of the others.
+/// The figures that matter most: of each predictor on the rows held out, and over the folds.
 fn highlights(evaluation: &Evaluation) -> Vec<String> {
     let keys: &[&str] = match evaluation.task {
         Task::Regression => &["r2", "mae"],
         Task::Classification => &["accuracy", "f1_macro"],
     };
     let held_out = evaluation.scores.iter().filter(|score| score.rows == "held-out");
+    let folds = evaluation.cross_validation.iter().filter_map(|(name, found)| {
+        let (mean, std) = (found.mean.get(keys[0])?, found.std.get(keys[0])?);
+        Some(format!("{name} in {} folds {} {mean:.3} ± {std:.3}", found.folds.len(), keys[0]))
+    });
     held_out
         .map(|score| {
             let figures: Vec<String> =
                 keys.iter().filter_map(|key| Some(format!("{key} {:.3}", score.figures.get(*key)?))).collect();
-            format!("{} {};", score.name, figures.join(" "))
+            format!("{} {}", score.name, figures.join(" "))
         })
+        .chain(folds)
         .collect()
 }
 

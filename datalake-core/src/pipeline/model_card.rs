@@ -66,15 +66,15 @@ fn summary(model: &dyn Model, units: &BTreeMap<String, String>) -> String {
     let says = |output: Output| match model.task() {
         Task::Regression => {
             let unit = units.get(&output.name).map(|unit| format!(" in {unit}")).unwrap_or_default();
-            format!("the number `{}`{unit}", output.name)
+            format!("the number \"{}\"{unit}", output.name)
         }
         Task::Classification => {
             let Output { name, classes } = output;
-            format!("which of {} classes `{name}` is: {}", classes.len(), classes.join(", "))
+            format!("which of {} classes \"{name}\" is: {}", classes.len(), classes.join(", "))
         }
     };
     let all: Vec<String> = model.outputs().into_iter().map(says).collect();
-    format!("A `{}` model that predicts {}.", model.name(), all.join("; "))
+    format!("A {} model that predicts {}.", model.name(), all.join("; "))
 }
 
 fn facts(model: &dyn Model, envelope: &Envelope, digest: &str) -> Vec<CardLine> {
@@ -83,7 +83,15 @@ fn facts(model: &dyn Model, envelope: &Envelope, digest: &str) -> Vec<CardLine> 
     let code = envelope.lineage.get("code").and_then(Value::as_str);
     facts.extend(code.map(|code| line("by datalake", code)));
     if let Some(forest) = model.as_forest() {
-        facts.push(line("trees", forest.trees().to_string()));
+        let (range, all) = (forest.tree_range(), forest.forest_params().n_estimators);
+        let (first, end) = (range.start, range.end);
+        facts.push(line(
+            "trees",
+            match forest.is_part() {
+                true => format!("{first}..{end} of {all}: a part, to be merged with the others"),
+                false => all.to_string(),
+            },
+        ));
         facts.push(line("nodes", forest.nodes().to_string()));
     }
     facts
@@ -245,7 +253,7 @@ mod tests {
         let page = card_markdown(&card).unwrap();
         for text in [
             // What it is, and how it was trained.
-            "predicts the number \\`energy\\_kcal\\` in kcal",
+            "predicts the number \"energy\\_kcal\" in kcal",
             "| digest | d-of-model |",
             "| trained | 2026-01-02T03:04:05Z |",
             "| trees | 4 |",

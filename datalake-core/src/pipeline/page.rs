@@ -68,7 +68,7 @@ fn step_line(step: &StepRecord) -> StepLine {
         seconds: step.seconds,
         detail: match &step.from_run {
             Some(run) => format!("nothing changed since run {run}"),
-            None => step.report.highlights.join(" "),
+            None => step.report.highlights.join("; "),
         },
     }
 }

@@ -8,9 +8,9 @@ use futures::StreamExt;
 use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
 
 use crate::compute;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Batches, ReadOptions, Tally};
-use crate::lake::{Lake, parse_object, store_error};
+use crate::lake::{Lake, ObjectPattern, parse_object, store_error};
 use crate::ml::{Envelope, InputReport, Model, ModelFile, Task};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::publish::publish;
@@ -37,7 +37,14 @@ pub async fn open_model_file(lake: &dyn Lake, path: &str) -> Result<ModelFile> {
     let (bucket, key) = parse_object(path)?;
     let bucket = lake.bucket(&bucket).await?;
     let failed = |cause| store_error("read", bucket.address(&key), cause);
-    let opened = match bucket.store().get(&key).await.map_err(failed)? {
+    let found = match bucket.store().get(&key).await.map_err(failed) {
+        // A search for it says what there is near.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(path.parse::<ObjectPattern>()?.matches(lake).await.err().unwrap_or(error));
+        }
+        found => found?,
+    };
+    let opened = match found {
         GetResult { payload: GetResultPayload::File(file, _), .. } => {
             compute::run(move || ModelFile::map(&file).map_err(|cause| Error::io("map", "a model file", cause))?).await
         }

@@ -401,11 +401,11 @@ impl Train {
 
 impl Evaluate {
     fn check(&self) -> Result<(), String> {
-        if self.folds.is_some_and(|folds| folds < 2) {
-            return Err("folds must be at least 2".into());
+        if let Some(folds) = self.folds.filter(|folds| *folds < 2) {
+            return Err(format!("folds must be at least 2, got {folds}"));
         }
         if self.repeats == 0 {
-            return Err("repeats must be at least 1".into());
+            return Err("repeats must be at least 1, got 0".into());
         }
         if self.repeats > 1 && self.folds.is_none() {
             return Err(format!("repeats = {} needs folds", self.repeats));

@@ -140,7 +140,8 @@ impl S3Lake {
     }
 
     fn missing(&self, action: &str, name: &BucketName) -> Error {
-        Error::not_found(action, self.bucket_at(name)).with_hint(format_args!("datalake mb {name}"))
+        Error::not_found(action, self.bucket_at(name))
+            .with_hint(format_args!("`datalake ls` lists the buckets; `datalake mb {name}` makes one"))
     }
 
     fn bucket_at(&self, name: &BucketName) -> String {

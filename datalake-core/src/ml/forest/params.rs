@@ -169,23 +169,29 @@ impl Serialize for ClassWeight {
 
 impl<'de> Deserialize<'de> for ClassWeight {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "wanted is \"balanced\", \"balanced_subsample\" or a number for each class")]
-        enum Given {
-            Word(Word),
-            Of(BTreeMap<String, f64>),
+        deserializer.deserialize_any(ClassWeightVisitor)
+    }
+}
+
+struct ClassWeightVisitor;
+
+impl<'de> de::Visitor<'de> for ClassWeightVisitor {
+    type Value = ClassWeight;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("\"balanced\", \"balanced_subsample\" or a number for each class")
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<ClassWeight, E> {
+        match value {
+            "balanced" => Ok(ClassWeight::Balanced),
+            "balanced_subsample" => Ok(ClassWeight::BalancedSubsample),
+            other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
         }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        enum Word {
-            Balanced,
-            BalancedSubsample,
-        }
-        Ok(match Given::deserialize(deserializer)? {
-            Given::Word(Word::Balanced) => Self::Balanced,
-            Given::Word(Word::BalancedSubsample) => Self::BalancedSubsample,
-            Given::Of(weights) => Self::Of(weights),
-        })
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ClassWeight, A::Error> {
+        BTreeMap::deserialize(de::value::MapAccessDeserializer::new(map)).map(ClassWeight::Of)
     }
 }
 
@@ -378,7 +384,7 @@ impl ForestParams {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
 fn is_zero(value: &f64) -> bool {
-    *value <= 0.0
+    value.abs() <= 0.0
 }
 
 fn refuse(reason: String) -> Result<()> {

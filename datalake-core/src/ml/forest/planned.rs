@@ -17,6 +17,7 @@ use super::tally::{ClassTally, Impurity, MedianTally, NumberTally, Ranked, Share
 use super::target::fix;
 use super::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ml::feature::nearest;
 use crate::ml::{FeatureKind, Frame, Target, Task, rounding_note};
 use crate::progress::Progress;
 
@@ -211,7 +212,12 @@ fn directions(params: &ForestParams, table: &Frame) -> Result<Vec<i8>> {
     let mut directions = vec![0; table.features().len()];
     for (name, &direction) in &params.monotonic_cst {
         let Some(index) = table.features().iter().position(|feature| feature.name == *name) else {
-            return Err(error(name, "it is no feature".to_owned()));
+            let names: Vec<&str> = table.features().iter().map(|feature| feature.name.as_str()).collect();
+            let error = error(name, "it is no feature".to_owned());
+            return Err(match nearest(name, &names) {
+                Some(near) => error.with_hint(format_args!("did you mean `{near}`?")),
+                None => error,
+            });
         };
         let categorical = matches!(table.features()[index].kind, FeatureKind::Categorical { .. });
         if categorical && direction != 0 {

@@ -261,7 +261,8 @@ impl ModelFile {
     /// As [`decode`]; what the file system says.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |cause| Error::io("open", path.display(), cause);
-        Self::map(&File::open(path).map_err(failed)?).map_err(failed)?
+        let found = Self::map(&File::open(path).map_err(failed)?).map_err(failed)?;
+        found.map_err(|cause| Error::new(cause.kind(), "open the model", path.display()).with_source(cause))
     }
 
     /// Maps a file that is open.

@@ -129,7 +129,9 @@ fn a_file_that_cannot_be_mapped_says_why() {
     assert_eq!(ModelFile::open(&path).unwrap_err().kind(), ErrorKind::NotFound);
     std::fs::write(&path, b"").unwrap();
     let error = ModelFile::open(&path).unwrap_err();
-    assert!(error.to_string().contains("does not begin as a model file does"), "{error}");
+    assert!(error.to_string().contains("none.model"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("does not begin as a model file does"), "{cause}");
 }
 
 #[test]
