@@ -1,7 +1,8 @@
 //! `predict`: a table with a model's predictions.
 
 use datalake_core::Result;
-use datalake_core::pipeline::{Pipeline, Predict, Step, open_model};
+use datalake_core::lake::ObjectPattern;
+use datalake_core::pipeline::{Pipeline, Predict, Step};
 
 use crate::cli;
 use crate::commands::{Tools, model, pipeline};
@@ -13,7 +14,7 @@ pub(crate) async fn predict(arguments: cli::Predict, tools: &Tools) -> Result<()
     let name = model.rsplit('/').next().unwrap_or(&model).trim_end_matches(model::SUFFIX).to_owned();
     let destination = arguments.to.unwrap_or_else(|| format!("processed-data/predictions/{name}.parquet"));
     // Nothing is made in the lake where either is missing.
-    open_model(lake.as_ref(), &model).await?;
+    model.parse::<ObjectPattern>()?.matches(lake.as_ref()).await?;
     tools.table(&lake, &arguments.table).await?;
     let step = Predict { name: name.clone(), model, table: arguments.table, destination: vec![destination] };
     let steps = Pipeline::from_steps(&format!("predict-{name}"), vec![Step::Predict(step)])?;

@@ -18,23 +18,26 @@ impl GrownFrom {
     pub(super) fn of(table: &Frame, cells: &[Cells]) -> Self {
         let features = cells.par_iter().map(|cells| match cells {
             // A missing value is one, whatever the bits of its NaN.
-            Cells::Numeric(values) => digest(values.iter().map(|value| word(f64::from(*value)))),
+            Cells::Numeric(values) => digest(
+                values.iter().map(|value| if value.is_nan() { f32::NAN } else { *value + 0.0 }.to_bits().to_le_bytes()),
+            ),
             Cells::Categorical(codes) => digest(codes.iter().map(|code| code.to_le_bytes())),
         });
         let targets = table.targets().par_iter().map(|(_, target)| match target {
-            Target::Numbers(values) => digest(values.iter().map(|value| word(*value))),
+            Target::Numbers(values) => digest(values.iter().copied().map(word)),
             Target::Labels { codes, .. } => digest(codes.iter().map(|code| code.to_le_bytes())),
         });
         let mut all: Vec<[u8; 32]> = features.chain(targets).collect();
-        let uneven = table.weights().filter(|weights| weights.iter().any(|weight| weight != &weights[0]));
-        all.extend(uneven.map(|weights| digest(weights.iter().map(|weight| word(*weight)))));
+        let uneven =
+            table.weights().filter(|weights| weights.iter().any(|weight| weight.to_bits() != weights[0].to_bits()));
+        all.extend(uneven.map(|weights| digest(weights.iter().copied().map(word))));
         Self(digest(all.into_iter()))
     }
 }
 
-/// A number's bits, those of zero and of NaN always the same.
+/// A finite number's bits, those of zero always the same.
 fn word(value: f64) -> [u8; 8] {
-    if value.is_nan() { f64::NAN } else { value + 0.0 }.to_bits().to_le_bytes()
+    (value + 0.0).to_bits().to_le_bytes()
 }
 
 fn digest<const N: usize>(words: impl Iterator<Item = [u8; N]>) -> [u8; 32] {
