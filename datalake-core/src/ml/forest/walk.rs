@@ -9,7 +9,7 @@ use super::row_bits::RowBits;
 use super::tree::Tree;
 
 /// Rows that take a step together.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 12;
 /// Steps until it is asked again which rows have arrived.
 const STEPS: usize = 4;
 /// Rows that are walked until all have arrived before the next begin, so that they stay in a near cache.
@@ -147,7 +147,7 @@ impl Tile {
             loop {
                 // SAFETY: `at` is the root or where a step led; `lay_out` has looked at the features of all splits, and
                 // the variant is that of the rows.
-                let next = unsafe { step::<BITS, MISSING>(&laid.slots.all, bits, 0, at) };
+                let next = unsafe { step::<BITS, MISSING>(&laid.slots.all, bits, at) };
                 if next == at {
                     break;
                 }
@@ -177,18 +177,16 @@ impl Tile {
             } else {
                 rows.copy_from_slice(&self.open[begin..][..TOGETHER]);
             }
-            let bases = rows.map(|row| row as usize * features);
+            let own = rows.map(|row| &words[row as usize * features..][..features]);
             let mut at = if FIRST { [0; TOGETHER] } else { rows.map(|row| self.at[row as usize]) };
-            let take = |at: &mut [u32; TOGETHER]| {
-                for (at, base) in at.iter_mut().zip(bases) {
-                    // SAFETY: `at` is the root or where a step led; rows lie within the tile; `lay_out` has looked at the
-                    // features of all splits, and the variant is that of the rows.
-                    *at = unsafe { step::<BITS, MISSING>(slots, words, base, *at) };
-                }
+            // SAFETY: each is at the root or where a step led; `lay_out` has looked at the features of all splits, and the
+            // variant is that of the rows.
+            let before = unsafe {
+                (1..steps).for_each(|_| step_all::<BITS, MISSING>(slots, own, &mut at));
+                let before = at;
+                step_all::<BITS, MISSING>(slots, own, &mut at);
+                before
             };
-            (1..steps).for_each(|_| take(&mut at));
-            let before = at;
-            take(&mut at);
             if FIRST {
                 self.at[begin..][..TOGETHER].copy_from_slice(&at);
             }
@@ -219,18 +217,34 @@ fn slot<const BITS: u32>(child: Place, at: u32, splits: &[Node]) -> Slot {
     }
 }
 
-/// Where a row that begins at `base` goes from a place; without `MISSING`, it misses no number.
+/// Takes rows a step further. It must be a part of the loop that calls it: a call would take as long as half of the steps.
 ///
 /// # Safety
-/// `slots` are what [`Slots::lay_out`] made for the same `BITS` and at most as many features as lie behind `base`; `at` is
-/// 0 or what a step gave. Without `MISSING`, no word is that of a NaN: it would lead from a leaf to what lies behind it.
+/// As [`step`], of each row.
 #[inline(always)]
-unsafe fn step<const BITS: u32, const MISSING: bool>(slots: &[Slot], words: &[u32], base: usize, at: u32) -> u32 {
+unsafe fn step_all<const BITS: u32, const MISSING: bool>(
+    slots: &[Slot],
+    rows: [&[u32]; TOGETHER],
+    at: &mut [u32; TOGETHER],
+) {
+    for (at, row) in at.iter_mut().zip(rows) {
+        // SAFETY: the caller's.
+        *at = unsafe { step::<BITS, MISSING>(slots, row, *at) };
+    }
+}
+
+/// Where a row goes from a place; without `MISSING`, it misses no number.
+///
+/// # Safety
+/// `slots` are what [`Slots::lay_out`] made for the same `BITS` and at most as many features as the row has; `at` is 0 or
+/// what a step gave. Without `MISSING`, no word is that of a NaN: it would lead from a leaf to what lies behind it.
+#[inline(always)]
+unsafe fn step<const BITS: u32, const MISSING: bool>(slots: &[Slot], row: &[u32], at: u32) -> u32 {
     // SAFETY: links are places of slots; behind the left child lies the right one, and a leaf keeps what is a number.
     let slot = unsafe { *slots.get_unchecked(at as usize) };
     let feature = slot.link & ((1 << BITS) - 1);
     // SAFETY: `lay_out` has seen that no split is by a feature beyond those of a row.
-    let value = f32::from_bits(unsafe { *words.get_unchecked(base + feature as usize) });
+    let value = f32::from_bits(unsafe { *row.get_unchecked(feature as usize) });
     #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is missing goes right")]
     let mut right = u32::from(!(value <= slot.threshold));
     if MISSING {
