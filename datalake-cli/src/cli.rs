@@ -327,22 +327,22 @@ pub(crate) struct Train {
     #[arg(long)]
     pub(crate) criterion: Option<String>,
     /// The share of the rows that each tree draws [default: as many as there are].
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", value_parser = finite, allow_negative_numbers = true)]
     pub(crate) max_samples: Option<f64>,
     /// Each tree sees every row once, instead of a draw with replacement.
     #[arg(long)]
     pub(crate) no_bootstrap: bool,
     /// A split must lower the impurity, weighted by the share of the rows, by at least this much.
-    #[arg(long, value_name = "DECREASE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DECREASE", value_parser = finite, allow_negative_numbers = true)]
     pub(crate) min_impurity_decrease: Option<f64>,
     /// A split leaves at least this share of the weight on either side.
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", value_parser = finite, allow_negative_numbers = true)]
     pub(crate) min_weight_fraction_leaf: Option<f64>,
     /// The most leaves of a tree; the best splits are made first.
     #[arg(long, value_name = "LEAVES", value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) max_leaf_nodes: Option<u32>,
     /// Cuts off branches that lower the impurity by less for each of their leaves.
-    #[arg(long, value_name = "DECREASE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DECREASE", value_parser = finite, allow_negative_numbers = true)]
     pub(crate) ccp_alpha: Option<f64>,
     /// How predictions may move with a feature: 1 never down, -1 never up.
     #[arg(long, value_name = "FEATURE=DIRECTION", value_delimiter = ',', value_parser = named::<i8>, allow_hyphen_values = true)]
@@ -360,7 +360,7 @@ pub(crate) struct Train {
     #[arg(long, default_value_t = 42, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// The share of rows held out.
-    #[arg(long, default_value_t = 0.2, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.2, value_parser = finite, allow_negative_numbers = true)]
     pub(crate) test: f64,
     /// A column whose equal values stay on one side of the split.
     #[arg(long, value_name = "COLUMN")]
@@ -397,6 +397,12 @@ fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let most = u64::MAX >> (64 - 8 * size_of::<T>());
     let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| format!("wanted is a whole number from 0 to {most}"))
+}
+
+/// A number, and neither NaN nor infinite.
+fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| "wanted is a number".to_owned())
 }
 
 /// A name and its value, with `=` between them.

@@ -252,6 +252,9 @@ def test_a_path_beside_a_lake_is_one_in_it(foods: Foods, tmp_path: Path) -> None
     forest.save("lake://models/b.model", lake)
     for path in ("models/b.model", "lake://models/a.model"):
         assert datalake.load_model(path, lake).digest_ == forest.digest_
+    forest.save(tmp_path / "c.model", lake)
+    assert datalake.load_model(tmp_path / "c.model", lake).digest_ == forest.digest_
+    assert datalake.load_model(Path("lake://models/a.model"), lake).digest_ == forest.digest_
     with pytest.raises(datalake.NotFoundError, match=r"models/c\.model") as caught:
         datalake.load_model("models/c.model", lake)
     assert "`a.model`" in str(caught.value.hint)
@@ -276,7 +279,8 @@ def test_what_is_no_table_or_number_is_told_in_the_words_of_python(foods: Foods)
     frame = pl.DataFrame({"a": [1.0, 2.0, 3.0]})
     forest = RandomForestRegressor(n_estimators=2).fit(X, y)
     for rows, message in [
-        (X[0], r"X\.reshape\(1, -1\)"),
+        (X[0], r"np\.reshape\(X, \(1, -1\)\)"),
+        (pd.Series(y), r"a column \(Series\): X\.to_frame\(\)"),
         (csr_matrix(np.nan_to_num(X)), r"a sparse matrix .*X\.toarray\(\)"),
         (frame.lazy(), r"not read yet .*X\.collect\(\)"),
     ]:
@@ -284,9 +288,11 @@ def test_what_is_no_table_or_number_is_told_in_the_words_of_python(foods: Foods)
             forest.predict(rows)
     with pytest.raises(datalake.InvalidError, match=r"`n_estimators`: .*`-5`, wanted is a whole number from 0"):
         RandomForestRegressor(n_estimators=-5).fit(X, y)
-    for seed in (-1, 2**64):
-        with pytest.raises(datalake.InvalidError, match=f"random_state must be .*, got {seed}"):
+    for seed in (-1, 2**64, 1.9, "a"):
+        with pytest.raises(datalake.InvalidError, match=f"random_state must be .*, got {seed!r}"):
             RandomForestRegressor(random_state=seed).fit(X, y)
+    with pytest.raises(TypeError, match="float"):
+        forest.tree(1.9)
     with pytest.raises(datalake.InvalidError, match="counted from 0, got -1"):
         forest.tree(-1)
     with pytest.raises(datalake.InvalidError, match="2 trees, counted from 0"):

@@ -14,7 +14,7 @@ pub(crate) async fn evaluate(arguments: cli::Evaluate, tools: &Tools) -> Result<
     let (_, envelope) = open_model(lake.as_ref(), &path).await?;
     let train = Train::of_model("evaluate", &path, &envelope.lineage)?;
     let destination = arguments.to.unwrap_or_else(|| {
-        let own = path.strip_prefix(model::FOLDER).unwrap_or(&path);
+        let own = path.strip_prefix(model::FOLDER).filter(|name| !name.contains('/')).unwrap_or(&path);
         format!("processed-data/evaluations/{}.json", own.trim_end_matches(model::SUFFIX))
     });
     let name = format!("evaluate-{}", train.name);

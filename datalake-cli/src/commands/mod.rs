@@ -48,11 +48,15 @@ impl Tools {
             Ok(pattern) => pattern.matches(lake.as_ref()).await.map(drop),
             Err(error) => Err(error),
         };
-        found.map_err(|error| match (error.kind(), Path::new(table).file_name().and_then(|name| name.to_str())) {
-            (ErrorKind::NotFound | ErrorKind::Invalid, Some(name)) if Path::new(table).is_file() => {
-                error.with_hint(format_args!(
-                    "`{table}` is a file: bring it into the lake by `datalake cp {table} lake://raw-data/{name}`"
-                ))
+        found.map_err(|error| match (error.kind(), Path::new(table).canonicalize()) {
+            (ErrorKind::NotFound | ErrorKind::Invalid, Ok(file)) if file.is_file() => {
+                let folder = Path::new(&lake.to_string()).canonicalize();
+                match folder.ok().as_ref().and_then(|folder| file.strip_prefix(folder).ok()) {
+                    Some(object) => error.with_hint(format_args!("in this lake it is `{}`", object.display())),
+                    None => error.with_hint(format_args!(
+                        "it is a file: bring it into the lake by `datalake cp '{table}' lake://raw-data/`"
+                    )),
+                }
             }
             _ => error,
         })

@@ -1,8 +1,7 @@
 //! `predict`: a table with a model's predictions.
 
 use datalake_core::Result;
-use datalake_core::lake::ObjectPattern;
-use datalake_core::pipeline::{Pipeline, Predict, Step};
+use datalake_core::pipeline::{Pipeline, Predict, Step, find_model};
 
 use crate::cli;
 use crate::commands::{Tools, model, pipeline};
@@ -14,7 +13,7 @@ pub(crate) async fn predict(arguments: cli::Predict, tools: &Tools) -> Result<()
     let name = model.rsplit('/').next().unwrap_or(&model).trim_end_matches(model::SUFFIX).to_owned();
     let destination = arguments.to.unwrap_or_else(|| format!("processed-data/predictions/{name}.parquet"));
     // Nothing is made in the lake where either is missing.
-    model.parse::<ObjectPattern>()?.matches(lake.as_ref()).await?;
+    find_model(lake.as_ref(), &model).await?;
     tools.table(&lake, &arguments.table).await?;
     let step = Predict { name: name.clone(), model, table: arguments.table, destination: vec![destination] };
     let steps = Pipeline::from_steps(&format!("predict-{name}"), vec![Step::Predict(step)])?;

@@ -21,7 +21,7 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
         Some(cli::Task::Classification) => Some(Task::Classification),
         None => task_of(&lake, &arguments).await?,
     };
-    let forest = forest(&arguments, task.unwrap_or(Task::Classification))?;
+    let forest = forest(&arguments, task)?;
     if let Some(task) = task {
         tools.printer.say(&format!("{task} of `{}`", arguments.target));
     }
@@ -51,7 +51,7 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
 }
 
 /// The forest's parameters, each of which is named where it is wrong.
-fn forest(arguments: &cli::Train, task: Task) -> Result<ForestSettings> {
+fn forest(arguments: &cli::Train, task: Option<Task>) -> Result<ForestSettings> {
     let mut settings = serde_json::json!({
         "n_estimators": arguments.n_estimators,
         "min_samples_leaf": arguments.min_samples_leaf,
@@ -85,7 +85,9 @@ fn forest(arguments: &cli::Train, task: Task) -> Result<ForestSettings> {
         let number = serde_json::from_str(features).ok().filter(Value::is_number);
         settings["max_features"] = number.unwrap_or_else(|| features.as_str().into());
     }
-    trainer("forest", task, &settings)?;
+    if let Some(task) = task.filter(|_| arguments.trainer == "forest") {
+        trainer("forest", task, &settings)?;
+    }
     serde_json::from_value(settings)
         .map_err(|cause| Error::invalid("use", "the forest's parameters").with_reason(cause))
 }
@@ -97,7 +99,7 @@ fn class_weight(text: &str) -> Result<Value> {
             .with_reason(reason)
             .with_hint("a class whose name has a comma is written in JSON: '{\"nuts, seeds\": 2}'")
     };
-    if text.starts_with('{') {
+    if text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|cause| wrong(&cause));
     }
     if !text.contains('=') {

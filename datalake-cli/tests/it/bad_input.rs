@@ -46,6 +46,7 @@ fn a_negative_value_is_told_and_not_taken_for_an_option() {
         ("--test", "-0.1", 1, "test must lie between 0 and 1"),
         ("--max-features", "-1", 1, "a count such as 3"),
         ("--max-samples", "-0.5", 1, "max_samples"),
+        ("--max-samples", "nan", 2, "wanted is a number"),
         ("--ccp-alpha", "-1", 1, "ccp_alpha must be zero or a positive number"),
         ("--min-weight-fraction-leaf", "-0.1", 1, "min_weight_fraction_leaf must be from 0 to 0.5"),
     ] {
@@ -71,6 +72,9 @@ fn a_parameter_that_is_wrong_is_named_with_its_value() {
     ] {
         scratch.run(&["train", "raw-data/x.csv", "--target", "y", option, value]).failed(1, &[said]);
     }
+    // What is wrong with the target comes first.
+    let mistyped = ["train", "raw-data/x.csv", "--target", "yy", "--criterion", "squared_error"];
+    scratch.run(&mistyped).failed(1, &["it has no column `yy`", "did you mean `y`?"]);
     let labels: String = (0..30).map(|row| format!("{row},\"nuts, {}\"\n", row % 2)).collect();
     scratch.write("lake/raw-data/c.csv", format!("x,y\n{labels}"));
     let weights = ["--class-weight", "{\"nuts, 1\": 2}", "--n-estimators", "2"];
@@ -81,7 +85,7 @@ fn a_parameter_that_is_wrong_is_named_with_its_value() {
 fn what_is_not_there_is_told_before_anything_is_made() {
     let scratch = Scratch::new();
     scratch.write("foods.csv", "x,y\n1,2\n");
-    let cp = "datalake cp foods.csv lake://raw-data/foods.csv";
+    let cp = "datalake cp 'foods.csv' lake://raw-data/";
     scratch.run(&["train", "foods.csv", "--target", "y"]).failed(1, &["foods.csv", cp]);
     scratch.run(&["predict", "m", "foods.csv"]).failed(1, &["models"]);
     assert!(!scratch.path("lake").exists());
@@ -89,7 +93,11 @@ fn what_is_not_there_is_told_before_anything_is_made() {
     scratch.write("lake/models/mine.model", "");
     scratch.run(&["evaluate", "mein"]).failed(1, &["models/mein.model", "`mine.model`"]);
     scratch.run(&["model", "show", "mein"]).failed(1, &["there is no such object", "`mine.model`"]);
+    scratch.run(&["evaluate", "mein["]).failed(1, &["models/mein[.model"]);
     scratch.run(&["ls", "model"]).failed(1, &["it has models"]);
+    scratch
+        .run(&["train", "lake/models/mine.model", "--target", "y"])
+        .failed(1, &["in this lake it is `models/mine.model`"]);
     assert_eq!(scratch.files("lake").len(), 1);
 }
 

@@ -276,9 +276,22 @@ fn what_a_model_cannot_learn_from_or_be_compared_with_is_said() {
     assert!(said.stderr.contains("column `shelf` has 60 different texts in 200 rows"), "{said:?}");
     let said = scratch.run(&[&few[..], &["--split-by", "shelf"]].concat());
     assert!(said.stderr.contains("column `shelf` is left out: rows are split by it"), "{said:?}");
-    let shown = scratch.ok(&["model", "show", "few", "--output", "json"]);
-    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
-    assert_eq!(shown["features"].as_array().unwrap().len(), 1, "{shown}");
+    let features = |model: &str| -> Vec<String> {
+        let shown = scratch.ok(&["model", "show", model, "--output", "json"]);
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        shown["features"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(features("few"), ["x"]);
+    scratch.ok(&[&few[..], &["--split-by", "shelf", "--categorical-features", "x,shelf", "--name", "both"]].concat());
+    assert_eq!(features("both"), ["shelf", "x"]);
+    // A column of names goes before that which rows are split by, and one column always stays.
+    scratch.write("lake/raw-data/two.csv", format!("name,by,y\n{}", rows.replace(",1,", ",2,")));
+    scratch.ok(&["train", "raw-data/two.csv", "--target", "y", "--n-estimators", "3", "--split-by", "by"]);
+    assert_eq!(features("y"), ["by"]);
+    // A model is looked at with the columns that it has learnt from, whatever would be left out now.
+    let said = scratch.run(&["evaluate", "few", "--folds", "2"]);
+    assert!(!said.stderr.contains("left out"), "{said:?}");
+    scratch.ok(&["model", "importances", "few", "--out-of-bag"]);
     let refused = [&train[..], &["--criterion", "gini"]].concat();
     scratch.run(&refused).failed(1, &["criterion", "squared_error", "gini"]);
     scratch.ok(&[&train[..], &["--task", "classification", "--criterion", "entropy", "--no-bootstrap"]].concat());

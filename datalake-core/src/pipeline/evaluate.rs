@@ -93,7 +93,7 @@ impl Score {
 pub(crate) async fn run(step: &Evaluate, context: &Context) -> Result<StepReport> {
     let (model, envelope) = open_model(context.lake.as_ref(), &step.train.destination()).await?;
     same_table("evaluate", &step.train, &envelope.lineage, context).await?;
-    let split = split(&step.train, context).await?;
+    let split = split(&step.train.with_features_of(model.as_ref()), context).await?;
     let work = Work { step: step.clone(), model, split, progress: Arc::clone(&context.progress) };
     let out_of_bag = out_of_bag(&step.train, &envelope.metrics);
     let evaluation = compute::run(move || work.evaluate(out_of_bag)).await?;

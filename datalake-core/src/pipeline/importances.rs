@@ -28,7 +28,7 @@ pub async fn importances(
     let (model, envelope) = open_model(context.lake.as_ref(), path).await?;
     let train = Train::of_model("measure the importances of", path, &envelope.lineage)?;
     same_table("measure the importances of", &train, &envelope.lineage, context).await?;
-    let split = split(&train, context).await?;
+    let split = split(&train.with_features_of(model.as_ref()), context).await?;
     let (params, progress) = (params.clone(), Arc::clone(&context.progress));
     let subject = path.to_owned();
     compute::run(move || {

@@ -51,7 +51,7 @@ pub async fn merge_models(
     drop(forests);
     let step = Train { destination: Some(destination.to_owned()), compression, ..origin.step };
     let input = same_table("merge", &step, &origin.lineage, context).await?;
-    let split = split(&step, context).await?;
+    let split = split(&step.with_features_of(&merged), context).await?;
     let rows = split.frame.select(&split.train)?;
     let merged = compute::run(move || {
         merged.score_out_of_bag(&rows)?;

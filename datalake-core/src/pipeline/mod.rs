@@ -47,7 +47,7 @@ pub use manifest::{
 };
 pub use merge::merge_models;
 pub use model_card::model_card;
-pub use predict::{open_model, open_model_file};
+pub use predict::{find_model, open_model, open_model_file};
 pub use rejects::{keep_rejects, told};
 pub use run::{Context, InProcess, RunOptions, Runner, ensure_bucket};
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};

@@ -38,10 +38,7 @@ pub async fn open_model_file(lake: &dyn Lake, path: &str) -> Result<ModelFile> {
     let bucket = lake.bucket(&bucket).await?;
     let failed = |cause| store_error("read", bucket.address(&key), cause);
     let found = match bucket.store().get(&key).await.map_err(failed) {
-        // A search for it says what there is near.
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(path.parse::<ObjectPattern>()?.matches(lake).await.err().unwrap_or(error));
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(with_names_near(error, lake, path).await),
         found => found?,
     };
     let opened = match found {
@@ -54,6 +51,26 @@ pub async fn open_model_file(lake: &dyn Lake, path: &str) -> Result<ModelFile> {
         }
     };
     opened.map_err(|cause| Error::new(cause.kind(), "open the model", path).with_source(cause))
+}
+
+/// Sees whether there is a model, without opening it.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound), which says what there is near.
+pub async fn find_model(lake: &dyn Lake, path: &str) -> Result<()> {
+    let (bucket, key) = parse_object(path)?;
+    match lake.bucket(&bucket).await?.head(&key).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(with_names_near(error, lake, path).await),
+        found => found.map(drop),
+    }
+}
+
+/// The error of a search for an object that is not there, or what was known before.
+async fn with_names_near(error: Error, lake: &dyn Lake, path: &str) -> Error {
+    match path.parse::<ObjectPattern>() {
+        Ok(pattern) => pattern.matches(lake).await.err().unwrap_or(error),
+        Err(_) => error,
+    }
 }
 
 pub(crate) async fn run(step: &Predict, context: &Context) -> Result<StepReport> {

@@ -259,6 +259,11 @@ impl Train {
         Ok(Self { destination: Some(path.to_owned()), ..step })
     }
 
+    /// The same step with the columns that a model of it has learnt from, whatever a training would leave out now.
+    pub(crate) fn with_features_of(&self, model: &dyn ml::Model) -> Self {
+        Self { features: model.features().iter().map(|feature| feature.name.clone()).collect(), ..self.clone() }
+    }
+
     /// The parameters as its trainer reads them: those of the forest, or none.
     pub(crate) fn settings(&self) -> Result<serde_json::Value, Error> {
         if self.trainer != forest() {

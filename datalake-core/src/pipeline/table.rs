@@ -35,12 +35,13 @@ pub(crate) struct Split {
 /// A classification of more classes is taken for a mistake: an identifier as the target.
 const MOST_CLASSES: usize = 1_000;
 
-/// A text column of more values than this, each of fewer than three rows, names rows instead of saying something of them.
+/// A text column of more values than this, and of more than one for every two rows, names rows instead of saying something
+/// of them.
 const MOST_NAMES: usize = 50;
-/// See [`MOST_NAMES`].
-const FEWEST_ROWS: usize = 3;
 /// Of fewer rows than this to each text little can be learnt.
 const FEW_ROWS: usize = 10;
+/// What to do for a column that is left out.
+const AS_FEATURE: &str = "to learn from it, name all columns to learn from as features";
 
 /// Reads an object as one table, and passes on what there is to know of its types.
 pub(crate) async fn read(context: &Context, path: &str) -> Result<RecordBatch> {
@@ -63,8 +64,8 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
     let without_target = (whole.num_rows() - table.num_rows()) as u64;
     let mut features = features(step, &table)?;
     if step.features.is_empty() {
-        leave_out_groups(&mut features, step, context);
         leave_out_names(&mut features, &table, step, context);
+        leave_out_groups(&mut features, step, context);
     }
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let mut frame = Frame::new(&table, &features, &step.target, step.task).map_err(in_whole)?;
@@ -172,10 +173,11 @@ fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
 
 /// The rows held out have none of the groups that a model has learnt from, which would say nothing of them.
 fn leave_out_groups(features: &mut Vec<String>, step: &Train, context: &Context) {
-    let Some(by) = step.split_by.as_ref().filter(|by| features.len() > 1 && features.contains(by)) else { return };
+    let meant = |by: &&String| features.contains(by) && !step.categorical_features.contains(by);
+    let Some(by) = step.split_by.as_ref().filter(meant).filter(|_| features.len() > 1) else { return };
     features.retain(|name| name != by);
     context.progress.note(&format!(
-        "column `{by}` is left out: rows are split by it, so none held out has its values; list it under features to use it"
+        "column `{by}` is left out: rows are split by it, so none held out has its values; {AS_FEATURE}"
     ));
 }
 
@@ -191,13 +193,13 @@ fn leave_out_names(features: &mut Vec<String>, table: &RecordBatch, step: &Train
     };
     let rows = table.num_rows();
     let counted = features.iter().map(|name| (name.clone(), distinct(name)));
-    let (names, others): (Vec<_>, Vec<_>) = counted.partition(|(_, found)| *found > MOST_NAMES.max(rows / FEWEST_ROWS));
+    let (names, others): (Vec<_>, Vec<_>) = counted.partition(|(_, found)| *found > MOST_NAMES.max(rows / 2));
     if others.is_empty() {
         return;
     }
     for (name, found) in names {
         context.progress.note(&format!(
-            "column `{name}` is left out: {found} different texts in {rows} rows name them; list it under features to use it"
+            "column `{name}` is left out: {found} different texts in {rows} rows name them; {AS_FEATURE}"
         ));
     }
     for (name, found) in others.iter().filter(|(_, found)| *found > MOST_NAMES && rows / found < FEW_ROWS) {

@@ -74,7 +74,8 @@ fn best<'a>(model: &'a ModelPart, metric: &Metric, roles: &[Role]) -> Option<(&'
 /// The largest difference that means nothing, and why: 2 %, or the spread over the folds where it is larger.
 fn margin(model: &ModelPart, score: f64, other: f64) -> (f64, &'static str) {
     let close = CLOSE * score.abs().max(other.abs());
-    let folds = model.scores.iter().find(|line| line.role == Role::Folds);
+    let own = model.scores.iter().find(|line| line.role == Role::HeldOut).map(|line| &line.estimator);
+    let folds = model.scores.iter().find(|line| line.role == Role::Folds && Some(&line.estimator) == own);
     let spread = folds.and_then(|line| line.deviations.first().copied().flatten()).filter(|spread| spread.is_finite());
     match spread {
         Some(spread) if spread > close => (spread, "a difference within one standard deviation over the folds"),
@@ -125,6 +126,11 @@ mod tests {
         let scores = [("forest", Role::HeldOut, 5.0), ("forest", Role::Folds, 5.2), ("linear", Role::Baseline, 5.6)];
         assert_eq!(verdict(&model(true, &scores, Some(0.7))).0, Standing::AsGood);
         assert_eq!(verdict(&model(true, &scores, Some(0.3))).0, Standing::Better);
+        // What another estimator spreads says nothing of this one.
+        let mut wide = model(true, &scores, Some(0.3));
+        let dummy = ScoreLine { estimator: "dummy".to_owned(), deviations: vec![Some(9.0)], ..wide.scores[1].clone() };
+        wide.scores.insert(0, dummy);
+        assert_eq!(verdict(&wide).0, Standing::Better);
     }
 
     #[test]

@@ -33,6 +33,9 @@ def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) ->
     """
     # What a model is asked to predict is rounded as its table was, and nobody needs to be told again.
     counted = names is None
+    if hasattr(X, "to_frame") and not hasattr(X, "columns"):
+        msg = f"X must be a table of rows and columns, got a column ({type(X).__name__}): X.to_frame() is a table of it"
+        raise InvalidError(msg)
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
         # Only pandas has columns whose names are not text.
         if not hasattr(X, "iloc") or all(isinstance(name, str) for name in X.columns):
@@ -192,7 +195,7 @@ def _matrix(X: Any) -> npt.NDArray[Any]:
     if values.ndim == 1:
         msg = (
             f"X must be a table of rows and columns, got an array of shape {values.shape}: "
-            "X.reshape(-1, 1) is one column, X.reshape(1, -1) one row"
+            "np.reshape(X, (-1, 1)) is one column, np.reshape(X, (1, -1)) one row"
         )
         raise InvalidError(msg)
     if values.ndim != 2 or values.shape[1] == 0:

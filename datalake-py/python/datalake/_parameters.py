@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,11 @@ def seed_of(random_state: Any) -> int:
         return int(random_state.integers(2**31))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
-    if not 0 <= random_state < 2**64:
-        msg = f"random_state must be a whole number from 0 to 2**64 - 1, got {random_state}"
+    try:
+        seed = operator.index(random_state)
+    except TypeError:
+        seed = -1
+    if not 0 <= seed < 2**64:
+        msg = f"random_state must be a whole number from 0 to 2**64 - 1, got {random_state!r}"
         raise InvalidError(msg)
-    return int(random_state)
+    return seed

@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import json
 import math
+import operator
+import os
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -36,8 +39,6 @@ from datalake._validation import CrossValidation
 from datalake.errors import InputWarning, InvalidError, UnsupportedError
 
 if TYPE_CHECKING:
-    import os
-
     import numpy.typing as npt
 
     from datalake._datalake import Lake, Model
@@ -608,16 +609,20 @@ def load_model(
 
 def _address(path: str | os.PathLike[str], lake: Any) -> str | os.PathLike[str]:
     """Give the address of an object where a lake is named."""
-    address = str(path)
-    return path if lake is None or address.startswith("lake://") else f"lake://{address}"
+    address = os.fspath(path)
+    if lake is None or address.startswith("lake://") or Path(address).is_absolute():
+        return path
+    # What `pathlib` makes of an address.
+    return f"lake://{address.removeprefix('lake:/')}"
 
 
 def _place(number: int) -> int:
     """Give the number of a tree, which is counted from 0."""
-    if number < 0:
+    place = operator.index(number)
+    if place < 0:
         msg = f"trees are counted from 0, got {number}"
         raise InvalidError(msg)
-    return int(number)
+    return place
 
 
 def _arguments(model: Model) -> dict[str, Any]:

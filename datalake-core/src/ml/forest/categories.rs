@@ -2,15 +2,13 @@
 //!
 //! For a regression and for two classes that finds the best of all sets (Fisher, "On grouping for maximum
 //! homogeneity", 1958; Breiman et al., 1984). For more classes it is a heuristic: the order of each class's share in turn,
-//! of very many those of the node's most frequent classes.
-
-use std::cmp::Reverse;
+//! of very many those of the classes that the categories tell most of.
 
 use super::split::set_words;
 use super::tally::Tally;
 use crate::ml::feature::MISSING;
 
-/// So many orders are tried at most: the work of each grows with the number of classes too.
+/// So many orders are tried at most: the work of each grows with the numbers of categories and of classes.
 const MOST_ORDERS: usize = 16;
 
 /// The best cut found.
@@ -111,13 +109,31 @@ impl Categories {
         }
     }
 
-    /// The orders to try: all, or those of the classes (or targets) that weigh most in the node.
-    fn orders<T: Tally>(&self, tally: &T) -> Vec<usize> {
+    /// The orders to try: all, or those of the classes (or targets) whose means differ most from category to category.
+    fn orders<T: Tally>(&mut self, tally: &T) -> Vec<usize> {
         let mut orders: Vec<usize> = (0..tally.orders()).collect();
-        if orders.len() > MOST_ORDERS {
-            orders.sort_by_key(|&order| Reverse(tally.pull(&self.total, order).0.unsigned_abs()));
-            orders.truncate(MOST_ORDERS);
+        if orders.len() <= MOST_ORDERS {
+            return orders;
         }
+        let words = tally.words();
+        // Sums of fractions depend on their order.
+        self.order.sort_unstable();
+        let spread = |order: usize| {
+            let mut squares = 0.0;
+            let mut all = (0.0, 0.0);
+            for &category in &self.order {
+                let (pull, weight) = tally.pull(&self.sums[category as usize * words..][..words], order);
+                let (pull, weight) = (pull as f64, weight as f64);
+                squares += pull * pull / weight;
+                all = (all.0 + pull, all.1 + weight);
+            }
+            squares - all.0 * all.0 / all.1
+        };
+        let mut spreads: Vec<(f64, usize)> = orders.iter().map(|&order| (spread(order), order)).collect();
+        spreads.sort_by(|a, b| b.0.total_cmp(&a.0));
+        orders.clear();
+        orders.extend(spreads[..MOST_ORDERS].iter().map(|(_, order)| order));
+        orders.sort_unstable();
         orders
     }
 

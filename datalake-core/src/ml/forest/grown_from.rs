@@ -100,17 +100,17 @@ mod tests {
         Frame::new(&table(rows), &[], "y", Task::Regression).unwrap()
     }
 
-    fn of(frame: &Frame) -> GrownFrom {
+    fn digest_of(frame: &Frame) -> GrownFrom {
         GrownFrom::of(frame, &frame.columns().iter().map(Cells::of).collect::<Vec<_>>())
     }
 
     #[test]
     fn every_value_and_its_row_count_and_bits_that_mean_the_same_do_not() {
-        let known = of(&frame(&ROWS));
+        let known = digest_of(&frame(&ROWS));
         let changed = |change: &dyn Fn(&mut [(f32, &str, f64)])| {
             let mut rows = ROWS;
             change(&mut rows);
-            of(&frame(&rows))
+            digest_of(&frame(&rows))
         };
         assert_eq!(known, changed(&|rows| rows[1].0 = 0.0));
         assert_eq!(known, changed(&|rows| rows[2].0 = f32::from_bits(0x7FC0_0001)));
@@ -118,10 +118,45 @@ mod tests {
         assert_ne!(known, changed(&|rows| rows[0].1 = "b"));
         assert_ne!(known, changed(&|rows| rows[0].2 = 5.5));
         assert_ne!(known, changed(&|rows| rows.swap(0, 3)));
-        let weighed = |weights: [f64; 4]| of(&frame(&ROWS).with_weights(weights.to_vec()).unwrap());
+        let weighed = |weights: [f64; 4]| digest_of(&frame(&ROWS).with_weights(weights.to_vec()).unwrap());
         assert_eq!(known, weighed([0.5; 4]));
         assert_ne!(known, weighed([1.0, 1.0, 1.0, 2.0]));
         assert_ne!(weighed([2.0, 1.0, 1.0, 1.0]), weighed([1.0, 1.0, 1.0, 2.0]));
+    }
+
+    #[test]
+    fn labels_and_every_target_count() {
+        let of = |labels: [&str; 4], second: [f64; 4]| {
+            let columns = [("a", ROWS.map(|row| row.2)), ("b", second), ("x", [1.0, 2.0, 3.0, 4.0])];
+            let columns = columns.map(|(name, values)| {
+                (name, Arc::new(values.into_iter().map(Some).collect::<Float64Array>()) as ArrayRef)
+            });
+            let labels = Arc::new(labels.into_iter().map(Some).collect::<StringArray>()) as ArrayRef;
+            let table = RecordBatch::try_from_iter(columns.into_iter().chain([("label", labels)])).unwrap();
+            let classes = Frame::new(&table, &["x"], "label", Task::Classification).unwrap();
+            let numbers = Frame::of_targets(&table, &["x"], &["a", "b"], Task::Regression).unwrap();
+            (digest_of(&classes), digest_of(&numbers))
+        };
+        let known = of(["p", "p", "q", "q"], [1.0, 2.0, 3.0, 4.0]);
+        let changed = of(["p", "q", "p", "q"], [1.0, 2.0, 4.0, 3.0]);
+        assert_ne!(known.0, changed.0);
+        assert_ne!(known.1, changed.1);
+    }
+
+    #[test]
+    fn a_forest_that_does_not_say_is_not_refused() {
+        let table = frame(&ROWS);
+        let params = ForestParams { n_estimators: 4, ..ForestParams::default() };
+        let trainer = ForestTrainer::new(Task::Regression, params).unwrap();
+        let whole = trainer.fit(&table, &Silent).unwrap();
+        let mut older = trainer.fit_trees(&table, 0..2, &Silent).unwrap();
+        older.grown_from = None;
+        let newer = trainer.fit_trees(&table, 2..4, &Silent).unwrap();
+        assert_eq!(Forest::merge(&[&older, &newer]).unwrap().grown_from, whole.grown_from);
+        let older = Forest { grown_from: None, ..whole.clone() };
+        let more = ForestParams { n_estimators: 5, ..whole.params.clone() };
+        let more = ForestTrainer::new(Task::Regression, more).unwrap().fit_more(&older, &table, &Silent).unwrap();
+        assert_eq!((more.trees(), more.grown_from), (5, whole.grown_from));
     }
 
     #[test]

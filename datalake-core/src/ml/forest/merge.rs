@@ -51,6 +51,7 @@ impl Forest {
         };
         for part in parts {
             merged.check_fellow(part)?;
+            merged.grown_from = merged.grown_from.or(part.grown_from);
             let next = merged.trees.len() as u32;
             if part.first < next {
                 return Err(refused(format_args!("tree {} is in two of them", part.first)));
@@ -72,7 +73,8 @@ impl Forest {
         if part.schema != self.schema || part.rows != self.rows {
             return Err(refused("they were grown from different tables: rows, features, ranges or classes differ"));
         }
-        if part.grown_from != self.grown_from {
+        // A file of an older version does not say.
+        if part.grown_from.zip(self.grown_from).is_some_and(|(own, known)| own != known) {
             let differs = "values, weights or the order of the rows differ";
             return Err(refused(format_args!("they were grown from different tables: {differs}")));
         }

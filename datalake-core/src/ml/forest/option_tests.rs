@@ -244,6 +244,31 @@ fn an_outlier_does_not_move_a_median() {
 }
 
 #[test]
+fn of_many_classes_those_are_tried_that_the_categories_tell() {
+    // Twenty frequent classes that are everywhere alike, and two rare ones: either in every other category.
+    let (mut foods, mut groups) = (Vec::new(), Vec::new());
+    for category in 0..24 {
+        for row in 0..42 {
+            foods.push(format!("c{category:02}"));
+            groups.push(if row < 40 { format!("a{}", row % 20) } else { format!("z{}", category % 2) });
+        }
+    }
+    let table = RecordBatch::try_from_iter([
+        ("food", Arc::new(StringArray::from(foods)) as ArrayRef),
+        ("group", Arc::new(StringArray::from(groups))),
+    ])
+    .unwrap();
+    let frame = Frame::new(&table, &["food"], "group", Task::Classification).unwrap();
+    let params = ForestParams { n_estimators: 1, max_depth: Some(1), bootstrap: false, ..ForestParams::default() };
+    let forest = ForestTrainer::new(Task::Classification, params).unwrap().fit(&frame, &Silent).unwrap();
+    let mut left = forest.tree(0).unwrap().categories_left[0].clone();
+    if left[0] == 1 {
+        left = (0..24).filter(|code| !left.contains(code)).collect();
+    }
+    assert_eq!(left, (0..24).step_by(2).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_an_option_cannot_do_is_said() {
     let (regression, classes) =
         (frame_of(&foods(100, 1), Task::Regression), frame_of(&foods(100, 1), Task::Classification));
