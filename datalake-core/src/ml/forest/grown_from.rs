@@ -85,9 +85,11 @@ mod tests {
     use crate::ml::{PermutationParams, Task};
     use crate::progress::Silent;
 
-    const ROWS: [(f32, &str, f64); 4] = [(1.0, "a", 5.0), (-0.0, "b", 6.0), (f32::NAN, "a", 7.0), (3.0, "b", 8.0)];
+    type Row = (f32, &'static str, f64);
 
-    fn table(rows: &[(f32, &str, f64)]) -> RecordBatch {
+    const ROWS: [Row; 4] = [(1.0, "a", 5.0), (-0.0, "b", 6.0), (f32::NAN, "a", 7.0), (3.0, "b", 8.0)];
+
+    fn table(rows: &[Row]) -> RecordBatch {
         RecordBatch::try_from_iter([
             ("x", Arc::new(rows.iter().map(|row| Some(row.0)).collect::<Float32Array>()) as ArrayRef),
             ("food", Arc::new(rows.iter().map(|row| Some(row.1)).collect::<StringArray>()) as ArrayRef),
@@ -96,7 +98,7 @@ mod tests {
         .unwrap()
     }
 
-    fn frame(rows: &[(f32, &str, f64)]) -> Frame {
+    fn frame(rows: &[Row]) -> Frame {
         Frame::new(&table(rows), &[], "y", Task::Regression).unwrap()
     }
 
@@ -107,7 +109,7 @@ mod tests {
     #[test]
     fn every_value_and_its_row_count_and_bits_that_mean_the_same_do_not() {
         let known = digest_of(&frame(&ROWS));
-        let changed = |change: &dyn Fn(&mut [(f32, &str, f64)])| {
+        let changed = |change: &dyn Fn(&mut [Row])| {
             let mut rows = ROWS;
             change(&mut rows);
             digest_of(&frame(&rows))
