@@ -286,10 +286,10 @@ pub(crate) struct Train {
     /// The model's name.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The columns to learn from.
+    /// The columns to learn from, with commas between them; their order is of the model.
     #[arg(long, value_delimiter = ',')]
     pub(crate) features: Vec<String>,
-    /// Columns never to learn from.
+    /// Columns never to learn from, with commas between them.
     #[arg(long, value_delimiter = ',')]
     pub(crate) exclude: Vec<String>,
     /// Columns of whole numbers or booleans that are categories, as text is.

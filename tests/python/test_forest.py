@@ -241,6 +241,9 @@ def test_a_damaged_model_is_refused(foods: Foods, tmp_path: Path) -> None:
     with pytest.raises(datalake.NotFoundError, match=r"none\.model") as caught:
         datalake.load_model(tmp_path / "none.model")
     assert "lake://models/" in str(caught.value.hint)
+    with pytest.raises(datalake.Error, match="directory") as folder:
+        datalake.load_model(tmp_path)
+    assert not isinstance(folder.value, datalake.InternalError)
 
 
 def test_a_path_beside_a_lake_is_one_in_it(foods: Foods, tmp_path: Path) -> None:
@@ -271,6 +274,8 @@ def test_rows_in_another_order_are_not_those_that_it_was_grown_from(foods: Foods
     ):
         with pytest.raises(datalake.InvalidError, match="order of the rows"):
             ask()
+    with pytest.raises(datalake.InvalidError, match="other parameters: max_depth is null and 3"):
+        forest.set_params(n_estimators=5, max_depth=3).fit(X, y)
     assert forest.draws_of(0, X, y).sum() == len(y)
 
 
@@ -293,6 +298,21 @@ def test_what_is_no_table_or_number_is_told_in_the_words_of_python(foods: Foods)
             RandomForestRegressor(random_state=seed).fit(X, y)
     with pytest.raises(TypeError, match="float"):
         forest.tree(1.9)
+    for params, message in [
+        ({"oob_score": len}, "oob_score must be True or False, got <built-in"),
+        ({"bootstrap": "yes"}, "bootstrap must be True or False, got 'yes'"),
+        ({"monotonic_cst": {"x0": "up"}}, "monotonic_cst of `x0` must be -1, 0 or 1, got 'up'"),
+    ]:
+        with pytest.raises(datalake.InvalidError, match=message):
+            RandomForestRegressor(**params).fit(X, y)
+    mixed = pd.DataFrame(X, columns=[0, "a", 1])
+    with pytest.raises(datalake.InvalidError, match="must all be text, or none"):
+        RandomForestRegressor().fit(mixed, y)
+    for ask in (datalake.cross_validate, datalake.permutation_importance):
+        for model in (RandomForestRegressor, sklearn.ensemble.RandomForestRegressor()):
+            with pytest.raises(datalake.InvalidError, match="got RandomForestRegressor"):
+                ask(model, X, y)
+    assert "RandomForestRegressor" in dir(datalake)
     with pytest.raises(datalake.InvalidError, match="counted from 0, got -1"):
         forest.tree(-1)
     with pytest.raises(datalake.InvalidError, match="2 trees, counted from 0"):

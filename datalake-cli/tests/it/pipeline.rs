@@ -284,6 +284,13 @@ fn what_a_model_cannot_learn_from_or_be_compared_with_is_said() {
     assert_eq!(features("few"), ["x"]);
     scratch.ok(&[&few[..], &["--split-by", "shelf", "--categorical-features", "x,shelf", "--name", "both"]].concat());
     assert_eq!(features("both"), ["shelf", "x"]);
+    scratch.ok(&[&few[..], &["--features", "x,shelf", "--split-by", "shelf", "--name", "ordered"]].concat());
+    assert_eq!(features("ordered"), ["x", "shelf"]);
+    // Those of the rows held out were not seen in training.
+    let shown = scratch.ok(&["model", "show", "ordered"]);
+    assert!(shown.contains("48 categories"), "{shown}");
+    let predicted = scratch.run(&["predict", "ordered", "raw-data/few.csv"]);
+    assert!(predicted.stderr.contains("category that was not seen in training"), "{predicted:?}");
     // A column of names goes before that which rows are split by, and one column always stays.
     scratch.write("lake/raw-data/two.csv", format!("name,by,y\n{}", rows.replace(",1,", ",2,")));
     scratch.ok(&["train", "raw-data/two.csv", "--target", "y", "--n-estimators", "3", "--split-by", "by"]);

@@ -156,7 +156,7 @@ impl ObjectPattern {
             let path = parse_key(prefix, &self.key)?;
             let found = bucket.store().list_with_delimiter(Some(&path)).await;
             let found = found.map_err(|cause| store_error("list", bucket.name(), cause))?;
-            if let Some(names) = some_names(&found) {
+            if let Some(names) = some_names(&found, self.key.rsplit('/').next().unwrap_or_default()) {
                 let slash = if prefix.is_empty() { "" } else { "/" };
                 return Ok(Some(format!("`{}/{prefix}{slash}` holds {names}", self.bucket)));
             }
@@ -168,13 +168,14 @@ impl ObjectPattern {
     }
 }
 
-/// The first few names of a listing, and how many more there are.
-fn some_names(found: &ListResult) -> Option<String> {
+/// A few names of a listing, those most like the wanted one first, and how many more there are.
+fn some_names(found: &ListResult, wanted: &str) -> Option<String> {
     const SHOWN: usize = 3;
     let folders = found.common_prefixes.iter().filter_map(|path| path.filename().map(|name| format!("`{name}/`")));
     let objects = found.objects.iter().filter_map(|meta| meta.location.filename().map(|name| format!("`{name}`")));
     let mut names: Vec<String> = folders.chain(objects).collect();
-    names.sort();
+    let unlike = |name: &String| (-1e6 * strsim::jaro_winkler(wanted, name.trim_matches(['`', '/']))) as i64;
+    names.sort_by_cached_key(|name| (name.starts_with("`_"), unlike(name), name.clone()));
     let more = names.len().saturating_sub(SHOWN);
     names.truncate(SHOWN);
     match (names.is_empty(), more) {
@@ -265,6 +266,10 @@ mod tests {
         assert!(error.to_string().contains("raw-data/foods/2024/*.csv"), "{error}");
         assert_eq!(error.hint(), Some("`raw-data/foods/` holds `a.csv`, `b.csv`, `c.csv` and 1 more"));
         assert_eq!(keys(&lake, "raw-data/food.csv").await.unwrap_err().hint(), Some("`raw-data/` holds `foods/`"));
+        let near = self::lake(&["_runs/a", "apple.csv", "bread.csv", "egg.csv", "foods.csv"]).await;
+        let error = keys(&near, "raw-data/food.csv").await.unwrap_err();
+        assert!(error.hint().unwrap().contains("holds `foods.csv`"), "{error:?}");
+        assert!(error.hint().unwrap().ends_with("and 2 more") && !error.hint().unwrap().contains("_runs"), "{error:?}");
     }
 
     proptest! {

@@ -123,9 +123,29 @@ pub(crate) fn encode(features: &[Feature], batch: &RecordBatch) -> Result<Vec<Co
     let in_order = names.len() == features.len() && names.eq(features.iter().map(|feature| &feature.name));
     let index = |(place, feature): (usize, &Feature)| match in_order {
         true => Ok(place),
-        false => column_index(batch, &feature.name, "predict from"),
+        false => {
+            column_index(batch, &feature.name, "predict from").map_err(|error| unlike(error, feature, features, batch))
+        }
     };
     features.iter().enumerate().map(|feature| encode_one(feature.1, batch.column(index(feature)?))).collect()
+}
+
+/// The same error for a column that is missing: those that the model looks at itself are not meant by its name.
+fn unlike(error: Error, feature: &Feature, features: &[Feature], batch: &RecordBatch) -> Error {
+    let schema = batch.schema_ref();
+    let is_feature = |name: &str| features.iter().any(|feature| feature.name == name);
+    let others = schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !is_feature(name));
+    let others: Vec<&str> = others.collect();
+    let missing: Vec<&str> =
+        features.iter().map(|feature| feature.name.as_str()).filter(|name| schema.index_of(name).is_err()).collect();
+    match nearest(&feature.name, &others) {
+        _ if schema.index_of(&feature.name).is_ok() => error,
+        Some(near) => error.with_hint(format_args!("did you mean `{near}`?")),
+        None if missing.len() > 1 => {
+            error.with_hint(format_args!("it lacks {} of the model's columns", list(&missing)))
+        }
+        None => error.with_hint(format_args!("the model has learnt from it; the table has {}", list(&others))),
+    }
 }
 
 fn encode_one(feature: &Feature, array: &ArrayRef) -> Result<Column> {

@@ -226,15 +226,15 @@ impl Frame {
         }
     }
 
-    /// The given rows as a frame of its own; classes and categories stay those of the whole.
+    /// The given rows as a frame of its own; classes stay those of the whole, categories and ranges are those of the rows.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a row beyond the table, and as [`Frame::new`] when what is left cannot be learnt from.
     pub fn select(&self, rows: &[u32]) -> Result<Self> {
         self.check_selection(rows)?;
         check_rows(rows.len(), &self.target_name)?;
-        let columns: Vec<Column> = self.columns.iter().map(|column| column.select(rows)).collect();
-        let features = self.features.iter().zip(&columns).map(|(feature, column)| seen(feature, column)).collect();
+        let selected = self.features.iter().zip(&self.columns);
+        let (features, columns) = selected.map(|(feature, column)| seen(feature, column.select(rows))).collect();
         let groups = self.groups.as_ref().map(|groups| rows.iter().map(|&row| groups[row as usize]).collect());
         let weights = self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row as usize]).collect());
         let targets = self.targets.iter().map(|(name, target)| (name.clone(), target.select(rows))).collect();
@@ -346,13 +346,30 @@ fn no_features(target: &str) -> Error {
         .with_reason("no feature columns: the table holds nothing but the target")
 }
 
-/// The feature as the rows of `column` show it.
-fn seen(feature: &Feature, column: &Column) -> Feature {
-    let kind = match column {
-        Column::Numeric(values) => FeatureKind::Numeric { range: values.range() },
-        Column::Categorical(_) => feature.kind.clone(),
+/// The feature and its column as the rows of `column` show them.
+fn seen(feature: &Feature, column: Column) -> (Feature, Column) {
+    let (kind, column) = match (&feature.kind, column) {
+        (_, Column::Numeric(values)) => (FeatureKind::Numeric { range: values.range() }, Column::Numeric(values)),
+        (FeatureKind::Categorical { categories }, Column::Categorical(codes)) => {
+            let (categories, codes) = seen_categories(categories, &codes);
+            (FeatureKind::Categorical { categories }, Column::Categorical(codes.into()))
+        }
+        (kind, column) => (kind.clone(), column),
     };
-    Feature { kind, ..feature.clone() }
+    (Feature { kind, ..feature.clone() }, column)
+}
+
+/// The categories that there are, in their order, and the codes of each row among these.
+fn seen_categories(categories: &[String], codes: &[u32]) -> (Vec<String>, Vec<u32>) {
+    let mut new = vec![MISSING; categories.len()];
+    codes.iter().filter(|code| **code != MISSING).for_each(|code| new[*code as usize] = 0);
+    let mut seen = Vec::new();
+    for (category, code) in categories.iter().zip(&mut new).filter(|(_, code)| **code != MISSING) {
+        *code = seen.len() as u32;
+        seen.push(category.clone());
+    }
+    let code = |code: &u32| if *code == MISSING { MISSING } else { new[*code as usize] };
+    (seen, codes.iter().map(code).collect())
 }
 
 fn to_array(feature: &Feature, column: &Column) -> ArrayRef {
@@ -455,6 +472,22 @@ mod tests {
         assert_eq!(part.features()[0].kind, FeatureKind::Numeric { range: Some([1.0, 2.0]) });
         assert!(frame.select(&[3]).is_err());
         assert_eq!(frame.batch(&[0]).unwrap().num_columns(), 2);
+    }
+
+    #[test]
+    fn a_selection_knows_its_own_categories_and_is_as_a_table_of_its_rows() {
+        let batch = |rows: &[(Option<&str>, f64)]| {
+            RecordBatch::try_from_iter([
+                ("food", Arc::new(rows.iter().map(|row| row.0).collect::<StringArray>()) as ArrayRef),
+                ("kcal", Arc::new(rows.iter().map(|row| Some(row.1)).collect::<Float64Array>())),
+            ])
+            .unwrap()
+        };
+        let frame = |rows: &[(Option<&str>, f64)]| Frame::new(&batch(rows), &[], "kcal", Task::Regression).unwrap();
+        let rows = [(Some("egg"), 1.0), (None, 2.0), (Some("rice"), 3.0), (Some("apple"), 4.0)];
+        let (part, alone) = (frame(&rows).select(&[2, 1, 0]).unwrap(), frame(&[rows[2], rows[1], rows[0]]));
+        assert_eq!(part.features(), alone.features());
+        assert_eq!(part.columns(), alone.columns());
     }
 
     #[test]

@@ -370,7 +370,7 @@ impl Prepare {
 impl Train {
     fn check(&self) -> Result<(), String> {
         if !(self.test > 0.0 && self.test < 1.0) {
-            return Err(format!("test must lie between 0 and 1, got {}", self.test));
+            return Err(format!("test must be above 0 and below 1, got {}: some rows are held out always", self.test));
         }
         // The command line gives the seed of the split to the forest too.
         let unset = ForestSettings {

@@ -154,15 +154,10 @@ fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
         return Err(Error::invalid("train", format_args!("model `{}`", step.name))
             .with_reason(format_args!("the weights `{weights}` are among its features")));
     }
-    let named = |name: &String| step.features.is_empty() || step.features.contains(name);
     let schema = table.schema();
-    let names = schema.fields().iter().map(|field| field.name().clone());
-    let names: Vec<String> = names
-        .filter(|name| {
-            let is_weight = step.weights.as_ref() == Some(name);
-            named(name) && *name != step.target && !is_weight && !step.exclude.contains(name)
-        })
-        .collect();
+    let all = || schema.fields().iter().map(|field| field.name().clone()).collect();
+    let mut names: Vec<String> = if step.features.is_empty() { all() } else { step.features.clone() };
+    names.retain(|name| *name != step.target && step.weights.as_ref() != Some(name) && !step.exclude.contains(name));
     if names.is_empty() {
         return Err(Error::invalid("train", format_args!("model `{}`", step.name))
             .with_reason("no column is left to learn from")

@@ -91,6 +91,10 @@ _OF_SKLEARN = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     # The estimators import scikit-learn where it is installed, which takes a second that few scripts need.
     if name in _OF_SKLEARN:

@@ -38,8 +38,12 @@ def rows_of(X: Any, names: Sequence[str] | None = None, *, exact: Any = None) ->
         raise InvalidError(msg)
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
         # Only pandas has columns whose names are not text.
-        if not hasattr(X, "iloc") or all(isinstance(name, str) for name in X.columns):
+        texts = [isinstance(name, str) for name in X.columns] if hasattr(X, "iloc") else [True]
+        if all(texts):
             return Table.from_arrow(X), True
+        if any(texts):
+            msg = f"the names of the columns of X must all be text, or none of them, got {list(X.columns)}"
+            raise InvalidError(msg)
         X = X.to_numpy()
     values = _matrix(X)
     if names is None:

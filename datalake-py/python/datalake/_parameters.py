@@ -17,6 +17,14 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def flag(name: str, value: Any) -> bool:
+    """Give what is either true or false."""
+    if not isinstance(value, bool | np.bool_ | numbers.Integral) or value not in (0, 1):
+        msg = f"{name} must be True or False, got {value!r}"
+        raise InvalidError(msg)
+    return bool(value)
+
+
 def share(max_samples: Any, rows: int) -> float | None:
     """Give a number of rows as a share of them."""
     if isinstance(max_samples, numbers.Integral):
@@ -37,6 +45,10 @@ def directions(monotonic_cst: Any, names: list[str]) -> dict[str, int]:
             msg = f"monotonic_cst has {len(monotonic_cst)} directions for {len(names)} features"
             raise InvalidError(msg)
         monotonic_cst = dict(zip(names, monotonic_cst, strict=True))
+    for name, direction in monotonic_cst.items():
+        if direction not in (-1, 0, 1):
+            msg = f"monotonic_cst of `{name}` must be -1, 0 or 1, got {direction!r}"
+            raise InvalidError(msg)
     return {str(name): int(direction) for name, direction in monotonic_cst.items() if direction != 0}
 
 

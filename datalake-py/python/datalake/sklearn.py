@@ -33,7 +33,7 @@ from datalake._columns import (
     weights_of,
 )
 from datalake._importance import PermutationImportances
-from datalake._parameters import class_weight_of, directions, plain, seed_of, share
+from datalake._parameters import class_weight_of, directions, flag, plain, seed_of, share
 from datalake._tree import LeafStatistics, Tree, parts_of
 from datalake._validation import CrossValidation
 from datalake.errors import InputWarning, InvalidError, UnsupportedError
@@ -140,8 +140,8 @@ class _Forest(BaseEstimator):
             params["class_weight"] = class_weight_of(given["class_weight"])
         limits = {"max_time": given["max_time"], "max_model_size": given["max_model_size"]}
         params.update((name, plain(limit)) for name, limit in limits.items() if limit is not None)
-        params["bootstrap"] = bool(given["bootstrap"])
-        params["oob_score"] = bool(given["oob_score"])
+        params["bootstrap"] = flag("bootstrap", given["bootstrap"])
+        params["oob_score"] = flag("oob_score", given["oob_score"])
         params["max_features"] = "all" if given["max_features"] is None else plain(given["max_features"])
         params["max_samples"] = share(given["max_samples"], rows.num_rows)
         params["monotonic_cst"] = directions(given["monotonic_cst"], rows.column_names)
@@ -281,7 +281,11 @@ class _Forest(BaseEstimator):
 
     @property
     def digest_(self) -> str:
-        """The SHA-256 of what was learnt: equal for equal tables, parameters and seeds."""
+        """The SHA-256 of what was learnt: equal for equal tables, parameters and seeds.
+
+        Names, and the order of rows and columns, are of the table; parameters count as they are given: of three columns
+        `max_features=3` gives the trees of `1.0`, and another digest.
+        """
         try:
             return self._fitted().digest
         except NotFittedError as error:
@@ -311,7 +315,8 @@ class RandomForestRegressor(RegressorMixin, _Forest):
     that are split by sets of categories, of any number, as columns of text always are; `random_state=None` means 0,
     so that every fit can be repeated; `oob_score` is `True` unless it is turned off, which saves some time;
     `n_jobs` is ignored, since :func:`datalake.set_threads` says how many threads the process has, and results do
-    not depend on it.
+    not depend on it. `min_samples_split` and `min_samples_leaf` are numbers of rows. Sparse matrices and constant
+    targets are refused. In place of `estimators_` there are :meth:`tree`, :meth:`apply` and :meth:`decision_path`.
 
     `n_estimators="auto"` grows trees until more of them would lower the out-of-bag error by next to nothing (30 to
     1000); `max_time` (seconds, or text such as `"5min"`) begins no tree after that; `max_model_size` (bytes, or
@@ -556,6 +561,7 @@ def permutation_importance(
     `metric` is `rmse` (without any), `mae`, `r2` or `max_error` of a regression; `accuracy` (without any), `f1_macro`,
     `f1_weighted` or `log_loss` of a classification. The same seed gives the same figures, for any number of threads.
     """
+    _check(model)
     params = {"n_repeats": int(n_repeats), "metric": metric, "seed": seed_of(random_state)}
     found = model._fitted().permutation_importance(model._rows(X), model._target(y), json.dumps(params))
     return PermutationImportances._of(found)
@@ -578,6 +584,7 @@ def cross_validate(
     `groups` stay in one part; with `stratify` each class has its share in every part, as far as whole groups allow.
     Of several targets, only the `dummy` stands beside the forest. The model need not be fitted, and stays as it was.
     """
+    _check(model)
     rows, _ = rows_of(X, exact=True)
     table = None if groups is None else groups_table(groups)
     cut = {"folds": int(folds), "repeats": int(repeats), "stratify": bool(stratify), "seed": seed_of(random_state)}
@@ -587,6 +594,14 @@ def cross_validate(
         rows, model._target(y), table, model._classification, params, categorical, json.dumps(cut)
     )
     return {name: CrossValidation._of(one) for name, one in found.items()}
+
+
+def _check(model: Any) -> None:
+    """Refuse what is none of the forests here."""
+    if not isinstance(model, _Forest):
+        got = model.__name__ if isinstance(model, type) else type(model).__name__
+        msg = f"model must be a RandomForestRegressor or RandomForestClassifier of datalake, got {got}"
+        raise InvalidError(msg)
 
 
 def load_model(

@@ -79,8 +79,7 @@ impl Forest {
             return Err(refused(format_args!("they were grown from different tables: {differs}")));
         }
         if part.params != self.params {
-            let text = |forest: &Self| serde_json::to_string(&forest.params).unwrap_or_default();
-            return Err(refused(format_args!("their parameters differ: {} and {}", text(self), text(part))));
+            return Err(refused(format_args!("their parameters differ: {}", self.params.differences(&part.params))));
         }
         let bits =
             |forest: &Self| -> Vec<u64> { forest.ranges.iter().flatten().map(|bound| bound.to_bits()).collect() };

@@ -324,6 +324,21 @@ impl ForestParams {
         self.check_criterion(task)
     }
 
+    /// What differs from other parameters, by name.
+    pub(super) fn differences(&self, other: &Self) -> String {
+        let table = |params: &Self| serde_json::to_value(params).unwrap_or_default();
+        let (own, other) = (table(self), table(other));
+        let names = [&own, &other].into_iter().filter_map(serde_json::Value::as_object).flat_map(|table| table.keys());
+        let names: std::collections::BTreeSet<&String> =
+            names.filter(|name| own.get(name) != other.get(name)).collect();
+        let said = |table: &serde_json::Value, name: &String| {
+            table.get(name).map_or("not given".to_owned(), ToString::to_string)
+        };
+        let differences =
+            names.into_iter().map(|name| format!("{name} is {} and {}", said(&own, name), said(&other, name)));
+        differences.collect::<Vec<_>>().join(", ")
+    }
+
     pub(super) fn is_entropy(&self) -> bool {
         matches!(self.criterion, Some(Criterion::Entropy | Criterion::LogLoss))
     }

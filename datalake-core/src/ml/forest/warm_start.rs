@@ -51,12 +51,14 @@ impl ForestTrainer {
             out_of_bag: None,
             ..forest.clone()
         };
+        if older.params != self.body_params() {
+            let differences = older.params.differences(&self.body_params());
+            return Err(refused(format!("the forest was grown with other parameters: {differences}")));
+        }
         let mut whole = if have < wanted {
             Forest::merge(&[&older, &self.fit_trees(table, have..wanted, progress)?])?
-        } else if older.params == self.body_params() {
-            older
         } else {
-            return Err(refused("its parameters are others, and it has all its trees".to_owned()));
+            older
         };
         if self.params().oob_score {
             whole.score_out_of_bag(table)?;

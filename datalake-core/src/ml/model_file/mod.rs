@@ -267,7 +267,11 @@ impl ModelFile {
 
     /// Maps a file that is open.
     pub(crate) fn map(file: &File) -> std::io::Result<Result<Self>> {
-        if file.metadata()?.len() == 0 {
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(std::io::ErrorKind::IsADirectory.into());
+        }
+        if metadata.len() == 0 {
             return Ok(Self::read(Bytes::new()));
         }
         // SAFETY: the bytes stay what they are while they are mapped: files of models are replaced as a whole and
