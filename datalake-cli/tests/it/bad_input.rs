@@ -43,7 +43,7 @@ fn a_negative_value_is_told_and_not_taken_for_an_option() {
         ("--n-estimators", "-5", 2, "--n-estimators"),
         ("--seed", "-1", 2, "--seed"),
         ("--trees", "-1..50", 2, "--trees"),
-        ("--test", "-0.1", 1, "test must lie between 0 and 1"),
+        ("--test", "-0.1", 1, "test must be above 0 and below 1"),
         ("--max-features", "-1", 1, "a count such as 3"),
         ("--max-samples", "-0.5", 1, "max_samples"),
         ("--max-samples", "nan", 2, "wanted is a number"),
