@@ -94,6 +94,9 @@ pub(crate) enum Command {
     /// Shows models.
     #[command(subcommand)]
     Model(Model),
+    /// Makes container images, without a container engine.
+    #[command(subcommand)]
+    Image(Image),
     /// Shows buckets and the last run.
     Status,
     /// Lists runs.
@@ -549,4 +552,38 @@ mod tests {
     fn the_definitions_are_consistent() {
         Cli::command().debug_assert();
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Image {
+    /// Packs a static Linux program into an image.
+    #[command(after_help = "Example:
+  datalake image pack --name localhost/minio:1 --entrypoint /minio -o minio.tar ~/go/bin/minio
+  k3s ctr images import minio.tar          # on each node")]
+    Pack(ImagePack),
+    /// Packs this binary into an image, where it is static.
+    #[command(after_help = "Example:
+  datalake image save datalake.tar")]
+    Save {
+        /// The archive to write.
+        file: PathBuf,
+        /// The image's name, with a tag [default: localhost/datalake:VERSION].
+        #[arg(long, value_name = "REPOSITORY:TAG")]
+        name: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImagePack {
+    /// The program.
+    pub(crate) binary: PathBuf,
+    /// The image's name, with a tag.
+    #[arg(long, value_name = "REPOSITORY:TAG")]
+    pub(crate) name: String,
+    /// Where the program lies in the image, which is what its containers run.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) entrypoint: String,
+    /// The archive to write.
+    #[arg(short = 'o', long = "file", value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }

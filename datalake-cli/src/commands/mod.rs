@@ -3,6 +3,7 @@
 mod buckets;
 mod convert;
 mod evaluate;
+mod image;
 mod model;
 mod pipeline;
 mod predict;
@@ -23,7 +24,7 @@ use datalake_core::progress::Progress;
 use datalake_core::{Error, ErrorKind, Lake, Result, compute, lake};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cli, Command, Global, Model, Sample};
+use crate::cli::{Cli, Command, Global, Image, Model, Sample};
 use crate::exit::StopSignal;
 use crate::output::Printer;
 use crate::progress::Terminal;
@@ -133,6 +134,8 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         }
         Command::Model(Model::Verify { models }) => model::verify(&models, tools).await,
         Command::Model(Model::Card { model, html }) => model::card(&model, html, tools).await,
+        Command::Image(Image::Pack(arguments)) => image::pack(&arguments, tools),
+        Command::Image(Image::Save { file, name }) => image::save_own(name.as_deref(), &file, tools),
         Command::Status => status::status(tools).await,
         Command::Runs => status::runs(tools).await,
         Command::Mb { bucket } => buckets::make(&bucket, tools).await,

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod convert;
+mod image;
 mod kill;
 mod pipeline;
 mod scratch;

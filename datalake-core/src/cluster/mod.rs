@@ -1,0 +1,3 @@
+//! What it takes to run on Kubernetes: container images, made without a container engine.
+
+pub mod image;
