@@ -144,7 +144,7 @@ fn unlike(error: Error, feature: &Feature, features: &[Feature], batch: &RecordB
         None if missing.len() > 1 => {
             error.with_hint(format_args!("it lacks {} of the model's columns", list(&missing)))
         }
-        None => error.with_hint(format_args!("the model has learnt from it; the table has {}", list(&others))),
+        None => error,
     }
 }
 

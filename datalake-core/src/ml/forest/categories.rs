@@ -109,7 +109,8 @@ impl Categories {
         }
     }
 
-    /// The orders to try: all, or those of the classes (or targets) whose means differ most from category to category.
+    /// The orders to try: all, or those of the classes (or targets) whose means differ most from category to
+    /// category, each measured by its own range.
     fn orders<T: Tally>(&mut self, tally: &T) -> Vec<usize> {
         let mut orders: Vec<usize> = (0..tally.orders()).collect();
         if orders.len() <= MOST_ORDERS {
@@ -118,16 +119,17 @@ impl Categories {
         let words = tally.words();
         // Sums of fractions depend on their order.
         self.order.sort_unstable();
+        let sums = |category: u32| &self.sums[category as usize * words..][..words];
+        let weights: Vec<f64> = self.order.iter().map(|&category| tally.weight_of(sums(category)) as f64).collect();
+        let weight: f64 = weights.iter().sum();
         let spread = |order: usize| {
-            let mut squares = 0.0;
-            let mut all = (0.0, 0.0);
-            for &category in &self.order {
-                let (pull, weight) = tally.pull(&self.sums[category as usize * words..][..words], order);
-                let (pull, weight) = (pull as f64, weight as f64);
+            let (mut squares, mut all) = (0.0, 0.0);
+            for (&category, weight) in self.order.iter().zip(&weights) {
+                let pull = tally.pull(sums(category), order) as f64;
                 squares += pull * pull / weight;
-                all = (all.0 + pull, all.1 + weight);
+                all += pull;
             }
-            squares - all.0 * all.0 / all.1
+            squares - all * all / weight
         };
         let mut spreads: Vec<(f64, usize)> = orders.iter().map(|&order| (spread(order), order)).collect();
         spreads.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -140,13 +142,18 @@ impl Categories {
     /// Sorts the node's categories by the mean of their pulls, equal ones by their code.
     fn sort<T: Tally>(&mut self, tally: &T, order: usize) {
         let words = tally.words();
-        let sums = &self.sums;
-        let pull = |category: u32| tally.pull(&sums[category as usize * words..][..words], order);
-        self.order.sort_unstable_by(|&a, &b| {
-            let ((pull_a, weight_a), (pull_b, weight_b)) = (pull(a), pull(b));
-            let (left, right) = (i128::from(pull_a) * i128::from(weight_b), i128::from(pull_b) * i128::from(weight_a));
-            left.cmp(&right).then(a.cmp(&b))
+        let key = |&category: &u32| {
+            let sums = &self.sums[category as usize * words..][..words];
+            (tally.pull(sums, order), tally.weight_of(sums), category)
+        };
+        let mut keys: Vec<(i64, u64, u32)> = self.order.iter().map(key).collect();
+        keys.sort_unstable_by(|(pull_a, weight_a, a), (pull_b, weight_b, b)| {
+            let (left, right) =
+                (i128::from(*pull_a) * i128::from(*weight_b), i128::from(*pull_b) * i128::from(*weight_a));
+            left.cmp(&right).then(a.cmp(b))
         });
+        self.order.clear();
+        self.order.extend(keys.into_iter().map(|(_, _, category)| category));
     }
 
     fn cut<T: Tally>(&mut self, tally: &T, missing_left: bool, min_leaf: usize, least: f64) -> Option<CategoryCut> {

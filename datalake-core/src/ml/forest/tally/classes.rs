@@ -212,8 +212,12 @@ impl Tally for ClassTally<'_> {
         if self.classes == 2 { 1 } else { self.classes }
     }
 
-    fn pull(&self, sums: &[i64], order: usize) -> (i64, u64) {
-        (split_count(sums[order]).1 as i64, self.rows_and_weight(sums).1)
+    fn pull(&self, sums: &[i64], order: usize) -> i64 {
+        split_count(sums[order]).1 as i64
+    }
+
+    fn weight_of(&self, sums: &[i64]) -> u64 {
+        self.rows_and_weight(sums).1
     }
 
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>) {

@@ -310,8 +310,12 @@ impl Tally for MedianTally<'_> {
         1
     }
 
-    fn pull(&self, sums: &[i64], _order: usize) -> (i64, u64) {
-        (sums[2], sums[1] as u64)
+    fn pull(&self, sums: &[i64], _order: usize) -> i64 {
+        sums[2]
+    }
+
+    fn weight_of(&self, sums: &[i64]) -> u64 {
+        sums[1] as u64
     }
 
     /// The median of the weighted rows.

@@ -91,8 +91,11 @@ pub(super) trait Tally: Clone + Send + Sync {
     /// In how many ways categories can be put in order before they are cut.
     fn orders(&self) -> usize;
 
-    /// A category's place: categories are sorted by `pull / weight`.
-    fn pull(&self, sums: &[i64], order: usize) -> (i64, u64);
+    /// Categories are sorted by their pull for each of their weight.
+    fn pull(&self, sums: &[i64], order: usize) -> i64;
+
+    /// What the rows of a category weigh.
+    fn weight_of(&self, sums: &[i64]) -> u64;
 
     /// Appends what a leaf of these rows says.
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>);

@@ -190,8 +190,12 @@ impl Tally for NumberTally<'_> {
         1
     }
 
-    fn pull(&self, sums: &[i64], _order: usize) -> (i64, u64) {
-        (sums[0], split_count(sums[1]).1)
+    fn pull(&self, sums: &[i64], _order: usize) -> i64 {
+        sums[0]
+    }
+
+    fn weight_of(&self, sums: &[i64]) -> u64 {
+        split_count(sums[1]).1
     }
 
     /// The mean, in row order, kept between the least and the greatest value of the leaf.

@@ -193,15 +193,19 @@ impl Tally for ShareTally<'_> {
         self.targets.iter().map(orders_of).sum()
     }
 
-    fn pull(&self, sums: &[i64], order: usize) -> (i64, u64) {
+    fn pull(&self, sums: &[i64], order: usize) -> i64 {
         let mut order = order;
         for classes in &self.targets {
             if order < orders_of(classes) {
-                return (sums[1 + classes.start + order], sums[1] as u64);
+                return sums[1 + classes.start + order];
             }
             order -= orders_of(classes);
         }
-        (0, sums[1] as u64)
+        0
+    }
+
+    fn weight_of(&self, sums: &[i64]) -> u64 {
+        sums[1] as u64
     }
 
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>) {

@@ -241,8 +241,12 @@ impl Tally for SumTally<'_> {
         self.numbers.width()
     }
 
-    fn pull(&self, sums: &[i64], order: usize) -> (i64, u64) {
-        (sums[2 + order], sums[1] as u64)
+    fn pull(&self, sums: &[i64], order: usize) -> i64 {
+        sums[2 + order]
+    }
+
+    fn weight_of(&self, sums: &[i64]) -> u64 {
+        sums[1] as u64
     }
 
     fn leaf(&self, node: impl Iterator<Item = usize> + Clone, leaf: &mut Vec<f64>) {
