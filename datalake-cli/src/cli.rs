@@ -528,32 +528,6 @@ pub(crate) struct Importances {
     pub(crate) seed: u64,
 }
 
-fn estimators(text: &str) -> Result<serde_json::Value, String> {
-    match text {
-        "auto" => Ok(text.into()),
-        number => {
-            number.parse::<u32>().map(Into::into).map_err(|_| "wanted is a number of trees, or `auto`".to_owned())
-        }
-    }
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .ok_or_else(|| format!("`{text}` is not of the form NAME=VALUE"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_definitions_are_consistent() {
-        Cli::command().debug_assert();
-    }
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Image {
     /// Packs a static Linux program into an image.
@@ -586,4 +560,30 @@ pub(crate) struct ImagePack {
     /// The archive to write.
     #[arg(short = 'o', long = "file", value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+fn estimators(text: &str) -> Result<serde_json::Value, String> {
+    match text {
+        "auto" => Ok(text.into()),
+        number => {
+            number.parse::<u32>().map(Into::into).map_err(|_| "wanted is a number of trees, or `auto`".to_owned())
+        }
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("`{text}` is not of the form NAME=VALUE"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
 }
