@@ -4,8 +4,8 @@
 //! - [`mod@format`]: CSV, JSON and Parquet as streams of record batches, in both directions;
 //! - `query`: SQL over lake objects;
 //! - `ml`: random forests, baselines, metrics and model files;
-//! - `cluster`: container images;
-//! - `pipeline`: prepare, train, evaluate and predict from one file, with a manifest of what happened.
+//! - `pipeline`: prepare, train, evaluate and predict from one file, with a manifest of what happened;
+//! - `cluster`: container images, and pipelines as Jobs on Kubernetes.
 
 #[cfg(feature = "image")]
 pub mod cluster;

@@ -3,6 +3,7 @@
 //! Row groups are cut by the number of rows alone, and the rows are given to the writer in portions of one size, so
 //! that the same table is the same file, whatever batches it comes in, on any machine.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -80,6 +81,32 @@ impl Plan {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
+    /// Reads all rows, or some.
+    async fn read(self, options: ReadOptions, rows: Option<Range<u64>>) -> Result<Batches> {
+        let tally = Arc::new(Tally::default());
+        let intake = intake(&self.input, &self.schema, &options, &tally)?;
+        let schema = Arc::clone(intake.schema());
+        let batch_rows = options.batch_rows.min(self.rows_within(BATCH_BYTES)).max(1);
+        let chosen = rows.map(|rows| Chosen::of(&self.metadata, rows));
+        let first = chosen.as_ref().map_or(0, |chosen| chosen.first);
+        let (file, mask) = (self.metadata, self.mask);
+        let decoder = decode(&self.input, move || {
+            let builder = ParquetPushDecoderBuilder::new_with_metadata(file).with_batch_size(batch_rows);
+            let builder = builder.with_projection(mask);
+            match chosen {
+                Some(Chosen { groups, offset, limit, .. }) => {
+                    builder.with_row_groups(groups).with_offset(offset).with_limit(limit).build()
+                }
+                None => builder.build(),
+            }
+        })
+        .await?;
+        let nulls = if options.schema.is_some() { options.nulls } else { Vec::new() };
+        let reader = Reader { input: self.input, decoder, intake: Arc::new(intake), nulls, rows: first };
+        let stream = futures::stream::try_unfold(reader, Reader::next).into_stream().boxed();
+        Ok(Batches::new(schema, stream, tally).with_notes(self.notes))
+    }
+
     /// How many rows of the widest row group are about so many bytes, decoded.
     fn rows_within(&self, bytes: u64) -> usize {
         let groups = self.metadata.metadata().row_groups().iter();
@@ -107,6 +134,38 @@ impl Plan {
         };
         let wide = fields.filter(|field| !groups.iter().all(|group| fits(field, group)));
         wide.map(|field| field.name().clone()).collect()
+    }
+}
+
+/// Some rows of a file, as its decoder is told of them.
+struct Chosen {
+    /// The row groups that hold them.
+    groups: Vec<usize>,
+    /// How many rows of the first of these come before.
+    offset: usize,
+    limit: usize,
+    /// The number of the first row in the file, from 0.
+    first: u64,
+}
+
+impl Chosen {
+    fn of(metadata: &ArrowReaderMetadata, rows: Range<u64>) -> Self {
+        let mut groups = Vec::new();
+        let mut begin = 0_u64;
+        let mut before = 0;
+        for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
+            let end = begin + u64::try_from(group.num_rows()).unwrap_or(0);
+            if begin < rows.end && rows.start < end {
+                if groups.is_empty() {
+                    before = rows.start.saturating_sub(begin);
+                }
+                groups.push(index);
+            }
+            begin = end;
+        }
+        let count = |rows| usize::try_from(rows).unwrap_or(usize::MAX);
+        let limit = rows.end.saturating_sub(rows.start);
+        Self { groups, offset: count(before), limit: count(limit), first: rows.start }
     }
 }
 
@@ -206,7 +265,7 @@ fn damaged(input: &Input, cause: &ParquetError) -> Error {
 }
 
 /// Fetches ranges that a decoder asks for; a damaged file can ask for more than there is.
-async fn fetch(input: &Input, ranges: &[std::ops::Range<u64>]) -> Result<Vec<Bytes>> {
+async fn fetch(input: &Input, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
     let mut data = Vec::with_capacity(ranges.len());
     for range in ranges {
         if range.start > range.end || range.end > input.size() {
@@ -347,6 +406,17 @@ impl Encode for Encoder {
     }
 }
 
+impl Parquet {
+    /// Reads some of the rows, counted from 0; row groups without any of them are not touched. Positions in errors and row
+    /// numbers are those in the whole file.
+    ///
+    /// # Errors
+    /// Those of [`Format::read`].
+    pub(crate) async fn read_rows(source: &Source, options: ReadOptions, rows: Range<u64>) -> Result<Batches> {
+        Plan::new(source, &options).await?.read(options, Some(rows)).await
+    }
+}
+
 #[async_trait]
 impl Format for Parquet {
     fn name(&self) -> &'static str {
@@ -363,19 +433,7 @@ impl Format for Parquet {
 
     async fn read(&self, source: Source, options: ReadOptions) -> Result<Batches> {
         let plan = Plan::new(&source.spool().await?, &options).await?;
-        let tally = Arc::new(Tally::default());
-        let intake = intake(&plan.input, &plan.schema, &options, &tally)?;
-        let schema = Arc::clone(intake.schema());
-        let batch_rows = options.batch_rows.min(plan.rows_within(BATCH_BYTES)).max(1);
-        let (file, mask) = (plan.metadata, plan.mask);
-        let decoder = decode(&plan.input, move || {
-            ParquetPushDecoderBuilder::new_with_metadata(file).with_batch_size(batch_rows).with_projection(mask).build()
-        })
-        .await?;
-        let nulls = if options.schema.is_some() { options.nulls } else { Vec::new() };
-        let reader = Reader { input: plan.input, decoder, intake: Arc::new(intake), nulls, rows: 0 };
-        let stream = futures::stream::try_unfold(reader, Reader::next).into_stream().boxed();
-        Ok(Batches::new(schema, stream, tally).with_notes(plan.notes))
+        plan.read(options, None).await
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {

@@ -72,6 +72,25 @@ impl FromStr for Limit {
     }
 }
 
+impl Limit {
+    /// Holds the limit against the number of bad rows among all rows seen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there are more than it allows.
+    pub fn check(self, bad: u64, seen: u64) -> Result<()> {
+        let is_within = match self {
+            Self::Rows(rows) => bad <= rows,
+            Self::Percent(percent) => bad as f64 * 100.0 <= percent * seen as f64,
+        };
+        if is_within {
+            return Ok(());
+        }
+        Err(Error::invalid("go on", "after so many bad rows")
+            .with_reason(format_args!("{bad} of {seen} rows are bad, and the limit is {self}"))
+            .with_hint("look at the reasons, correct the source, or raise max_bad_rows"))
+    }
+}
+
 impl Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -146,7 +165,7 @@ impl Quarantine {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there are more bad rows than the limit allows.
     pub fn check(&self, seen: u64) -> Result<()> {
-        self.judge(self.kept().total(), seen)
+        self.limit.check(self.kept().total(), seen)
     }
 
     /// Puts what was rejected into an object, one JSON object a line; `None`, and no object, if nothing was.
@@ -186,19 +205,6 @@ impl Quarantine {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // A panic between two writes leaves at most a line without its end, and the read has failed anyway.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn judge(&self, bad: u64, seen: u64) -> Result<()> {
-        let is_within = match self.limit {
-            Limit::Rows(rows) => bad <= rows,
-            Limit::Percent(percent) => bad as f64 * 100.0 <= percent * seen as f64,
-        };
-        if is_within {
-            return Ok(());
-        }
-        Err(Error::invalid("go on", "after so many bad rows")
-            .with_reason(format_args!("{bad} of {seen} rows are bad, and the limit is {}", self.limit))
-            .with_hint("look at the reasons, correct the source, or raise max_bad_rows"))
     }
 }
 
@@ -247,7 +253,7 @@ impl Rejects for Quarantine {
         };
         match self.limit {
             Limit::Percent(_) if seen < JUDGED_FROM => Ok(()),
-            _ => self.judge(bad, seen),
+            _ => self.limit.check(bad, seen),
         }
     }
 }

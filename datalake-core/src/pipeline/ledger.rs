@@ -1,6 +1,9 @@
 //! The ledger of a scan: every record of every source is written, quarantined or dropped, and counted once.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::format::{Quarantine, Reject, Rejects};
@@ -11,6 +14,15 @@ use crate::pipeline::manifest::{PrepareBalance, SourceBalance};
 pub(crate) struct Ledger {
     balance: Mutex<PrepareBalance>,
     notes: Mutex<Vec<String>>,
+    columns_found: Mutex<BTreeSet<String>>,
+}
+
+/// What a ledger holds, for another process.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Account {
+    balance: PrepareBalance,
+    notes: Vec<String>,
+    columns_found: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -18,7 +30,28 @@ impl Ledger {
     pub(crate) fn new(paths: impl Iterator<Item = String>) -> Self {
         let sources = paths.map(|path| SourceBalance { path, ..SourceBalance::default() }).collect();
         let balance = Mutex::new(PrepareBalance { sources, ..PrepareBalance::default() });
-        Self { balance, notes: Mutex::default() }
+        Self { balance, notes: Mutex::default(), columns_found: Mutex::default() }
+    }
+
+    /// One ledger of those that workers kept, for sources in the order of the workers; `notes` are those of the plan.
+    pub(crate) fn joined(notes: &[String], accounts: impl IntoIterator<Item = Account>) -> Self {
+        let mut whole = Account { notes: notes.to_vec(), ..Account::default() };
+        for account in accounts {
+            whole.balance.sources.extend(account.balance.sources);
+            whole.balance.combine_in += account.balance.combine_in;
+            whole.notes.extend(account.notes);
+            whole.columns_found.extend(account.columns_found);
+        }
+        Self {
+            balance: Mutex::new(whole.balance),
+            notes: Mutex::new(whole.notes),
+            columns_found: Mutex::new(whole.columns_found),
+        }
+    }
+
+    /// All that is in it.
+    pub(crate) fn account(&self) -> Account {
+        Account { balance: self.balance(), notes: self.notes(), columns_found: self.columns_found() }
     }
 
     fn open(&self) -> MutexGuard<'_, PrepareBalance> {
@@ -52,6 +85,16 @@ impl Ledger {
     /// Something that the user should know of the sources.
     pub(crate) fn note(&self, line: String) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// Some object has this declared column.
+    pub(crate) fn found(&self, column: &str) {
+        self.columns_found.lock().unwrap_or_else(PoisonError::into_inner).insert(column.to_owned());
+    }
+
+    /// The declared columns that some object has.
+    pub(crate) fn columns_found(&self) -> BTreeSet<String> {
+        self.columns_found.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All notes so far.

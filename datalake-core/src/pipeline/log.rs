@@ -1,49 +1,152 @@
-//! What a step said, line by line, for the run's folder.
+//! What a step says and how far it is, in its folder of the lake while it runs: log lines in numbered pieces, and a heartbeat.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
+use object_store::PutMode;
+use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
+use crate::lake::Bucket;
+use crate::pipeline::manifest::{RunId, put_json};
 use crate::progress::Progress;
+
+/// How far something is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StageProgress {
+    /// What is being done.
+    pub stage: String,
+    /// Units done.
+    pub done: u64,
+    /// Units in all, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// When it began.
+    pub began: DateTime<Utc>,
+}
+
+impl StageProgress {
+    /// Units a second, until `now`; none before there is something to measure.
+    #[must_use]
+    pub fn rate(&self, now: DateTime<Utc>) -> Option<f64> {
+        let seconds = (now - self.began).num_milliseconds() as f64 / 1e3;
+        (self.done > 0 && seconds > 0.0).then(|| self.done as f64 / seconds)
+    }
+
+    /// Seconds to the end at this rate.
+    #[must_use]
+    pub fn eta(&self, now: DateTime<Utc>) -> Option<f64> {
+        let left = self.total?.checked_sub(self.done)?;
+        self.rate(now).map(|rate| left as f64 / rate)
+    }
+}
+
+/// The heartbeat of a step, or of one of its workers: `progress.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Heartbeat {
+    /// When this was written.
+    pub updated: DateTime<Utc>,
+    /// What is being done, the outermost first.
+    pub stages: Vec<StageProgress>,
+}
+
+/// A line of a log: `log-000001.jsonl` and the pieces after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// When it was said.
+    pub time: DateTime<Utc>,
+    /// `begin`, `end` or `note`.
+    pub event: String,
+    /// What was said.
+    pub text: String,
+}
 
 /// Keeps what a step says while passing it on.
 #[derive(Debug)]
 pub(crate) struct StepLog {
     next: Arc<dyn Progress>,
-    lines: Mutex<String>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Lines that are not in the lake yet.
+    lines: String,
+    /// Pieces that are.
+    pieces: u32,
+    stages: Vec<StageProgress>,
 }
 
 impl StepLog {
     pub(crate) fn new(next: Arc<dyn Progress>) -> Self {
-        Self { next, lines: Mutex::default() }
+        Self { next, kept: Mutex::default() }
     }
 
-    /// All lines so far, as NDJSON.
-    pub(crate) fn lines(&self) -> Bytes {
-        Bytes::from(self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far it is now.
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
+        Heartbeat { updated: Utc::now(), stages: self.kept().stages.clone() }
+    }
+
+    /// Puts the heartbeat, and the lines that are new, into a folder of the run.
+    pub(crate) async fn beat(&self, bucket: &Bucket, run: &RunId, folder: &str) -> Result<()> {
+        put_json(bucket, &run.key(&format!("{folder}/progress.json")), &self.heartbeat()).await?;
+        self.flush(bucket, run, folder).await
+    }
+
+    /// Puts the lines that are new into a folder of the run, as the next piece; the first piece is there in any case.
+    pub(crate) async fn flush(&self, bucket: &Bucket, run: &RunId, folder: &str) -> Result<()> {
+        let (lines, piece) = {
+            let kept = self.kept();
+            (kept.lines.clone(), kept.pieces + 1)
+        };
+        if lines.is_empty() && piece > 1 {
+            return Ok(());
+        }
+        let key = run.key(&format!("{folder}/log-{piece:06}.jsonl"));
+        let length = lines.len();
+        bucket.put(&key, Bytes::from(lines), PutMode::Overwrite).await?;
+        // Only now, so that a store that is away for a while loses no line.
+        let mut kept = self.kept();
+        kept.lines.drain(..length);
+        kept.pieces = piece;
+        Ok(())
     }
 
     fn write(&self, event: &str, text: &str) {
-        let line = serde_json::json!({ "time": Utc::now(), "event": event, "text": text });
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push_str(&line.to_string());
-        lines.push('\n');
+        let line = LogLine { time: Utc::now(), event: event.to_owned(), text: text.to_owned() };
+        // A struct of texts always has a form in JSON.
+        let Ok(line) = serde_json::to_string(&line) else { return };
+        let mut kept = self.kept();
+        kept.lines.push_str(&line);
+        kept.lines.push('\n');
     }
 }
 
 impl Progress for StepLog {
     fn begin(&self, stage: &str, total: Option<u64>) {
         self.write("begin", stage);
+        self.kept().stages.push(StageProgress { stage: stage.to_owned(), done: 0, total, began: Utc::now() });
         self.next.begin(stage, total);
     }
 
     fn advance(&self, units: u64) {
+        if let Some(stage) = self.kept().stages.last_mut() {
+            stage.done += units;
+        }
         self.next.advance(units);
     }
 
     fn end(&self) {
         self.write("end", "");
+        self.kept().stages.pop();
         self.next.end();
     }
 
@@ -54,5 +157,44 @@ impl Progress for StepLog {
 
     fn is_cancelled(&self) -> bool {
         self.next.is_cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::{BucketName, Lake, MemoryLake};
+    use crate::progress::Silent;
+
+    #[tokio::test]
+    async fn lines_are_put_piece_by_piece_and_none_twice() {
+        let bucket = MemoryLake::default().create_bucket(&BucketName::new("processed-data").unwrap()).await.unwrap();
+        let (log, run) = (StepLog::new(Arc::new(Silent)), RunId::now());
+        log.begin("growing", Some(10));
+        log.advance(4);
+        log.beat(&bucket, &run, "s/0").await.unwrap();
+        log.beat(&bucket, &run, "s/0").await.unwrap();
+        log.note("wide");
+        log.end();
+        log.flush(&bucket, &run, "s/0").await.unwrap();
+        let mut texts = Vec::new();
+        for piece in ["log-000001.jsonl", "log-000002.jsonl"] {
+            let lines = bucket.get(&run.key(&format!("s/0/{piece}"))).await.unwrap();
+            let lines = std::str::from_utf8(&lines).unwrap().lines();
+            texts.extend(lines.map(|line| serde_json::from_str::<LogLine>(line).unwrap().text));
+        }
+        assert_eq!(texts, ["growing", "wide", ""]);
+        assert!(bucket.head(&run.key("s/0/log-000003.jsonl")).await.is_err());
+        let beat: Heartbeat = crate::pipeline::manifest::get_json(&bucket, &run.key("s/0/progress.json")).await.unwrap();
+        assert_eq!((beat.stages[0].done, beat.stages[0].total), (4, Some(10)));
+    }
+
+    #[test]
+    fn the_time_to_the_end_is_that_of_the_rate_so_far() {
+        let now = Utc::now();
+        let stage = StageProgress { stage: "x".into(), done: 25, total: Some(100), began: now - chrono::Duration::seconds(5) };
+        assert_eq!((stage.rate(now), stage.eta(now)), (Some(5.0), Some(15.0)));
+        assert_eq!(StageProgress { done: 0, ..stage.clone() }.eta(now), None);
+        assert_eq!(StageProgress { total: None, ..stage }.eta(now), None);
     }
 }

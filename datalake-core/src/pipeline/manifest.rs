@@ -24,6 +24,9 @@ pub const RUNS_PREFIX: &str = "_runs";
 /// The prefix of records of finished steps, by fingerprint.
 const STEPS_PREFIX: &str = "_steps";
 
+/// The object that asks a run to stop.
+const CANCEL: &str = "cancel.json";
+
 /// A run's name: sorts by time, enters no digest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -366,17 +369,46 @@ pub(crate) async fn finished(lake: &Arc<dyn Lake>, fingerprint: &str) -> Result<
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => return Ok(None),
         Err(error) => return Err(error),
     };
-    for output in &found.1.report.outputs {
-        if version(lake.as_ref(), &output.object.path).await?.as_ref() != Some(&output.object) {
-            return Ok(None);
+    Ok(stands(lake.as_ref(), &found.1.report).await?.then_some(found))
+}
+
+/// Whether all that a step wrote is still as it left it.
+///
+/// # Errors
+/// What the lake says.
+pub async fn stands(lake: &dyn Lake, report: &StepReport) -> Result<bool> {
+    for output in &report.outputs {
+        if version(lake, &output.object.path).await?.as_ref() != Some(&output.object) {
+            return Ok(false);
         }
     }
-    if let Some(kept) = found.1.report.balance.as_ref().and_then(|balance| balance.quarantine.as_deref())
-        && version(lake.as_ref(), kept).await?.is_none()
-    {
-        return Ok(None);
+    match report.balance.as_ref().and_then(|balance| balance.quarantine.as_deref()) {
+        Some(kept) => Ok(version(lake, kept).await?.is_some()),
+        None => Ok(true),
     }
-    Ok(Some(found))
+}
+
+/// Asks a run to stop, wherever it is driven from: it looks at every heartbeat.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) if there is no such run; what the lake says.
+pub async fn cancel(lake: &dyn Lake, run: &RunId) -> Result<Manifest> {
+    let manifest = load(lake, Some(run)).await?;
+    let bucket = runs_bucket(lake).await?;
+    put_json(&bucket, &run.key(CANCEL), &serde_json::json!({ "asked": Utc::now() })).await?;
+    Ok(manifest)
+}
+
+/// Whether a run was asked to stop.
+///
+/// # Errors
+/// What the lake says.
+pub async fn is_cancelled(lake: &dyn Lake, run: &RunId) -> Result<bool> {
+    match runs_bucket(lake).await?.head(&run.key(CANCEL)).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Remembers a finished step by its fingerprint.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::compute;
 use crate::error::{Error, Result};
 use crate::ml::forest::Forest;
-use crate::ml::{Compression, Model};
+use crate::ml::Compression;
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::predict::open_model;
 use crate::pipeline::run::Context;
@@ -29,6 +29,23 @@ pub async fn merge_models(
     compression: Compression,
     context: &Context,
 ) -> Result<StepReport> {
+    let (forest, origin) = joined(parts, context).await?;
+    let step = Train { destination: Some(destination.to_owned()), compression, ..origin.step };
+    let facts = Map::from_iter([("parts".to_owned(), Value::from(parts.to_vec()))]);
+    publish_joined(forest, &step, &origin.lineage, facts, context).await
+}
+
+/// Joins the parts that workers have grown of a step's forest, as if one had grown it.
+pub(crate) async fn merge_shards(step: &Train, parts: &[String], context: &Context) -> Result<StepReport> {
+    let (forest, origin) = joined(parts, context).await?;
+    if origin.step != Origin::plain(step.clone()) {
+        return Err(Error::internal("merge", format_args!("parts that are not of {}", step.destination())));
+    }
+    publish_joined(forest, step, &origin.lineage, Map::new(), context).await
+}
+
+/// The forest whose parts these are, and where they come from.
+async fn joined(parts: &[String], context: &Context) -> Result<(Forest, Origin)> {
     let mut forests = Vec::with_capacity(parts.len());
     let mut origin: Option<Origin> = None;
     for path in parts {
@@ -47,20 +64,25 @@ pub async fn merge_models(
     let Some(origin) = origin else {
         return Err(Error::invalid("merge", "the parts of a forest").with_reason("there is none"));
     };
-    let mut merged = Forest::merge(&forests.iter().collect::<Vec<_>>())?;
-    drop(forests);
-    let step = Train { destination: Some(destination.to_owned()), compression, ..origin.step };
-    let input = same_table("merge", &step, &origin.lineage, context).await?;
-    let split = split(&step.with_features_of(&merged), context).await?;
+    Ok((Forest::merge(&forests.iter().collect::<Vec<_>>())?, origin))
+}
+
+async fn publish_joined(
+    mut forest: Forest,
+    step: &Train,
+    lineage: &Map<String, Value>,
+    facts: Map<String, Value>,
+    context: &Context,
+) -> Result<StepReport> {
+    let input = same_table("merge", step, lineage, context).await?;
+    let split = split(&step.with_features_of(&forest), context).await?;
     let rows = split.frame.select(&split.train)?;
-    let merged = compute::run(move || {
-        merged.score_out_of_bag(&rows)?;
-        Ok(merged)
+    let forest = compute::run(move || {
+        forest.score_out_of_bag(&rows)?;
+        Ok(forest)
     })
     .await?;
-    let model: Arc<dyn Model> = Arc::new(merged);
-    let facts = Map::from_iter([("parts".to_owned(), Value::from(parts.to_vec()))]);
-    publish(&step, Trained { model, input, split: &split, facts }, context).await
+    publish(step, Trained { model: Arc::new(forest), input, split: &split, facts }, context).await
 }
 
 /// Where a part comes from.
@@ -74,13 +96,13 @@ struct Origin {
 
 impl Origin {
     fn of(path: &str, lineage: &Map<String, Value>) -> Result<Self> {
-        let step = Train {
-            trees: None,
-            destination: None,
-            compression: Compression::None,
-            ..Train::of_model("merge", path, lineage)?
-        };
+        let step = Self::plain(Train::of_model("merge", path, lineage)?);
         Ok(Self { path: path.to_owned(), step, lineage: lineage.clone() })
+    }
+
+    /// A step without what differs from part to part.
+    fn plain(step: Train) -> Train {
+        Train { trees: None, destination: None, compression: Compression::None, ..step }
     }
 
     fn check_fellow(&self, other: &Self) -> Result<()> {

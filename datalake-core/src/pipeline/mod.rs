@@ -25,30 +25,38 @@ mod log;
 mod manifest;
 mod merge;
 mod model_card;
+mod order;
 mod origin;
 mod page;
+mod parts;
 mod predict;
+mod predict_shards;
 mod prepare;
 mod publish;
 mod rejects;
 mod run;
 mod scan;
+mod scan_shards;
 mod step;
 mod table;
 mod train;
 mod trees;
+mod worker;
 
 pub use evaluate::Evaluation;
 pub use file::Pipeline;
 pub use importances::importances;
+pub use log::{Heartbeat, LogLine, StageProgress};
 pub use manifest::{
     Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status,
-    StepRecord, StepReport, code_version, load, run_ids, runs_bucket,
+    StepRecord, StepReport, cancel, code_version, is_cancelled, load, run_ids, runs_bucket, stands,
 };
 pub use merge::merge_models;
 pub use model_card::model_card;
+pub use order::{Order, Sharing, Stage};
 pub use predict::{find_model, open_model, open_model_file};
 pub use rejects::{keep_rejects, told};
-pub use run::{Context, InProcess, RunOptions, Runner, ensure_bucket};
+pub use run::{Context, InProcess, RunOptions, Runner, StepRun, ensure_bucket};
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};
 pub use trees::Trees;
+pub use worker::{Attempt, Shift};

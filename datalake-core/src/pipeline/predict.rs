@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::StreamExt;
 use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
 
@@ -78,66 +78,97 @@ pub(crate) async fn run(step: &Predict, context: &Context) -> Result<StepReport>
     let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
     let input = Arc::<Mutex<InputReport>>::default();
     let predicted = with_predictions(Arc::from(model), data.read(None), Arc::clone(&input))?;
+    finish(step, predicted, &input, context).await
+}
+
+/// Publishes a table with predictions, and tells what its rows hold that the model has not seen.
+pub(crate) async fn finish(
+    step: &Predict,
+    predicted: Batches,
+    input: &Mutex<InputReport>,
+    context: &Context,
+) -> Result<StepReport> {
     let outputs = publish(context.lake.as_ref(), &step.destination, predicted).await?;
     let rows = outputs.first().and_then(|output| output.rows).unwrap_or_default();
-    let input = std::mem::take(&mut *locked(&input));
+    let input = std::mem::take(&mut *locked(input));
     let notes = input.notes();
     notes.iter().for_each(|note| context.progress.note(note));
     let highlights = vec![format!("{rows} rows")];
     Ok(StepReport { outputs, highlights, notes, input: Some(input), ..StepReport::default() })
 }
 
-fn locked(input: &Mutex<InputReport>) -> MutexGuard<'_, InputReport> {
+pub(crate) fn locked(input: &Mutex<InputReport>) -> MutexGuard<'_, InputReport> {
     // Counts are whole numbers that are right after each batch, whatever happened to another.
     input.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Adds a column `predicted_TARGET` for each target to every batch, and notes what the model has not seen in training.
 fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<InputReport>>) -> Result<Batches> {
+    let schema = with_columns(model.as_ref(), rows.schema())?;
+    let joined = Arc::clone(&schema);
+    Ok(each(rows, schema, 0, move |batch| {
+        let mut columns = batch.columns().to_vec();
+        columns.extend(predictions(model.as_ref(), batch)?);
+        locked(&input).add(model.features(), batch)?;
+        of_columns(&joined, columns)
+    }))
+}
+
+/// The schema of a table with a column for the predictions of each target.
+pub(crate) fn with_columns(model: &dyn Model, table: &Schema) -> Result<SchemaRef> {
     let data_type = match model.task() {
         Task::Regression => DataType::Float64,
         Task::Classification => DataType::Utf8,
     };
-    let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
+    let mut fields: Vec<_> = table.fields().iter().cloned().collect();
     for output in model.outputs() {
         let name = format!("predicted_{}", output.name);
-        if rows.schema().field_with_name(&name).is_ok() {
+        if table.field_with_name(&name).is_ok() {
             return Err(Error::invalid("predict", format_args!("`{}`", output.name))
                 .with_reason(format_args!("the table has a column `{name}` already")));
         }
         fields.push(Arc::new(Field::new(name, data_type.clone(), false)));
     }
-    let schema = Arc::new(Schema::new(fields));
-    let target = Arc::clone(&schema);
-    let mut read = 0_u64;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// What a model predicts for rows, a column a target.
+pub(crate) fn predictions(model: &dyn Model, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    let predicted = model.predict(rows)?;
+    Ok(match predicted.as_struct_opt() {
+        Some(several) => several.columns().to_vec(),
+        None => vec![predicted],
+    })
+}
+
+pub(crate) fn of_columns(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|cause| Error::internal("add", "a column of predictions").with_source(cause))
+}
+
+/// Makes a batch of `schema` of every batch, on the CPU threads. Models count rows within a batch, and users within
+/// their table, in which the first row is the one of number `first`, from 0.
+pub(crate) fn each<F>(rows: Batches, schema: SchemaRef, first: u64, make: F) -> Batches
+where
+    F: Fn(&RecordBatch) -> Result<RecordBatch> + Send + Sync + 'static,
+{
+    let make = Arc::new(make);
+    let mut read = first;
     let stream = rows.then(move |batch| {
-        let (model, schema, input) = (Arc::clone(&model), Arc::clone(&target), Arc::clone(&input));
+        let make = Arc::clone(&make);
         let before = read;
         read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
         async move {
             let batch = batch?;
-            // Models count rows within a batch, and users within their table.
-            let in_table = move |error| at_row(error, |row| before + row);
-            compute::run(move || {
-                let mut columns = batch.columns().to_vec();
-                let predicted = model.predict(&batch).map_err(in_table)?;
-                match predicted.as_struct_opt() {
-                    Some(several) => columns.extend_from_slice(several.columns()),
-                    None => columns.push(predicted),
-                }
-                locked(&input).add(model.features(), &batch).map_err(in_table)?;
-                RecordBatch::try_new(schema, columns)
-                    .map_err(|cause| Error::internal("add", "a column of predictions").with_source(cause))
-            })
-            .await
+            compute::run(move || make(&batch).map_err(|error| at_row(error, |row| before + row))).await
         }
     });
-    Ok(Batches::new(schema, stream.boxed(), Arc::new(Tally::default())))
+    Batches::new(schema, stream.boxed(), Arc::new(Tally::default()))
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, AsArray, Float64Array, StringArray};
+    use arrow::array::{Float64Array, StringArray};
     use arrow::datatypes::Float64Type;
     use futures::TryStreamExt;
 

@@ -28,13 +28,24 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
     let quarantine = Arc::new(Quarantine::new(step.max_bad_rows));
     let scan = Scan::plan(step, context, Arc::clone(&quarantine)).await?;
     let ledger = Arc::clone(scan.ledger());
-    let combined = combine(step, scan.read(), &ledger).await?;
+    finish(step, scan.read(), &ledger, &quarantine, context).await
+}
+
+/// What follows the scan: combines its rows, publishes the table, and sees that every record is accounted for.
+pub(crate) async fn finish(
+    step: &Prepare,
+    rows: Batches,
+    ledger: &Arc<Ledger>,
+    quarantine: &Quarantine,
+    context: &Context,
+) -> Result<StepReport> {
+    let combined = combine(step, rows, ledger).await?;
     let schema = Arc::clone(combined.schema());
     let outputs = match publish(context.lake.as_ref(), &step.destination, combined).await {
         Ok(outputs) => outputs,
         Err(error) => {
             // What was rejected until then is what the user needs to see.
-            let kept = keep(step, context, &quarantine).await?;
+            let kept = keep(step, context, quarantine).await?;
             return Err(told(error, kept));
         }
     };
@@ -42,7 +53,7 @@ pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport>
     let mut balance = ledger.balance();
     let notes = ledger.notes();
     balance.combine_out = outputs.first().and_then(|output| output.rows).unwrap_or_default();
-    balance.quarantine = keep(step, context, &quarantine).await?;
+    balance.quarantine = keep(step, context, quarantine).await?;
     if let Some(source) = balance.sources.iter().find(|source| !source.holds()) {
         return Err(Error::internal("account for", format_args!("every record of {}", source.path)));
     }
@@ -115,7 +126,7 @@ pub(crate) fn filtered(batch: &RecordBatch, keep: &BooleanArray) -> Result<Recor
 }
 
 /// Writes the quarantined records, where there are any, and says where.
-async fn keep(step: &Prepare, context: &Context, quarantine: &Quarantine) -> Result<Option<String>> {
+pub(crate) async fn keep(step: &Prepare, context: &Context, quarantine: &Quarantine) -> Result<Option<String>> {
     let bucket = context.lake.bucket(&BucketName::new(RUNS_BUCKET)?).await?;
     let key = Path::from(format!("_quarantine/{}/{}.ndjson", context.run, step.name));
     Ok(quarantine.finish(&bucket, &key).await?.map(|_| bucket.address(&key)))

@@ -15,11 +15,14 @@ use crate::pipeline::file::Pipeline;
 use crate::pipeline::log::StepLog;
 use crate::pipeline::manifest::{
     HEARTBEAT, Manifest, ObjectVersion, Output, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version,
-    finished, put_json, remember, runs_bucket,
+    finished, is_cancelled, put_json, remember, runs_bucket,
 };
 use crate::pipeline::step::Step;
 use crate::pipeline::{evaluate, page, predict, prepare, train};
 use crate::progress::Progress;
+
+/// Whoever drives a run leaves what it says of a step itself here, beside the workers.
+const OWN: &str = "0/0";
 
 /// Carries out steps: in this process, or elsewhere.
 #[async_trait]
@@ -28,7 +31,31 @@ pub trait Runner: Debug + Send + Sync {
     ///
     /// # Errors
     /// Those of the step.
-    async fn run(&self, step: &Step, context: &Context) -> Result<StepReport>;
+    async fn run(&self, step: &StepRun, context: &Context) -> Result<StepReport>;
+
+    /// Ends what is still at work for a run that was stopped.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    async fn stop(&self, context: &Context) -> Result<()> {
+        let _ = context;
+        Ok(())
+    }
+}
+
+/// A step of a run, and what is known of it before it is carried out.
+#[derive(Debug, Clone)]
+pub struct StepRun {
+    /// The step.
+    pub step: Step,
+    /// Where the run keeps what the step leaves: a folder within the run's own.
+    pub folder: String,
+    /// The objects that it reads, as they are.
+    pub inputs: Vec<ObjectVersion>,
+    /// SHA-256 over the step, its inputs and the code: equal means that the results are.
+    pub fingerprint: String,
+    /// Whether it is done again although it may be done.
+    pub fresh: bool,
 }
 
 /// What a step works with.
@@ -48,8 +75,8 @@ pub struct InProcess;
 
 #[async_trait]
 impl Runner for InProcess {
-    async fn run(&self, step: &Step, context: &Context) -> Result<StepReport> {
-        match step {
+    async fn run(&self, step: &StepRun, context: &Context) -> Result<StepReport> {
+        match &step.step {
             Step::Prepare(step) => prepare::run(step, context).await,
             Step::Train(step) => train::run(step, context).await,
             Step::Evaluate(step) => evaluate::run(step, context).await,
@@ -118,15 +145,11 @@ impl Pipeline {
             manifest.steps[index].status = Status::Running;
             save(bucket, manifest).await?;
             let before: Vec<&Output> = manifest.steps[..index].iter().flat_map(|step| &step.report.outputs).collect();
-            let outcome = run_step(step, &logged, runner, options, bucket, &before).await;
-            let folder = format!("steps/{:02}-{}-{}/0/0", index + 1, step.kind(), step.name());
-            bucket
-                .put(
-                    &context.run.key(&format!("{folder}/log-000001.jsonl")),
-                    log.lines(),
-                    object_store::PutMode::Overwrite,
-                )
-                .await?;
+            let folder = format!("steps/{:02}-{}-{}", index + 1, step.kind(), step.name());
+            let place = Place { folder: &folder, log: &log, context: &logged, runner, bucket };
+            let outcome = place.run(step, options, &before).await;
+            let folder = format!("{folder}/{OWN}");
+            log.flush(bucket, &context.run, &folder).await?;
             match outcome {
                 Ok(record) => manifest.steps[index] = record,
                 Err(error) => {
@@ -206,60 +229,91 @@ fn failed_status(error: &Error) -> Status {
     if error.kind() == ErrorKind::Cancelled { Status::Cancelled } else { Status::Failed }
 }
 
-/// One step: found done, or carried out and remembered.
-async fn run_step(
-    step: &Step,
-    context: &Context,
-    runner: &dyn Runner,
-    options: RunOptions,
-    bucket: &Bucket,
-    before: &[&Output],
-) -> Result<StepRecord> {
-    let inputs = inputs(step, context.lake.as_ref()).await?;
-    unreplaced(step, &inputs, before)?;
-    let fingerprint = fingerprint(step, &inputs)?;
-    if !options.fresh
-        && let Some((run, record)) = finished(&context.lake, &fingerprint).await?
-    {
-        context.progress.note(&format!("{}: skipped, nothing changed since run {run}", step.title()));
-        return Ok(StepRecord { status: Status::Skipped, from_run: Some(run), ..record });
-    }
-    let started = Instant::now();
-    context.progress.begin(&step.title(), None);
-    let outcome = watched(step, context, runner, bucket).await;
-    context.progress.end();
-    let record = StepRecord {
-        kind: step.kind().to_owned(),
-        name: step.name().to_owned(),
-        status: Status::Done,
-        from_run: None,
-        seconds: started.elapsed().as_secs_f64(),
-        fingerprint,
-        inputs,
-        report: outcome?,
-    };
-    remember(bucket, &context.run, &record).await?;
-    Ok(record)
+/// Where a step is run, and what watches over it.
+struct Place<'a> {
+    folder: &'a str,
+    log: &'a StepLog,
+    context: &'a Context,
+    runner: &'a dyn Runner,
+    bucket: &'a Bucket,
 }
 
-/// Carries out a step while showing that the run is alive, and stops it when asked to.
-async fn watched(step: &Step, context: &Context, runner: &dyn Runner, bucket: &Bucket) -> Result<StepReport> {
-    let mut work = runner.run(step, context);
-    let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
-    let mut beaten = Instant::now();
-    loop {
-        tokio::select! {
-            outcome = &mut work => return outcome,
-            _ = tick.tick() => {
-                if context.progress.is_cancelled() {
-                    return Err(Error::new(ErrorKind::Cancelled, "finish", step.title()).with_reason("stopped by the user"));
-                }
-                if beaten.elapsed() >= HEARTBEAT {
-                    beaten = Instant::now();
-                    let beat = serde_json::json!({ "step": step.title(), "updated": Utc::now() });
-                    put_json(bucket, &context.run.key("progress.json"), &beat).await?;
+impl Place<'_> {
+    /// One step: found done, or carried out and remembered.
+    async fn run(&self, step: &Step, options: RunOptions, before: &[&Output]) -> Result<StepRecord> {
+        let context = self.context;
+        let inputs = inputs(step, context.lake.as_ref()).await?;
+        unreplaced(step, &inputs, before)?;
+        let fingerprint = fingerprint(step, &inputs)?;
+        if !options.fresh
+            && let Some((run, record)) = finished(&context.lake, &fingerprint).await?
+        {
+            context.progress.note(&format!("{}: skipped, nothing changed since run {run}", step.title()));
+            return Ok(StepRecord { status: Status::Skipped, from_run: Some(run), ..record });
+        }
+        let run = StepRun {
+            step: step.clone(),
+            folder: self.folder.to_owned(),
+            inputs: inputs.clone(),
+            fingerprint: fingerprint.clone(),
+            fresh: options.fresh,
+        };
+        let started = Instant::now();
+        context.progress.begin(&step.title(), None);
+        let outcome = self.watched(&run).await;
+        context.progress.end();
+        let record = StepRecord {
+            kind: step.kind().to_owned(),
+            name: step.name().to_owned(),
+            status: Status::Done,
+            from_run: None,
+            seconds: started.elapsed().as_secs_f64(),
+            fingerprint,
+            inputs,
+            report: outcome?,
+        };
+        remember(self.bucket, &context.run, &record).await?;
+        Ok(record)
+    }
+
+    /// Carries out a step while showing that the run is alive, and stops it when asked to.
+    async fn watched(&self, run: &StepRun) -> Result<StepReport> {
+        let context = self.context;
+        let mut work = self.runner.run(run, context);
+        let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
+        let mut beaten = Instant::now();
+        loop {
+            tokio::select! {
+                outcome = &mut work => return outcome,
+                _ = tick.tick() => {
+                    let mut stopped = context.progress.is_cancelled().then_some("stopped by the user");
+                    if beaten.elapsed() >= HEARTBEAT {
+                        beaten = Instant::now();
+                        if self.beat(run).await? {
+                            stopped = Some("the run was cancelled");
+                        }
+                    }
+                    if let Some(reason) = stopped {
+                        self.runner.stop(context).await?;
+                        return Err(Error::new(ErrorKind::Cancelled, "finish", run.step.title()).with_reason(reason));
+                    }
                 }
             }
+        }
+    }
+
+    /// Shows that the run is alive; says whether it was asked to stop. A store that is away for a while is the business of
+    /// the step, which may not even notice.
+    async fn beat(&self, run: &StepRun) -> Result<bool> {
+        let (bucket, context) = (self.bucket, self.context);
+        let shown = async {
+            put_json(bucket, &context.run.key("progress.json"), &self.log.heartbeat()).await?;
+            self.log.beat(bucket, &context.run, &format!("{}/{OWN}", run.folder)).await?;
+            is_cancelled(context.lake.as_ref(), &context.run).await
+        };
+        match shown.await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => Ok(false),
+            shown => shown,
         }
     }
 }

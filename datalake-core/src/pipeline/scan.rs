@@ -1,70 +1,195 @@
 //! The scan of a prepare step: row by row from raw objects to declared columns, past the quality rules.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef, UInt64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Position, Result};
 use crate::format::{
     Batches, CellFault, ColumnSpec, Conformer, Infer, OnRowError, Quarantine, ReadOptions, Reject, Rejects, Tally,
 };
+use crate::lake::ObjectPattern;
 use crate::pipeline::ledger::{Ledger, SourceRejects};
+use crate::pipeline::manifest::ObjectVersion;
 use crate::pipeline::prepare::filtered;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::{Prepare, Rule, RuleAction, SourceSpec};
 use crate::progress::Progress;
-use crate::query::{Part, RowExpression, parts, unite};
+use crate::query::{Part, RowExpression, unite};
 
 /// The column that carries a record's number through the scan.
 const ROW: &str = "__row";
 
-/// What is read, in which order, into which columns, past which rules: fixed before the first row.
+/// What is fixed before the first row, from the objects alone: the columns, and how objects are read into them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    columns: Vec<ColumnSpec>,
+    /// Whether each object is read in these types, because by themselves they differ.
+    imposed: bool,
+    /// What the user should know of how the types came about.
+    notes: Vec<String>,
+}
+
+impl Plan {
+    /// The columns that the step declares; without them, the union of what the objects hold.
+    async fn of(step: &Prepare, found: &[(Part, ReadOptions)]) -> Result<Self> {
+        if !step.columns.is_empty() {
+            return Ok(Self::declared(step));
+        }
+        let united = unite(found).await?;
+        let columns = united.columns.into_iter().filter(|column| column.name != ROW).collect();
+        Ok(Self { columns, imposed: !united.alike, notes: united.notes })
+    }
+
+    /// The columns that the step declares.
+    pub(crate) fn declared(step: &Prepare) -> Self {
+        Self { columns: step.columns.clone(), imposed: false, notes: Vec::new() }
+    }
+
+    /// The plan of a step over all of its objects.
+    pub(crate) async fn make(step: &Prepare, context: &Context) -> Result<Self> {
+        Self::of(step, &found(step, context, None).await?).await
+    }
+
+    /// The columns as a schema.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.columns.iter().map(ColumnSpec::field).collect::<Vec<_>>()))
+    }
+
+    /// What the user should know of how the types came about.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// A declared column that no object has is a misspelt one.
+    pub(crate) fn every_column_found(&self, ledger: &Ledger) -> Result<()> {
+        let found = ledger.columns_found();
+        match self.columns.iter().find(|column| !found.contains(&column.name)) {
+            None => Ok(()),
+            Some(column) => {
+                let names: Vec<&str> = column.source_names().collect();
+                Err(Error::invalid("find", format_args!("column `{}`", names.join("` or `")))
+                    .with_reason("no source has it, so it would be null in every row")
+                    .with_hint("correct `from` or the name, or leave the column out"))
+            }
+        }
+    }
+}
+
+/// The objects that a step reads, in order, and how; only some of them where a shard is meant, which must be as they
+/// were when they were listed.
+async fn found(step: &Prepare, context: &Context, shard: Option<&Shard>) -> Result<Vec<(Part, ReadOptions)>> {
+    let mut found = Vec::new();
+    let mut number = 0;
+    for source in &step.sources {
+        let options = read_options(source, step);
+        let pattern: ObjectPattern = source.path.parse()?;
+        for (bucket, meta) in pattern.matches(context.lake.as_ref()).await? {
+            let wanted = shard.is_none_or(|shard| shard.objects.contains(&number));
+            if wanted {
+                let part = Part::detect(bucket, meta, &options).await?;
+                if let Some(shard) = shard {
+                    shard.check(number, &part)?;
+                }
+                found.push((part, options.clone()));
+            }
+            number += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// Some of a step's objects, by their numbers among all, for one worker.
+#[derive(Debug)]
+pub(crate) struct Shard<'a> {
+    pub(crate) objects: Range<usize>,
+    /// All objects as they were listed.
+    pub(crate) listed: &'a [ObjectVersion],
+}
+
+impl Shard<'_> {
+    /// Sees that an object is the one that was listed, before a part of the rows is of another.
+    fn check(&self, number: usize, part: &Part) -> Result<()> {
+        let now = ObjectVersion { path: part.path(), size: part.meta.size, etag: part.meta.e_tag.clone() };
+        if self.listed.get(number) == Some(&now) {
+            return Ok(());
+        }
+        Err(Error::invalid("read", part.path())
+            .with_reason("it has changed since the step was planned, or objects beside it have come or gone")
+            .with_hint("run the pipeline again"))
+    }
+}
+
+/// What is read, in which order, into which columns, past which rules.
 #[derive(Debug)]
 pub(crate) struct Scan {
     parts: Vec<(Part, ReadOptions)>,
-    columns: Vec<ColumnSpec>,
+    plan: Arc<Plan>,
     schema: SchemaRef,
     rules: Vec<(Rule, RowExpression)>,
     on_row_error: OnRowError,
     quarantine: Arc<Quarantine>,
     ledger: Arc<Ledger>,
     progress: Arc<dyn Progress>,
+    /// Whether these are all objects of the step, so that what must hold of all can be seen at the end.
+    whole: bool,
 }
 
 impl Scan {
-    /// Finds the objects, fixes the schema and checks the rules against it.
+    /// A scan of all objects: finds them, fixes the schema and checks the rules against it.
     pub(crate) async fn plan(step: &Prepare, context: &Context, quarantine: Arc<Quarantine>) -> Result<Self> {
-        let mut found = Vec::new();
-        for source in &step.sources {
-            let options = read_options(source, step);
-            for part in parts(context.lake.as_ref(), &source.path, &options).await? {
-                found.push((part, options.clone()));
+        let found = found(step, context, None).await?;
+        let plan = Plan::of(step, &found).await?;
+        let scan = Self::new(step, found, plan, context, quarantine)?;
+        for note in scan.plan.notes() {
+            scan.progress.note(note);
+            scan.ledger.note(note.clone());
+        }
+        Ok(Self { whole: true, ..scan })
+    }
+
+    /// A scan of some objects, by a plan that was made from all.
+    pub(crate) async fn of_shard(
+        step: &Prepare,
+        plan: Plan,
+        shard: &Shard<'_>,
+        context: &Context,
+        quarantine: Arc<Quarantine>,
+    ) -> Result<Self> {
+        let found = found(step, context, Some(shard)).await?;
+        Self::new(step, found, plan, context, quarantine)
+    }
+
+    fn new(
+        step: &Prepare,
+        mut parts: Vec<(Part, ReadOptions)>,
+        plan: Plan,
+        context: &Context,
+        quarantine: Arc<Quarantine>,
+    ) -> Result<Self> {
+        if plan.imposed {
+            for (_, options) in &mut parts {
+                *options = options.clone().with_schema(Some(plan.columns.clone()));
             }
         }
-        let (columns, notes) = match step.columns.as_slice() {
-            [] => inferred(&mut found).await?,
-            columns => (columns.to_vec(), Vec::new()),
-        };
-        let schema = Arc::new(Schema::new(columns.iter().map(ColumnSpec::field).collect::<Vec<_>>()));
+        let schema = plan.schema();
         let rules: Result<_> =
             step.rules.iter().map(|rule| Ok((rule.clone(), RowExpression::new(&rule.keep, &schema)?))).collect();
-        let ledger = Arc::new(Ledger::new(found.iter().map(|(part, _)| part.path())));
-        for note in notes {
-            context.progress.note(&note);
-            ledger.note(note);
-        }
         Ok(Self {
-            parts: found,
-            columns,
+            ledger: Arc::new(Ledger::new(parts.iter().map(|(part, _)| part.path()))),
+            parts,
+            plan: Arc::new(plan),
             schema,
             rules: rules?,
             on_row_error: step.on_row_error,
             quarantine,
-            ledger,
             progress: Arc::clone(&context.progress),
+            whole: false,
         })
     }
 
@@ -76,8 +201,7 @@ impl Scan {
     /// All clean rows, object by object, in order.
     pub(crate) fn read(self) -> Batches {
         let schema = Arc::clone(&self.schema);
-        let found = vec![false; self.columns.len()];
-        let state = State { scan: self, index: 0, current: None, found };
+        let state = State { scan: self, index: 0, current: None };
         let stream =
             stream::try_unfold(state, |mut state| async move { Ok(state.next().await?.map(|batch| (batch, state))) });
         Batches::new(schema, stream.boxed(), Arc::new(Tally::default()))
@@ -130,18 +254,6 @@ fn read_options(source: &SourceSpec, step: &Prepare) -> ReadOptions {
         .with_row_number(Some(ROW.to_owned()))
 }
 
-/// Without declared columns: the union of what the objects hold. Where they differ, each is read in the common types.
-async fn inferred(found: &mut [(Part, ReadOptions)]) -> Result<(Vec<ColumnSpec>, Vec<String>)> {
-    let united = unite(found).await?;
-    let columns: Vec<_> = united.columns.into_iter().filter(|column| column.name != ROW).collect();
-    if !united.alike {
-        for (_, options) in found {
-            *options = options.clone().with_schema(Some(columns.clone()));
-        }
-    }
-    Ok((columns, united.notes))
-}
-
 fn row_numbers(batch: &RecordBatch) -> Result<Vec<u64>> {
     let numbers = batch.column_by_name(ROW).and_then(|column| column.as_primitive_opt::<UInt64Type>());
     numbers.map(|numbers| numbers.values().to_vec()).ok_or_else(|| Error::internal("number", "the rows of a source"))
@@ -152,8 +264,6 @@ struct State {
     scan: Scan,
     index: usize,
     current: Option<(Batches, Conformer)>,
-    /// Which declared columns some object had.
-    found: Vec<bool>,
 }
 
 impl State {
@@ -161,9 +271,10 @@ impl State {
         loop {
             let Some((batches, conformer)) = &mut self.current else {
                 if !self.open().await? {
-                    self.every_column_found()?;
-                    let seen = self.scan.ledger.balance().seen();
-                    self.scan.quarantine.check(seen)?;
+                    if self.scan.whole {
+                        self.scan.plan.every_column_found(&self.scan.ledger)?;
+                        self.scan.quarantine.check(self.scan.ledger.balance().seen())?;
+                    }
                     return Ok(None);
                 }
                 continue;
@@ -191,12 +302,12 @@ impl State {
         let rejects = SourceRejects::new(&self.scan.ledger, self.index, &self.scan.quarantine);
         let options = options.clone().with_rejects(Some(Arc::new(rejects)));
         let batches = part.read(options).await?;
-        let conformer = Conformer::new(batches.schema(), &self.scan.columns)
+        let conformer = Conformer::new(batches.schema(), &self.scan.plan.columns)
             .map_err(|cause| Error::new(cause.kind(), "prepare", part.path()).with_source(cause))?;
         let path = part.path();
-        for (column, found) in self.scan.columns.iter().zip(&mut self.found) {
+        for column in &self.scan.plan.columns {
             if column.source_names().any(|name| batches.schema().field_with_name(name).is_ok()) {
-                *found = true;
+                self.scan.ledger.found(&column.name);
             } else {
                 let note = format!("{path}: has no column `{}`: null there", column.name);
                 self.scan.progress.note(&note);
@@ -205,19 +316,6 @@ impl State {
         }
         self.current = Some((batches, conformer));
         Ok(true)
-    }
-
-    /// A declared column that no object has is a misspelt one.
-    fn every_column_found(&self) -> Result<()> {
-        match self.scan.columns.iter().zip(&self.found).find(|(_, found)| !**found) {
-            None => Ok(()),
-            Some((column, _)) => {
-                let names: Vec<&str> = column.source_names().collect();
-                Err(Error::invalid("find", format_args!("column `{}`", names.join("` or `")))
-                    .with_reason("no source has it, so it would be null in every row")
-                    .with_hint("correct `from` or the name, or leave the column out"))
-            }
-        }
     }
 }
 

@@ -264,6 +264,11 @@ impl Train {
         Self { features: model.features().iter().map(|feature| feature.name.clone()).collect(), ..self.clone() }
     }
 
+    /// Whether workers can grow some of the trees each.
+    pub(crate) fn divisible(&self) -> bool {
+        self.trainer == forest() && self.trees.is_none() && self.forest.limits.is_none()
+    }
+
     /// The parameters as its trainer reads them: those of the forest, or none.
     pub(crate) fn settings(&self) -> Result<serde_json::Value, Error> {
         if self.trainer != forest() {

@@ -24,6 +24,11 @@ pub struct Trees {
 }
 
 impl Trees {
+    /// The trees of these numbers; none where there are none.
+    pub(crate) fn of(range: Range<u32>) -> Option<Self> {
+        (range.start < range.end).then_some(Self { first: range.start, end: range.end })
+    }
+
     /// The numbers of the trees.
     #[must_use]
     pub fn range(self) -> Range<u32> {

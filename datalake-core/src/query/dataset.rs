@@ -37,6 +37,13 @@ pub struct Part {
 }
 
 impl Part {
+    /// The object with its format, by its name or its first bytes.
+    pub(crate) async fn detect(bucket: Bucket, meta: ObjectMeta, options: &ReadOptions) -> Result<Self> {
+        let source = Source::Object { bucket: bucket.clone(), path: meta.location.clone() };
+        let (format, _) = detect(&source, options).await?;
+        Ok(Self { bucket, meta, format })
+    }
+
     /// `bucket/key`.
     #[must_use]
     pub fn path(&self) -> String {
@@ -48,7 +55,8 @@ impl Part {
         self.format.infer_schema(&self.source(), options).await
     }
 
-    fn source(&self) -> Source {
+    /// Where its bytes come from.
+    pub(crate) fn source(&self) -> Source {
         Source::Object { bucket: self.bucket.clone(), path: self.meta.location.clone() }
     }
 
@@ -61,28 +69,17 @@ impl Part {
     }
 }
 
-/// The objects that a pattern names, sorted by key, each with its format.
-///
-/// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) if there are none; those of detection.
-pub(crate) async fn parts(lake: &dyn Lake, pattern: &str, options: &ReadOptions) -> Result<Vec<Part>> {
-    let pattern: ObjectPattern = pattern.parse()?;
-    let mut parts = Vec::new();
-    for (bucket, meta) in pattern.matches(lake).await? {
-        let source = Source::Object { bucket: bucket.clone(), path: meta.location.clone() };
-        let (format, _) = detect(&source, options).await?;
-        parts.push(Part { bucket, meta, format });
-    }
-    Ok(parts)
-}
-
 impl DataSet {
     /// Finds the objects that `pattern` names (`bucket/key`, with `*` and `**`) and their common schema.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) if there are none; those of reading.
     pub async fn open(lake: &Arc<dyn Lake>, pattern: &str, options: ReadOptions) -> Result<Self> {
-        let parts = parts(lake.as_ref(), pattern, &options).await?;
+        let pattern: ObjectPattern = pattern.parse()?;
+        let mut parts = Vec::new();
+        for (bucket, meta) in pattern.matches(lake.as_ref()).await? {
+            parts.push(Part::detect(bucket, meta, &options).await?);
+        }
         Self::of(parts, options).await
     }
 

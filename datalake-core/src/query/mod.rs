@@ -14,7 +14,6 @@ mod session;
 mod table;
 mod union;
 
-pub(crate) use dataset::parts;
 pub use dataset::{DataSet, Part};
 pub use expression::RowExpression;
 pub use session::{Session, SessionOptions};

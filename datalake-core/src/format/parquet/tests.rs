@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
 };
-use arrow::datatypes::{DataType, Field, Int32Type};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, UInt64Type};
 use futures::TryStreamExt;
 
 use super::*;
@@ -155,4 +155,20 @@ async fn integers_that_no_float_holds_are_known_by_statistics() {
     let (_folder, path, _) = file(&table.unwrap(), WriteOptions::default()).await;
     let found = Parquet.infer_schema(&Source::LocalFile(path), &ReadOptions::default()).await.unwrap();
     assert_eq!(found.wide_integers, ["b", "d"]);
+}
+
+#[tokio::test]
+async fn some_rows_are_those_rows_wherever_row_groups_are_cut() {
+    let table = table(25_000);
+    let (_folder, path, _) = file(&table, WriteOptions::default().with_row_group_rows(10_000)).await;
+    let source = Source::LocalFile(path);
+    for (from, to) in [(0, 25_000), (0, 1), (9_999, 10_001), (10_000, 20_000), (12_345, 24_999), (24_999, 25_000), (7, 7)] {
+        let options = ReadOptions::default().with_row_number(Some("row".into()));
+        let batches = Parquet::read_rows(&source, options, from..to).await.unwrap();
+        let batches: Vec<RecordBatch> = batches.try_collect().await.unwrap();
+        let ids = batches.iter().flat_map(|batch| batch["id"].as_primitive::<Int64Type>().values().to_vec());
+        assert_eq!(ids.collect::<Vec<_>>(), (from as i64..to as i64).collect::<Vec<_>>());
+        let rows = batches.iter().flat_map(|batch| batch["row"].as_primitive::<UInt64Type>().values().to_vec());
+        assert_eq!(rows.collect::<Vec<_>>(), (from + 1..=to).collect::<Vec<_>>(), "numbers are those in the file");
+    }
 }

@@ -1,0 +1,277 @@
+//! The connection to a cluster, and its answers as errors that say what is missing.
+
+use std::fmt::{self, Debug};
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config, Resource};
+
+use super::names::NAMESPACE;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The oldest minor version of the API that is spoken to, of major version 1.
+const OLDEST_MINOR: u32 = 33;
+/// Where K3s leaves the configuration of its administrator.
+const K3S_CONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
+
+/// Which cluster is meant, and where in it.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ClusterOptions {
+    /// The context of the configuration; its current one where none is named.
+    pub context: Option<String>,
+    /// The namespace of the lake; [`NAMESPACE`] where none is named.
+    pub namespace: Option<String>,
+}
+
+impl ClusterOptions {
+    /// Sets the context.
+    #[must_use]
+    pub fn with_context(mut self, context: Option<String>) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Sets the namespace.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: Option<String>) -> Self {
+        self.namespace = namespace;
+        self
+    }
+}
+
+/// A Kubernetes cluster at hand, and the namespace of the lake in it.
+///
+/// ```no_run
+/// # async fn example() -> datalake_core::Result<()> {
+/// use datalake_core::cluster::{Cluster, ClusterOptions};
+///
+/// let cluster = Cluster::connect(&ClusterOptions::default()).await?;
+/// println!("{} at {}", cluster.namespace(), cluster.address());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    address: String,
+    namespace: String,
+}
+
+impl Cluster {
+    /// Connects by `KUBECONFIG`, `~/.kube/config` or what K3s leaves on its server; within a pod by its service account.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) where nothing says how to reach a cluster; [`Denied`](ErrorKind::Denied) for
+    /// credentials that are not taken; [`Unavailable`](ErrorKind::Unavailable); [`Unsupported`](ErrorKind::Unsupported)
+    /// for a cluster that is too old.
+    pub async fn connect(options: &ClusterOptions) -> Result<Self> {
+        // The first of several is as good as any other.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = config(options).await?;
+        let address = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let namespace = options.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned());
+        let client = Client::try_from(config).map_err(|cause| failed("reach", &address, cause))?;
+        let cluster = Self { client, address, namespace };
+        cluster.check_version().await?;
+        Ok(cluster)
+    }
+
+    /// The URL of the API server.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The namespace of the lake.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The client, for what is left out here.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Objects of one kind in the lake's namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    async fn check_version(&self) -> Result<()> {
+        let found = self.client.apiserver_version().await.map_err(|cause| failed("reach", &self.address, cause))?;
+        // Some say `33+`.
+        let minor: u32 = found.minor.trim_end_matches('+').parse().unwrap_or(0);
+        if found.major == "1" && minor >= OLDEST_MINOR {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported, "use", format_args!("the cluster at {}", self.address))
+            .with_reason(format_args!("it is Kubernetes {}, and 1.{OLDEST_MINOR} is wanted", found.git_version))
+            .with_hint("upgrade the cluster"))
+    }
+}
+
+impl Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("address", &self.address)
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn config(options: &ClusterOptions) -> Result<Config> {
+    let wanted = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    let unreadable = |cause: kube::config::KubeconfigError| {
+        Error::invalid("read", "the configuration of kubectl")
+            .with_reason(cause)
+            .with_hint("look at `kubectl config view`, and choose a context by --context")
+    };
+    let named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
+    let home = std::env::home_dir().map(|home| home.join(".kube/config")).filter(|file| file.exists());
+    if named || home.is_some() {
+        return Config::from_kubeconfig(&wanted).await.map_err(unreadable);
+    }
+    if let Ok(config) = Config::incluster() {
+        return Ok(config);
+    }
+    match Kubeconfig::read_from(K3S_CONFIG) {
+        Ok(found) => Config::from_custom_kubeconfig(found, &wanted).await.map_err(unreadable),
+        Err(_) => Err(Error::not_found("find", "a Kubernetes cluster")
+            .with_reason(format_args!(
+                "KUBECONFIG is not set, there is neither ~/.kube/config nor a readable {K3S_CONFIG}, and this is no pod"
+            ))
+            .with_hint(
+                "set KUBECONFIG to a file that names the cluster; on a K3s server: sudo cp /etc/rancher/k3s/k3s.yaml \
+                 ~/.kube/config && sudo chown $USER ~/.kube/config",
+            )),
+    }
+}
+
+/// An answer of the API server, or the lack of one, as an error that says what to do.
+pub(crate) fn failed(action: &str, subject: impl fmt::Display, cause: kube::Error) -> Error {
+    let kube::Error::Api(status) = &cause else {
+        return unanswered(action, subject, cause);
+    };
+    let error = |kind| Error::new(kind, action, &subject).with_reason(status.message.trim());
+    match status.code {
+        401 => error(ErrorKind::Denied)
+            .with_reason("the API server does not take the credentials; has the token or certificate expired?")
+            .with_hint("log in to the cluster again, or set KUBECONFIG to a newer file"),
+        403 if status.message.contains("exceeded quota") => error(ErrorKind::Exhausted)
+            .with_hint("ask for less by --memory and --cpu, or raise the ResourceQuota of the namespace"),
+        403 => match missing_rule(&status.message) {
+            Some(rule) => error(ErrorKind::Denied).with_hint(rule),
+            None => error(ErrorKind::Denied),
+        },
+        404 => error(ErrorKind::NotFound),
+        409 if status.reason == "AlreadyExists" => error(ErrorKind::AlreadyExists),
+        400 | 409 | 422 => error(ErrorKind::Invalid),
+        408 | 429 | 500..=599 => error(ErrorKind::Unavailable),
+        _ => error(ErrorKind::Internal),
+    }
+}
+
+fn unanswered(action: &str, subject: impl fmt::Display, cause: kube::Error) -> Error {
+    let kind = match &cause {
+        kube::Error::HyperError(_)
+        | kube::Error::Service(_)
+        | kube::Error::ReadEvents(_)
+        | kube::Error::HttpError(_)
+        | kube::Error::UpgradeConnection(_) => ErrorKind::Unavailable,
+        kube::Error::Auth(_) => ErrorKind::Denied,
+        kube::Error::InferConfig(_) | kube::Error::InferKubeconfig(_) | kube::Error::RustlsTls(_) => ErrorKind::Invalid,
+        _ => ErrorKind::Internal,
+    };
+    let error = Error::new(kind, action, subject);
+    match kind {
+        ErrorKind::Unavailable => error
+            .with_reason("the API server does not answer")
+            .with_hint("is the cluster up, and the address in KUBECONFIG right?")
+            .with_source(cause),
+        ErrorKind::Denied => {
+            error.with_reason("no credentials could be had").with_hint("log in to the cluster again").with_source(cause)
+        }
+        _ => error.with_source(cause),
+    }
+}
+
+/// The rule to ask an administrator for, from the words of a refusal:
+/// `User "u" cannot VERB resource "R" in API group "G" in the namespace "N"`.
+fn missing_rule(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once(" cannot ")?;
+    let (verb, rest) = rest.split_once(" resource \"")?;
+    let (resource, rest) = rest.split_once("\" in API group \"")?;
+    let (group, rest) = rest.split_once('"')?;
+    let place = match rest.split_once("in the namespace \"").and_then(|(_, rest)| rest.split_once('"')) {
+        Some((namespace, _)) => format!("a Role in the namespace {namespace}"),
+        None => "a ClusterRole".to_owned(),
+    };
+    Some(format!(
+        "ask for {place} with the rule {{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}"
+    ))
+}
+
+/// Whether an answer means that the object is not there.
+pub(crate) fn is_missing(cause: &kube::Error) -> bool {
+    matches!(cause, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Whether an answer means that there is an object of that name already.
+pub(crate) fn is_taken(cause: &kube::Error) -> bool {
+    matches!(cause, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists")
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn answer(code: u16, reason: &str, message: &str) -> Error {
+        let status = Status { code, reason: reason.to_owned(), message: message.to_owned(), ..Status::default() };
+        failed("make", "a namespace", kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn a_refusal_names_the_rule_to_ask_for() {
+        let error = answer(
+            403,
+            "Forbidden",
+            "namespaces is forbidden: User \"jane\" cannot create resource \"namespaces\" in API group \"\" at the \
+             cluster scope",
+        );
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert_eq!(
+            error.hint(),
+            Some("ask for a ClusterRole with the rule {apiGroups: [\"\"], resources: [\"namespaces\"], verbs: [\"create\"]}")
+        );
+        let error = answer(
+            403,
+            "Forbidden",
+            "jobs.batch is forbidden: User \"jane\" cannot delete resource \"jobs\" in API group \"batch\" in the \
+             namespace \"big-data\"",
+        );
+        assert!(error.hint().unwrap().starts_with("ask for a Role in the namespace big-data"), "{error:?}");
+    }
+
+    #[test]
+    fn answers_have_the_kinds_that_exit_codes_come_from() {
+        for (code, reason, message, kind) in [
+            (401, "Unauthorized", "Unauthorized", ErrorKind::Denied),
+            (403, "Forbidden", "pods is forbidden: exceeded quota: small", ErrorKind::Exhausted),
+            (404, "NotFound", "not found", ErrorKind::NotFound),
+            (409, "AlreadyExists", "exists", ErrorKind::AlreadyExists),
+            (409, "Conflict", "conflict", ErrorKind::Invalid),
+            (422, "Invalid", "spec: required", ErrorKind::Invalid),
+            (503, "ServiceUnavailable", "starting", ErrorKind::Unavailable),
+        ] {
+            assert_eq!(answer(code, reason, message).kind(), kind, "{message}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What the pods of a Job say: what is in their way, and why they have failed.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod};
+
+use crate::error::{Error, ErrorKind};
+
+/// Something in the way of a pod.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) words: String,
+    kind: ErrorKind,
+    hint: String,
+    /// Whether it waits for a node, which may still come.
+    pub(crate) waits_for_node: bool,
+    /// Whether Kubernetes helps itself.
+    pub(crate) passes: bool,
+}
+
+impl Trouble {
+    /// The controller of Jobs is not let to make pods.
+    pub(crate) fn refused(words: &str) -> Self {
+        let (kind, hint) = if words.contains("exceeded quota") {
+            (ErrorKind::Exhausted, "ask for less by --memory and --cpu, or raise the ResourceQuota of the namespace")
+        } else if words.contains("PodSecurity") {
+            (ErrorKind::Denied, "let the namespace admit pods of the standard `restricted`")
+        } else if words.contains("serviceaccount") {
+            (ErrorKind::NotFound, "make the service accounts of Jobs: datalake setup-datalake")
+        } else {
+            (ErrorKind::Invalid, "look at the events of the Job: kubectl describe job")
+        };
+        let words = format!("no pod can be made: {words}");
+        Self { words, kind, hint: hint.to_owned(), waits_for_node: false, passes: false }
+    }
+
+    pub(crate) fn into_error(self, job: &str) -> Error {
+        Error::new(self.kind, "run", format_args!("the Job {job}")).with_reason(self.words).with_hint(self.hint)
+    }
+}
+
+/// What is in the way of a pod, if anything is.
+pub(crate) fn trouble(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    for container in status.init_container_statuses.iter().chain(&status.container_statuses).flatten() {
+        let state = container.state.as_ref();
+        if let Some(waiting) = state.and_then(|state| state.waiting.as_ref()) {
+            if let Some(found) = waits(pod, container, waiting) {
+                return Some(found);
+            }
+        }
+        if state.and_then(|state| state.terminated.as_ref()).is_some_and(is_out_of_memory) {
+            return Some(Trouble {
+                words: format!("{name} was killed: it needed more memory than its limit of {}", memory(pod)),
+                kind: ErrorKind::Exhausted,
+                hint: "raise --memory".to_owned(),
+                waits_for_node: false,
+                passes: true,
+            });
+        }
+    }
+    let unscheduled = status.conditions.iter().flatten().find(|condition| {
+        condition.type_ == "PodScheduled" && condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable")
+    })?;
+    Some(Trouble {
+        words: format!("{name} waits for a node: {}", unscheduled.message.as_deref().unwrap_or("none fits")),
+        kind: ErrorKind::Exhausted,
+        hint: "ask for less by --memory and --cpu, choose fewer --workers, or add a node".to_owned(),
+        waits_for_node: true,
+        passes: false,
+    })
+}
+
+fn waits(pod: &Pod, container: &ContainerStatus, waiting: &ContainerStateWaiting) -> Option<Trouble> {
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("its node");
+    let image = &container.image;
+    let said = waiting.message.as_deref().unwrap_or_default();
+    let (words, kind, hint) = match waiting.reason.as_deref()? {
+        "ErrImageNeverPull" => (
+            format!("the image {image} is not on the node {node}, and may not be pulled"),
+            ErrorKind::NotFound,
+            "import it on each node: datalake image save datalake.tar, then k3s ctr images import datalake.tar".to_owned(),
+        ),
+        reason @ ("ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "RegistryUnavailable") => (
+            format!("the node {node} cannot pull the image {image} ({reason}): {said}"),
+            ErrorKind::NotFound,
+            "push it to a registry that the nodes reach (datalake image push), or import it on each node (datalake image \
+             save) and name it by --image"
+                .to_owned(),
+        ),
+        reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => (
+            format!("the node {node} cannot start {} ({reason}): {said}", container.name),
+            ErrorKind::Invalid,
+            "where a Secret or ConfigMap is missing, make it: datalake setup-datalake".to_owned(),
+        ),
+        "CrashLoopBackOff" => (
+            format!("{} ends again and again{}", container.name, last_words(container)),
+            ErrorKind::Invalid,
+            format!(
+                "look at its log: kubectl -n {} logs {} --previous",
+                pod.metadata.namespace.as_deref().unwrap_or_default(),
+                pod.metadata.name.as_deref().unwrap_or_default()
+            ),
+        ),
+        _ => return None,
+    };
+    Some(Trouble { words, kind, hint, waits_for_node: false, passes: false })
+}
+
+/// What a container said before it ended the last time.
+fn last_words(container: &ContainerStatus) -> String {
+    let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    let Some(last) = last else { return String::new() };
+    let said = last.message.as_deref().map(str::trim).filter(|said| !said.is_empty());
+    match said {
+        Some(said) => format!(", with exit code {}: {said}", last.exit_code),
+        None => format!(", with exit code {}", last.exit_code),
+    }
+}
+
+/// Why a Job has failed: what the first of its failed pods says, else what the Job itself says.
+pub(crate) fn failure(job: &Job, pods: &[Pod]) -> Error {
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    let mut ended: Vec<(u32, &Pod, &ContainerStateTerminated)> = pods.iter().filter_map(ended).collect();
+    // A kill is rather a consequence than a cause.
+    ended.sort_by_key(|(index, _, end)| (is_killed(end), *index));
+    if let Some((index, pod, end)) = ended.first() {
+        return of_pod(name, *index, pod, end);
+    }
+    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let failed = conditions.into_iter().find(|condition| condition.type_ == "Failed");
+    let reason = failed.and_then(|condition| condition.reason.as_deref()).unwrap_or("unknown");
+    let said = failed.and_then(|condition| condition.message.as_deref()).unwrap_or("its pods are gone");
+    let kind = if reason == "DeadlineExceeded" { ErrorKind::Cancelled } else { ErrorKind::Unavailable };
+    Error::new(kind, "run", format_args!("the Job {name}")).with_reason(format_args!("{said} ({reason})"))
+}
+
+fn ended(pod: &Pod) -> Option<(u32, &Pod, &ContainerStateTerminated)> {
+    let statuses = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let end = statuses.filter_map(|container| container.state.as_ref()?.terminated.as_ref()).find(|end| end.exit_code != 0);
+    Some((index(pod), pod, end?))
+}
+
+/// Which index of its Job a pod works on.
+pub(crate) fn index(pod: &Pod) -> u32 {
+    let annotations = pod.metadata.annotations.as_ref();
+    let index = annotations.and_then(|all| all.get("batch.kubernetes.io/job-completion-index"));
+    index.and_then(|index| index.parse().ok()).unwrap_or(0)
+}
+
+fn of_pod(job: &str, index: u32, pod: &Pod, end: &ContainerStateTerminated) -> Error {
+    let subject = format!("worker {} of the Job {job}", index + 1);
+    if is_out_of_memory(end) {
+        return Error::new(ErrorKind::Exhausted, "run", subject)
+            .with_reason(format_args!("it needs more memory than its limit of {} (OOMKilled)", memory(pod)))
+            .with_hint("raise --memory");
+    }
+    let said = end.message.as_deref().unwrap_or_default();
+    let kind = kind_of_exit(end.exit_code);
+    let lines = |mark: &str| said.lines().find_map(|line| line.trim_start().strip_prefix(mark)).map(str::trim);
+    let error = Error::new(kind, "run", subject);
+    let error = match lines("error:") {
+        Some(words) => error.with_reason(words),
+        None if said.trim().is_empty() => error.with_reason(format_args!("it ended with exit code {}", end.exit_code)),
+        None => error.with_reason(format_args!("it ended with exit code {}: {}", end.exit_code, said.trim())),
+    };
+    match lines("hint:") {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+fn is_out_of_memory(end: &ContainerStateTerminated) -> bool {
+    end.reason.as_deref() == Some("OOMKilled")
+}
+
+fn is_killed(end: &ContainerStateTerminated) -> bool {
+    matches!(end.exit_code, 130 | 137 | 143) && !is_out_of_memory(end)
+}
+
+/// The kind of outcome that an exit code stands for.
+fn kind_of_exit(code: i32) -> ErrorKind {
+    match code {
+        1 | 2 => ErrorKind::Invalid,
+        3 => ErrorKind::Denied,
+        5 => ErrorKind::Exhausted,
+        70 | 101 | 134 | 139 => ErrorKind::Internal,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
+/// The memory limit of a pod's first container.
+fn memory(pod: &Pod) -> String {
+    let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
+    let limits = container.and_then(|container| container.resources.as_ref()?.limits.as_ref());
+    limits.and_then(|limits| limits.get("memory")).map_or_else(|| "none".to_owned(), |limit| limit.0.clone())
+}

@@ -1,0 +1,167 @@
+//! Whoever carries out the shards of a step, in whatever order and however often: the same bytes as in one piece.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::lake::{BucketName, MemoryLake};
+use crate::pipeline::run::{RunOptions, ensure_bucket};
+use crate::pipeline::{Manifest, Pipeline};
+use crate::progress::Silent;
+use crate::sample::{SampleOptions, land_if_missing};
+
+/// Carries out shards one after the other, the last first, and one of them twice.
+#[derive(Debug)]
+struct OneByOne {
+    sharing: Sharing,
+}
+
+#[async_trait]
+impl Runner for OneByOne {
+    async fn run(&self, run: &StepRun, context: &Context) -> Result<StepReport> {
+        let planned = Order::plan(run, self.sharing, context).await?;
+        let order = Order::read(context.lake.as_ref(), &planned.path()).await?;
+        assert_eq!(order, planned);
+        for &(stage, shards) in order.stages() {
+            assert!(!order.is_through(stage, context.lake.as_ref()).await?);
+            for shard in (0..shards).rev().chain([0]) {
+                order.carry_out(stage, shard, Arc::clone(&context.lake), Arc::new(Silent)).await?;
+            }
+            assert!(order.is_through(stage, context.lake.as_ref()).await?);
+        }
+        let report = order.report(context.lake.as_ref()).await?.unwrap();
+        order.clear(context.lake.as_ref()).await?;
+        Ok(report)
+    }
+}
+
+async fn landed() -> Arc<dyn Lake> {
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+    let options = SampleOptions::default().with_rows(1500);
+    land_if_missing(&raw, &"foods".into(), Some(&options), &Silent).await.unwrap();
+    lake
+}
+
+async fn run(pipeline: &Pipeline, runner: &dyn Runner) -> (Arc<dyn Lake>, Manifest) {
+    let lake = landed().await;
+    let manifest = pipeline.run(Arc::clone(&lake), runner, RunOptions::default(), Arc::new(Silent)).await.unwrap();
+    (lake, manifest)
+}
+
+/// All of a report that does not depend on when and where.
+fn lasting(manifest: &Manifest) -> Vec<serde_json::Value> {
+    let mut reports: Vec<_> = manifest.steps.iter().map(|step| serde_json::to_value(&step.report).unwrap()).collect();
+    for report in &mut reports {
+        for output in report["outputs"].as_array_mut().unwrap() {
+            let is_table = !output["rows"].is_null();
+            let fields = output.as_object_mut().unwrap();
+            fields.remove("etag");
+            // Models and evaluations say when they were made.
+            if !is_table {
+                fields.remove("sha256");
+                fields.remove("size");
+            }
+        }
+        if let Some(balance) = report.get_mut("balance") {
+            balance.as_object_mut().unwrap().remove("quarantine");
+        }
+    }
+    reports
+}
+
+async fn quarantined(lake: &dyn Lake, manifest: &Manifest) -> Vec<u8> {
+    let path = manifest.steps[0].report.balance.as_ref().unwrap().quarantine.clone().unwrap();
+    let (bucket, key) = parse_object(&path).unwrap();
+    lake.bucket(&bucket).await.unwrap().get(&key).await.unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn shards_are_the_whole_to_the_byte() {
+    let pipeline = Pipeline::food_calories();
+    let (one_lake, one) = run(&pipeline, &InProcess).await;
+    for workers in [2, 5] {
+        let runner = OneByOne { sharing: Sharing::new(workers).with_shard_size(100_000) };
+        let (lake, manifest) = run(&pipeline, &runner).await;
+        assert_eq!(lasting(&manifest), lasting(&one), "{workers} workers");
+        assert_eq!(quarantined(lake.as_ref(), &manifest).await, quarantined(one_lake.as_ref(), &one).await);
+        let bucket = runs_bucket(lake.as_ref()).await.unwrap();
+        let left = bucket.list(Some(&manifest.run.key("steps"))).await.unwrap();
+        assert!(!left.iter().any(|object| object.location.as_ref().contains("/parts/")), "parts are removed");
+    }
+}
+
+#[tokio::test]
+async fn types_that_are_not_declared_are_those_of_all_objects() {
+    let text = "name = \"p\"\n[prepare]\nname = \"t\"\nsources = \"raw-data/t/*\"\ndestination = \"processed-data/t.parquet\"\n";
+    let pipeline = Pipeline::from_toml("p.toml", text, &[]).unwrap();
+    let mut digests = Vec::new();
+    let runners: [&dyn Runner; 2] = [&InProcess, &OneByOne { sharing: Sharing::new(2).with_shard_size(0) }];
+    for runner in runners {
+        let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+        let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+        for (name, table) in [("a.csv", "x,y\n1,a\n"), ("b.csv", "x,z\n1.5,2024-01-01\n"), ("c.csv", "y\n7\n")] {
+            raw.put(&format!("t/{name}").into(), table, Default::default()).await.unwrap();
+        }
+        let manifest = pipeline.run(lake, runner, RunOptions::default(), Arc::new(Silent)).await.unwrap();
+        let report = &manifest.steps[0].report;
+        digests.push((report.outputs[0].digest.clone(), report.notes.clone(), report.balance.clone()));
+    }
+    assert!(digests[0].0.is_some() && digests[0] == digests[1], "{digests:#?}");
+}
+
+#[tokio::test]
+async fn too_many_bad_rows_of_all_shards_together_are_an_error() {
+    let text = |limit: &str| {
+        format!(
+            "name = \"p\"\n[prepare]\nname = \"t\"\nsources = \"raw-data/t/*\"\ndestination = \"processed-data/t.parquet\"\n\
+             columns = [{{ name = \"x\", type = \"int64\" }}]\non_row_error = \"quarantine\"\nmax_bad_rows = {limit}\n"
+        )
+    };
+    let runner = OneByOne { sharing: Sharing::new(2).with_shard_size(0) };
+    for (limit, is_enough) in [("2", true), ("1", false), ("\"40%\"", true), ("\"20%\"", false)] {
+        let pipeline = Pipeline::from_toml("p.toml", &text(limit), &[]).unwrap();
+        let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+        let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+        for (name, table) in [("a.csv", "x\nbad\n2\n"), ("b.csv", "x\n1\n2\n3\n"), ("c.csv", "x\nworse\n")] {
+            raw.put(&format!("t/{name}").into(), table, Default::default()).await.unwrap();
+        }
+        let done = pipeline.run(Arc::clone(&lake), &runner, RunOptions::default(), Arc::new(Silent)).await;
+        assert_eq!(done.is_ok(), is_enough, "{limit}: {done:?}");
+        if let Err(error) = done {
+            assert!(error.hint().unwrap().contains("processed-data/_quarantine/"), "{error:?}");
+            assert!(error.to_string().contains("2 of 6 rows are bad"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_changes_meanwhile_is_an_error() {
+    let lake = landed().await;
+    let Step::Prepare(prepare) = &Pipeline::food_calories().steps()[0] else { panic!("prepare comes first") };
+    let context = Context { lake: Arc::clone(&lake), run: RunId::now(), progress: Arc::new(Silent) };
+    ensure_bucket(lake.as_ref(), &BucketName::new(RUNS_BUCKET).unwrap()).await.unwrap();
+    let mut inputs = Vec::new();
+    for source in &prepare.sources {
+        let pattern: crate::lake::ObjectPattern = source.path.parse().unwrap();
+        for (bucket, meta) in pattern.matches(lake.as_ref()).await.unwrap() {
+            inputs.push(ObjectVersion { path: bucket.address(&meta.location), size: meta.size, etag: meta.e_tag });
+        }
+    }
+    let run = StepRun {
+        step: Step::Prepare(prepare.clone()),
+        folder: "steps/01-prepare-foods".into(),
+        inputs: inputs.clone(),
+        fingerprint: "f".into(),
+        fresh: false,
+    };
+    let order = Order::plan(&run, Sharing::new(2).with_shard_size(0), &context).await.unwrap();
+    let (bucket, key) = parse_object(&inputs[1].path).unwrap();
+    let bucket = lake.bucket(&bucket).await.unwrap();
+    let bytes = bucket.get(&key).await.unwrap();
+    bucket.put(&key, [bytes.as_ref(), b"\n"].concat(), Default::default()).await.unwrap();
+    order.carry_out(Stage::Scan, 0, Arc::clone(&lake), Arc::new(Silent)).await.unwrap();
+    let error = order.carry_out(Stage::Scan, 1, lake, Arc::new(Silent)).await.unwrap_err();
+    assert!(error.to_string().contains("has changed since the step was planned"), "{error}");
+}

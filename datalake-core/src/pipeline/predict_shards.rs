@@ -1,0 +1,124 @@
+//! Predict by several workers: each for some rows of the table, then one joins what they found to the table.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Schema, SchemaRef};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::error::{Error, Result};
+use crate::format::{Batches, Format, Parquet, ReadOptions, Tally};
+use crate::ml::{InputReport, Model};
+use crate::pipeline::manifest::StepReport;
+use crate::pipeline::parts::rows_of;
+use crate::pipeline::predict::{each, finish, locked, of_columns, open_model, predictions, with_columns};
+use crate::pipeline::publish::publish;
+use crate::pipeline::run::Context;
+use crate::pipeline::step::Predict;
+use crate::query::{DataSet, Part};
+
+/// The object that a step reads, where workers can take some of its rows each; and how many it has.
+pub(crate) async fn divisible(step: &Predict, context: &Context) -> Result<Option<(Part, u64)>> {
+    let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
+    let [part] = data.parts() else { return Ok(None) };
+    // Rows of text have no places that are known before they are read.
+    if part.format.name() != Parquet::default().name() {
+        return Ok(None);
+    }
+    let rows = part.infer(&ReadOptions::default()).await?.rows;
+    Ok(Some((part.clone(), rows)))
+}
+
+/// Predicts for the rows of these numbers, counted from 0, and keeps the predictions alone.
+pub(crate) async fn predict_rows(step: &Predict, rows: Range<u64>, to: &str, context: &Context) -> Result<()> {
+    let (model, _) = open_model(context.lake.as_ref(), &step.model).await?;
+    let model: Arc<dyn Model> = Arc::from(model);
+    let Some((part, _)) = divisible(step, context).await? else {
+        return Err(Error::internal("take", format_args!("some rows of {}", step.table)));
+    };
+    let known = part.infer(&ReadOptions::default()).await?.schema;
+    // Of a column that is not there, the model itself has more to say.
+    let wanted = model.features().iter().map(|feature| feature.name.clone());
+    let wanted = wanted.filter(|name| known.field_with_name(name).is_ok()).collect();
+    let options = ReadOptions::default().with_columns(Some(wanted));
+    let batches = Parquet::read_rows(&part.source(), options, rows.clone()).await?;
+    let schema = with_columns(model.as_ref(), &Schema::empty())?;
+    let alone = Arc::clone(&schema);
+    let predicted =
+        each(batches, schema, rows.start, move |batch| of_columns(&alone, predictions(model.as_ref(), batch)?));
+    publish(context.lake.as_ref(), &[to.to_owned()], predicted).await.map(drop)
+}
+
+/// Joins the predictions of all workers, in order, to the table, and publishes it.
+pub(crate) async fn join(step: &Predict, parts: Vec<String>, context: &Context) -> Result<StepReport> {
+    let (model, _) = open_model(context.lake.as_ref(), &step.model).await?;
+    let model: Arc<dyn Model> = Arc::from(model);
+    let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
+    let schema = with_columns(model.as_ref(), data.schema())?;
+    let alone = with_columns(model.as_ref(), &Schema::empty())?;
+    let input = Arc::<Mutex<InputReport>>::default();
+    let seen = Arc::clone(&input);
+    let joined = side_by_side(data.read(None), rows_of(context, parts, alone), Arc::clone(&schema));
+    let joined = each(joined, schema, 0, move |batch| {
+        locked(&seen).add(model.features(), batch)?;
+        Ok(batch.clone())
+    });
+    finish(step, joined, &input, context).await
+}
+
+/// The columns of two streams of as many rows, those of the second behind those of the first; batches are those of the first.
+fn side_by_side(left: Batches, right: Batches, schema: SchemaRef) -> Batches {
+    let state = (left, Supply { batches: right, left: None }, Arc::clone(&schema));
+    let stream = stream::try_unfold(state, |(mut left, mut right, schema)| async move {
+        let Some(batch) = left.try_next().await? else {
+            return if right.is_empty().await? { Ok(None) } else { Err(mismatch("more predictions than rows")) };
+        };
+        let more = right.take(batch.num_rows()).await?;
+        let columns = batch.columns().iter().chain(more.columns()).cloned().collect();
+        Ok(Some((of_columns(&schema, columns)?, (left, right, schema))))
+    });
+    Batches::new(schema, stream.boxed(), Arc::new(Tally::default()))
+}
+
+fn mismatch(reason: &str) -> Error {
+    Error::internal("join", "predictions to their table").with_reason(reason)
+}
+
+/// Gives batches of any number of rows.
+struct Supply {
+    batches: Batches,
+    left: Option<RecordBatch>,
+}
+
+impl Supply {
+    async fn is_empty(&mut self) -> Result<bool> {
+        while self.left.as_ref().is_none_or(|batch| batch.num_rows() == 0) {
+            match self.batches.try_next().await? {
+                Some(batch) => self.left = Some(batch),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    async fn take(&mut self, rows: usize) -> Result<RecordBatch> {
+        let mut taken = Vec::new();
+        let mut missing = rows;
+        while missing > 0 {
+            let batch = match self.left.take() {
+                Some(batch) => batch,
+                None => self.batches.try_next().await?.ok_or_else(|| mismatch("fewer predictions than rows"))?,
+            };
+            let now = missing.min(batch.num_rows());
+            taken.push(batch.slice(0, now));
+            missing -= now;
+            if now < batch.num_rows() {
+                self.left = Some(batch.slice(now, batch.num_rows() - now));
+            }
+        }
+        concat_batches(self.batches.schema(), &taken)
+            .map_err(|cause| Error::internal("join", "batches of predictions").with_source(cause))
+    }
+}
