@@ -1,6 +1,10 @@
 //! The command line as plain data: what can be typed, and its help.
 
+mod cluster;
+
 use std::path::PathBuf;
+
+pub(crate) use cluster::{ClusterArgs, Print, Setup, StoreChoice, Teardown};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use datalake_core::pipeline::Trees;
@@ -28,7 +32,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The lake: a folder, an S3 endpoint (`http://host:9000`), or `memory:` [default: ./lake].
+    /// The lake: a folder, an S3 endpoint (`http://host:9000`), or `memory:` [default: that of datalake.toml, else that of
+    /// the last `setup-datalake`, else ./lake].
     #[arg(long, global = true, env = "DATALAKE_URL", value_name = "URL")]
     pub(crate) lake: Option<String>,
     /// CPU threads; results never depend on it [default: all that the machine or the cgroup grants].
@@ -97,6 +102,12 @@ pub(crate) enum Command {
     /// Makes container images, without a container engine.
     #[command(subcommand)]
     Image(Image),
+    /// Brings up a lake in a Kubernetes cluster: an object store, its buckets, and what Jobs need.
+    #[command(alias = "setup", after_help = cluster::SETUP_EXAMPLES)]
+    SetupDatalake(Box<Setup>),
+    /// Takes the lake in a cluster down; its data stay unless `--delete-data` is given.
+    #[command(after_help = cluster::TEARDOWN_EXAMPLES)]
+    Teardown(Teardown),
     /// Shows buckets and the last run.
     Status,
     /// Lists runs.

@@ -10,8 +10,10 @@ mod predict;
 mod reading;
 mod sample;
 mod schema;
+mod setup;
 mod sql;
 mod status;
+mod teardown;
 mod train;
 
 use std::cell::OnceCell;
@@ -136,6 +138,8 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Model(Model::Card { model, html }) => model::card(&model, html, tools).await,
         Command::Image(Image::Pack(arguments)) => image::pack(&arguments, tools),
         Command::Image(Image::Save { file, name }) => image::save_own(name.as_deref(), &file, tools),
+        Command::SetupDatalake(arguments) => setup::setup(&arguments, tools).await,
+        Command::Teardown(arguments) => teardown::teardown(&arguments, tools).await,
         Command::Status => status::status(tools).await,
         Command::Runs => status::runs(tools).await,
         Command::Mb { bucket } => buckets::make(&bucket, tools).await,
@@ -146,6 +150,11 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Cat { path } => buckets::print(&path, tools).await,
         Command::Completions { shell } => completions(shell, tools),
     }
+}
+
+/// Ends the program as the parser of the command line does: what was typed cannot be right.
+fn wrong_command_line(message: &str) -> ! {
+    Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, message).exit()
 }
 
 fn completions(shell: clap_complete::Shell, tools: &Tools) -> Result<()> {

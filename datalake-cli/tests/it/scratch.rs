@@ -38,6 +38,8 @@ impl Scratch {
         for variable in ["DATALAKE_URL", "DATALAKE_THREADS", "DATALAKE_BUCKET_PREFIX", "AWS_PROFILE"] {
             command.env_remove(variable);
         }
+        // Nor by the profile of who runs the tests.
+        command.env("XDG_CONFIG_HOME", self.folder.join("config"));
         command
     }
 

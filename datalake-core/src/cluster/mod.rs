@@ -15,7 +15,11 @@ pub mod names;
 #[cfg(feature = "k8s")]
 mod pods;
 #[cfg(feature = "k8s")]
+pub mod profile;
+#[cfg(feature = "k8s")]
 mod runner;
+#[cfg(feature = "k8s")]
+mod setup;
 
 #[cfg(feature = "k8s")]
 pub use client::{Cluster, ClusterOptions};
@@ -23,3 +27,5 @@ pub use client::{Cluster, ClusterOptions};
 pub use manifests::{JobSettings, Toleration};
 #[cfg(feature = "k8s")]
 pub use runner::KubeJobs;
+#[cfg(feature = "k8s")]
+pub use setup::{Checked, NodePorts, SetupDone, SetupSettings, TornDown};

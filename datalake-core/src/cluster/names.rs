@@ -8,6 +8,10 @@ pub const NAMESPACE: &str = "big-data";
 pub const FIELD_MANAGER: &str = "datalake";
 /// The store: its workload, services and configuration.
 pub const STORE: &str = "datalake-store";
+/// The Secret with the root key of the store.
+pub const STORE_ROOT: &str = "datalake-store-root";
+/// The Service that opens the store on every node.
+pub const STORE_NODES: &str = "datalake-store-nodes";
 /// What Jobs need to reach the lake: a Secret with the key of Jobs, a ConfigMap with the endpoint.
 pub const LAKE: &str = "datalake-lake";
 /// The service account of workers: no role, no token.
@@ -25,6 +29,10 @@ pub const CONSOLE_NODE_PORT: u16 = 30901;
 /// The user and group of every container: `nonroot` of the images that this project makes.
 pub const USER: i64 = 65532;
 
+/// Which server keeps the objects of a claim: the data of one are not readable for another.
+pub const STORE_LABEL: &str = "datalake/store";
+/// A digest of the name of the root key: another key is another pod.
+pub const ROOT_KEY_ANNOTATION: &str = "datalake/root-key";
 /// The run that an object belongs to.
 pub const RUN_LABEL: &str = "datalake/run";
 /// Which step of the run, by its number and name.
@@ -44,6 +52,12 @@ pub fn labels(component: &str) -> BTreeMap<String, String> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()
+}
+
+/// What selects every object that this project has made.
+#[must_use]
+pub fn managed() -> String {
+    format!("app.kubernetes.io/managed-by={FIELD_MANAGER}")
 }
 
 /// The labels that select the pods of a component.

@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind};
 #[derive(Debug)]
 pub(crate) struct Trouble {
     pub(crate) words: String,
-    kind: ErrorKind,
-    hint: String,
+    pub(crate) kind: ErrorKind,
+    pub(crate) hint: String,
     /// Whether it waits for a node, which may still come.
     pub(crate) waits_for_node: bool,
     /// Whether Kubernetes helps itself.

@@ -1,0 +1,112 @@
+//! What can be typed about clusters.
+
+use clap::{Args, ValueEnum};
+use datalake_core::cluster::NodePorts;
+
+pub(super) const SETUP_EXAMPLES: &str = "Examples:
+  CGO_ENABLED=0 go install github.com/minio/minio@latest
+  datalake image pack --name localhost/minio:1 --entrypoint /minio -o minio.tar ~/go/bin/minio
+  k3s ctr images import minio.tar                       # on each node; or push it to a registry
+  datalake setup-datalake --image localhost/minio:1
+  datalake ls
+
+  datalake setup-datalake --image localhost/minio:1 --print yaml    # what would be applied; needs no cluster
+  datalake setup-datalake --image localhost/minio:1 --dry-run       # what the API server says of it
+  datalake setup-datalake --rotate                                  # new keys
+  datalake --lake https://s3.eu-central-1.amazonaws.com setup-datalake --store external";
+
+pub(super) const TEARDOWN_EXAMPLES: &str = "Examples:
+  datalake teardown                        # the volume, its data and the root key stay
+  datalake teardown --delete-data --yes";
+
+/// Which cluster is meant, and where in it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct ClusterArgs {
+    /// The context of kubectl's configuration [default: that of the last `setup-datalake`, else the current one].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// The namespace of the lake [default: that of the last `setup-datalake`, else big-data].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// Which server keeps the objects; `external` is the endpoint of --lake, opened by the AWS_* variables.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) store: StoreChoice,
+    /// The image of that server, which has it as its entrypoint [default: that of the last `setup-datalake`].
+    #[arg(long, value_name = "REPOSITORY:TAG")]
+    pub(crate) image: Option<String>,
+    /// When nodes pull the image: `Never` for one that was imported on them [default: as Kubernetes does by the tag].
+    #[arg(long, value_name = "POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub(crate) image_pull_policy: Option<String>,
+    /// The storage class of the volume [default: that of the cluster].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) storage_class: Option<String>,
+    /// The size of the volume [default: that of the volume that is there, else 10Gi].
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) size: Option<String>,
+    /// Opens the store on every node, at these ports for S3 and for the console.
+    #[arg(
+        long,
+        value_name = "S3,CONSOLE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t,
+        default_missing_value = "30900,30901"
+    )]
+    pub(crate) node_ports: NodePorts,
+    /// Opens the store on no node.
+    #[arg(long, conflicts_with = "node_ports")]
+    pub(crate) no_node_ports: bool,
+    /// Opens the store at port 80 of this host name, by the ingress controller of K3s.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) ingress: Option<String>,
+    /// Makes new keys; the old ones end at once.
+    #[arg(long)]
+    pub(crate) rotate: bool,
+    /// How many seconds the store may take to be ready.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) timeout: u64,
+    /// Has the API server check everything, and keeps nothing of it.
+    #[arg(long, conflicts_with = "print")]
+    pub(crate) dry_run: bool,
+    /// Prints what would be applied, without a cluster; Secrets are named, not written.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) print: Option<Print>,
+}
+
+/// Which server keeps the objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoreChoice {
+    /// MinIO.
+    #[default]
+    Minio,
+    /// Versity's S3 gateway on a folder.
+    Versitygw,
+    /// Any S3 that is there already.
+    External,
+}
+
+/// How objects are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Print {
+    /// As `kubectl apply` takes them.
+    Yaml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Teardown {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// Removes the volume, its data and the root key, too.
+    #[arg(long)]
+    pub(crate) delete_data: bool,
+    /// Does not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}

@@ -1,0 +1,144 @@
+//! `setup-datalake`: a lake in a cluster, and the profile that leads to it.
+
+use std::time::Duration;
+
+use datalake_core::cluster::profile::{ClusterProfile, LakeProfile, Profile};
+use datalake_core::cluster::store::Key;
+use datalake_core::cluster::{Cluster, SetupDone, SetupSettings};
+use datalake_core::{Error, ErrorKind, Result};
+
+use crate::cli::{Print, Setup, StoreChoice};
+use crate::commands::{Tools, wrong_command_line};
+use crate::settings;
+
+const NO_IMAGE: &str = "no image of the store is named, and none is guessed: make one, and name it by --image
+
+  CGO_ENABLED=0 go install github.com/minio/minio@latest
+  datalake image pack --name localhost/minio:1 --entrypoint /minio -o minio.tar ~/go/bin/minio
+
+then bring it to each node (k3s ctr images import minio.tar), or push it to a registry";
+
+/// Brings up the lake.
+pub(crate) async fn setup(arguments: &Setup, tools: &Tools) -> Result<()> {
+    let profile = settings::profile()?;
+    let wanted = wanted(arguments, &profile, tools)?;
+    wanted.check()?;
+    let options = settings::cluster(&arguments.cluster, &profile);
+    if arguments.print == Some(Print::Yaml) {
+        let namespace = options.namespace.as_deref().unwrap_or(datalake_core::cluster::names::NAMESPACE);
+        return tools.printer.bytes(wanted.to_yaml(namespace)?.as_bytes());
+    }
+    let cluster = Cluster::connect(&options).await?;
+    if arguments.dry_run {
+        let checked = cluster.dry_run_setup(&wanted).await?;
+        return tools.printer.rows(&["kind", "name", "action"], &checked, |object| {
+            vec![object.kind.clone(), object.name.clone(), object.action.to_owned()]
+        });
+    }
+    let done = cluster.setup(&wanted, tools.progress.as_ref()).await?;
+    let remembered = remember(arguments, profile, &wanted, &done);
+    tell(&done, remembered.as_deref().ok(), tools)?;
+    remembered.map(drop)
+}
+
+/// The settings that were asked for; what was not is as the last time.
+fn wanted(arguments: &Setup, profile: &Profile, tools: &Tools) -> Result<SetupSettings> {
+    let image = || {
+        let named = arguments.image.clone().or_else(|| profile.images.store.clone());
+        named.unwrap_or_else(|| wrong_command_line(NO_IMAGE))
+    };
+    let mut wanted = match arguments.store {
+        StoreChoice::Minio => SetupSettings::minio(image()),
+        StoreChoice::Versitygw => SetupSettings::versitygw(image()),
+        StoreChoice::External => external(tools)?,
+    };
+    if arguments.store != StoreChoice::External {
+        wanted.node_ports = (!arguments.no_node_ports).then_some(arguments.node_ports);
+        wanted.ingress.clone_from(&arguments.ingress);
+        wanted.storage_class.clone_from(&arguments.storage_class);
+        wanted.size.clone_from(&arguments.size);
+        wanted.image_pull_policy.clone_from(&arguments.image_pull_policy);
+        // That of another image says nothing of this one.
+        if wanted.image_pull_policy.is_none() && wanted.image == profile.images.store {
+            wanted.image_pull_policy.clone_from(&profile.images.store_pull_policy);
+        }
+    }
+    wanted.rotate = arguments.rotate;
+    wanted.timeout = Duration::from_secs(arguments.timeout);
+    let known = profile.lake.as_ref().and_then(|lake| lake.bucket_prefix.clone());
+    wanted.bucket_prefix = settings::bucket_prefix()?.or(known);
+    Ok(wanted)
+}
+
+fn external(tools: &Tools) -> Result<SetupSettings> {
+    let Some(endpoint) = &tools.global.lake else {
+        wrong_command_line("--store external needs the endpoint: name it by --lake or DATALAKE_URL");
+    };
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let needed = |name: &str| {
+        variable(name).ok_or_else(|| {
+            Error::new(ErrorKind::Denied, "set up", format_args!("a lake at {endpoint}"))
+                .with_reason(format_args!("{name} is not set"))
+                .with_hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the key that Jobs are to have")
+        })
+    };
+    if variable("AWS_SESSION_TOKEN").is_some() {
+        return Err(Error::invalid("set up", format_args!("a lake at {endpoint}"))
+            .with_reason("AWS_SESSION_TOKEN is set: its key ends soon, and Jobs would fail from then on")
+            .with_hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key that lasts, and no token"));
+    }
+    let key =
+        Key { access_key_id: needed("AWS_ACCESS_KEY_ID")?, secret_access_key: needed("AWS_SECRET_ACCESS_KEY")? };
+    Ok(SetupSettings::external(endpoint.clone(), key, variable("AWS_REGION")))
+}
+
+/// Writes the profile; its path.
+fn remember(arguments: &Setup, mut profile: Profile, wanted: &SetupSettings, done: &SetupDone) -> Result<String> {
+    let file = settings::profile_file()?;
+    let lake = LakeProfile::new(&done.url).with_bucket_prefix(done.bucket_prefix.clone());
+    profile.lake = Some(match &done.key {
+        Some(key) => lake.with_key(key),
+        None => lake,
+    });
+    let context = settings::cluster(&arguments.cluster, &profile).context;
+    profile.cluster = Some(ClusterProfile::new(context, &done.namespace));
+    if wanted.image.is_some() {
+        profile.images.store.clone_from(&wanted.image);
+        profile.images.store_pull_policy.clone_from(&wanted.image_pull_policy);
+    }
+    profile.write(&file)?;
+    Ok(file.display().to_string())
+}
+
+fn tell(done: &SetupDone, profile: Option<&str>, tools: &Tools) -> Result<()> {
+    if tools.printer.is_json() {
+        let mut document = serde_json::to_value(done)
+            .map_err(|cause| Error::internal("print", "what was set up").with_source(cause))?;
+        document["profile"] = profile.into();
+        document["forward_command"] = done.forward_command().into();
+        return tools.printer.document(&document);
+    }
+    let mut text = format!("the lake is up in the namespace {}\n", done.namespace);
+    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<9} {value}\n"));
+    line("S3", &done.url);
+    if let Some(console) = &done.console {
+        line("console", &format!("{console}, with the key of the profile"));
+    }
+    if done.url_in_cluster != done.url {
+        line("for pods", &done.url_in_cluster);
+    }
+    line("buckets", &done.buckets.join(", "));
+    if let Some(profile) = profile {
+        line("profile", profile);
+    }
+    tools.printer.line(text.trim_end())?;
+    if let Some(command) = done.forward_command() {
+        tools.printer.say(&format!("no address answers from here; while you work with it, keep this running:\n  {command}"));
+    }
+    if tools.global.lake.as_ref().is_some_and(|named| named.trim_end_matches('/') != done.url) {
+        tools.printer.say("--lake or DATALAKE_URL names another lake, and goes before the profile");
+    } else {
+        tools.printer.say("next: datalake ls");
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! `teardown`: the lake in a cluster goes, its data only if that is meant.
+
+use std::io::{self, IsTerminal, Write};
+
+use datalake_core::cluster::Cluster;
+use datalake_core::{Error, ErrorKind, Result};
+
+use crate::cli::Teardown;
+use crate::commands::{Tools, wrong_command_line};
+use crate::settings;
+
+/// Takes the lake down.
+pub(crate) async fn teardown(arguments: &Teardown, tools: &Tools) -> Result<()> {
+    let mut profile = settings::profile()?;
+    let cluster = Cluster::connect(&settings::cluster(&arguments.cluster, &profile)).await?;
+    if arguments.delete_data && !arguments.yes {
+        confirm(&cluster)?;
+    }
+    let done = cluster.teardown(arguments.delete_data, tools.progress.as_ref()).await?;
+    if profile.cluster.as_ref().is_some_and(|found| found.namespace == cluster.namespace()) {
+        profile.lake = None;
+        profile.cluster = None;
+        // Its image is still on the nodes, and the next setup takes it for the data that stay.
+        if arguments.delete_data {
+            profile.images = Default::default();
+        }
+        profile.write(&settings::profile_file()?)?;
+    }
+    if tools.printer.is_json() {
+        return tools.printer.document(&done);
+    }
+    if done.removed.is_empty() {
+        tools.printer.line(&format!("nothing of a lake is in the namespace {}", cluster.namespace()))?;
+    } else {
+        tools.printer.line(&format!("removed {} objects of the namespace {}", done.removed.len(), cluster.namespace()))?;
+    }
+    for kept in &done.kept {
+        tools.printer.line(&format!("left: {kept}"))?;
+    }
+    Ok(())
+}
+
+/// Asks whoever sits at the terminal.
+fn confirm(cluster: &Cluster) -> Result<()> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        wrong_command_line("--delete-data needs --yes where nobody can be asked");
+    }
+    let failed = |cause| Error::io("ask at", "the terminal", cause);
+    let mut stderr = io::stderr();
+    write!(stderr, "remove the lake in {} at {}, and all its data? [y/N] ", cluster.namespace(), cluster.address())
+        .and_then(|()| stderr.flush())
+        .map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(failed)?;
+    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Cancelled, "remove", "the lake").with_reason("it was not confirmed"))
+}

@@ -1,0 +1,47 @@
+//! What Jobs read through their environment to reach the lake, and the root key of the store.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use serde_json::json;
+
+use super::super::names::{LAKE, STORE_ROOT};
+use super::super::store::Key;
+use super::kube_object::{KubeObject, metadata};
+use crate::error::Result;
+
+/// What the keys of all our Secrets are called: the names of the variables that carry them.
+pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+/// See [`ACCESS_KEY_ID`].
+pub(crate) const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+
+/// The Secret with the root key of the store, which only the store and people read.
+pub(crate) fn root_secret(namespace: &str, root: &Key) -> Result<KubeObject> {
+    secret(namespace, STORE_ROOT, "store", root)
+}
+
+/// The Secret with the key of Jobs.
+pub(crate) fn lake_secret(namespace: &str, jobs: &Key) -> Result<KubeObject> {
+    secret(namespace, LAKE, "lake", jobs)
+}
+
+/// Where the lake is, for Jobs.
+pub(crate) fn lake_config(namespace: &str, url: &str, region: &str, prefix: Option<&str>) -> Result<KubeObject> {
+    let mut data = BTreeMap::from([("DATALAKE_URL", url), ("AWS_REGION", region)]);
+    if let Some(prefix) = prefix {
+        data.insert("DATALAKE_BUCKET_PREFIX", prefix);
+    }
+    KubeObject::new::<ConfigMap>(json!({ "metadata": metadata(namespace, LAKE, "lake"), "data": data }))
+}
+
+fn secret(namespace: &str, name: &str, component: &str, key: &Key) -> Result<KubeObject> {
+    let data = [(ACCESS_KEY_ID, &key.access_key_id), (SECRET_ACCESS_KEY, &key.secret_access_key)];
+    let data: BTreeMap<_, _> = data.map(|(name, value)| (name, STANDARD.encode(value))).into();
+    KubeObject::new::<Secret>(json!({
+        "metadata": metadata(namespace, name, component),
+        "type": "Opaque",
+        "data": data,
+    }))
+}

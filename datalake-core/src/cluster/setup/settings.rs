@@ -1,0 +1,167 @@
+//! How a lake in a cluster is set up.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::super::names::{CONSOLE_NODE_PORT, S3_NODE_PORT, STORE, S3_PORT};
+use super::super::store::{Key, StoreKind};
+use crate::error::{Error, Result};
+use crate::lake::BucketName;
+
+/// How large the store's volume is where nothing says another size.
+pub(super) const SIZE: &str = "10Gi";
+/// The buckets that the built-in pipeline works in.
+const BUCKETS: [&str; 3] = ["raw-data", "processed-data", "models"];
+/// The region where nothing says another; servers other than Amazon's do not care.
+const REGION: &str = "us-east-1";
+
+/// How a lake in a cluster is set up.
+///
+/// ```
+/// use datalake_core::cluster::SetupSettings;
+///
+/// let settings = SetupSettings::minio("localhost/minio:1");
+/// let yaml = settings.to_yaml("big-data")?;
+/// assert!(yaml.contains("kind: StatefulSet") && !yaml.contains("kind: Secret\n"));
+/// # Ok::<(), datalake_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SetupSettings {
+    /// Which server keeps the objects.
+    pub store: StoreKind,
+    /// The image of that server; none for an external one.
+    pub image: Option<String>,
+    /// `Always`, `IfNotPresent` or `Never`; what Kubernetes takes for the tag where not set.
+    pub image_pull_policy: Option<String>,
+    /// The storage class of the volume; the cluster's default where not set.
+    pub storage_class: Option<String>,
+    /// The size of the volume, such as `10Gi`; that of the volume that is there where not set.
+    pub size: Option<String>,
+    /// The ports at which every node opens the store; none where not set.
+    pub node_ports: Option<NodePorts>,
+    /// The host name at which an ingress opens the store.
+    pub ingress: Option<String>,
+    /// What the real names of buckets begin with.
+    pub bucket_prefix: Option<String>,
+    /// Makes new keys.
+    pub rotate: bool,
+    /// How long the store may take to be ready.
+    pub timeout: Duration,
+    pub(super) external: Option<External>,
+}
+
+/// A store that is there already.
+#[derive(Debug, Clone)]
+pub(super) struct External {
+    pub(super) endpoint: String,
+    pub(super) region: String,
+    pub(super) key: Key,
+}
+
+/// The ports at which every node opens the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodePorts {
+    /// The port of the S3 API.
+    pub s3: u16,
+    /// The port of the console, where there is one.
+    pub console: u16,
+}
+
+impl Default for NodePorts {
+    fn default() -> Self {
+        Self { s3: S3_NODE_PORT, console: CONSOLE_NODE_PORT }
+    }
+}
+
+impl fmt::Display for NodePorts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.s3, self.console)
+    }
+}
+
+impl FromStr for NodePorts {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let ports: Option<Vec<u16>> = text.split(',').map(|port| port.trim().parse().ok()).collect();
+        match ports.as_deref() {
+            Some(&[s3, console]) if s3 != console && s3 != 0 && console != 0 => Ok(Self { s3, console }),
+            _ => Err(Error::invalid("use", format_args!("the node ports `{text}`"))
+                .with_reason("wanted are two numbers with a comma between them: that of S3, that of the console")),
+        }
+    }
+}
+
+impl SetupSettings {
+    /// MinIO from this image.
+    #[must_use]
+    pub fn minio(image: impl Into<String>) -> Self {
+        Self::of(StoreKind::Minio, Some(image.into()), None)
+    }
+
+    /// versitygw from this image.
+    #[must_use]
+    pub fn versitygw(image: impl Into<String>) -> Self {
+        Self::of(StoreKind::Versitygw, Some(image.into()), None)
+    }
+
+    /// An endpoint that is there already, and the key that opens it; the region is `us-east-1` where none is named.
+    #[must_use]
+    pub fn external(endpoint: impl Into<String>, key: Key, region: Option<String>) -> Self {
+        let region = region.unwrap_or_else(|| REGION.to_owned());
+        Self::of(StoreKind::External, None, Some(External { endpoint: endpoint.into(), region, key }))
+    }
+
+    fn of(store: StoreKind, image: Option<String>, external: Option<External>) -> Self {
+        Self {
+            store,
+            image,
+            image_pull_policy: None,
+            storage_class: None,
+            size: None,
+            node_ports: (store != StoreKind::External).then(NodePorts::default),
+            ingress: None,
+            bucket_prefix: None,
+            rotate: false,
+            timeout: Duration::from_secs(120),
+            external,
+        }
+    }
+
+    /// The buckets, by the names that they have in the store.
+    pub(super) fn buckets(&self) -> Result<Vec<BucketName>> {
+        let prefix = self.bucket_prefix.as_deref().unwrap_or_default();
+        BUCKETS.iter().map(|name| BucketName::new(format!("{prefix}{name}"))).collect()
+    }
+
+    /// Where pods find the store, and its region.
+    pub(super) fn within(&self, namespace: &str) -> (String, &str) {
+        match &self.external {
+            Some(external) => (external.endpoint.clone(), &external.region),
+            None => (format!("http://{STORE}.{namespace}.svc:{S3_PORT}"), REGION),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_ports_are_two_numbers() {
+        assert_eq!("31900,31901".parse::<NodePorts>().unwrap(), NodePorts { s3: 31900, console: 31901 });
+        assert_eq!(NodePorts::default().to_string(), "30900,30901");
+        for text in ["", "30900", "30900,30900", "0,1", "a,b", "1,2,3", "70000,1"] {
+            assert!(text.parse::<NodePorts>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn buckets_have_the_prefix() {
+        let mut settings = SetupSettings::minio("x:1");
+        settings.bucket_prefix = Some("acme-".to_owned());
+        assert_eq!(settings.buckets().unwrap()[0].as_str(), "acme-raw-data");
+    }
+}
