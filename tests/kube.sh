@@ -74,8 +74,8 @@ has_overlay() {
 }
 
 has_bridges() {
-  ip link show "$bridge" && return
-  ip link add "$bridge" type bridge && ip link del "$bridge"
+  # Under another name than the pods', which another `up` may be making.
+  ip link add "try$$" type bridge && ip link del "try$$"
 }
 
 missing_packages() {
@@ -280,14 +280,15 @@ halt() {
   for name in "$@"; do rm -f "$state/pids/$name"; done
 }
 
-# Waits until a command succeeds; what it prints is of no interest until then.
+# Waits until a command succeeds, which tells that a process is ready.
 await() {
-  local what=$1 end=$((SECONDS + $2))
+  local name=$1 end=$((SECONDS + $2))
   shift 2
   until "$@" >/dev/null 2>&1; do
-    if [ "$SECONDS" -ge "$end" ]; then
-      if [ -f "$state/logs/$what" ]; then tail -n 5 "$state/logs/$what" >&2; fi
-      die "$what did not come up; logs are in $state/logs"
+    if [ "$SECONDS" -ge "$end" ] || ! is_alive "$name"; then
+      say "$name did not come up; its log is in $state/logs and ends with:"
+      tail -n 5 "$state/logs/$name" >&2
+      exit 1
     fi
     sleep 0.3
   done
@@ -364,6 +365,12 @@ DNS:kubernetes.default,DNS:$api,DNS:$api.cluster.local"
 
 # --- Starting
 
+# Writes a file of the state's, unless it is as it should be: kube-proxy ends when its file is written again.
+configure() {
+  cat >"$state/new"
+  cmp --quiet "$state/new" "$state/$1" || mv "$state/new" "$state/$1"
+}
+
 start_api() {
   launch kube-apiserver "$bin/kube-apiserver-$kubernetes" --bind-address 127.0.0.1 --secure-port "$api_port" \
     --advertise-address "$pods.1" --etcd-servers "http://127.0.0.1:$etcd_port" \
@@ -394,7 +401,7 @@ start_control_plane() {
 }
 
 start_containerd() {
-  cat >"$state/network/10-pods.conflist" <<JSON
+  configure network/10-pods.conflist <<JSON
 {
   "cniVersion": "1.0.0",
   "name": "pods",
@@ -417,7 +424,7 @@ start_containerd() {
 JSON
   # runc would die of its oom_score_adj, without a word, where root may not lower it: hence restrict_oom_score_adj. All
   # that containerd keeps elsewhere by default is brought below the state's folder, for `down` to find.
-  cat >"$state/conf/containerd.toml" <<TOML
+  configure conf/containerd.toml <<TOML
 version = 2
 root = "$state/containerd"
 state = "$state/run/containerd"
@@ -466,8 +473,8 @@ TOML
 }
 
 start_kubelet() {
-  : >"$state/conf/resolv.conf"
-  cat >"$state/conf/kubelet.yaml" <<YAML
+  configure conf/resolv.conf </dev/null
+  configure conf/kubelet.yaml <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 address: 127.0.0.1
@@ -502,7 +509,7 @@ YAML
 }
 
 start_network() {
-  cat >"$state/conf/proxy.yaml" <<YAML
+  configure conf/proxy.yaml <<YAML
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: $state/pki/proxy.kubeconfig}
@@ -519,7 +526,7 @@ YAML
   launch kube-proxy "$bin/kube-proxy-$kubernetes" --config "$state/conf/proxy.yaml"
   # The API server listens on loopback, where pods cannot reach it, and is announced with the bridge's address.
   launch api-for-pods socat "TCP-LISTEN:$api_port,bind=$pods.1,fork,reuseaddr" "TCP:127.0.0.1:$api_port"
-  cat >"$state/conf/Corefile" <<CONF
+  configure conf/Corefile <<CONF
 .:53 {
   bind $pods.1
   errors
@@ -578,6 +585,7 @@ bring_up() {
   start_network
   await kubelet 90 administrate wait "node/$node" --for=condition=Ready --timeout=2s
   await coredns 30 answers "$pods.1" 53
+  await kube-proxy 30 curl --fail --silent --max-time 2 --noproxy '*' http://127.0.0.1:10249/healthz
   await kube-controller-manager 30 administrate --namespace default get serviceaccount default
   # The kubelet set these when it started. A machine that runs tests must not panic because of it.
   restore_settings 'vm\.|kernel\.'
