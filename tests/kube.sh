@@ -23,6 +23,7 @@
 set -euo pipefail
 
 kubernetes=v1.34.10 # takes cgroup v1 and containerd 1.6, which later ones do not
+parts=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet) # in that version
 etcd=v3.6.16
 coredns=v1.15.0
 cache=${DATALAKE_KUBE:-${XDG_CACHE_HOME:-$HOME/.cache}/datalake/kube}
@@ -88,7 +89,7 @@ missing_packages() {
 
 is_built() {
   local program
-  for program in etcd-$etcd coredns-$coredns {kube-{apiserver,controller-manager,scheduler,proxy},kubelet}-$kubernetes; do
+  for program in "etcd-$etcd" "coredns-$coredns" "${parts[@]/%/-$kubernetes}"; do
     [ -x "$bin/$program" ] || return 1
   done
 }
@@ -216,7 +217,7 @@ build() {
     flock 9
     is_built || command -v go >/dev/null || cannot "there is no Go toolchain to build it with"
     build_of_module etcd "$etcd" go.etcd.io/etcd/server/v3
-    for name in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do build_kubernetes "$name"; done
+    for name in "${parts[@]}"; do build_kubernetes "$name"; done
     command -v kubectl >/dev/null || build_kubernetes kubectl
     build_of_module coredns "$coredns" github.com/coredns/coredns
     build_pause
@@ -555,18 +556,19 @@ note_settings() {
   mv "$state/settings.new" "$state/settings"
 }
 
-# Ends all when the owner is gone without having done so.
+# Ends all when the owner is gone without having done so, by a copy of this script: the clone may be gone as well.
 watch_over() {
+  cp "$self" "$state/kube.sh"
   # shellcheck disable=SC2016 # for the other shell
   launch watcher env KUBE_STATE="$state" bash -c \
-    'while kill -0 "$1" 2>/dev/null; do sleep 1; done; exec "$2" down' watcher "$1" "$self"
+    'while kill -0 "$1" 2>/dev/null; do sleep 1; done; exec "$2" down' watcher "$1" "$state/kube.sh"
 }
 
 bring_up() {
   local owner=$1 fresh=
   # Unix sockets lie below it, whose paths may have 107 bytes.
   [ "${#state}" -le 60 ] || die "the path of KUBE_STATE is too long for the sockets below it: $state"
-  if [ ! -e "$state/pids/containerd" ]; then fresh=1; fi
+  if ! is_alive containerd && ! is_alive kube-apiserver; then fresh=1; fi
   if ! is_alive kube-apiserver && answers 127.0.0.1 "$api_port"; then
     die "something else listens on port $api_port"
   fi
@@ -606,7 +608,9 @@ up() {
 kill_pods() {
   local shim pids
   for _ in 1 2 3; do
-    mapfile -t pids < <(find /sys/fs/cgroup/ -path '*/kubepods/*' -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u)
+    mapfile -t pids < <(
+      find /sys/fs/cgroup/ -path '*/kubepods/*' -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u
+    )
     for shim in /proc/[0-9]*; do
       if tr '\0' ' ' 2>/dev/null <"$shim/cmdline" | grep -q "^[^ ]*containerd-shim.* $state/run/containerd.sock "; then
         pids+=("${shim#/proc/}")
@@ -672,7 +676,7 @@ down() {
 
 # --- While it runs
 
-must_be_up() { is_alive kube-apiserver || die "no Kubernetes is up in $state; see \`kube.sh up\`"; }
+must_be_up() { is_alive "$1" || die "no Kubernetes is up in $state; see \`kube.sh up\`"; }
 
 status() {
   local file name result=1
@@ -693,13 +697,14 @@ status() {
 
 load() {
   local image
-  must_be_up
+  must_be_up containerd
   for image in "$@"; do containers images import "$image" >&2; done
 }
 
 volume() {
   local name=$1 size=$2 phase
-  must_be_up
+  [[ $name =~ ^[a-z0-9][a-z0-9-]*$ ]] || die "no name for a volume: $name"
+  must_be_up kube-apiserver
   phase=$(administrate get persistentvolume "$name" --ignore-not-found -o 'jsonpath={.status.phase}')
   case $phase in
     '') ;;
@@ -721,9 +726,11 @@ YAML
 }
 
 api_restart() {
-  must_be_up
-  kill -9 "$(pid_of kube-apiserver)"
-  while is_alive kube-apiserver; do sleep 0.1; done
+  must_be_up etcd
+  while is_alive kube-apiserver; do
+    kill -9 "$(pid_of kube-apiserver)" 2>/dev/null || true
+    sleep 0.1
+  done
   sleep "$1"
   start_api
 }
