@@ -92,6 +92,8 @@ is_built() {
   for program in "etcd-$etcd" "coredns-$coredns" "${parts[@]/%/-$kubernetes}"; do
     [ -x "$bin/$program" ] || return 1
   done
+  command -v kubectl >/dev/null || [ -x "$bin/kubectl-$kubernetes" ] || return 1
+  [ -s "$bin/pause.tar" ]
 }
 
 can_run() {
@@ -216,11 +218,11 @@ build() {
   (
     flock 9
     is_built || command -v go >/dev/null || cannot "there is no Go toolchain to build it with"
+    build_pause # first, since it may miss DATALAKE
     build_of_module etcd "$etcd" go.etcd.io/etcd/server/v3
     for name in "${parts[@]}"; do build_kubernetes "$name"; done
     command -v kubectl >/dev/null || build_kubernetes kubectl
     build_of_module coredns "$coredns" github.com/coredns/coredns
-    build_pause
   ) 9>"$cache/lock"
 }
 
