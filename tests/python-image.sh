@@ -62,7 +62,10 @@ build() {
     --no-warn-conflicts --no-compile --target "$packages" \
     --only-binary=:all: --implementation cp --python-version "$version" --platform "manylinux_2_28_$(uname -m)" \
     --platform "manylinux2014_$(uname -m)" --constraint "$requirements" "${libraries[@]}"
-  rm -rf "${packages:?}"/{bin,pandas/tests,pyarrow/tests,pyarrow/include}
+  rm -rf "${packages:?}"/{bin,pyarrow/include,joblib/test}
+  # A third of all files, which take their time to be unpacked and removed. NumPy imports some of its own.
+  find "$packages" -name tests -type d -not -path '*/numpy/_core/*' -prune -exec rm -rf {} +
+  find "$packages" -type f -regex '.*\.\(a\|c\|h\|hpp\|pxd\|pyi\|pyx\)' -delete
   # Compiled here, because pods may not write; not by time, which is 0 for all.
   chroot "$root" env SOURCE_DATE_EPOCH=0 "python$version" -m compileall -q --invalidation-mode unchecked-hash \
     "/usr/lib/python$version" /usr/lib/python3 "/usr/local/lib/python$version" >"$2/log" 2>&1 || {
