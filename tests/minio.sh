@@ -1,30 +1,35 @@
 #!/usr/bin/env bash
 # A real MinIO server on loopback, for tests; no container needed.
 #
-#   minio.sh install             build the server into the cache, unless it is there
+#   minio.sh install             build the server into the cache, unless it is there, and print its path
 #   minio.sh start DIR [OWNER]   serve DIR on a free port, print shell exports and MINIO_PID;
 #                                ends by itself when the process OWNER does
 #   minio.sh stop PID            end a server that `start` began
 #
 # The server is built by the Go toolchain at a fixed version, once, into DATALAKE_TOOLS (by default below the
-# user's cache folder, outside of any clone). Exit status 3: there is no Go to build it with.
+# user's cache folder, outside of any clone). It is static, so that it runs in an image of its own too. Exit status 3: there is no Go to build it with.
 set -euo pipefail
 
 version=v0.0.0-20260212201848-7aac2a2c5b7c
 tools=${DATALAKE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/datalake/tools/bin}
-server=$tools/minio
+server=$tools/static/minio
 user=datalake-tests
 password=datalake-tests-secret
 
 say() { printf 'minio.sh: %s\n' "$*" >&2; }
 
 install() {
+  build
+  printf '%s\n' "$server"
+}
+
+build() {
   if [ -x "$server" ]; then return; fi
   if ! command -v go >/dev/null; then
     say "no Go toolchain, so no MinIO; tests that need a server cannot run"
     exit 3
   fi
-  mkdir -p "$tools"
+  mkdir -p "$(dirname "$server")"
   # Tests ask for it at once, and one build is enough.
   (
     flock 9
@@ -32,7 +37,7 @@ install() {
     say "building MinIO $version into $tools (some minutes, once)"
     # Built beside and moved, so that a build that is cut short leaves no half server.
     fresh=$(mktemp -d "$tools/build.XXXXXX")
-    GOBIN=$fresh nice -n 10 go install "github.com/minio/minio@$version"
+    GOBIN=$fresh CGO_ENABLED=0 nice -n 10 go install "github.com/minio/minio@$version"
     mv "$fresh/minio" "$server"
     rmdir "$fresh"
   ) 9>"$tools/lock"
@@ -77,7 +82,7 @@ watch_over() {
 
 start() {
   local dir=$1 owner=${2:-} port pid
-  install
+  build
   mkdir -p "$dir/data"
   for _ in $(seq 1 20); do
     port=$((20000 + RANDOM % 20000))

@@ -1,0 +1,9 @@
+//! The command line against a real Kubernetes: `DATALAKE_CLI` is the program, `KUBECONFIG` leads to the cluster, which
+//! `kube.sh` brings up.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod harness;
+mod obstacles;
+mod rights;
+mod setup;

@@ -1,0 +1,70 @@
+//! Who lacks something learns what to ask for.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::{Place, User, kubectl, kubectl_reads};
+
+/// A user with a token in place of the administrator's certificate.
+fn with_token(place: &Place, token: &str) -> User {
+    let user = User::new();
+    let config = kubectl(&["config", "view", "--raw", "--output=json"]);
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config["users"][0]["user"] = serde_json::json!({ "token": token });
+    let file = user.path(&format!("{}.kubeconfig", place.namespace));
+    fs::write(&file, config.to_string()).unwrap();
+    user.with("KUBECONFIG", file.to_str().unwrap())
+        .with("AWS_ACCESS_KEY_ID", "id")
+        .with("AWS_SECRET_ACCESS_KEY", "hush")
+        .with("DATALAKE_URL", "http://127.0.0.1:9")
+}
+
+fn account(place: &Place) -> User {
+    place.kubectl(&["create", "serviceaccount", "somebody"]);
+    let token = place.kubectl(&["create", "token", "somebody", "--duration=1h"]);
+    with_token(place, token.trim())
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn who_may_not_make_namespaces_learns_the_rule_and_may_use_one_that_is_there() {
+    let home = Place::new("somebody").with_namespace(&[]);
+    let user = account(&home);
+    let setup = |namespace: &str| ["setup-datalake", "--store", "external", "--namespace", namespace].map(str::to_owned);
+    let missing = setup("not-there-at-all");
+    let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+    user.fails(&missing, 3, &["ask for", "apiGroups"]);
+
+    // Rights within the namespace are enough: all is applied, then the endpoint is asked.
+    let everything = format!(
+        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: all, namespace: {0}}}, \
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}, \
+         subjects: [{{kind: ServiceAccount, name: somebody, namespace: {0}}}]}}",
+        home.namespace
+    );
+    let bound = kubectl_reads(&everything, &["create", "-f", "-"]);
+    assert_eq!(bound.code, Some(0), "{bound:?}");
+    let here = setup(&home.namespace);
+    let here: Vec<&str> = here.iter().map(String::as_str).collect();
+    user.fails(&here, 4, &["127.0.0.1:9"]);
+    home.kubectl(&["get", "configmap", "datalake-lake"]);
+    user.fails(&missing, 3, &["ask for", "apiGroups"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn a_token_that_is_not_taken_is_said() {
+    let place = Place::new("token");
+    let user = with_token(&place, "expired");
+    user.fails(&["setup-datalake", "--store", "external"], 3, &["expired", "log in"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn no_cluster_is_said() {
+    let user = User::new().with("KUBECONFIG", "");
+    user.fails(&["setup-datalake", "--image", "x:1"], 1, &["KUBECONFIG", "~/.kube/config"]);
+    let user = User::new().with("KUBECONFIG", "/not/there");
+    user.fails(&["setup-datalake", "--image", "x:1"], 1, &["kubectl config view"]);
+}

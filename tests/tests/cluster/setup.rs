@@ -1,0 +1,159 @@
+//! A lake comes up, is used, comes back, and goes.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::harness::{Place, STORE_IMAGE, User, kubectl, kubectl_reads, load_store_image, text_of};
+
+/// The kinds of which a lake consists.
+const KINDS: &str = "secret,configmap,serviceaccount,role,rolebinding,pvc,service,networkpolicy,pdb,statefulset,ingress";
+
+/// The versions of all objects that were made, by kind and name.
+fn versions(place: &Place) -> BTreeMap<String, String> {
+    let ours = "--selector=app.kubernetes.io/managed-by=datalake";
+    let found: Value = serde_json::from_str(&place.kubectl(&["get", KINDS, ours, "--output=json"])).unwrap();
+    let objects = found["items"].as_array().unwrap().iter().filter(|object| object["kind"] != "StatefulSet");
+    let mut versions: BTreeMap<String, String> = objects
+        .map(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            (format!("{} {name}", object["kind"]), object["metadata"]["resourceVersion"].to_string())
+        })
+        .collect();
+    // The controller writes its status.
+    let generation = place.kubectl(&["get", "statefulset", "datalake-store", "--output=jsonpath={.metadata.generation}"]);
+    versions.insert("StatefulSet".to_owned(), generation);
+    versions.remove("\"PodDisruptionBudget\" datalake-store");
+    versions
+}
+
+fn profile_key(user: &User) -> (String, String) {
+    let profile = text_of(&user.profile());
+    let value = |name: &str| {
+        let line = profile.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split('"').nth(1).unwrap().to_owned()
+    };
+    (value("access_key_id"), value("secret_access_key"))
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn a_lake_comes_up_is_used_comes_back_and_goes() {
+    let (user, place) = (User::new(), Place::new("setup").with_volume("1Gi"));
+    load_store_image();
+    let ports = place.node_ports();
+    let wanted = ["setup-datalake", "--image", STORE_IMAGE, "--image-pull-policy", "Never", "--size", "1Gi", &ports];
+    let wanted = [&wanted[..], &["--namespace", &place.namespace]].concat();
+
+    let begun = Instant::now();
+    let done = user.json(&wanted);
+    println!("setup to ready: {:.1} s", begun.elapsed().as_secs_f64());
+    assert_eq!(done["buckets"], serde_json::json!(["raw-data", "processed-data", "models"]));
+    assert_eq!(done["answers"], true);
+    let (id, secret) = profile_key(&user);
+    assert!(!done.to_string().contains(&secret));
+
+    // The profile leads to it.
+    let listed = user.ok(&["ls"]);
+    for bucket in ["raw-data", "processed-data", "models"] {
+        assert!(listed.contains(bucket), "{listed}");
+    }
+    std::fs::write(user.path("a.txt"), "salt\n").unwrap();
+    user.ok(&["cp", "a.txt", "lake://raw-data/a.txt"]);
+
+    // Once more, with nothing but what the profile remembers.
+    let before = versions(&place);
+    user.ok(&["setup", &ports]);
+    assert_eq!(versions(&place), before);
+    assert_eq!(profile_key(&user), (id.clone(), secret.clone()));
+    let checked = user.json(&["setup-datalake", "--dry-run", &ports]);
+    let actions: Vec<&str> = checked.as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
+    assert!(actions.iter().all(|action| *action == "keep"), "{checked}");
+
+    // New keys: the old ones end.
+    let old_jobs = place.kubectl(&["get", "secret", "datalake-lake", "--output=jsonpath={.data.AWS_ACCESS_KEY_ID}"]);
+    user.ok(&["setup-datalake", "--rotate", &ports]);
+    assert_ne!(profile_key(&user).0, id);
+    assert_ne!(
+        place.kubectl(&["get", "secret", "datalake-lake", "--output=jsonpath={.data.AWS_ACCESS_KEY_ID}"]),
+        old_jobs
+    );
+    assert_eq!(user.ok(&["cat", "raw-data/a.txt"]), "salt\n");
+    let old = User::new().with("AWS_ACCESS_KEY_ID", id).with("AWS_SECRET_ACCESS_KEY", secret);
+    old.fails(&["--lake", done["url"].as_str().unwrap(), "ls"], 3, &[]);
+
+    // Down and up again.
+    let said = user.ok(&["teardown"]);
+    assert!(said.contains("left: PersistentVolumeClaim datalake-store"), "{said}");
+    assert!(!text_of(&user.profile()).contains("secret_access_key"));
+    let rest = place.kubectl(&["get", KINDS, "--selector=app.kubernetes.io/managed-by=datalake", "--output=name"]);
+    assert_eq!(rest.lines().collect::<Vec<_>>(), ["secret/datalake-store-root", "persistentvolumeclaim/datalake-store"]);
+    user.ok(&["setup-datalake", "--namespace", &place.namespace, &ports]);
+    assert_eq!(user.ok(&["cat", "raw-data/a.txt"]), "salt\n");
+
+    // For good.
+    user.fails(&["teardown", "--delete-data"], 2, &["--yes"]);
+    let said = user.ok(&["teardown", "--delete-data", "--yes"]);
+    assert!(said.contains("PersistentVolume "), "{said}");
+    assert!(!user.profile().exists());
+    let namespaces = kubectl(&["get", "namespace", "--output=name"]);
+    assert!(!namespaces.contains(&place.namespace), "{namespaces}");
+    let again = user.ok(&["teardown", "--namespace", &place.namespace]);
+    assert!(again.contains("nothing of a lake"), "{again}");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn every_object_is_admitted_without_a_warning() {
+    let restricted = ["pod-security.kubernetes.io/enforce=restricted", "pod-security.kubernetes.io/warn=restricted"];
+    let place = Place::new("admitted").with_namespace(&restricted);
+    let user = User::new().with("AWS_ACCESS_KEY_ID", "id").with("AWS_SECRET_ACCESS_KEY", "hush");
+    let ports = place.node_ports();
+    let image = ["--image", "localhost/store:1"];
+    for arguments in [
+        [&image[..], &[&ports]].concat(),
+        [&image[..], &["--no-node-ports", "--ingress", "s3.example.org"]].concat(),
+        [&image[..], &["--store", "versitygw", &ports]].concat(),
+        vec!["--lake", "http://s3.example.org", "--store", "external"],
+    ] {
+        let arguments = [&["setup-datalake", "--namespace", &place.namespace], &arguments[..]].concat();
+        let yaml = user.ok(&[&arguments[..], &["--print", "yaml"]].concat());
+        assert!(!yaml.contains("hush"));
+        let applied = kubectl_reads(&yaml, &["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"]);
+        assert_eq!(applied.code, Some(0), "{applied:?}");
+        assert!(!applied.stderr.contains("arning"), "{applied:?}");
+        let checked = user.json(&[&arguments[..], &["--dry-run"]].concat());
+        assert!(checked.as_array().unwrap().iter().all(|row| row["action"] == "make"), "{checked}");
+    }
+    assert!(!place.kubectl(&["get", KINDS, "--output=name"]).contains("datalake"));
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn a_dry_run_says_what_it_cannot_check() {
+    let (user, place) = (User::new(), Place::new("dry"));
+    let checked = user.json(&["setup-datalake", "--image", "x:1", "--namespace", &place.namespace, "--dry-run"]);
+    let rows = checked.as_array().unwrap();
+    assert_eq!(rows[0]["action"], "make");
+    assert!(rows[1..].iter().all(|row| row["action"] == "make, unchecked"), "{checked}");
+    assert!(!kubectl(&["get", "namespace", "--output=name"]).contains(&place.namespace));
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn a_namespace_of_others_stays() {
+    let (user, place) = (User::new().with("AWS_ACCESS_KEY_ID", "id"), Place::new("others").with_namespace(&[]));
+    let user = user.with("AWS_SECRET_ACCESS_KEY", "hush").with("DATALAKE_URL", "http://127.0.0.1:9");
+    user.fails(&["setup-datalake", "--store", "external", "--namespace", &place.namespace], 4, &["127.0.0.1:9"]);
+    let said = user.ok(&["teardown", "--namespace", &place.namespace, "--delete-data", "--yes"]);
+    assert!(said.contains("which datalake has not made"), "{said}");
+    let labels = kubectl(&["get", "namespace", &place.namespace, "--output=jsonpath={.metadata.labels}"]);
+    assert!(!labels.contains("pod-security"), "{labels}");
+    // One of our making, in which somebody else has put something.
+    kubectl(&["label", "namespace", &place.namespace, "app.kubernetes.io/managed-by=datalake"]);
+    place.kubectl(&["create", "configmap", "mine"]);
+    let said = user.ok(&["teardown", "--namespace", &place.namespace, "--delete-data", "--yes"]);
+    assert!(said.contains("ConfigMap mine"), "{said}");
+    place.kubectl(&["get", "configmap", "mine"]);
+}
