@@ -7,7 +7,8 @@
 #   minio.sh stop PID            end a server that `start` began
 #
 # The server is built by the Go toolchain at a fixed version, once, into DATALAKE_TOOLS (by default below the
-# user's cache folder, outside of any clone). It is static, so that it runs in an image of its own too. Exit status 3: there is no Go to build it with.
+# user's cache folder, outside of any clone). It is static, so that it runs in an image of its own too. Exit status 3:
+# there is no Go to build it with.
 set -euo pipefail
 
 version=v0.0.0-20260212201848-7aac2a2c5b7c

@@ -217,9 +217,11 @@ mod tests {
     fn a_profile_is_of_the_user_alone_and_hides_its_secret() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deep/config.toml");
-        let mut profile = Profile::default();
-        profile.lake = Some(LakeProfile::new("http://h:1").with_key(&key()));
-        profile.cluster = Some(ClusterProfile::new(None, "big-data"));
+        let profile = Profile {
+            lake: Some(LakeProfile::new("http://h:1").with_key(&key())),
+            cluster: Some(ClusterProfile::new(None, "big-data")),
+            ..Profile::default()
+        };
         profile.write(&file).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(Profile::read(&file).unwrap(), profile);

@@ -1,5 +1,7 @@
 //! A lake brought up in a cluster: objects, a store that is ready, buckets, the key of Jobs.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -15,6 +17,9 @@ use super::settings::{NodePorts, SetupSettings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::progress::Progress;
+
+/// How long an external endpoint may take to answer.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// A lake that is up.
 #[derive(Debug, Clone, Serialize)]
@@ -57,6 +62,9 @@ impl Cluster {
         existing.fits(settings.store, self.namespace())?;
         let buckets = settings.buckets()?;
         let keys = keys(settings, &existing)?;
+        if let Some(external) = &settings.external {
+            answers(&external.endpoint).await?;
+        }
         make_namespace(self, existing.namespace, progress).await?;
         apply_all(self, settings, &existing, &keys, progress).await?;
         let (url_in_cluster, _) = settings.within(self.namespace());
@@ -95,6 +103,16 @@ impl Cluster {
         done.key = Some(keys.root);
         Ok(done)
     }
+}
+
+/// Sees whether an endpoint answers, before anything is made that leads to it.
+async fn answers(endpoint: &str) -> Result<()> {
+    if store::reachable(StoreKind::External, endpoint, WITHIN).await {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unavailable, "reach", endpoint)
+        .with_reason(format_args!("nothing answers there within {} s", WITHIN.as_secs()))
+        .with_hint("name an endpoint that this machine and the pods reach"))
 }
 
 /// The keys that are there, or new ones. The key of Jobs belongs to the store of the root key.

@@ -141,9 +141,8 @@ impl Cluster {
     async fn say_what_holds_data(&self, done: &mut TornDown) -> Result<()> {
         let claims: Api<PersistentVolumeClaim> = self.api();
         let secrets: Api<Secret> = self.api();
-        let held = |found: Option<_>| found.is_some();
         let subject = format!("PersistentVolumeClaim {STORE}");
-        if held(claims.get_metadata_opt(STORE).await.map_err(|cause| failed("look at", &subject, cause))?) {
+        if claims.get_metadata_opt(STORE).await.map_err(|cause| failed("look at", &subject, cause))?.is_some() {
             done.kept.push(format!("{subject}, which holds the data"));
         }
         let subject = format!("Secret {STORE_ROOT}");
