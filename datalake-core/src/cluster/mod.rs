@@ -20,6 +20,8 @@ pub mod profile;
 mod runner;
 #[cfg(feature = "k8s")]
 mod setup;
+#[cfg(feature = "k8s")]
+pub mod store;
 
 #[cfg(feature = "k8s")]
 pub use client::{Cluster, ClusterOptions};
