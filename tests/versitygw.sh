@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A real versitygw server on loopback, for tests: S3 in front of a folder; no container needed.
 #
-#   versitygw.sh install             build the server into the cache, unless it is there
+#   versitygw.sh install             build the server into the cache, unless it is there, and print its path
 #   versitygw.sh start DIR [OWNER]   serve DIR on a free port, print shell exports and VERSITYGW_PID;
 #                                    ends by itself when the process OWNER does
 #   versitygw.sh stop PID            end a server that `start` began
@@ -12,19 +12,24 @@ set -euo pipefail
 
 version=v1.8.0
 tools=${DATALAKE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/datalake/tools/bin}
-server=$tools/versitygw
+server=$tools/static/versitygw
 user=datalake-tests
 password=datalake-tests-secret
 
 say() { printf 'versitygw.sh: %s\n' "$*" >&2; }
 
 install() {
+  build
+  printf '%s\n' "$server"
+}
+
+build() {
   if [ -x "$server" ]; then return; fi
   if ! command -v go >/dev/null; then
     say "no Go toolchain, so no versitygw; tests that need a server cannot run"
     exit 3
   fi
-  mkdir -p "$tools"
+  mkdir -p "$(dirname "$server")"
   # Tests ask for it at once, and one build is enough.
   (
     flock 9
@@ -32,7 +37,7 @@ install() {
     say "building versitygw $version into $tools (some minutes, once)"
     # Built beside and moved, so that a build that is cut short leaves no half server.
     fresh=$(mktemp -d "$tools/build.XXXXXX")
-    GOBIN=$fresh nice -n 10 go install "github.com/versity/versitygw/cmd/versitygw@$version"
+    GOBIN=$fresh CGO_ENABLED=0 nice -n 10 go install "github.com/versity/versitygw/cmd/versitygw@$version"
     mv "$fresh/versitygw" "$server"
     rmdir "$fresh"
   ) 9>"$tools/lock"
@@ -73,7 +78,7 @@ watch_over() {
 
 start() {
   local dir=$1 owner=${2:-} port pid
-  install
+  build
   mkdir -p "$dir/data" "$dir/iam"
   for _ in $(seq 1 20); do
     port=$((20000 + RANDOM % 20000))

@@ -11,8 +11,8 @@ use datalake_tests::package_folder;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The image of the store on the node.
-pub(crate) const STORE_IMAGE: &str = "localhost/minio-for-tests:1";
+const MINIO: &str = "localhost/minio-for-tests:1";
+const VERSITYGW: &str = "localhost/versitygw-for-tests:1";
 
 /// Somebody at the command line, in a folder of their own, without settings of whoever runs the tests.
 pub(crate) struct User {
@@ -188,20 +188,29 @@ fn script() -> Command {
     Command::new(package_folder().join("kube.sh"))
 }
 
-/// Brings the image of the store to the node, once for all tests.
-pub(crate) fn load_store_image() -> &'static str {
+/// Brings the image of MinIO to the node, once for all tests.
+pub(crate) fn load_minio() -> &'static str {
     static LOADED: OnceLock<()> = OnceLock::new();
-    LOADED.get_or_init(|| {
-        let server = Command::new(package_folder().join("minio.sh")).arg("install").output().unwrap();
-        assert!(server.status.success(), "{}", String::from_utf8_lossy(&server.stderr));
-        let server = String::from_utf8(server.stdout).unwrap();
-        let user = User::new();
-        let archive = user.path("minio.tar");
-        let archive = archive.to_str().unwrap();
-        user.ok(&["image", "pack", "--name", STORE_IMAGE, "--entrypoint", "/minio", "-o", archive, server.trim()]);
-        kube(&["load", archive]);
-    });
-    STORE_IMAGE
+    LOADED.get_or_init(|| load("minio", MINIO));
+    MINIO
+}
+
+/// Brings the image of versitygw to the node.
+pub(crate) fn load_versitygw() -> &'static str {
+    load("versitygw", VERSITYGW);
+    VERSITYGW
+}
+
+/// Builds a server, packs it into an image, and brings that to the node.
+fn load(server: &str, image: &str) {
+    let built = Command::new(package_folder().join(format!("{server}.sh"))).arg("install").output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let program = String::from_utf8(built.stdout).unwrap();
+    let user = User::new();
+    let archive = user.path("image.tar");
+    let (archive, entrypoint) = (archive.to_str().unwrap(), format!("/{server}"));
+    user.ok(&["image", "pack", "--name", image, "--entrypoint", &entrypoint, "-o", archive, program.trim()]);
+    kube(&["load", archive]);
 }
 
 /// A file's text.

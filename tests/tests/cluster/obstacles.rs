@@ -1,6 +1,6 @@
 //! What is in the way of a lake is said, in bounded time, with an exit code of its own.
 
-use crate::harness::{Place, User, kubectl_reads, load_store_image};
+use crate::harness::{Place, User, kubectl_reads, load_minio};
 
 fn setup<'a>(place: &'a Place, image: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let wanted = ["setup-datalake", "--namespace", &place.namespace, "--image", image, "--image-pull-policy", "Never"];
@@ -26,8 +26,7 @@ fn an_image_that_is_not_there_is_named_with_its_node() {
 #[ignore = "needs a cluster: make test-cluster"]
 fn a_volume_that_cannot_be_had_is_named() {
     let (user, place) = (User::new(), Place::new("volume"));
-    load_store_image();
-    let arguments = setup(&place, crate::harness::STORE_IMAGE, &["--timeout", "12"]);
+    let arguments = setup(&place, load_minio(), &["--timeout", "12"]);
     let arguments: Vec<&str> = arguments.into_iter().map(|word| if word == "1Gi" { "900Gi" } else { word }).collect();
     user.fails(&arguments, 5, &["volume of 900Gi", "--storage-class"]);
 }
@@ -39,8 +38,7 @@ fn a_quota_that_is_too_small_is_named() {
     let quota = "{apiVersion: v1, kind: ResourceQuota, metadata: {name: small}, spec: {hard: {limits.memory: 64Mi}}}";
     let made = kubectl_reads(quota, &["--namespace", &place.namespace, "create", "-f", "-"]);
     assert_eq!(made.code, Some(0), "{made:?}");
-    load_store_image();
-    let arguments = setup(&place, crate::harness::STORE_IMAGE, &["--timeout", "60"]);
+    let arguments = setup(&place, load_minio(), &["--timeout", "60"]);
     user.fails(&arguments, 5, &["exceeded quota", "ResourceQuota"]);
 }
 

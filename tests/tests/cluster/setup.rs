@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::harness::{Place, STORE_IMAGE, User, kubectl, kubectl_reads, load_store_image, text_of};
+use crate::harness::{Place, User, kubectl, kubectl_reads, load_minio, load_versitygw, text_of};
 
 /// The kinds of which a lake consists.
 const KINDS: &str = "secret,configmap,serviceaccount,role,rolebinding,pvc,service,networkpolicy,pdb,statefulset,ingress";
@@ -41,9 +41,9 @@ fn profile_key(user: &User) -> (String, String) {
 #[ignore = "needs a cluster: make test-cluster"]
 fn a_lake_comes_up_is_used_comes_back_and_goes() {
     let (user, place) = (User::new(), Place::new("setup").with_volume("1Gi"));
-    load_store_image();
+    let image = load_minio();
     let ports = place.node_ports();
-    let wanted = ["setup-datalake", "--image", STORE_IMAGE, "--image-pull-policy", "Never", "--size", "1Gi", &ports];
+    let wanted = ["setup-datalake", "--image", image, "--image-pull-policy", "Never", "--size", "1Gi", &ports];
     let wanted = [&wanted[..], &["--namespace", &place.namespace]].concat();
 
     let begun = Instant::now();
@@ -101,6 +101,29 @@ fn a_lake_comes_up_is_used_comes_back_and_goes() {
     assert!(!namespaces.contains(&place.namespace), "{namespaces}");
     let again = user.ok(&["teardown", "--namespace", &place.namespace]);
     assert!(again.contains("nothing of a lake"), "{again}");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn versitygw_without_node_ports_is_prepared_through_the_api_server() {
+    let (user, place) = (User::new(), Place::new("versitygw").with_volume("1Gi"));
+    let image = load_versitygw();
+    let wanted = ["setup-datalake", "--store", "versitygw", "--image", image, "--image-pull-policy", "Never"];
+    let wanted = [&wanted[..], &["--size", "1Gi", "--namespace", &place.namespace]].concat();
+    let done = user.json(&[&wanted[..], &["--no-node-ports"]].concat());
+    assert_eq!(done["answers"], false);
+    assert!(done["forward_command"].as_str().unwrap().contains("port-forward"), "{done}");
+    // Opened afterwards, the buckets are there.
+    let done = user.json(&[&wanted[..], &[&place.node_ports()]].concat());
+    assert_eq!(done["answers"], true);
+    let listed = user.ok(&["ls"]);
+    assert!(listed.contains("processed-data"), "{listed}");
+    // And closed again.
+    user.ok(&[&wanted[..], &["--no-node-ports"]].concat());
+    assert!(!place.kubectl(&["get", "service", "--output=name"]).contains("datalake-store-nodes"));
+    // The data of one server are not for another.
+    user.fails(&["setup-datalake", "--image", "x:1"], 1, &["versitygw", "teardown --delete-data"]);
+    user.ok(&["teardown", "--delete-data", "--yes"]);
 }
 
 #[test]
