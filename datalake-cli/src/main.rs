@@ -1,6 +1,7 @@
 //! `datalake`: a person's tool, and the entrypoint of batch Jobs.
 
 mod cli;
+mod cli_jobs;
 mod commands;
 mod exit;
 mod output;

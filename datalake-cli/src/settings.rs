@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datalake_core::lake::{BucketName, LakeOptions, open};
 use datalake_core::{Error, Lake, Result};
@@ -26,12 +27,12 @@ struct Settings {
     bucket_prefix: Option<String>,
 }
 
-/// Opens the lake that this command works on.
-pub(crate) fn lake(global: &Global) -> Result<Arc<dyn Lake>> {
+/// Opens the lake that this command works on. Its endpoint may be away for so long.
+pub(crate) fn lake(global: &Global, patience: Duration) -> Result<Arc<dyn Lake>> {
     let settings = read(Path::new(FILE))?;
     let url = global.lake.clone().or(settings.lake).unwrap_or_else(|| DEFAULT_LAKE.to_owned());
     let prefix = std::env::var("DATALAKE_BUCKET_PREFIX").ok().filter(|prefix| !prefix.is_empty());
-    let mut options = LakeOptions::default();
+    let mut options = LakeOptions::default().with_retry_timeout(patience);
     options.bucket_prefix = prefix.or(settings.bucket_prefix);
     for (logical, real) in settings.buckets {
         options.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);

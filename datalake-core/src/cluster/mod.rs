@@ -5,6 +5,8 @@
 
 #[cfg(feature = "k8s")]
 mod client;
+#[cfg(feature = "k8s")]
+mod detach;
 pub mod image;
 #[cfg(feature = "k8s")]
 mod jobs;
@@ -16,10 +18,16 @@ pub mod names;
 mod pods;
 #[cfg(feature = "k8s")]
 mod runner;
+#[cfg(feature = "k8s")]
+mod submit;
 
 #[cfg(feature = "k8s")]
 pub use client::{Cluster, ClusterOptions};
 #[cfg(feature = "k8s")]
+pub use detach::{Detached, drive};
+#[cfg(feature = "k8s")]
 pub use manifests::{JobSettings, Toleration};
 #[cfg(feature = "k8s")]
 pub use runner::KubeJobs;
+#[cfg(feature = "k8s")]
+pub use submit::{Script, Submitted};

@@ -1,10 +1,16 @@
 //! Settings into objects of Kubernetes: pure functions, so that what would be applied can be printed and compared.
 
+mod driver;
 mod job;
 mod pod;
+mod submitted;
 
+pub(crate) use driver::driver_job;
 pub use job::{JobSettings, Toleration};
 pub(crate) use job::{WorkerJob, worker_job};
+pub(crate) use submitted::{script_map, submitted_job};
+
+use super::submit::Script;
 
 use serde_json::Value;
 
