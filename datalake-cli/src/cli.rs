@@ -1,13 +1,12 @@
 //! The command line as plain data: what can be typed, and its help.
 
-mod cluster;
-
 use std::path::PathBuf;
-
-pub(crate) use cluster::{ClusterArgs, Print, Setup, StoreChoice, Teardown};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use datalake_core::pipeline::Trees;
+
+use crate::cli_cluster::{SETUP_EXAMPLES, Setup, TEARDOWN_EXAMPLES, Teardown};
+use crate::cli_jobs::{InCluster, JobSubmit, RunStep, Where};
 
 /// A data lake with batch machine learning: buckets, CSV/JSON/Parquet conversion, SQL and random forests.
 #[derive(Debug, Parser)]
@@ -65,13 +64,23 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   datalake ml-pipeline
   datalake ml-pipeline --rows 100000 --fresh
-  DATALAKE_URL=http://127.0.0.1:9000 datalake ml-pipeline")]
-    MlPipeline(MlPipeline),
+  DATALAKE_URL=http://127.0.0.1:9000 datalake ml-pipeline
+  datalake ml-pipeline --on kubernetes --workers 3")]
+    MlPipeline(Box<MlPipeline>),
     /// Runs a pipeline file.
     #[command(after_help = "Examples:
   datalake run examples/food-calories.toml
   datalake run examples/food-calories.toml --set source=raw-data/usda/foods.parquet")]
-    Run(Run),
+    Run(Box<Run>),
+    /// Carries out one shard of a step: what a worker's container runs.
+    #[command(hide = true)]
+    RunStep(RunStep),
+    /// Drives a run from within the cluster: what the container of its driver runs.
+    #[command(hide = true)]
+    Drive {
+        /// What is to be done: `bucket/key`.
+        errand: String,
+    },
     /// Writes synthetic tables into the lake.
     #[command(subcommand)]
     Sample(Sample),
@@ -103,15 +112,38 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Image(Image),
     /// Brings up a lake in a Kubernetes cluster: an object store, its buckets, and what Jobs need.
-    #[command(alias = "setup", after_help = cluster::SETUP_EXAMPLES)]
+    #[command(alias = "setup", after_help = SETUP_EXAMPLES)]
     SetupDatalake(Box<Setup>),
     /// Takes the lake in a cluster down; its data stay unless `--delete-data` is given.
-    #[command(after_help = cluster::TEARDOWN_EXAMPLES)]
+    #[command(after_help = TEARDOWN_EXAMPLES)]
     Teardown(Teardown),
-    /// Shows buckets and the last run.
-    Status,
+    /// Shows buckets and the last run; with `--watch` again and again.
+    Status(Status),
     /// Lists runs.
     Runs,
+    /// Shows what a run said, and its workers.
+    #[command(after_help = "Examples:
+  datalake logs                            # of the last run
+  datalake logs 20261126T120000000-1a2b -f # as it goes on, until it ends")]
+    Logs(Logs),
+    /// Stops a run, wherever it is driven from, and its Jobs.
+    Cancel {
+        /// The run, as `datalake runs` lists it.
+        run: String,
+        #[command(flatten)]
+        cluster: InCluster,
+    },
+    /// Serves the last run of each pipeline as metrics, for Prometheus.
+    #[command(after_help = "Example:
+  datalake exporter --listen 0.0.0.0:9465   # then scrape http://HOST:9465/metrics")]
+    Exporter {
+        /// Where it listens.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9465")]
+        listen: std::net::SocketAddr,
+    },
+    /// Runs Jobs of your own on the cluster, with access to the lake.
+    #[command(subcommand)]
+    Job(Job),
     /// Makes a bucket.
     Mb {
         /// Its name.
@@ -158,6 +190,33 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Shows it again and again, until Ctrl-C.
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) cluster: InCluster,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The run, as `datalake runs` lists it; the last one where none is named.
+    pub(crate) run: Option<String>,
+    /// Goes on until the run ends.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Job {
+    /// Submits a Job.
+    #[command(after_help = "Examples:
+  datalake job submit --name mine --image python:3.13 --script train.py
+  datalake job submit --name count --image registry.local/tools:1 --follow -- /bin/count --all")]
+    Submit(Box<JobSubmit>),
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct MlPipeline {
     /// Records of the sample; a sample that is there stays where this is not given [default: 6000].
     #[arg(long, value_parser = whole::<u64>, allow_negative_numbers = true)]
@@ -168,6 +227,8 @@ pub(crate) struct MlPipeline {
     /// Does every step again.
     #[arg(long)]
     pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
 }
 
 #[derive(Debug, Args)]
@@ -180,6 +241,8 @@ pub(crate) struct Run {
     /// Does every step again.
     #[arg(long)]
     pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
 }
 
 #[derive(Debug, Subcommand)]
@@ -407,7 +470,7 @@ impl From<Compression> for datalake_core::ml::Compression {
 }
 
 /// A whole number that is not negative.
-fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+pub(crate) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let most = u64::MAX >> (64 - 8 * size_of::<T>());
     let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| format!("wanted is a whole number from 0 to {most}"))
@@ -582,7 +645,7 @@ fn estimators(text: &str) -> Result<serde_json::Value, String> {
     }
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .ok_or_else(|| format!("`{text}` is not of the form NAME=VALUE"))

@@ -1,6 +1,8 @@
 //! `datalake`: a person's tool, and the entrypoint of batch Jobs.
 
 mod cli;
+mod cli_cluster;
+mod cli_jobs;
 mod commands;
 mod exit;
 mod output;

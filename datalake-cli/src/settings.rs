@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use datalake_core::cluster::ClusterOptions;
 use datalake_core::cluster::profile::Profile;
@@ -10,7 +11,8 @@ use datalake_core::lake::{BucketName, LakeOptions, open};
 use datalake_core::{Error, ErrorKind, Lake, Result};
 use serde::Deserialize;
 
-use crate::cli::{ClusterArgs, Global};
+use crate::cli::Global;
+use crate::cli_jobs::InCluster;
 
 const FILE: &str = "datalake.toml";
 const DEFAULT_LAKE: &str = "./lake";
@@ -28,18 +30,23 @@ struct Settings {
     bucket_prefix: Option<String>,
 }
 
-/// Opens the lake that this command works on.
-pub(crate) fn lake(global: &Global) -> Result<Arc<dyn Lake>> {
+/// Opens the lake that this command works on. Its endpoint may be away for so long.
+pub(crate) fn lake(global: &Global, patience: Duration) -> Result<Arc<dyn Lake>> {
     let settings = read(Path::new(FILE))?;
     let named = global.lake.clone().or_else(|| settings.lake.clone());
     // A folder needs no key, so whatever the profile says of one.
     let profile = if named.as_deref().is_none_or(is_endpoint) { profile()? } else { Profile::default() };
     let (url, options) = resolve(named, settings, &profile, &variable)?;
-    open(&url, &options)
+    open(&url, &options.with_retry_timeout(patience))
 }
 
 /// The cluster that a command works on.
-pub(crate) fn cluster(arguments: &ClusterArgs, profile: &Profile) -> ClusterOptions {
+pub(crate) fn cluster(arguments: &InCluster) -> Result<ClusterOptions> {
+    Ok(cluster_of(arguments, &profile()?))
+}
+
+/// The cluster that is meant by the arguments, else by the profile.
+pub(crate) fn cluster_of(arguments: &InCluster, profile: &Profile) -> ClusterOptions {
     let known = profile.cluster.as_ref();
     let context = arguments.context.clone().or_else(|| known.and_then(|known| known.context.clone()));
     let namespace = arguments.namespace.clone().or_else(|| known.map(|known| known.namespace.clone()));
@@ -161,8 +168,8 @@ mod tests {
 
     #[test]
     fn flags_come_before_the_profile() {
-        let arguments = ClusterArgs { context: None, namespace: Some("other".to_owned()) };
-        let options = cluster(&arguments, &known());
+        let arguments = InCluster { context: None, namespace: Some("other".to_owned()) };
+        let options = cluster_of(&arguments, &known());
         assert_eq!((options.context.as_deref(), options.namespace.as_deref()), (Some("here"), Some("other")));
     }
 }

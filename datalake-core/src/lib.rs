@@ -18,6 +18,7 @@ pub mod ml;
 #[cfg(feature = "pipeline")]
 pub mod pipeline;
 pub mod progress;
+pub mod quantity;
 #[cfg(feature = "sql")]
 pub mod query;
 pub mod random;

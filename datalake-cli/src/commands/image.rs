@@ -20,6 +20,11 @@ struct Saved {
     path: String,
 }
 
+/// The name of this binary's image where no other is given.
+pub(crate) fn own_image() -> String {
+    format!("localhost/datalake:{}", env!("CARGO_PKG_VERSION"))
+}
+
 /// Packs a static program.
 pub(crate) fn pack(arguments: &ImagePack, tools: &Tools) -> Result<()> {
     let program = Program::read(&arguments.binary)?;
@@ -29,7 +34,7 @@ pub(crate) fn pack(arguments: &ImagePack, tools: &Tools) -> Result<()> {
 /// Packs this binary.
 pub(crate) fn save_own(name: Option<&str>, file: &Path, tools: &Tools) -> Result<()> {
     let own = env::current_exe().map_err(|cause| Error::io("find", "this program", cause))?;
-    let name = name.map_or_else(|| format!("localhost/datalake:{}", env!("CARGO_PKG_VERSION")), str::to_owned);
+    let name = name.map_or_else(own_image, str::to_owned);
     save(&Image::new(&name, "/datalake", &Program::read(&own)?)?, file, tools)
 }
 

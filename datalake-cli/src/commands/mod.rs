@@ -1,13 +1,18 @@
 //! One file per command; here the runtime that they share, and Ctrl-C.
 
 mod buckets;
+mod cancel;
 mod convert;
 mod evaluate;
+mod exporter;
 mod image;
+mod job;
+mod logs;
 mod model;
 mod pipeline;
 mod predict;
 mod reading;
+mod run_step;
 mod sample;
 mod schema;
 mod setup;
@@ -19,6 +24,7 @@ mod train;
 use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use datalake_core::lake::ObjectPattern;
@@ -26,11 +32,16 @@ use datalake_core::progress::Progress;
 use datalake_core::{Error, ErrorKind, Lake, Result, compute, lake};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cli, Command, Global, Image, Model, Sample};
+use crate::cli::{Cli, Command, Global, Image, Job, Model, Sample};
 use crate::exit::StopSignal;
 use crate::output::Printer;
 use crate::progress::Terminal;
 use crate::settings;
+
+/// How long a person is kept waiting for an endpoint that does not answer.
+const A_PERSON: Duration = Duration::from_secs(5);
+/// How long work in the background waits for one.
+const A_JOB: Duration = Duration::from_secs(60);
 
 /// What a command works with.
 pub(crate) struct Tools {
@@ -42,7 +53,12 @@ pub(crate) struct Tools {
 impl Tools {
     /// The lake that the command works on.
     pub(crate) fn lake(&self) -> Result<Arc<dyn Lake>> {
-        settings::lake(&self.global)
+        settings::lake(&self.global, A_PERSON)
+    }
+
+    /// The same for work that nobody waits for: an endpoint that is away for a while is waited for.
+    pub(crate) fn patient_lake(&self) -> Result<Arc<dyn Lake>> {
+        settings::lake(&self.global, A_JOB)
     }
 
     /// Sees whether there is a table of this name, `bucket/key`, before anything is begun.
@@ -87,7 +103,7 @@ fn start(arguments: Cli, stopped_by: &OnceCell<StopSignal>) -> Result<()> {
     let outcome = runtime.block_on(interruptible(dispatch(command, &tools), &terminal, stopped_by));
     // Files that were being written are taken back on their threads, which takes a moment. Nobody waits for more: not for
     // a read of a terminal, nor for work on the CPU threads that was told to stop.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     lake::abandon_writes();
     outcome
 }
@@ -108,7 +124,7 @@ async fn interruptible(
     stopped_by.get_or_init(|| signal);
     terminal.cancel();
     // Pipelines notice and say so in their manifest; all else is dropped.
-    match tokio::time::timeout(std::time::Duration::from_secs(2), command).await {
+    match tokio::time::timeout(Duration::from_secs(2), command).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::new(ErrorKind::Cancelled, "finish", "the command").with_reason("stopped by the user")),
     }
@@ -116,8 +132,10 @@ async fn interruptible(
 
 async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
     match command {
-        Command::MlPipeline(arguments) => pipeline::ml_pipeline(arguments, tools).await,
-        Command::Run(arguments) => pipeline::run(arguments, tools).await,
+        Command::MlPipeline(arguments) => pipeline::ml_pipeline(*arguments, tools).await,
+        Command::Run(arguments) => pipeline::run(*arguments, tools).await,
+        Command::Drive { errand } => pipeline::drive(&errand, tools).await,
+        Command::RunStep(arguments) => run_step::run_step(arguments, tools).await,
         Command::Sample(Sample::Foods { rows, seed, clean, prefix }) => {
             sample::foods(rows, seed, clean, &prefix, tools).await
         }
@@ -140,8 +158,12 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Image(Image::Save { file, name }) => image::save_own(name.as_deref(), &file, tools),
         Command::SetupDatalake(arguments) => setup::setup(&arguments, tools).await,
         Command::Teardown(arguments) => teardown::teardown(&arguments, tools).await,
-        Command::Status => status::status(tools).await,
+        Command::Status(arguments) => status::status(&arguments, tools).await,
         Command::Runs => status::runs(tools).await,
+        Command::Logs(arguments) => logs::logs(&arguments, tools).await,
+        Command::Exporter { listen } => exporter::export(listen, tools).await.map(|never| match never {}),
+        Command::Cancel { run, cluster } => cancel::cancel(&run, &cluster, tools).await,
+        Command::Job(Job::Submit(arguments)) => job::submit(*arguments, tools).await,
         Command::Mb { bucket } => buckets::make(&bucket, tools).await,
         Command::Rb { bucket } => buckets::remove(&bucket, tools).await,
         Command::Ls { path } => buckets::list(path.as_deref(), tools).await,

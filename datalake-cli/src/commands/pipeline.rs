@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
+use datalake_core::cluster::{self, Cluster, KubeJobs};
 use datalake_core::lake::BucketName;
-use datalake_core::pipeline::{InProcess, Manifest, Pipeline, RUNS_BUCKET, RunOptions, ensure_bucket};
+use datalake_core::pipeline::{InProcess, Manifest, Pipeline, RUNS_BUCKET, RunOptions, Runner, Sharing, ensure_bucket};
 use datalake_core::sample::{SampleOptions, land_if_missing};
 use datalake_core::{Error, Lake, Result};
 
 use crate::cli::{MlPipeline, Run};
+use crate::cli_jobs::{On, Where};
 use crate::commands::Tools;
+use crate::commands::image::own_image;
 use crate::commands::status::summary;
+use crate::settings;
 
 /// Lands the sample where nothing is, then runs the Food Calorie Analysis.
 pub(crate) async fn ml_pipeline(arguments: MlPipeline, tools: &Tools) -> Result<()> {
-    let lake = tools.lake()?;
+    let place = Placed::new(&arguments.place).await?;
+    let lake = place.lake(tools)?;
     let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data")?).await?;
     let options = sample_options(&arguments);
     let found = land_if_missing(&raw, &"foods".into(), options.as_ref(), tools.progress.as_ref()).await?;
     tools.printer.say(&format!("{}: {found}", raw.address(&"foods".into())));
-    execute(&Pipeline::food_calories(), lake, arguments.fresh, tools).await
+    execute(&Pipeline::food_calories(), lake, &place, arguments.fresh, tools).await
 }
 
 /// The sample that was asked for, if one was.
@@ -38,18 +43,81 @@ pub(crate) async fn run(arguments: Run, tools: &Tools) -> Result<()> {
     let subject = arguments.file.display().to_string();
     let text = std::fs::read_to_string(&arguments.file).map_err(|cause| Error::io("read", &subject, cause))?;
     let pipeline = Pipeline::from_toml(&subject, &text, &arguments.settings)?;
-    execute(&pipeline, tools.lake()?, arguments.fresh, tools).await
+    let place = Placed::new(&arguments.place).await?;
+    execute(&pipeline, place.lake(tools)?, &place, arguments.fresh, tools).await
+}
+
+/// Where the steps of a pipeline run.
+enum Placed {
+    InProcess,
+    Jobs(KubeJobs),
+    /// As Jobs, and driven by one.
+    Detached(KubeJobs),
+}
+
+impl Placed {
+    async fn new(place: &Where) -> Result<Self> {
+        if place.on == On::Process {
+            return match place.detach {
+                false => Ok(Self::InProcess),
+                true => Err(Error::invalid("run", "detached").with_reason("a process ends with its command")
+                    .with_hint("add --on kubernetes")),
+            };
+        }
+        let cluster = Cluster::connect(&settings::cluster(&place.cluster)?).await?;
+        let sharing = Sharing::new(place.workers).with_shard_size(place.shard_size);
+        let jobs = KubeJobs::new(&cluster, place.pods.settings(&own_image()), sharing);
+        let jobs = jobs.with_pending_limit(place.pods.pending());
+        Ok(if place.detach { Self::Detached(jobs) } else { Self::Jobs(jobs) })
+    }
+
+    fn runner(&self) -> &dyn Runner {
+        match self {
+            Self::InProcess => &InProcess,
+            Self::Jobs(jobs) | Self::Detached(jobs) => jobs,
+        }
+    }
+
+    /// The lake that the run is driven on: where Jobs do the work, a store that is away for a while is their business.
+    fn lake(&self, tools: &Tools) -> Result<Arc<dyn Lake>> {
+        match self {
+            Self::InProcess => tools.lake(),
+            Self::Jobs(_) | Self::Detached(_) => {
+                let lake = tools.patient_lake()?;
+                // Pods see neither our files nor our memory.
+                if lake.to_string().contains("://") {
+                    return Ok(lake);
+                }
+                Err(Error::invalid("run", "Jobs on a cluster")
+                    .with_reason(format_args!("the lake {lake} is of this machine alone"))
+                    .with_hint("set up the cluster's own: datalake setup-datalake; or name an endpoint by --lake"))
+            }
+        }
+    }
 }
 
 /// Runs a pipeline and prints what it did.
-pub(crate) async fn execute(pipeline: &Pipeline, lake: Arc<dyn Lake>, fresh: bool, tools: &Tools) -> Result<()> {
+async fn execute(pipeline: &Pipeline, lake: Arc<dyn Lake>, place: &Placed, fresh: bool, tools: &Tools) -> Result<()> {
     let options = RunOptions::default().with_fresh(fresh);
-    let manifest = pipeline.run(Arc::clone(&lake), &InProcess, options, Arc::clone(&tools.progress)).await?;
+    if let Placed::Detached(jobs) = place {
+        let detached = jobs.detach(pipeline, lake.as_ref(), &options).await?;
+        if tools.printer.is_json() {
+            return tools.printer.document(&serde_json::json!({ "run": detached.run, "job": detached.job }));
+        }
+        return tools.printer.line(&format!("run {0}\nits log: datalake logs {0} -f", detached.run));
+    }
+    let manifest = pipeline.run(Arc::clone(&lake), place.runner(), options, Arc::clone(&tools.progress)).await?;
     if tools.printer.is_json() {
         return tools.printer.document(&manifest);
     }
     tools.printer.line(&summary(&manifest))?;
     tools.printer.line(&look_at(lake.as_ref(), &manifest))
+}
+
+/// Drives a run from within the cluster.
+pub(crate) async fn drive(errand: &str, tools: &Tools) -> Result<()> {
+    let manifest = cluster::drive(errand, tools.patient_lake()?, Arc::clone(&tools.progress)).await?;
+    tools.printer.line(&summary(&manifest))
 }
 
 /// Where to look next.

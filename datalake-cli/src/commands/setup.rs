@@ -7,7 +7,7 @@ use datalake_core::cluster::store::Key;
 use datalake_core::cluster::{Cluster, SetupDone, SetupSettings};
 use datalake_core::{Error, ErrorKind, Result};
 
-use crate::cli::{Print, Setup, StoreChoice};
+use crate::cli_cluster::{Print, Setup, StoreChoice};
 use crate::commands::{Tools, wrong_command_line};
 use crate::settings;
 
@@ -23,7 +23,7 @@ pub(crate) async fn setup(arguments: &Setup, tools: &Tools) -> Result<()> {
     let profile = settings::profile()?;
     let wanted = wanted(arguments, &profile, tools)?;
     wanted.check()?;
-    let options = settings::cluster(&arguments.cluster, &profile);
+    let options = settings::cluster_of(&arguments.cluster, &profile);
     if arguments.print == Some(Print::Yaml) {
         let namespace = options.namespace.as_deref().unwrap_or(datalake_core::cluster::names::NAMESPACE);
         return tools.printer.bytes(wanted.to_yaml(namespace)?.as_bytes());
@@ -100,7 +100,7 @@ fn remember(arguments: &Setup, mut profile: Profile, wanted: &SetupSettings, don
         Some(key) => lake.with_key(key),
         None => lake,
     });
-    let context = settings::cluster(&arguments.cluster, &profile).context;
+    let context = settings::cluster_of(&arguments.cluster, &profile).context;
     profile.cluster = Some(ClusterProfile::new(context, &done.namespace));
     if wanted.image.is_some() {
         profile.images.store.clone_from(&wanted.image);

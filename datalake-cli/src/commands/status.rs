@@ -3,6 +3,7 @@
 use datalake_core::pipeline::{Manifest, RunId, Status, load, run_ids, runs_bucket};
 use datalake_core::{Error, ErrorKind, Result};
 use serde::Serialize;
+use std::time::Duration;
 
 use crate::commands::Tools;
 use crate::output::size;
@@ -14,8 +15,21 @@ struct BucketState {
     bytes: u64,
 }
 
-/// Shows buckets and the last run.
-pub(crate) async fn status(tools: &Tools) -> Result<()> {
+/// How often `--watch` looks.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Shows buckets, the last run and, where a cluster is there, its pods and Jobs.
+pub(crate) async fn status(arguments: &crate::cli::Status, tools: &Tools) -> Result<()> {
+    loop {
+        show(tools).await?;
+        if !arguments.watch {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn show(tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let mut buckets = Vec::new();
     for info in lake.buckets().await? {

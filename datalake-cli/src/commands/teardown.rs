@@ -5,14 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use datalake_core::cluster::Cluster;
 use datalake_core::{Error, ErrorKind, Result};
 
-use crate::cli::Teardown;
+use crate::cli_cluster::Teardown;
 use crate::commands::{Tools, wrong_command_line};
 use crate::settings;
 
 /// Takes the lake down.
 pub(crate) async fn teardown(arguments: &Teardown, tools: &Tools) -> Result<()> {
     let mut profile = settings::profile()?;
-    let cluster = Cluster::connect(&settings::cluster(&arguments.cluster, &profile)).await?;
+    let cluster = Cluster::connect(&settings::cluster_of(&arguments.cluster, &profile)).await?;
     if arguments.delete_data && !arguments.yes {
         confirm(&cluster)?;
     }

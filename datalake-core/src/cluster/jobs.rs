@@ -8,9 +8,11 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 
+use super::names::RUN_LABEL;
 use super::client::{Cluster, failed, is_missing, is_taken};
 use super::pods::{Trouble, failure, trouble};
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::RunId;
 use crate::progress::Progress;
 
 /// How often a Job is looked at.
@@ -71,11 +73,6 @@ impl Jobs {
         Self { cluster: cluster.clone(), api: cluster.api(), pending }
     }
 
-    pub(crate) fn with_pending_limit(mut self, limit: Duration) -> Self {
-        self.pending = limit;
-        self
-    }
-
     /// Makes a Job; none where there is one of its name.
     pub(crate) async fn create(&self, job: &Job) -> Result<Option<Job>> {
         let name = name(job);
@@ -95,6 +92,18 @@ impl Jobs {
     pub(crate) async fn list(&self, labels: &str) -> Result<Vec<Job>> {
         let found = self.api.list(&ListParams::default().labels(labels)).await;
         Ok(found.map_err(|cause| failed("list", "Jobs", cause))?.items)
+    }
+
+    /// Removes the Jobs of a run that are at work, and says how many those were.
+    pub(crate) async fn remove_of(&self, run: &RunId) -> Result<usize> {
+        let mut removed = 0;
+        for job in self.list(&format!("{RUN_LABEL}={run}")).await? {
+            if standing(&job) == Standing::Running {
+                self.remove(&job).await?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// Removes this very Job, and its pods, and waits until it is gone.

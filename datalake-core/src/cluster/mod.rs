@@ -5,6 +5,8 @@
 
 #[cfg(feature = "k8s")]
 mod client;
+#[cfg(feature = "k8s")]
+mod detach;
 pub mod image;
 #[cfg(feature = "k8s")]
 mod jobs;
@@ -22,12 +24,18 @@ mod runner;
 mod setup;
 #[cfg(feature = "k8s")]
 pub mod store;
+#[cfg(feature = "k8s")]
+mod submit;
 
 #[cfg(feature = "k8s")]
 pub use client::{Cluster, ClusterOptions};
+#[cfg(feature = "k8s")]
+pub use detach::{Detached, drive};
 #[cfg(feature = "k8s")]
 pub use manifests::{JobSettings, Toleration};
 #[cfg(feature = "k8s")]
 pub use runner::KubeJobs;
 #[cfg(feature = "k8s")]
 pub use setup::{Checked, NodePorts, SetupDone, SetupSettings, TornDown};
+#[cfg(feature = "k8s")]
+pub use submit::{Script, Submitted};

@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use super::client::Cluster;
 use super::jobs::{Ending, Jobs, Standing, name, standing};
 use super::manifests::{JobSettings, WorkerJob, worker_job};
-use super::names::{ORDER_ANNOTATION, RUN_LABEL, slug};
+use super::names::{ORDER_ANNOTATION, slug};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
-use crate::pipeline::{Context, Order, Runner, Sharing, Stage, StepReport, StepRun, is_cancelled, stands};
+use crate::pipeline::{Context, Order, RunId, Runner, Sharing, Stage, StepReport, StepRun, is_cancelled, stands};
 
 /// How often a Job that somebody has removed is made again.
 const REMADE: u32 = 3;
@@ -23,7 +23,8 @@ const REMADE: u32 = 3;
 /// pipeline meanwhile, or again after an interruption, finds the Jobs that are there and goes on with them.
 #[derive(Debug, Clone)]
 pub struct KubeJobs {
-    jobs: Jobs,
+    cluster: Cluster,
+    pending: Duration,
     settings: JobSettings,
     sharing: Sharing,
 }
@@ -32,14 +33,42 @@ impl KubeJobs {
     /// Jobs in this cluster, made and shared out like this.
     #[must_use]
     pub fn new(cluster: &Cluster, settings: JobSettings, sharing: Sharing) -> Self {
-        Self { jobs: Jobs::new(cluster, Duration::from_secs(300)), settings, sharing }
+        Self { cluster: cluster.clone(), pending: Duration::from_secs(300), settings, sharing }
     }
 
     /// Sets how long the pods of a Job may wait for a node; five minutes where not set.
     #[must_use]
     pub fn with_pending_limit(mut self, limit: Duration) -> Self {
-        self.jobs = self.jobs.with_pending_limit(limit);
+        self.pending = limit;
         self
+    }
+
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub(crate) fn settings(&self) -> &JobSettings {
+        &self.settings
+    }
+
+    pub(crate) fn sharing(&self) -> Sharing {
+        self.sharing
+    }
+
+    pub(crate) fn pending_limit(&self) -> Duration {
+        self.pending
+    }
+
+    /// Removes the Jobs of a run that are at work, and says how many those were.
+    ///
+    /// # Errors
+    /// Those of the cluster.
+    pub async fn remove_of(cluster: &Cluster, run: &RunId) -> Result<usize> {
+        Jobs::new(cluster, Duration::ZERO).remove_of(run).await
+    }
+
+    fn jobs(&self) -> Jobs {
+        Jobs::new(&self.cluster, self.pending)
     }
 
     async fn stage(&self, run: &StepRun, order: Order, stage: Stage, shards: u32, context: &Context) -> Result<Order> {
@@ -64,13 +93,13 @@ impl KubeJobs {
             }
             let shards = claim.job.spec.as_ref().and_then(|spec| spec.completions).unwrap_or(1);
             context.progress.begin(&format!("{}: {}", run.step.title(), stage.name()), u64::try_from(shards).ok());
-            let ending = self.jobs.follow(&claim.job, context.progress.as_ref()).await;
+            let ending = self.jobs().follow(&claim.job, context.progress.as_ref()).await;
             context.progress.end();
             match ending? {
                 Ending::Complete => return Ok(order),
                 Ending::Failed(error) => {
                     // It would be in the way of the next run, and its pods would go on waiting.
-                    self.jobs.remove(&claim.job).await?;
+                    self.jobs().remove(&claim.job).await?;
                     return Err(error);
                 }
                 Ending::Gone if is_cancelled(context.lake.as_ref(), &context.run).await? => {
@@ -92,16 +121,16 @@ impl KubeJobs {
     /// Makes a Job, or takes the one of its name where that is at work or has left what is wanted.
     async fn claim(&self, job: &Job, stage: Stage, context: &Context) -> Result<Claim> {
         for _ in 0..=REMADE {
-            if let Some(job) = self.jobs.create(job).await? {
+            if let Some(job) = self.jobs().create(job).await? {
                 return Ok(Claim { job, adopted: None });
             }
-            let Some(found) = self.jobs.find(name(job)).await? else { continue };
+            let Some(found) = self.jobs().find(name(job)).await? else { continue };
             match standing(&found) {
-                Standing::Leaving => self.jobs.wait_until_gone(&found).await?,
-                Standing::Failed => self.jobs.remove(&found).await?,
+                Standing::Leaving => self.jobs().wait_until_gone(&found).await?,
+                Standing::Failed => self.jobs().remove(&found).await?,
                 Standing::Running | Standing::Complete => match self.order_of(&found, stage, context).await? {
                     Some(order) => return Ok(Claim { adopted: self.of_others(&order, context), job: found }),
-                    None => self.jobs.remove(&found).await?,
+                    None => self.jobs().remove(&found).await?,
                 },
             }
         }
@@ -157,12 +186,7 @@ impl Runner for KubeJobs {
     }
 
     async fn stop(&self, context: &Context) -> Result<()> {
-        for job in self.jobs.list(&format!("{RUN_LABEL}={}", context.run)).await? {
-            if standing(&job) == Standing::Running {
-                self.jobs.remove(&job).await?;
-            }
-        }
-        Ok(())
+        self.jobs().remove_of(&context.run).await.map(drop)
     }
 }
 

@@ -36,7 +36,7 @@ use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train, 
 /// assert_eq!(pipeline.steps().len(), 1);
 /// # Ok::<(), datalake_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
     name: String,
     steps: Vec<Step>,

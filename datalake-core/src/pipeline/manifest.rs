@@ -344,6 +344,26 @@ pub async fn run_ids(bucket: &Bucket) -> Result<Vec<RunId>> {
     Ok(runs)
 }
 
+/// The last run of each pipeline, of the last `most` runs.
+///
+/// # Errors
+/// What the lake says.
+pub async fn last_of_each(lake: &dyn Lake, most: usize) -> Result<Vec<Manifest>> {
+    let bucket = runs_bucket(lake).await?;
+    let mut found: BTreeMap<String, Manifest> = BTreeMap::new();
+    for run in run_ids(&bucket).await?.iter().rev().take(most) {
+        match load_from(&bucket, run).await {
+            // Without a manifest yet, or of another version.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => {}
+            manifest => {
+                let manifest = manifest?;
+                found.entry(manifest.pipeline.clone()).or_insert(manifest);
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
 /// How often a run shows that it is alive.
 pub(crate) const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(5);
 

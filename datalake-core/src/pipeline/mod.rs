@@ -22,8 +22,11 @@ mod file;
 mod importances;
 mod ledger;
 mod log;
+mod log_reader;
 mod manifest;
 mod merge;
+pub mod metrics;
+mod metrics_server;
 mod model_card;
 mod order;
 mod origin;
@@ -41,22 +44,27 @@ mod step;
 mod table;
 mod train;
 mod trees;
+mod usage;
+mod watch;
 mod worker;
 
 pub use evaluate::Evaluation;
 pub use file::Pipeline;
 pub use importances::importances;
+pub use log_reader::{LogPiece, log_pieces};
 pub use log::{Heartbeat, LogLine, StageProgress};
 pub use manifest::{
     Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status,
-    StepRecord, StepReport, cancel, code_version, is_cancelled, load, run_ids, runs_bucket, stands,
+    StepRecord, StepReport, cancel, code_version, is_cancelled, last_of_each, load, run_ids, runs_bucket, stands,
 };
 pub use merge::merge_models;
 pub use model_card::model_card;
+pub use metrics_server::MetricsServer;
 pub use order::{Order, Sharing, Stage};
 pub use predict::{find_model, open_model, open_model_file};
 pub use rejects::{keep_rejects, told};
 pub use run::{Context, InProcess, RunOptions, Runner, StepRun, ensure_bucket};
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};
 pub use trees::Trees;
+pub use watch::{RunProgress, progress_of};
 pub use worker::{Attempt, Shift};

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use chrono::Utc;
+use object_store::PutMode;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +18,7 @@ use crate::pipeline::manifest::{
     HEARTBEAT, Manifest, ObjectVersion, Output, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version,
     finished, is_cancelled, put_json, remember, runs_bucket,
 };
+use crate::pipeline::metrics::of_runs;
 use crate::pipeline::step::Step;
 use crate::pipeline::{evaluate, page, predict, prepare, train};
 use crate::progress::Progress;
@@ -86,11 +88,13 @@ impl Runner for InProcess {
 }
 
 /// How a pipeline is run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RunOptions {
     /// Does every step again, whether it is done or not.
     pub fresh: bool,
+    /// The run's name, where it has one already: a run that goes on after an interruption.
+    pub run: Option<RunId>,
 }
 
 impl RunOptions {
@@ -98,6 +102,13 @@ impl RunOptions {
     #[must_use]
     pub fn with_fresh(mut self, fresh: bool) -> Self {
         self.fresh = fresh;
+        self
+    }
+
+    /// Sets the run's name.
+    #[must_use]
+    pub fn with_run(mut self, run: Option<RunId>) -> Self {
+        self.run = run;
         self
     }
 }
@@ -119,14 +130,16 @@ impl Pipeline {
     ) -> Result<Manifest> {
         self.make_buckets(lake.as_ref()).await?;
         let bucket = runs_bucket(lake.as_ref()).await?;
-        let context = Context { lake, run: RunId::now(), progress };
+        let context = Context { lake, run: options.run.clone().unwrap_or_else(RunId::now), progress };
         let mut manifest = self.blank_manifest(&context.run);
-        let outcome = self.run_steps(&mut manifest, &bucket, &context, runner, options).await;
+        let outcome = self.run_steps(&mut manifest, &bucket, &context, runner, &options).await;
         if let Err(error) = &outcome {
             manifest.status = failed_status(error);
             manifest.error = Some(format!("{error:?}"));
         }
         save(&bucket, &mut manifest).await?;
+        let metrics = of_runs(std::slice::from_ref(&manifest))?;
+        bucket.put(&manifest.run.key("metrics.om"), metrics, PutMode::Overwrite).await?;
         outcome.map(|()| manifest)
     }
 
@@ -136,7 +149,7 @@ impl Pipeline {
         bucket: &Bucket,
         context: &Context,
         runner: &dyn Runner,
-        options: RunOptions,
+        options: &RunOptions,
     ) -> Result<()> {
         save(bucket, manifest).await?;
         for (index, step) in self.steps().iter().enumerate() {
@@ -240,7 +253,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     /// One step: found done, or carried out and remembered.
-    async fn run(&self, step: &Step, options: RunOptions, before: &[&Output]) -> Result<StepRecord> {
+    async fn run(&self, step: &Step, options: &RunOptions, before: &[&Output]) -> Result<StepRecord> {
         let context = self.context;
         let inputs = inputs(step, context.lake.as_ref()).await?;
         unreplaced(step, &inputs, before)?;

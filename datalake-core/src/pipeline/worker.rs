@@ -1,15 +1,20 @@
 //! A worker: carries out one shard of an order, and leaves log, heartbeat and outcome in the run's folder.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use object_store::PutMode;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Bucket, Lake};
 use crate::pipeline::log::StepLog;
 use crate::pipeline::manifest::{HEARTBEAT, Status, put_json, runs_bucket};
+use crate::pipeline::metrics::of_worker;
+use crate::pipeline::metrics_server::MetricsServer;
 use crate::pipeline::order::{Order, Stage};
 use crate::progress::Progress;
 
@@ -25,6 +30,8 @@ pub struct Shift {
     pub shard: u32,
     /// How often it was begun before.
     pub attempt: u32,
+    /// Where its metrics are served meanwhile.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What a worker leaves at its end: `manifest.json` in the folder of its attempt.
@@ -46,13 +53,20 @@ impl Shift {
     /// A shard of a stage of the order at this path.
     #[must_use]
     pub fn new(order: impl Into<String>, stage: Stage, shard: u32) -> Self {
-        Self { order: order.into(), stage, shard, attempt: 0 }
+        Self { order: order.into(), stage, shard, attempt: 0, metrics: None }
     }
 
     /// Sets how often it was begun before.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
+        self
+    }
+
+    /// Sets where its metrics are served meanwhile.
+    #[must_use]
+    pub fn with_metrics(mut self, address: Option<SocketAddr>) -> Self {
+        self.metrics = address;
         self
     }
 
@@ -66,6 +80,21 @@ impl Shift {
         let log = Arc::new(StepLog::new(progress));
         let folder = format!("{}/{}-{:05}/{}", order.folder(), self.stage.name(), self.shard, self.attempt);
         let (started, clock) = (Utc::now(), Instant::now());
+        let labels = vec![
+            ("run", order.run().to_string()),
+            ("step", order.step().title()),
+            ("stage", self.stage.name().to_owned()),
+            ("shard", self.shard.to_string()),
+            ("attempt", self.attempt.to_string()),
+        ];
+        let shown = Arc::clone(&log);
+        let metrics = move || of_worker(&labels, &shown.heartbeat(), clock.elapsed().as_secs_f64());
+        // It ends with this function.
+        let mut serving = JoinSet::new();
+        if let Some(address) = self.metrics {
+            let (server, metrics) = (MetricsServer::bind(address).await?, metrics.clone());
+            serving.spawn(server.serve(move || std::future::ready(metrics())));
+        }
         let outcome = self.watched(&order, lake, &log, &bucket, &folder).await;
         let status = match &outcome {
             Ok(()) => Status::Done,
@@ -79,6 +108,7 @@ impl Shift {
         let attempt = Attempt { status, started, seconds: clock.elapsed().as_secs_f64(), error };
         let told = async {
             log.beat(&bucket, order.run(), &folder).await?;
+            bucket.put(&order.run().key(&format!("{folder}/metrics.om")), metrics()?, PutMode::Overwrite).await?;
             put_json(&bucket, &order.run().key(&format!("{folder}/manifest.json")), &attempt).await
         };
         // Of two errors the first is the one to know.

@@ -1,13 +1,16 @@
 //! Settings into objects of Kubernetes: pure functions, so that what would be applied can be printed and compared.
 
 mod access;
+mod driver;
 mod job;
 mod kube_object;
 mod lake;
 mod network;
 mod pod;
 mod store;
+mod submitted;
 
+pub(crate) use driver::driver_job;
 pub use job::{JobSettings, Toleration};
 pub(crate) use access::{job_accounts, namespace, store_account};
 pub(crate) use job::{WorkerJob, worker_job};
@@ -15,6 +18,9 @@ pub(crate) use kube_object::KubeObject;
 pub(crate) use lake::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, lake_config, lake_secret, root_secret};
 pub(crate) use network::{ingress, nodes_service, store_policy, store_service};
 pub(crate) use store::{claim, disruption_budget, has_console, slug as store_slug, stateful_set};
+pub(crate) use submitted::{script_map, submitted_job};
+
+use super::submit::Script;
 
 use serde_json::Value;
 

@@ -61,10 +61,10 @@ impl Cluster {
         let found = dynamic(self, object).get_opt(object.name()).await;
         let found = found.map_err(|cause| failed("look at", object.title(), cause))?;
         let wanted = apply(self, object, true).await?;
-        let action = match found {
+        let action = match found.map(|found| content(found) == content(wanted)) {
             None => "make",
-            Some(found) if content(found) == content(wanted) => "keep",
-            Some(_) => "change",
+            Some(true) => "keep",
+            Some(false) => "change",
         };
         Ok(of(object, action))
     }

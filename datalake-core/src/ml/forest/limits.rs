@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::params::ForestParams;
 use crate::error::{Error, Result};
+use crate::quantity;
 
 /// Ends the growth of a forest before it has all its trees. Whatever ends it, the forest is the one of that many trees:
 /// its parameters say how many, and its digest is that of a forest trained with this `n_estimators`.
@@ -41,49 +42,20 @@ impl GrowthLimits {
         *self == Self::default()
     }
 
-    /// A time such as `30s`, `500ms`, `1.5min` or `2h`; a number alone is seconds.
+    /// A time, as [`quantity::time`] reads it.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for any other text, and for no time at all.
     pub fn time(text: &str) -> Result<Duration> {
-        let refuse = || {
-            Error::invalid("use", format_args!("max_time `{text}`"))
-                .with_reason("wanted is a number above zero with ms, s, min or h, such as 30s")
-        };
-        let (number, unit) = number_and_unit(text).ok_or_else(refuse)?;
-        let seconds = match unit {
-            "" | "s" => 1.0,
-            "ms" => 1e-3,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(refuse()),
-        };
-        let time = Duration::try_from_secs_f64(number * seconds).map_err(|_| refuse())?;
-        if time.is_zero() { Err(refuse()) } else { Ok(time) }
+        quantity::time(text).map_err(|error| called("max_time", text, &error))
     }
 
-    /// A size such as `50MB` (10^6 bytes), `64MiB` (2^20 bytes) or `1.5GB`; a number alone is bytes.
+    /// A size, as [`quantity::size`] reads it.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for any other text, and for less than a byte.
     pub fn size(text: &str) -> Result<u64> {
-        let refuse = || {
-            Error::invalid("use", format_args!("max_model_size `{text}`"))
-                .with_reason("wanted is a number above zero with B, kB, MB, GB, KiB, MiB or GiB, such as 50MB")
-        };
-        let (number, unit) = number_and_unit(text).ok_or_else(refuse)?;
-        let bytes = match unit {
-            "" | "B" => 1.0,
-            "kB" | "KB" => 1e3,
-            "MB" => 1e6,
-            "GB" => 1e9,
-            "KiB" => 1024.0,
-            "MiB" => 1_048_576.0,
-            "GiB" => 1_073_741_824.0,
-            _ => return Err(refuse()),
-        };
-        let bytes = number * bytes;
-        if (1.0..9e15).contains(&bytes) { Ok(bytes as u64) } else { Err(refuse()) }
+        quantity::size(text).map_err(|error| called("max_model_size", text, &error))
     }
 
     /// Whether a forest can be grown within these.
@@ -135,11 +107,13 @@ impl GrowthLimits {
     }
 }
 
-fn number_and_unit(text: &str) -> Option<(f64, &str)> {
-    let text = text.trim();
-    let end = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
-    let number: f64 = text[..end].trim().parse().ok()?;
-    (number.is_finite() && number > 0.0).then_some((number, &text[end..]))
+/// The same error, which names the parameter.
+fn called(parameter: &str, text: &str, error: &Error) -> Error {
+    let named = Error::invalid("use", format_args!("{parameter} `{text}`"));
+    match error.reason() {
+        Some(reason) => named.with_reason(reason),
+        None => named,
+    }
 }
 
 /// How a forest is trained, as one table of names: its parameters, and `n_estimators = "auto"`, `max_time = "30s"`,

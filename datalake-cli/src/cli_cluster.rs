@@ -1,9 +1,11 @@
-//! What can be typed about clusters.
+//! The command line of a lake in a cluster: how it is set up and taken down.
 
 use clap::{Args, ValueEnum};
 use datalake_core::cluster::NodePorts;
 
-pub(super) const SETUP_EXAMPLES: &str = "Examples:
+use crate::cli_jobs::InCluster;
+
+pub(crate) const SETUP_EXAMPLES: &str = "Examples:
   CGO_ENABLED=0 go install github.com/minio/minio@latest
   datalake image pack --name localhost/minio:1 --entrypoint /minio -o minio.tar ~/go/bin/minio
   k3s ctr images import minio.tar                       # on each node; or push it to a registry
@@ -15,26 +17,14 @@ pub(super) const SETUP_EXAMPLES: &str = "Examples:
   datalake setup-datalake --rotate                                  # new keys
   datalake --lake https://s3.eu-central-1.amazonaws.com setup-datalake --store external";
 
-pub(super) const TEARDOWN_EXAMPLES: &str = "Examples:
+pub(crate) const TEARDOWN_EXAMPLES: &str = "Examples:
   datalake teardown                        # the volume, its data and the root key stay
   datalake teardown --delete-data --yes";
-
-/// Which cluster is meant, and where in it.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Cluster")]
-pub(crate) struct ClusterArgs {
-    /// The context of kubectl's configuration [default: that of the last `setup-datalake`, else the current one].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-    /// The namespace of the lake [default: that of the last `setup-datalake`, else big-data].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) namespace: Option<String>,
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct Setup {
     #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
+    pub(crate) cluster: InCluster,
     /// Which server keeps the objects; `external` is the endpoint of --lake, opened by the AWS_* variables.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) store: StoreChoice,
@@ -102,7 +92,7 @@ pub(crate) enum Print {
 #[derive(Debug, Args)]
 pub(crate) struct Teardown {
     #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
+    pub(crate) cluster: InCluster,
     /// Removes the volume, its data and the root key, too.
     #[arg(long)]
     pub(crate) delete_data: bool,

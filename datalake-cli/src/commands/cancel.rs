@@ -1,0 +1,30 @@
+//! `cancel`: stops a run, wherever it is driven from.
+
+use datalake_core::cluster::{Cluster, KubeJobs};
+use datalake_core::pipeline::{RunId, Status, cancel as ask};
+use datalake_core::{ErrorKind, Result};
+
+use crate::cli_jobs::InCluster;
+use crate::commands::Tools;
+use crate::settings;
+
+/// Asks the run to stop, and removes its Jobs where a cluster is there.
+pub(crate) async fn cancel(run: &str, cluster: &InCluster, tools: &Tools) -> Result<()> {
+    let lake = tools.lake()?;
+    let run = RunId::from(run);
+    let manifest = ask(lake.as_ref(), &run).await?;
+    let removed = match Cluster::connect(&settings::cluster(cluster)?).await {
+        Ok(cluster) => KubeJobs::remove_of(&cluster, &run).await?,
+        // A run in a process needs none.
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    if tools.printer.is_json() {
+        return tools.printer.document(&serde_json::json!({ "run": run, "was": manifest.status, "jobs_removed": removed }));
+    }
+    let jobs = if removed > 0 { format!("; {removed} of its Jobs removed") } else { String::new() };
+    tools.printer.line(&match manifest.status {
+        Status::Running | Status::Waiting => format!("run {run} is asked to stop{jobs}"),
+        ended => format!("run {run} was {ended} already{jobs}"),
+    })
+}

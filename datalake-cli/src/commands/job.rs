@@ -1,0 +1,58 @@
+//! `job`: Jobs of one's own on the cluster, with access to the lake.
+
+use std::time::Duration;
+
+use datalake_core::cluster::{Cluster, JobSettings, Script};
+use datalake_core::{Error, Result};
+
+use crate::cli_jobs::{JobSubmit, Pods};
+use crate::commands::Tools;
+use crate::settings;
+
+impl Pods {
+    /// The settings of Jobs whose image is the one that was asked for, or `image`.
+    pub(crate) fn settings(&self, image: &str) -> JobSettings {
+        let mut settings = JobSettings::new(self.image.as_deref().unwrap_or(image)).with_memory(&self.memory);
+        settings.image_pull_policy.clone_from(&self.image_pull_policy);
+        settings.image_pull_secrets.clone_from(&self.image_pull_secret);
+        settings.cpu.clone_from(&self.cpu);
+        settings.node_selector = self.node_selector.iter().cloned().collect();
+        settings.tolerations.clone_from(&self.toleration);
+        settings.priority_class.clone_from(&self.priority_class);
+        settings.queue.clone_from(&self.queue);
+        settings.env = self.env.iter().cloned().collect();
+        settings.active_deadline_seconds = self.active_deadline.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+        settings.ttl_seconds_after_finished = i32::try_from(self.ttl).unwrap_or(i32::MAX);
+        settings
+    }
+
+    /// How long pods may wait for a node.
+    pub(crate) fn pending(&self) -> Duration {
+        Duration::from_secs(self.pending_limit)
+    }
+}
+
+/// Submits a Job, and follows it where asked to.
+pub(crate) async fn submit(arguments: JobSubmit, tools: &Tools) -> Result<()> {
+    let Some(image) = &arguments.pods.image else {
+        return Err(Error::invalid("submit", format_args!("the Job {}", arguments.name))
+            .with_reason("it has no image")
+            .with_hint("name one, such as --image python:3.13"));
+    };
+    let script = arguments.script.as_deref().map(Script::read).transpose()?;
+    let cluster = Cluster::connect(&settings::cluster(&arguments.cluster)?).await?;
+    let pods = arguments.pods.settings(image);
+    let job = cluster.submit(&arguments.name, script.as_ref(), &arguments.command, &pods).await?;
+    if !arguments.follow {
+        if tools.printer.is_json() {
+            return tools.printer.document(&serde_json::json!({ "job": job.name(), "namespace": cluster.namespace() }));
+        }
+        return tools.printer.line(&format!(
+            "Job {} submitted; its log: kubectl -n {} logs -f job/{}",
+            job.name(),
+            cluster.namespace(),
+            job.name()
+        ));
+    }
+    job.follow(arguments.pods.pending(), tools.progress.as_ref(), &|line| tools.printer.line(line)).await
+}
