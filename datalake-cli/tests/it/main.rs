@@ -8,3 +8,4 @@ mod image;
 mod kill;
 mod pipeline;
 mod scratch;
+mod setup;

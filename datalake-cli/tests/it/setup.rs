@@ -1,0 +1,74 @@
+//! `setup-datalake` without a cluster: what it would apply, and what it must be told.
+
+use std::path::PathBuf;
+
+use crate::scratch::Scratch;
+
+/// Compares what is printed with a file in `manifests`; `UPDATE_MANIFESTS=1` writes it anew.
+fn prints(name: &str, arguments: &[&str]) {
+    let scratch = Scratch::new();
+    let arguments = [arguments, &["--print", "yaml"]].concat();
+    let mut command = scratch.command(&arguments);
+    command.env("AWS_ACCESS_KEY_ID", "ID").env("AWS_SECRET_ACCESS_KEY", "hush").env("AWS_REGION", "eu-central-1");
+    // No cluster is needed.
+    command.env("KUBECONFIG", "/not/there");
+    let output = command.output().unwrap();
+    let (text, complaint) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{complaint}");
+    assert!(!text.contains("hush") && !text.contains("kind: Secret\n"), "{text}");
+    let folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/it/manifests");
+    let file = folder.join(format!("{name}.yaml"));
+    if std::env::var_os("UPDATE_MANIFESTS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let wanted = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(text == wanted, "{} differs; UPDATE_MANIFESTS=1 writes it anew:\n{text}", file.display());
+}
+
+#[test]
+fn minio_at_the_ports_of_nodes() {
+    prints("minio", &["setup", "--image", "localhost/minio:1", "--image-pull-policy", "Never"]);
+}
+
+#[test]
+fn minio_behind_an_ingress() {
+    let reached = ["--no-node-ports", "--ingress", "s3.example.org"];
+    let volume = ["--storage-class", "local-path", "--size", "50Gi"];
+    prints("minio-ingress", &[&["setup", "--image", "registry.example.org/minio:1"], &reached[..], &volume].concat());
+}
+
+#[test]
+fn versitygw_at_other_ports_in_another_namespace() {
+    let place = ["--node-ports=31900,31901", "--namespace", "lake"];
+    prints("versitygw", &[&["setup", "--store", "versitygw", "--image", "localhost/versitygw:1"], &place[..]].concat());
+}
+
+#[test]
+fn an_endpoint_that_is_there_already() {
+    prints("external", &["--lake", "https://s3.example.org", "setup", "--store", "external"]);
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let scratch = Scratch::new();
+    let said = scratch.run(&["setup-datalake"]);
+    said.failed(2, &["CGO_ENABLED=0 go install github.com/minio/minio@latest", "datalake image pack", "--image"]);
+    scratch.run(&["setup-datalake", "--store", "external"]).failed(2, &["--lake"]);
+    scratch.run(&["--lake", "http://h:1", "setup-datalake", "--store", "external"]).failed(3, &["AWS_ACCESS_KEY_ID"]);
+    scratch.run(&["setup-datalake", "--image", "x:1", "--size", "much"]).failed(1, &["`much`", "10Gi"]);
+    scratch.run(&["setup-datalake", "--node-ports=1", "--image", "x:1"]).failed(2, &["comma"]);
+    scratch.run(&["setup-datalake", "--image", "x:1", "--no-node-ports", "--node-ports=1,2"]).failed(2, &["--node-ports"]);
+}
+
+#[test]
+fn a_profile_leads_to_a_lake_and_a_broken_one_is_said() {
+    let scratch = Scratch::new();
+    scratch.write("config/datalake/config.toml", "[lake]\nurl = \"http://127.0.0.1:1\"\n");
+    scratch.run(&["ls"]).failed(3, &["http://127.0.0.1:1", "no credentials"]);
+    scratch.ok(&["--lake", "./lake", "mb", "raw-data"]);
+    scratch.write("config/datalake/config.toml", "[lake]\nsecret_access_key = \"hush\"\n");
+    let ran = scratch.run(&["ls"]);
+    ran.failed(1, &["config.toml"]);
+    assert!(!ran.stderr.contains("hush"), "{}", ran.stderr);
+    scratch.ok(&["--lake", "./lake", "ls"]);
+}
