@@ -155,7 +155,11 @@ mod tests {
         assert_eq!(resolved(Some("http://h:30900/"), "", &[]).1, with_key.with_bucket_prefix("acme-"));
         assert_eq!(resolved(Some("http://other:30900"), "", &[]).1, LakeOptions::default());
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"] {
-            assert_eq!(resolved(None, "", &[(name, "x")]).1, LakeOptions::default().with_bucket_prefix("acme-"), "{name}");
+            assert_eq!(
+                resolved(None, "", &[(name, "x")]).1,
+                LakeOptions::default().with_bucket_prefix("acme-"),
+                "{name}"
+            );
         }
     }
 

@@ -87,8 +87,7 @@ fn external(tools: &Tools) -> Result<SetupSettings> {
             .with_reason("AWS_SESSION_TOKEN is set: its key ends soon, and Jobs would fail from then on")
             .with_hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key that lasts, and no token"));
     }
-    let key =
-        Key { access_key_id: needed("AWS_ACCESS_KEY_ID")?, secret_access_key: needed("AWS_SECRET_ACCESS_KEY")? };
+    let key = Key { access_key_id: needed("AWS_ACCESS_KEY_ID")?, secret_access_key: needed("AWS_SECRET_ACCESS_KEY")? };
     Ok(SetupSettings::external(endpoint.clone(), key, variable("AWS_REGION")))
 }
 
@@ -133,7 +132,9 @@ fn tell(done: &SetupDone, profile: Option<&str>, tools: &Tools) -> Result<()> {
     }
     tools.printer.line(text.trim_end())?;
     if let Some(command) = done.forward_command() {
-        tools.printer.say(&format!("no address answers from here; while you work with it, keep this running:\n  {command}"));
+        tools
+            .printer
+            .say(&format!("no address answers from here; while you work with it, keep this running:\n  {command}"));
     }
     if tools.global.lake.as_ref().is_some_and(|named| named.trim_end_matches('/') != done.url) {
         tools.printer.say("--lake or DATALAKE_URL names another lake, and goes before the profile");

@@ -32,7 +32,11 @@ pub(crate) async fn teardown(arguments: &Teardown, tools: &Tools) -> Result<()> 
     if done.removed.is_empty() {
         tools.printer.line(&format!("nothing of a lake is in the namespace {}", cluster.namespace()))?;
     } else {
-        tools.printer.line(&format!("removed {} objects of the namespace {}", done.removed.len(), cluster.namespace()))?;
+        tools.printer.line(&format!(
+            "removed {} objects of the namespace {}",
+            done.removed.len(),
+            cluster.namespace()
+        ))?;
     }
     for kept in &done.kept {
         tools.printer.line(&format!("left: {kept}"))?;

@@ -57,7 +57,9 @@ fn what_is_missing_is_said() {
     scratch.run(&["--lake", "http://h:1", "setup-datalake", "--store", "external"]).failed(3, &["AWS_ACCESS_KEY_ID"]);
     scratch.run(&["setup-datalake", "--image", "x:1", "--size", "much"]).failed(1, &["`much`", "10Gi"]);
     scratch.run(&["setup-datalake", "--node-ports=1", "--image", "x:1"]).failed(2, &["comma"]);
-    scratch.run(&["setup-datalake", "--image", "x:1", "--no-node-ports", "--node-ports=1,2"]).failed(2, &["--node-ports"]);
+    scratch
+        .run(&["setup-datalake", "--image", "x:1", "--no-node-ports", "--node-ports=1,2"])
+        .failed(2, &["--node-ports"]);
 }
 
 #[test]

@@ -191,7 +191,8 @@ impl Profile {
                 _ => Ok(()),
             };
         }
-        let text = toml::to_string(self).map_err(|cause| Error::internal("write", file.display()).with_source(cause))?;
+        let text =
+            toml::to_string(self).map_err(|cause| Error::internal("write", file.display()).with_source(cause))?;
         let no_folder = || Error::new(ErrorKind::Invalid, "write", file.display()).with_reason("it is in no folder");
         let folder = file.parent().ok_or_else(no_folder)?;
         std::fs::create_dir_all(folder).map_err(failed)?;

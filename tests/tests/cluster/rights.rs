@@ -31,7 +31,8 @@ fn account(place: &Place) -> User {
 fn who_may_not_make_namespaces_learns_the_rule_and_may_use_one_that_is_there() {
     let home = Place::new("somebody").with_namespace(&[]);
     let user = account(&home);
-    let setup = |namespace: &str| ["setup-datalake", "--store", "external", "--namespace", namespace].map(str::to_owned);
+    let setup =
+        |namespace: &str| ["setup-datalake", "--store", "external", "--namespace", namespace].map(str::to_owned);
     let missing = setup("not-there-at-all");
     let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
     user.fails(&missing, 3, &["ask for", "apiGroups"]);
@@ -52,7 +53,13 @@ fn who_may_not_make_namespaces_learns_the_rule_and_may_use_one_that_is_there() {
 
     // Who may look at namespaces, and make none, is told so.
     let cluster_role = format!("{}-looks", home.namespace);
-    kubectl(&["create", "clusterrole", &cluster_role, "--verb=get", "--resource=namespaces,pvc,secrets,statefulsets.apps"]);
+    kubectl(&[
+        "create",
+        "clusterrole",
+        &cluster_role,
+        "--verb=get",
+        "--resource=namespaces,pvc,secrets,statefulsets.apps",
+    ]);
     let who = format!("--serviceaccount={}:somebody", home.namespace);
     kubectl(&["create", "clusterrolebinding", &cluster_role, &format!("--clusterrole={cluster_role}"), &who]);
     let ran = user.run(&["setup-datalake", "--image", "x:1", "--namespace", "not-there-at-all"]);

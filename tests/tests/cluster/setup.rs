@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::harness::{Place, User, kubectl, kubectl_reads, load_minio, load_versitygw, text_of};
 
 /// The kinds of which a lake consists.
-const KINDS: &str = "secret,configmap,serviceaccount,role,rolebinding,pvc,service,networkpolicy,pdb,statefulset,ingress";
+const KINDS: &str =
+    "secret,configmap,serviceaccount,role,rolebinding,pvc,service,networkpolicy,pdb,statefulset,ingress";
 
 /// The versions of all objects that were made, by kind and name.
 fn versions(place: &Place) -> BTreeMap<String, String> {
@@ -22,7 +23,8 @@ fn versions(place: &Place) -> BTreeMap<String, String> {
         })
         .collect();
     // The controller writes its status.
-    let generation = place.kubectl(&["get", "statefulset", "datalake-store", "--output=jsonpath={.metadata.generation}"]);
+    let generation =
+        place.kubectl(&["get", "statefulset", "datalake-store", "--output=jsonpath={.metadata.generation}"]);
     versions.insert("StatefulSet".to_owned(), generation);
     versions.remove("\"PodDisruptionBudget\" datalake-store");
     versions
@@ -88,7 +90,10 @@ fn a_lake_comes_up_is_used_comes_back_and_goes() {
     assert!(said.contains("left: PersistentVolumeClaim datalake-store"), "{said}");
     assert!(!text_of(&user.profile()).contains("secret_access_key"));
     let rest = place.kubectl(&["get", KINDS, "--selector=app.kubernetes.io/managed-by=datalake", "--output=name"]);
-    assert_eq!(rest.lines().collect::<Vec<_>>(), ["secret/datalake-store-root", "persistentvolumeclaim/datalake-store"]);
+    assert_eq!(
+        rest.lines().collect::<Vec<_>>(),
+        ["secret/datalake-store-root", "persistentvolumeclaim/datalake-store"]
+    );
     user.ok(&["setup-datalake", "--namespace", &place.namespace, &ports]);
     assert_eq!(user.ok(&["cat", "raw-data/a.txt"]), "salt\n");
 
@@ -143,7 +148,8 @@ fn every_object_is_admitted_without_a_warning() {
         let arguments = [&["setup-datalake", "--namespace", &place.namespace], &arguments[..]].concat();
         let yaml = user.ok(&[&arguments[..], &["--print", "yaml"]].concat());
         assert!(!yaml.contains("hush"));
-        let applied = kubectl_reads(&yaml, &["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"]);
+        let applied =
+            kubectl_reads(&yaml, &["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"]);
         assert_eq!(applied.code, Some(0), "{applied:?}");
         assert!(!applied.stderr.contains("arning"), "{applied:?}");
         let checked = user.json(&[&arguments[..], &["--dry-run"]].concat());

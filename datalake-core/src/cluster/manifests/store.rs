@@ -130,14 +130,21 @@ struct Program {
 
 impl Program {
     fn of(kind: StoreKind) -> Self {
-        let of_root = |name: &str, key: &str| {
-            json!({ "name": name, "valueFrom": { "secretKeyRef": { "name": STORE_ROOT, "key": key } } })
-        };
+        let of_root = |name: &str, key: &str| json!({ "name": name, "valueFrom": { "secretKeyRef": { "name": STORE_ROOT, "key": key } } });
         let is = |name: &str, value: &str| json!({ "name": name, "value": value });
         match kind {
             StoreKind::Versitygw => Self {
                 // Accounts are files beside the buckets, which are folders: the image has nothing to make folders with.
-                args: json!(["--port", format!(":{S3_PORT}"), "--iam-dir", DATA, "--health", "/_health", "posix", DATA]),
+                args: json!([
+                    "--port",
+                    format!(":{S3_PORT}"),
+                    "--iam-dir",
+                    DATA,
+                    "--health",
+                    "/_health",
+                    "posix",
+                    DATA
+                ]),
                 env: json!([
                     of_root("ROOT_ACCESS_KEY", ACCESS_KEY_ID),
                     of_root("ROOT_SECRET_KEY", SECRET_ACCESS_KEY),

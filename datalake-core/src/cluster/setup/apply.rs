@@ -96,11 +96,25 @@ mod tests {
         let nodes = nodes_service("big-data", true, NodePorts::default()).unwrap();
         let volume = claim("big-data", StoreKind::Minio, "1Gi", None).unwrap();
         for (object, code, reason, message, kind, hint) in [
-            (&lake, 403, "Forbidden", "namespaces is forbidden: User \"u\" cannot patch", ErrorKind::Denied, "\"create\""),
+            (
+                &lake,
+                403,
+                "Forbidden",
+                "namespaces is forbidden: User \"u\" cannot patch",
+                ErrorKind::Denied,
+                "\"create\"",
+            ),
             (&volume, 404, "NotFound", "namespaces \"big-data\" not found", ErrorKind::NotFound, "\"create\""),
             (&volume, 403, "Forbidden", "exceeded quota: q", ErrorKind::Exhausted, "--size"),
             (&volume, 422, "Invalid", "field can not be less than status.capacity", ErrorKind::Invalid, "--size"),
-            (&nodes, 422, "Invalid", "nodePort: provided port is already allocated", ErrorKind::Invalid, "--node-ports="),
+            (
+                &nodes,
+                422,
+                "Invalid",
+                "nodePort: provided port is already allocated",
+                ErrorKind::Invalid,
+                "--node-ports=",
+            ),
         ] {
             let error = refusal(object, code, reason, message);
             assert_eq!(error.kind(), kind, "{message}");

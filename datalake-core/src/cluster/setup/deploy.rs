@@ -132,7 +132,8 @@ pub(super) fn key_digest(key: &Key) -> String {
 
 async fn make_namespace(cluster: &Cluster, state: NamespaceState, progress: &dyn Progress) -> Result<()> {
     if state == NamespaceState::Others {
-        progress.note(&format!("the namespace {} is not of our making: its labels stay as they are", cluster.namespace()));
+        progress
+            .note(&format!("the namespace {} is not of our making: its labels stay as they are", cluster.namespace()));
         return Ok(());
     }
     match apply(cluster, &namespace(cluster.namespace())?, false).await {
@@ -212,9 +213,8 @@ impl SetupSettings {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) where the image is missing, or the size is none.
     pub fn check(&self) -> Result<()> {
-        let invalid = |reason: &str, hint: &str| {
-            Err(Error::invalid("set up", "the lake").with_reason(reason).with_hint(hint))
-        };
+        let invalid =
+            |reason: &str, hint: &str| Err(Error::invalid("set up", "the lake").with_reason(reason).with_hint(hint));
         if self.store != StoreKind::External && self.image.as_deref().is_none_or(str::is_empty) {
             return invalid("no image of the store is named", "name one by --image");
         }

@@ -84,7 +84,11 @@ impl Cluster {
             let answer = answer.map_err(|cause| failed("ask for the right to make", object.title(), cause))?;
             if !answer.status.is_some_and(|status| status.allowed) {
                 return Err(Error::new(ErrorKind::Denied, "make", object.title())
-                    .with_reason(format_args!("this user may not {verb} {} in {}", object.resource.plural, self.namespace()))
+                    .with_reason(format_args!(
+                        "this user may not {verb} {} in {}",
+                        object.resource.plural,
+                        self.namespace()
+                    ))
                     .with_hint(format_args!(
                         "ask for a Role in the namespace {} with the rule {{apiGroups: [\"{}\"], resources: [\"{}\"], \
                          verbs: [\"create\", \"get\", \"patch\"]}}",

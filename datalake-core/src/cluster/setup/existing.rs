@@ -40,9 +40,13 @@ impl Existing {
     pub(super) async fn look(cluster: &Cluster) -> Result<Self> {
         let namespace = namespace(cluster).await?;
         let claims: Api<PersistentVolumeClaim> = cluster.api();
-        let claim = claims.get_opt(STORE).await.map_err(|cause| failed("look at", format_args!("the volume {STORE}"), cause))?;
+        let claim = claims
+            .get_opt(STORE)
+            .await
+            .map_err(|cause| failed("look at", format_args!("the volume {STORE}"), cause))?;
         let sets: Api<StatefulSet> = cluster.api();
-        let set = sets.get_opt(STORE).await.map_err(|cause| failed("look at", format_args!("the store {STORE}"), cause))?;
+        let set =
+            sets.get_opt(STORE).await.map_err(|cause| failed("look at", format_args!("the store {STORE}"), cause))?;
         let labels = claim.as_ref().and_then(|claim| claim.metadata.labels.as_ref());
         let requests = claim.as_ref().and_then(|claim| claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref());
         Ok(Self {
@@ -95,7 +99,11 @@ pub(super) async fn namespace(cluster: &Cluster) -> Result<NamespaceState> {
         return Ok(NamespaceState::Leaving);
     }
     let manager = found.metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
-    Ok(if manager.is_some_and(|manager| manager == FIELD_MANAGER) { NamespaceState::Ours } else { NamespaceState::Others })
+    Ok(if manager.is_some_and(|manager| manager == FIELD_MANAGER) {
+        NamespaceState::Ours
+    } else {
+        NamespaceState::Others
+    })
 }
 
 /// The key in a Secret of ours.

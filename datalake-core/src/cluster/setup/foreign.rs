@@ -1,9 +1,9 @@
 //! What a namespace holds that is not of our making.
 
+use kube::Api;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::PartialObjectMeta;
 use kube::discovery::{Discovery, Scope, verbs};
-use kube::Api;
 
 use super::super::client::{Cluster, failed};
 use super::super::names::FIELD_MANAGER;

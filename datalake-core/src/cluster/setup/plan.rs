@@ -79,7 +79,9 @@ impl SetupSettings {
             text.push('\n');
         }
         let secrets: &[&str] = if self.store == StoreKind::External { &[LAKE] } else { &[STORE_ROOT, LAKE] };
-        text.push_str("# Secrets are left out. `datalake setup-datalake` makes them, with keys that it draws; by hand:\n");
+        text.push_str(
+            "# Secrets are left out. `datalake setup-datalake` makes them, with keys that it draws; by hand:\n",
+        );
         for name in secrets {
             text.push_str(&format!(
                 "#   kubectl -n {namespace_name} create secret generic {name} \\\n\

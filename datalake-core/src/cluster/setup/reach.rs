@@ -102,8 +102,7 @@ async fn candidates(cluster: &Cluster, settings: &SetupSettings) -> Vec<String> 
 async fn node_hosts(cluster: &Cluster) -> Vec<Host> {
     let nodes: Api<Node> = Api::all(cluster.client().clone());
     let Ok(nodes) = nodes.list(&ListParams::default().limit(NODES)).await else { return Vec::new() };
-    let addresses: Vec<_> =
-        nodes.items.into_iter().filter_map(|node| node.status?.addresses).flatten().collect();
+    let addresses: Vec<_> = nodes.items.into_iter().filter_map(|node| node.status?.addresses).flatten().collect();
     let of_kind = |kind: &str| {
         let those = addresses.iter().filter(|address| address.type_ == kind);
         those.filter_map(|address| host(&address.address)).collect::<Vec<_>>()

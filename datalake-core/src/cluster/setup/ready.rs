@@ -56,7 +56,8 @@ async fn wait(cluster: &Cluster, limit: Duration, progress: &dyn Progress) -> Re
             Err(error) if error.kind() == ErrorKind::Unavailable && begun.elapsed() < limit => {}
             Err(error) => return Err(error),
         }
-        let is_hopeless = in_the_way.as_ref().is_some_and(|(since, found)| found.is_final && since.elapsed() > PATIENCE);
+        let is_hopeless =
+            in_the_way.as_ref().is_some_and(|(since, found)| found.is_final && since.elapsed() > PATIENCE);
         if is_hopeless || begun.elapsed() > limit {
             return Err(gave_up(cluster, limit, in_the_way.map(|(_, obstacle)| obstacle)));
         }
@@ -67,7 +68,9 @@ async fn wait(cluster: &Cluster, limit: Duration, progress: &dyn Progress) -> Re
 fn gave_up(cluster: &Cluster, limit: Duration, obstacle: Option<Obstacle>) -> Error {
     let subject = format!("the store in the namespace {}", cluster.namespace());
     match obstacle {
-        Some(Obstacle { words, kind, hint, .. }) => Error::new(kind, "start", subject).with_reason(words).with_hint(hint),
+        Some(Obstacle { words, kind, hint, .. }) => {
+            Error::new(kind, "start", subject).with_reason(words).with_hint(hint)
+        }
         None => Error::new(ErrorKind::Unavailable, "start", subject)
             .with_reason(format_args!("it is not ready after {} s", limit.as_secs()))
             .with_hint(format_args!(
@@ -134,7 +137,8 @@ async fn refused(cluster: &Cluster, set: &StatefulSet) -> Option<Obstacle> {
     let words = last_event(cluster, &format!("involvedObject.uid={uid},reason=FailedCreate")).await?;
     let found = Trouble::refused(&words);
     let hint = if found.kind == ErrorKind::Exhausted {
-        "raise the ResourceQuota of the namespace: the store asks for 100m of CPU and 256Mi of memory, and may take 1Gi".to_owned()
+        "raise the ResourceQuota of the namespace: the store asks for 100m of CPU and 256Mi of memory, and may take 1Gi"
+            .to_owned()
     } else {
         found.hint
     };
@@ -152,7 +156,8 @@ async fn unbound(cluster: &Cluster) -> Option<Obstacle> {
     let spec = claim.spec.as_ref()?;
     let size = spec.resources.as_ref().and_then(|all| Some(all.requests.as_ref()?.get("storage")?.0.clone()));
     let size = size.unwrap_or_default();
-    let said = last_event(cluster, &format!("involvedObject.kind=PersistentVolumeClaim,involvedObject.name={STORE}")).await;
+    let said =
+        last_event(cluster, &format!("involvedObject.kind=PersistentVolumeClaim,involvedObject.name={STORE}")).await;
     let words = match (said, &spec.storage_class_name) {
         (Some(said), _) => format!("its volume of {size} cannot be had: {said}"),
         (None, Some(class)) => format!("its volume of {size} cannot be had from the storage class {class}"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::super::names::{CONSOLE_NODE_PORT, S3_NODE_PORT, STORE, S3_PORT};
+use super::super::names::{CONSOLE_NODE_PORT, S3_NODE_PORT, S3_PORT, STORE};
 use super::super::store::{Key, StoreKind};
 use crate::error::{Error, Result};
 use crate::lake::BucketName;
