@@ -1,6 +1,6 @@
 //! What is in the way of a lake is said, in bounded time, with an exit code of its own.
 
-use crate::harness::{Place, User, kubectl_reads, load_minio};
+use crate::harness::{Place, User, load_minio};
 
 fn setup<'a>(place: &'a Place, image: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let wanted = ["setup-datalake", "--namespace", &place.namespace, "--image", image, "--image-pull-policy", "Never"];
@@ -35,9 +35,7 @@ fn a_volume_that_cannot_be_had_is_named() {
 #[ignore = "needs a cluster: make test-cluster"]
 fn a_quota_that_is_too_small_is_named() {
     let (user, place) = (User::new(), Place::new("quota").with_namespace(&[]).with_volume("1Gi"));
-    let quota = "{apiVersion: v1, kind: ResourceQuota, metadata: {name: small}, spec: {hard: {limits.memory: 64Mi}}}";
-    let made = kubectl_reads(quota, &["--namespace", &place.namespace, "create", "-f", "-"]);
-    assert_eq!(made.code, Some(0), "{made:?}");
+    place.kubectl(&["create", "quota", "small", "--hard=limits.memory=64Mi"]);
     let arguments = setup(&place, load_minio(), &["--timeout", "60"]);
     user.fails(&arguments, 5, &["exceeded quota", "ResourceQuota"]);
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Place, User, kubectl, kubectl_reads};
+use crate::harness::{Place, User, kubectl};
 
 /// A user with a token in place of the administrator's certificate.
 fn with_token(place: &Place, token: &str) -> User {
@@ -38,14 +38,8 @@ fn who_may_not_make_namespaces_learns_the_rule_and_may_use_one_that_is_there() {
     user.fails(&missing, 3, &["ask for", "apiGroups"]);
 
     // Rights within the namespace are enough.
-    let everything = format!(
-        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: all, namespace: {0}}}, \
-         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}, \
-         subjects: [{{kind: ServiceAccount, name: somebody, namespace: {0}}}]}}",
-        home.namespace
-    );
-    let bound = kubectl_reads(&everything, &["create", "-f", "-"]);
-    assert_eq!(bound.code, Some(0), "{bound:?}");
+    let who = format!("--serviceaccount={}:somebody", home.namespace);
+    home.kubectl(&["create", "rolebinding", "all", "--clusterrole=cluster-admin", &who]);
     let here = setup(&home.namespace);
     let here: Vec<&str> = here.iter().map(String::as_str).chain(["--dry-run"]).collect();
     let checked = user.json(&here);
@@ -60,7 +54,6 @@ fn who_may_not_make_namespaces_learns_the_rule_and_may_use_one_that_is_there() {
         "--verb=get",
         "--resource=namespaces,pvc,secrets,statefulsets.apps",
     ]);
-    let who = format!("--serviceaccount={}:somebody", home.namespace);
     kubectl(&["create", "clusterrolebinding", &cluster_role, &format!("--clusterrole={cluster_role}"), &who]);
     let ran = user.run(&["setup-datalake", "--image", "x:1", "--namespace", "not-there-at-all"]);
     kubectl(&["delete", "clusterrole,clusterrolebinding", &cluster_role]);

@@ -79,13 +79,13 @@ impl SetupSettings {
             text.push('\n');
         }
         let secrets: &[&str] = if self.store == StoreKind::External { &[LAKE] } else { &[STORE_ROOT, LAKE] };
-        text.push_str(
-            "# Secrets are left out. `datalake setup-datalake` makes them, with keys that it draws; by hand:\n",
-        );
+        text.push_str(&format!(
+            "# Secrets are left out. `datalake setup-datalake` makes them, with keys that it draws. By hand, each from a file\n\
+             # with a line {ACCESS_KEY_ID}=… and a line {SECRET_ACCESS_KEY}=…:\n"
+        ));
         for name in secrets {
             text.push_str(&format!(
-                "#   kubectl -n {namespace_name} create secret generic {name} \\\n\
-                 #     --from-literal={ACCESS_KEY_ID}=… --from-literal={SECRET_ACCESS_KEY}=…\n"
+                "#   kubectl -n {namespace_name} create secret generic {name} --from-env-file=FILE\n"
             ));
         }
         Ok(text)
