@@ -8,6 +8,7 @@
 mod archive;
 mod entry;
 mod layer;
+mod open;
 mod program;
 
 use std::os::unix::fs::PermissionsExt;
@@ -62,6 +63,11 @@ impl Blob {
         let bytes = bytes.into();
         let digest = hex(&Sha256::digest(&bytes));
         Self { media_type, bytes, digest }
+    }
+
+    /// Its digest as registries write it: `sha256:…`.
+    fn name(&self) -> String {
+        format!("sha256:{}", self.digest)
     }
 
     fn descriptor(&self) -> Result<Descriptor> {
@@ -130,7 +136,7 @@ impl Image {
     /// Its digest, that of its manifest: `sha256:…`.
     #[must_use]
     pub fn digest(&self) -> String {
-        format!("sha256:{}", self.manifest.digest)
+        self.manifest.name()
     }
 
     /// How many bytes a node has to fetch.
