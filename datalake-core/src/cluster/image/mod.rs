@@ -1,4 +1,4 @@
-//! Container images of static programs, made without a container engine.
+//! Container images of static programs, made and pushed without a container engine.
 //!
 //! An image holds one program, the certificate authorities that Mozilla trusts and a user that is not root, in one layer:
 //! nothing else. Times, owners and orders are fixed, so that one program gives one image, to the byte.
@@ -10,6 +10,7 @@ mod entry;
 mod layer;
 mod open;
 mod program;
+mod push;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -23,6 +24,7 @@ use oci_spec::image::{
 use sha2::{Digest, Sha256};
 
 pub use self::program::Program;
+pub use self::push::{Credentials, Pushed};
 use crate::error::{Error, Result};
 use crate::format::digest::hex;
 
