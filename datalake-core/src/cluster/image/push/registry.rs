@@ -97,7 +97,7 @@ impl<'a> Registry<'a> {
 
     /// Puts a manifest, whose blobs are there, under the tag.
     pub(super) async fn tag(&self, manifest: &Blob) -> Result<()> {
-        let media_type = HeaderValue::from_str(&manifest.media_type.to_string())
+        let media_type = HeaderValue::from_str(manifest.media_type.as_ref())
             .map_err(|cause| internal("name", "a media type", cause))?;
         let put = || self.client.push_manifest_raw(self.reference(), manifest.bytes.clone(), media_type.clone());
         self.ask(put).await.map(drop).map_err(|refusal| self.explain(refusal))
