@@ -154,6 +154,7 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Model(Model::Card { model, html }) => model::card(&model, html, tools).await,
         Command::Image(Image::Pack(arguments)) => image::pack(&arguments, tools),
         Command::Image(Image::Save { file, name }) => image::save_own(name.as_deref(), &file, tools),
+        Command::Image(Image::Push { name, from }) => image::push(&name, from.as_deref(), tools).await,
         Command::Status(arguments) => status::status(&arguments, tools).await,
         Command::Runs => status::runs(tools).await,
         Command::Logs(arguments) => logs::logs(&arguments, tools).await,

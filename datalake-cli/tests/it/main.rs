@@ -7,4 +7,5 @@ mod convert;
 mod image;
 mod kill;
 mod pipeline;
+mod registry;
 mod scratch;
