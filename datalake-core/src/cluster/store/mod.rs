@@ -59,12 +59,16 @@ impl Display for StoreKind {
 /// A server that does not answer yet is waited for, up to 60 seconds.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] if the endpoint is none, or both keys are the same one; [`ErrorKind::Unavailable`] if the
-/// server does not answer in time; [`ErrorKind::Denied`] if it refuses the root key; [`ErrorKind::Unsupported`] if it
-/// keeps no keys; [`ErrorKind::AlreadyExists`] if a bucket belongs to somebody else. No message shows a secret.
+/// [`ErrorKind::Invalid`] if the endpoint is none, no bucket is named, or both keys are the same one;
+/// [`ErrorKind::Unavailable`] if the server does not answer in time; [`ErrorKind::Denied`] if it refuses the root key;
+/// [`ErrorKind::Unsupported`] if it keeps no keys; [`ErrorKind::AlreadyExists`] if a bucket belongs to somebody else. No
+/// message shows a secret.
 pub async fn prepare(kind: StoreKind, endpoint: &str, root: &Key, jobs: &Key, buckets: &[BucketName]) -> Result<()> {
     let session = Session::open(kind, endpoint, root)?;
     not_root(kind, root, &jobs.access_key_id)?;
+    if buckets.is_empty() {
+        return Err(Error::invalid("prepare", endpoint).with_reason("no bucket is named"));
+    }
     await_answer(kind, endpoint, PATIENCE).await?;
     for bucket in buckets {
         session.make_bucket(bucket).await?;
@@ -187,8 +191,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_endpoint_is_not_waited_for() {
-        let error = prepare(StoreKind::Minio, "ftp://host", &key("ROOT"), &key("JOBS"), &[]).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid);
+    async fn what_is_no_endpoint_and_no_buckets_are_not_waited_for() {
+        for endpoint in ["ftp://host", &nobody()] {
+            let error = prepare(StoreKind::Minio, endpoint, &key("ROOT"), &key("JOBS"), &[]).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{endpoint}");
+        }
     }
 }
