@@ -145,7 +145,9 @@ fn not_root(kind: StoreKind, root: &Key, access_key_id: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::thread;
 
     use super::*;
 
@@ -167,6 +169,21 @@ mod tests {
         let error = await_answer(StoreKind::Minio, &nobody(), Duration::from_millis(700)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("MinIO did not answer within 0.7 s"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn one_who_comes_late_is_waited_for() {
+        let endpoint = nobody();
+        let address = endpoint.replace("http://", "");
+        let late = thread::spawn(move || {
+            thread::sleep(PAUSE);
+            let (mut caller, _) = TcpListener::bind(address).unwrap().accept().unwrap();
+            let asked = caller.read(&mut [0; 4096]).unwrap();
+            caller.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+            asked
+        });
+        await_answer(StoreKind::Minio, &endpoint, PATIENCE).await.unwrap();
+        assert!(late.join().unwrap() > 0);
     }
 
     #[tokio::test]
