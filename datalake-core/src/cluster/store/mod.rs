@@ -80,8 +80,11 @@ pub async fn prepare(kind: StoreKind, endpoint: &str, root: &Key, jobs: &Key, bu
     }
 }
 
-/// Removes a key that [`prepare`] made, and what it was allowed: from then on it is refused. A key that is not there is
-/// no error.
+/// Removes a key that [`prepare`] made, and what it was allowed: from then on it is refused, and so are temporary keys
+/// that were had for it. A key that is not there is no error.
+///
+/// After a leak make a key of another name, then remove the old one: with another secret alone, temporary keys of
+/// MinIO's would last until their time is over.
 ///
 /// # Errors
 /// As [`prepare`]; [`ErrorKind::Unsupported`] on an [external](StoreKind::External) server.
