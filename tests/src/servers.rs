@@ -1,21 +1,23 @@
 //! Real servers for tests: started on loopback, ended with the value.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
 use crate::package_folder;
 
-/// What `minio.sh` says where no server can be built.
+/// What a script says where no server can be built.
 const NO_TOOLCHAIN: i32 = 3;
 
 /// A MinIO server with data of its own; see `tests/minio.sh`.
 #[derive(Debug)]
-pub struct Minio {
-    variables: BTreeMap<String, String>,
-    _data: TempDir,
-}
+pub struct Minio(Server);
+
+/// A versitygw server with data and keys of its own; see `tests/versitygw.sh`.
+#[derive(Debug)]
+pub struct Versitygw(Server);
 
 impl Minio {
     /// Starts a server, which is built first if need be. `None`, and a loud line, on a machine without Go.
@@ -24,41 +26,100 @@ impl Minio {
     /// If the server could be built, but does not start.
     #[must_use]
     pub fn start() -> Option<Self> {
-        let data = tempfile::tempdir().expect("a temporary folder");
-        let owner = std::process::id().to_string();
-        let output = script(&["start".as_ref(), data.path().as_os_str(), owner.as_ref()]);
-        if output.status.code() == Some(NO_TOOLCHAIN) {
-            loud("SKIPPED: this test needs a MinIO server, which needs Go to be built");
-            return None;
-        }
-        let (text, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "minio.sh start: {complaint}");
-        let variables = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Some(Self { variables, _data: data })
+        Server::start("minio.sh").map(Self)
     }
 
     /// The endpoint, such as `http://127.0.0.1:23456`.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.variables["DATALAKE_URL"]
+        self.0.url()
     }
 
     /// The variables that lead a process to this server: `DATALAKE_URL` and `AWS_*`.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        let shown = self.variables.iter().filter(|(name, _)| *name != "MINIO_PID");
+        self.0.variables()
+    }
+
+    /// The folder in which the server keeps what it knows.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.0.folder.path()
+    }
+}
+
+impl Versitygw {
+    /// Starts a server, which is built first if need be. `None`, and a loud line, on a machine without Go.
+    ///
+    /// # Panics
+    /// If the server could be built, but does not start.
+    #[must_use]
+    pub fn start() -> Option<Self> {
+        Server::start("versitygw.sh").map(Self)
+    }
+
+    /// The endpoint, such as `http://127.0.0.1:23456`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.0.url()
+    }
+
+    /// The variables that lead a process to this server: `DATALAKE_URL` and `AWS_*`.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.variables()
+    }
+
+    /// The folder in which the server keeps what it knows.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.0.folder.path()
+    }
+}
+
+/// A server that a script starts and stops.
+#[derive(Debug)]
+struct Server {
+    script: &'static str,
+    variables: BTreeMap<String, String>,
+    folder: TempDir,
+}
+
+impl Server {
+    fn start(name: &'static str) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let owner = std::process::id().to_string();
+        let output = script(name, &["start".as_ref(), folder.path().as_os_str(), owner.as_ref()]);
+        if output.status.code() == Some(NO_TOOLCHAIN) {
+            loud(&format!("SKIPPED: this test needs a server of {name}, which needs Go to be built"));
+            return None;
+        }
+        let (text, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{name} start: {complaint}");
+        let variables = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Some(Self { script: name, variables, folder })
+    }
+
+    fn url(&self) -> &str {
+        &self.variables["DATALAKE_URL"]
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let shown = self.variables.iter().filter(|(name, _)| !name.ends_with("_PID"));
         shown.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
-impl Drop for Minio {
+impl Drop for Server {
     fn drop(&mut self) {
-        script(&["stop".as_ref(), self.variables["MINIO_PID"].as_ref()]);
+        let pid = self.variables.iter().find(|(name, _)| name.ends_with("_PID"));
+        if let Some((_, pid)) = pid {
+            script(self.script, &["stop".as_ref(), pid.as_ref()]);
+        }
     }
 }
 
-fn script(arguments: &[&std::ffi::OsStr]) -> Output {
-    let script = package_folder().join("minio.sh");
+fn script(name: &str, arguments: &[&std::ffi::OsStr]) -> Output {
+    let script = package_folder().join(name);
     Command::new(&script).args(arguments).output().unwrap_or_else(|cause| panic!("{}: {cause}", script.display()))
 }
 

@@ -19,6 +19,8 @@ mod pods;
 #[cfg(feature = "k8s")]
 mod runner;
 #[cfg(feature = "k8s")]
+pub mod store;
+#[cfg(feature = "k8s")]
 mod submit;
 
 #[cfg(feature = "k8s")]

@@ -5,3 +5,4 @@
 mod food;
 mod lake;
 mod pipeline;
+mod store;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 /// What went wrong.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     pub(super) code: String,
     pub(super) message: String,
     pub(super) region: Option<String>,

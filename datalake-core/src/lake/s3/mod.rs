@@ -2,6 +2,8 @@
 
 mod answers;
 mod request;
+#[cfg(feature = "k8s")]
+mod server;
 mod settings;
 mod uploads;
 
@@ -22,6 +24,12 @@ use self::request::{Failure, Request, Requests};
 use self::settings::Settings;
 use super::{Bucket, BucketInfo, BucketName, Lake, LakeOptions, not_empty, store_error};
 use crate::error::{Error, ErrorKind, Result};
+
+#[cfg(feature = "k8s")]
+pub(crate) use self::{
+    request::{Failure as S3Failure, Request as S3Request},
+    server::knock,
+};
 
 /// How long an endpoint may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

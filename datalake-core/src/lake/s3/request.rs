@@ -1,6 +1,6 @@
 //! Requests that `object_store` has no call for: signed, tried again within bounds, their failures explained.
 
-use std::fmt::Display;
+use std::fmt::{self, Debug, Display};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Sends signed requests to one endpoint.
 #[derive(Debug)]
-pub(super) struct Requests {
+pub(crate) struct Requests {
     pub(super) http: HttpClient,
     pub(super) endpoint: String,
     pub(super) region: String,
@@ -28,9 +28,9 @@ pub(super) struct Requests {
     pub(super) retry_timeout: Duration,
 }
 
-/// A request: what, where, and with which body.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
+/// A request: what, where, and with which body. `Debug` hides the body: there may be a secret in it.
+#[derive(Clone)]
+pub(crate) struct Request {
     pub(super) method: Method,
     /// Bucket and key in their own characters; empty for the endpoint itself.
     pub(super) path: String,
@@ -39,24 +39,35 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
         Self { method, path: path.into(), query: Vec::new(), body: Bytes::new() }
     }
 
-    pub(super) fn with_query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with_query(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
         self
     }
 
-    pub(super) fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn with_body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 }
 
+impl Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, query, body: _ } = self;
+        f.debug_struct("Request")
+            .field("method", method)
+            .field("path", path)
+            .field("query", query)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why a request came to nothing.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The server said no.
     Refused { status: StatusCode, refusal: Refusal },
     /// The server did not answer.
@@ -67,14 +78,14 @@ pub(super) enum Failure {
 
 impl Failure {
     /// The server's own code for what is wrong, such as `NoSuchBucket`.
-    pub(super) fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         match self {
             Self::Refused { refusal, .. } => &refusal.code,
             _ => "",
         }
     }
 
-    pub(super) fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(status.as_u16()),
             _ => None,
@@ -95,7 +106,7 @@ impl Failure {
 
 impl Requests {
     /// Sends a request, again if the failure may pass, and gives the answer's body.
-    pub(super) async fn send(&self, request: &Request) -> Result<Bytes, Failure> {
+    pub(crate) async fn send(&self, request: &Request) -> Result<Bytes, Failure> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -124,8 +135,11 @@ impl Requests {
         if status.is_success() {
             return Ok(body);
         }
-        // A refusal without a readable body still has its status.
-        let mut refusal: Refusal = quick_xml::de::from_reader(&body[..]).unwrap_or_default();
+        // A refusal without a readable body still has its status. MinIO's admin API writes the same words as JSON.
+        let mut refusal: Refusal = match body.first() {
+            Some(b'{') => serde_json::from_slice(&body).unwrap_or_default(),
+            _ => quick_xml::de::from_reader(&body[..]).unwrap_or_default(),
+        };
         refusal.region = refusal.region.or(region);
         Err(Failure::Refused { status, refusal })
     }
@@ -137,7 +151,7 @@ impl Requests {
     }
 
     /// A failure in our terms.
-    pub(super) fn explain(&self, action: &str, subject: impl Display, failure: Failure) -> Error {
+    pub(crate) fn explain(&self, action: &str, subject: impl Display, failure: Failure) -> Error {
         let endpoint = &self.endpoint;
         match failure {
             Failure::Refused { status, refusal } => self.explain_refusal(action, subject, status, &refusal),

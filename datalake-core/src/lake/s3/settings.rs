@@ -57,6 +57,12 @@ impl Settings {
     }
 }
 
+/// The endpoint that a URL names by itself.
+#[cfg(feature = "k8s")]
+pub(super) fn endpoint_of(url: &str) -> Result<String> {
+    endpoint(url).map(|(endpoint, _)| endpoint)
+}
+
 fn is_default(url: &str) -> bool {
     matches!(url.to_ascii_lowercase().as_str(), "s3:" | "s3://")
 }
