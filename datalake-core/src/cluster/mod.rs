@@ -15,6 +15,8 @@ mod manifests;
 #[cfg(feature = "k8s")]
 pub mod names;
 #[cfg(feature = "k8s")]
+mod overview;
+#[cfg(feature = "k8s")]
 mod pods;
 #[cfg(feature = "k8s")]
 mod runner;
@@ -29,6 +31,8 @@ pub use client::{Cluster, ClusterOptions};
 pub use detach::{Detached, drive};
 #[cfg(feature = "k8s")]
 pub use manifests::{JobSettings, Toleration};
+#[cfg(feature = "k8s")]
+pub use overview::{JobState, Overview, PodState};
 #[cfg(feature = "k8s")]
 pub use runner::KubeJobs;
 #[cfg(feature = "k8s")]
