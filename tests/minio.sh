@@ -1,47 +1,52 @@
 #!/usr/bin/env bash
 # A real MinIO server on loopback, for tests; no container needed.
 #
-#   minio.sh install             build the server into the cache, unless it is there, and print its path
+#   minio.sh install             build the server into the cache, unless it is there
 #   minio.sh start DIR [OWNER]   serve DIR on a free port, print shell exports and MINIO_PID;
 #                                ends by itself when the process OWNER does
 #   minio.sh stop PID            end a server that `start` began
+#   minio.sh static              build a static server, unless it is there, and print its path: for images
 #
 # The server is built by the Go toolchain at a fixed version, once, into DATALAKE_TOOLS (by default below the
-# user's cache folder, outside of any clone). It is static, so that it runs in an image of its own too. Exit status 3:
-# there is no Go to build it with.
+# user's cache folder, outside of any clone). Exit status 3: there is no Go to build it with.
 set -euo pipefail
 
 version=v0.0.0-20260212201848-7aac2a2c5b7c
 tools=${DATALAKE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/datalake/tools/bin}
-server=$tools/static/minio
+server=$tools/minio
+static_server=$tools/minio-static
 user=datalake-tests
 password=datalake-tests-secret
 
 say() { printf 'minio.sh: %s\n' "$*" >&2; }
 
-install() {
-  build
-  printf '%s\n' "$server"
-}
-
+# Builds the server into the file $1, unless it is there; further arguments are variables of the build.
 build() {
-  if [ -x "$server" ]; then return; fi
+  local into=$1
+  if [ -x "$into" ]; then return; fi
   if ! command -v go >/dev/null; then
     say "no Go toolchain, so no MinIO; tests that need a server cannot run"
     exit 3
   fi
-  mkdir -p "$(dirname "$server")"
+  mkdir -p "$tools"
   # Tests ask for it at once, and one build is enough.
   (
     flock 9
-    if [ -x "$server" ]; then exit; fi
+    if [ -x "$into" ]; then exit; fi
     say "building MinIO $version into $tools (some minutes, once)"
     # Built beside and moved, so that a build that is cut short leaves no half server.
     fresh=$(mktemp -d "$tools/build.XXXXXX")
-    GOBIN=$fresh CGO_ENABLED=0 nice -n 10 go install "github.com/minio/minio@$version"
-    mv "$fresh/minio" "$server"
+    env "${@:2}" GOBIN="$fresh" nice -n 10 go install "github.com/minio/minio@$version"
+    mv "$fresh/minio" "$into"
     rmdir "$fresh"
   ) 9>"$tools/lock"
+}
+
+install() { build "$server"; }
+
+install_static() {
+  build "$static_server" CGO_ENABLED=0 GOFLAGS='-trimpath "-ldflags=-s -w"' >&2
+  printf '%s\n' "$static_server"
 }
 
 is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -83,7 +88,7 @@ watch_over() {
 
 start() {
   local dir=$1 owner=${2:-} port pid
-  build
+  install
   mkdir -p "$dir/data"
   for _ in $(seq 1 20); do
     port=$((20000 + RANDOM % 20000))
@@ -113,6 +118,7 @@ stop() {
 
 case ${1:-} in
   install) install ;;
+  static) install_static ;;
   start) start "${2:?minio.sh start DIR [OWNER]}" "${3:-}" ;;
   stop) stop "${2:?minio.sh stop PID}" ;;
   *)

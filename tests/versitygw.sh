@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A real versitygw server on loopback, for tests: S3 in front of a folder; no container needed.
 #
-#   versitygw.sh install             build the server into the cache, unless it is there, and print its path
+#   versitygw.sh install             build the server into the cache, unless it is there
+#   versitygw.sh static              the same, and print its path: for images
 #   versitygw.sh start DIR [OWNER]   serve DIR on a free port, print shell exports and VERSITYGW_PID;
 #                                    ends by itself when the process OWNER does
 #   versitygw.sh stop PID            end a server that `start` began
@@ -17,11 +18,6 @@ user=datalake-tests
 password=datalake-tests-secret
 
 say() { printf 'versitygw.sh: %s\n' "$*" >&2; }
-
-install() {
-  build
-  printf '%s\n' "$server"
-}
 
 build() {
   if [ -x "$server" ]; then return; fi
@@ -107,7 +103,8 @@ stop() {
 }
 
 case ${1:-} in
-  install) install ;;
+  install) build ;;
+  static) build && printf '%s\n' "$server" ;;
   start) start "${2:?versitygw.sh start DIR [OWNER]}" "${3:-}" ;;
   stop) stop "${2:?versitygw.sh stop PID}" ;;
   *)

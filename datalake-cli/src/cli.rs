@@ -619,6 +619,21 @@ pub(crate) enum Image {
         #[arg(long, value_name = "REPOSITORY:TAG")]
         name: Option<String>,
     },
+    /// Pushes an image to a registry: this binary's, where it is static, or one from an archive.
+    ///
+    /// What the registry has already is not sent again. Credentials are those of `docker login`, `podman login` or
+    /// `crane auth login`. Plain HTTP is spoken to `localhost`, `127.0.0.1` and `[::1]` alone.
+    #[command(after_help = "Examples:
+  datalake image push registry.local/datalake:1.0
+  datalake image push registry.local/minio:1 --from minio.tar")]
+    Push {
+        /// The image's name there, with registry and tag.
+        #[arg(value_name = "REGISTRY/REPOSITORY:TAG")]
+        name: String,
+        /// An archive that `image pack` or `image save` wrote [default: this binary].
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

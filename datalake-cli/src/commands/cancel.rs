@@ -20,7 +20,9 @@ pub(crate) async fn cancel(run: &str, cluster: &InCluster, tools: &Tools) -> Res
         Err(error) => return Err(error),
     };
     if tools.printer.is_json() {
-        return tools.printer.document(&serde_json::json!({ "run": run, "was": manifest.status, "jobs_removed": removed }));
+        return tools
+            .printer
+            .document(&serde_json::json!({ "run": run, "was": manifest.status, "jobs_removed": removed }));
     }
     let jobs = if removed > 0 { format!("; {removed} of its Jobs removed") } else { String::new() };
     tools.printer.line(&match manifest.status {

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-use datalake_core::cluster::image::{Image, Program};
+use datalake_core::cluster::image::{Credentials, Image, Program};
 use datalake_core::{Error, Result};
 use serde::Serialize;
 
@@ -25,6 +25,16 @@ pub(crate) fn own_image() -> String {
     format!("localhost/datalake:{}", env!("CARGO_PKG_VERSION"))
 }
 
+/// What a registry has.
+#[derive(Debug, Serialize)]
+struct Pushed {
+    name: String,
+    digest: String,
+    size: u64,
+    /// What had to be sent of it.
+    sent: u64,
+}
+
 /// Packs a static program.
 pub(crate) fn pack(arguments: &ImagePack, tools: &Tools) -> Result<()> {
     let program = Program::read(&arguments.binary)?;
@@ -33,9 +43,30 @@ pub(crate) fn pack(arguments: &ImagePack, tools: &Tools) -> Result<()> {
 
 /// Packs this binary.
 pub(crate) fn save_own(name: Option<&str>, file: &Path, tools: &Tools) -> Result<()> {
-    let own = env::current_exe().map_err(|cause| Error::io("find", "this program", cause))?;
     let name = name.map_or_else(own_image, str::to_owned);
-    save(&Image::new(&name, "/datalake", &Program::read(&own)?)?, file, tools)
+    save(&own(&name)?, file, tools)
+}
+
+/// Pushes what is in an archive, or this binary.
+pub(crate) async fn push(name: &str, archive: Option<&Path>, tools: &Tools) -> Result<()> {
+    // First what is wrong with the name: to pack takes a while.
+    let credentials = Credentials::find(name).await?;
+    let image = match archive {
+        Some(file) => Image::open(file)?,
+        None => own(name)?,
+    };
+    let pushed = image.push(name, &credentials, &tools.progress).await?;
+    let pushed = Pushed { name: pushed.name, digest: pushed.digest, size: image.size(), sent: pushed.sent };
+    if tools.printer.is_json() {
+        return tools.printer.document(&pushed);
+    }
+    let sent = if pushed.sent == 0 { "nothing new".to_owned() } else { format!("{} sent", size(pushed.sent)) };
+    tools.printer.line(&format!("{}, {}, {sent}, {}", pushed.name, size(pushed.size), pushed.digest))
+}
+
+fn own(name: &str) -> Result<Image> {
+    let own = env::current_exe().map_err(|cause| Error::io("find", "this program", cause))?;
+    Image::new(name, "/datalake", &Program::read(&own)?)
 }
 
 fn save(image: &Image, file: &Path, tools: &Tools) -> Result<()> {

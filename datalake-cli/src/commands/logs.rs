@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use datalake_core::pipeline::{LogLine, RunId, Status, load, log_pieces};
 use datalake_core::Result;
+use datalake_core::pipeline::{LogLine, RunId, Status, load, log_pieces};
 
 use crate::cli::Logs;
 use crate::commands::Tools;
@@ -29,7 +29,7 @@ pub(crate) async fn logs(arguments: &Logs, tools: &Tools) -> Result<()> {
                 lines.extend(piece.lines(lake.as_ref()).await?.into_iter().map(|line| (piece.from.clone(), line)));
             }
         }
-        lines.sort_by(|a, b| a.1.time.cmp(&b.1.time));
+        lines.sort_by_key(|(_, line)| line.time);
         for (from, line) in lines {
             print(&from, &line, tools)?;
         }

@@ -158,6 +158,7 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Image(Image::Save { file, name }) => image::save_own(name.as_deref(), &file, tools),
         Command::SetupDatalake(arguments) => setup::setup(&arguments, tools).await,
         Command::Teardown(arguments) => teardown::teardown(&arguments, tools).await,
+        Command::Image(Image::Push { name, from }) => image::push(&name, from.as_deref(), tools).await,
         Command::Status(arguments) => status::status(&arguments, tools).await,
         Command::Runs => status::runs(tools).await,
         Command::Logs(arguments) => logs::logs(&arguments, tools).await,

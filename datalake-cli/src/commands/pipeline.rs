@@ -23,7 +23,7 @@ pub(crate) async fn ml_pipeline(arguments: MlPipeline, tools: &Tools) -> Result<
     let options = sample_options(&arguments);
     let found = land_if_missing(&raw, &"foods".into(), options.as_ref(), tools.progress.as_ref()).await?;
     tools.printer.say(&format!("{}: {found}", raw.address(&"foods".into())));
-    execute(&Pipeline::food_calories(), lake, &place, arguments.fresh, tools).await
+    execute_at(&place, &Pipeline::food_calories(), lake, arguments.fresh, tools).await
 }
 
 /// The sample that was asked for, if one was.
@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: Run, tools: &Tools) -> Result<()> {
     let text = std::fs::read_to_string(&arguments.file).map_err(|cause| Error::io("read", &subject, cause))?;
     let pipeline = Pipeline::from_toml(&subject, &text, &arguments.settings)?;
     let place = Placed::new(&arguments.place).await?;
-    execute(&pipeline, place.lake(tools)?, &place, arguments.fresh, tools).await
+    execute_at(&place, &pipeline, place.lake(tools)?, arguments.fresh, tools).await
 }
 
 /// Where the steps of a pipeline run.
@@ -60,7 +60,8 @@ impl Placed {
         if place.on == On::Process {
             return match place.detach {
                 false => Ok(Self::InProcess),
-                true => Err(Error::invalid("run", "detached").with_reason("a process ends with its command")
+                true => Err(Error::invalid("run", "detached")
+                    .with_reason("a process ends with its command")
                     .with_hint("add --on kubernetes")),
             };
         }
@@ -96,8 +97,18 @@ impl Placed {
     }
 }
 
-/// Runs a pipeline and prints what it did.
-async fn execute(pipeline: &Pipeline, lake: Arc<dyn Lake>, place: &Placed, fresh: bool, tools: &Tools) -> Result<()> {
+/// Runs a pipeline in this process and prints what it did.
+pub(crate) async fn execute(pipeline: &Pipeline, lake: Arc<dyn Lake>, fresh: bool, tools: &Tools) -> Result<()> {
+    execute_at(&Placed::InProcess, pipeline, lake, fresh, tools).await
+}
+
+async fn execute_at(
+    place: &Placed,
+    pipeline: &Pipeline,
+    lake: Arc<dyn Lake>,
+    fresh: bool,
+    tools: &Tools,
+) -> Result<()> {
     let options = RunOptions::default().with_fresh(fresh);
     if let Placed::Detached(jobs) = place {
         let detached = jobs.detach(pipeline, lake.as_ref(), &options).await?;

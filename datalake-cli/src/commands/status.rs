@@ -1,6 +1,9 @@
 //! `status` and `runs`: what is in the lake, and how runs went.
 
-use datalake_core::pipeline::{Manifest, RunId, Status, load, run_ids, runs_bucket};
+use datalake_core::cluster::{Cluster, ClusterOptions, Overview};
+use datalake_core::pipeline::{
+    Heartbeat, Manifest, RunId, RunProgress, Status, load, progress_of, run_ids, runs_bucket,
+};
 use datalake_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::time::Duration;
@@ -17,11 +20,13 @@ struct BucketState {
 
 /// How often `--watch` looks.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long a cluster may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Shows buckets, the last run and, where a cluster is there, its pods and Jobs.
 pub(crate) async fn status(arguments: &crate::cli::Status, tools: &Tools) -> Result<()> {
     loop {
-        show(tools).await?;
+        show(arguments, tools).await?;
         if !arguments.watch {
             return Ok(());
         }
@@ -29,7 +34,7 @@ pub(crate) async fn status(arguments: &crate::cli::Status, tools: &Tools) -> Res
     }
 }
 
-async fn show(tools: &Tools) -> Result<()> {
+async fn show(arguments: &crate::cli::Status, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let mut buckets = Vec::new();
     for info in lake.buckets().await? {
@@ -49,18 +54,85 @@ async fn show(tools: &Tools) -> Result<()> {
         }
         Err(error) => return Err(error),
     };
+    let overview = overview(arguments, tools).await;
     if tools.printer.is_json() {
-        let state = serde_json::json!({ "lake": lake.to_string(), "buckets": buckets, "last_run": last });
+        let state =
+            serde_json::json!({ "lake": lake.to_string(), "buckets": buckets, "last_run": last, "cluster": overview });
         return tools.printer.document(&state);
     }
     tools.printer.line(&format!("lake {lake}"))?;
     tools.printer.rows(&["bucket", "objects", "size"], &buckets, |state| {
         vec![state.bucket.clone(), state.objects.to_string(), size(state.bytes)]
     })?;
-    match last {
-        Some(manifest) => tools.printer.line(&summary(&manifest)),
-        None => tools.printer.line("no run yet; start one: datalake ml-pipeline"),
+    if let Some(overview) = overview {
+        print_cluster(&overview, tools)?;
     }
+    let Some(manifest) = last else { return tools.printer.line("no run yet; start one: datalake ml-pipeline") };
+    tools.printer.line(&summary(&manifest))?;
+    if manifest.status == Status::Running {
+        let found = progress_of(lake.as_ref(), &manifest.run).await?;
+        for line in how_far(&found) {
+            tools.printer.line(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is at work in the cluster, where one is there: a lake is well without.
+async fn overview(arguments: &crate::cli::Status, tools: &Tools) -> Option<Overview> {
+    let options = ClusterOptions::from(&arguments.cluster);
+    let asked = async { Cluster::connect(&options).await?.overview().await };
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(overview)) => Some(overview),
+        Ok(Err(error)) if error.kind() == ErrorKind::NotFound => None,
+        Ok(Err(error)) => {
+            tools.printer.say(&format!("the cluster: {error}"));
+            None
+        }
+        Err(_) => {
+            tools.printer.say("the cluster does not answer");
+            None
+        }
+    }
+}
+
+fn print_cluster(overview: &Overview, tools: &Tools) -> Result<()> {
+    if !overview.jobs.is_empty() {
+        tools.printer.rows(&["job", "status", "done", "at work", "run"], &overview.jobs, |job| {
+            let done = format!("{} of {}", job.done, job.total);
+            let run = job.run.clone().unwrap_or_default();
+            vec![job.name.clone(), job.status.clone(), done, job.active.to_string(), run]
+        })?;
+    }
+    if overview.pods.is_empty() {
+        return Ok(());
+    }
+    tools.printer.rows(&["pod", "phase", "node", "restarts", "in its way"], &overview.pods, |pod| {
+        let (node, trouble) = (pod.node.clone().unwrap_or_default(), pod.trouble.clone().unwrap_or_default());
+        vec![pod.name.clone(), pod.phase.clone(), node, pod.restarts.to_string(), trouble]
+    })
+}
+
+/// A line for each that is at work: what it does, how far it is, how fast, and how long it will take.
+fn how_far(found: &RunProgress) -> Vec<String> {
+    let now = chrono::Utc::now();
+    let own = found.driver.iter().map(|beat| ("", beat));
+    let workers = found.workers.iter().map(|(name, beat)| (name.as_str(), beat));
+    let line = |(name, beat): (&str, &Heartbeat)| {
+        let stage = beat.stages.last()?;
+        let mut text = format!("  {name:<32} {}", stage.stage);
+        if let Some(total) = stage.total {
+            text.push_str(&format!("  {} of {total}", stage.done));
+        }
+        if let Some(rate) = stage.rate(now) {
+            text.push_str(&format!("  {rate:.1}/s"));
+        }
+        if let Some(seconds) = stage.eta(now) {
+            text.push_str(&format!("  {seconds:.0} s to go"));
+        }
+        Some(text)
+    };
+    own.chain(workers).filter_map(line).collect()
 }
 
 /// Lists all runs, oldest first.

@@ -7,5 +7,6 @@ mod convert;
 mod image;
 mod kill;
 mod pipeline;
+mod registry;
 mod scratch;
 mod setup;

@@ -249,7 +249,9 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert_eq!(
             error.hint(),
-            Some("ask for a ClusterRole with the rule {apiGroups: [\"\"], resources: [\"namespaces\"], verbs: [\"create\"]}")
+            Some(
+                "ask for a ClusterRole with the rule {apiGroups: [\"\"], resources: [\"namespaces\"], verbs: [\"create\"]}"
+            )
         );
         let error = answer(
             403,

@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 
-use super::names::RUN_LABEL;
 use super::client::{Cluster, failed, is_missing, is_taken};
+use super::names::RUN_LABEL;
 use super::pods::{Trouble, failure, trouble};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::RunId;
@@ -234,7 +234,9 @@ impl Jobs {
         let events: Api<Event> = self.cluster.api();
         let wanted = ListParams::default().fields(&format!("involvedObject.uid={uid},reason=FailedCreate"));
         match events.list(&wanted).await {
-            Ok(found) => Ok(found.items.into_iter().find_map(|event| event.message).map(|words| Trouble::refused(&words))),
+            Ok(found) => {
+                Ok(found.items.into_iter().find_map(|event| event.message).map(|words| Trouble::refused(&words)))
+            }
             // Whoever may not see events still learns that nothing begins.
             Err(_) => Ok(None),
         }

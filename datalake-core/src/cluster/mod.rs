@@ -15,6 +15,8 @@ mod manifests;
 #[cfg(feature = "k8s")]
 pub mod names;
 #[cfg(feature = "k8s")]
+mod overview;
+#[cfg(feature = "k8s")]
 mod pods;
 #[cfg(feature = "k8s")]
 pub mod profile;
@@ -33,6 +35,8 @@ pub use client::{Cluster, ClusterOptions};
 pub use detach::{Detached, drive};
 #[cfg(feature = "k8s")]
 pub use manifests::{JobSettings, Toleration};
+#[cfg(feature = "k8s")]
+pub use overview::{JobState, Overview, PodState};
 #[cfg(feature = "k8s")]
 pub use runner::KubeJobs;
 #[cfg(feature = "k8s")]

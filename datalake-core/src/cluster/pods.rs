@@ -44,10 +44,9 @@ pub(crate) fn trouble(pod: &Pod) -> Option<Trouble> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     for container in status.init_container_statuses.iter().chain(&status.container_statuses).flatten() {
         let state = container.state.as_ref();
-        if let Some(waiting) = state.and_then(|state| state.waiting.as_ref()) {
-            if let Some(found) = waits(pod, container, waiting) {
-                return Some(found);
-            }
+        let waiting = state.and_then(|state| state.waiting.as_ref());
+        if let Some(found) = waiting.and_then(|waiting| waits(pod, container, waiting)) {
+            return Some(found);
         }
         if state.and_then(|state| state.terminated.as_ref()).is_some_and(is_out_of_memory) {
             return Some(Trouble {
@@ -60,7 +59,9 @@ pub(crate) fn trouble(pod: &Pod) -> Option<Trouble> {
         }
     }
     let unscheduled = status.conditions.iter().flatten().find(|condition| {
-        condition.type_ == "PodScheduled" && condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable")
+        condition.type_ == "PodScheduled"
+            && condition.status == "False"
+            && condition.reason.as_deref() == Some("Unschedulable")
     })?;
     Some(Trouble {
         words: format!("{name} waits for a node: {}", unscheduled.message.as_deref().unwrap_or("none fits")),
@@ -137,7 +138,8 @@ pub(crate) fn failure(job: &Job, pods: &[Pod]) -> Error {
 
 fn ended(pod: &Pod) -> Option<(u32, &Pod, &ContainerStateTerminated)> {
     let statuses = pod.status.as_ref()?.container_statuses.iter().flatten();
-    let end = statuses.filter_map(|container| container.state.as_ref()?.terminated.as_ref()).find(|end| end.exit_code != 0);
+    let end =
+        statuses.filter_map(|container| container.state.as_ref()?.terminated.as_ref()).find(|end| end.exit_code != 0);
     Some((index(pod), pod, end?))
 }
 

@@ -176,7 +176,10 @@ impl Submitted {
             }
         };
         let follow = LogParams { follow: true, ..LogParams::default() };
-        let stream = pods.log_stream(&pod, &follow).await.map_err(|cause| failed("read", format_args!("the log of {pod}"), cause))?;
+        let stream = pods
+            .log_stream(&pod, &follow)
+            .await
+            .map_err(|cause| failed("read", format_args!("the log of {pod}"), cause))?;
         let mut lines = stream.lines();
         let broken = |cause| Error::io("read", format_args!("the log of {pod}"), cause);
         while let Some(text) = lines.try_next().await.map_err(broken)? {

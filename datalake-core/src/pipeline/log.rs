@@ -185,14 +185,16 @@ mod tests {
         }
         assert_eq!(texts, ["growing", "wide", ""]);
         assert!(bucket.head(&run.key("s/0/log-000003.jsonl")).await.is_err());
-        let beat: Heartbeat = crate::pipeline::manifest::get_json(&bucket, &run.key("s/0/progress.json")).await.unwrap();
+        let beat: Heartbeat =
+            crate::pipeline::manifest::get_json(&bucket, &run.key("s/0/progress.json")).await.unwrap();
         assert_eq!((beat.stages[0].done, beat.stages[0].total), (4, Some(10)));
     }
 
     #[test]
     fn the_time_to_the_end_is_that_of_the_rate_so_far() {
         let now = Utc::now();
-        let stage = StageProgress { stage: "x".into(), done: 25, total: Some(100), began: now - chrono::Duration::seconds(5) };
+        let stage =
+            StageProgress { stage: "x".into(), done: 25, total: Some(100), began: now - chrono::Duration::seconds(5) };
         assert_eq!((stage.rate(now), stage.eta(now)), (Some(5.0), Some(15.0)));
         assert_eq!(StageProgress { done: 0, ..stage.clone() }.eta(now), None);
         assert_eq!(StageProgress { total: None, ..stage }.eta(now), None);

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::compute;
 use crate::error::{Error, Result};
-use crate::ml::forest::Forest;
 use crate::ml::Compression;
+use crate::ml::forest::Forest;
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::predict::open_model;
 use crate::pipeline::run::Context;

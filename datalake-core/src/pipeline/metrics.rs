@@ -52,13 +52,17 @@ fn seconds_of(time: DateTime<Utc>) -> f64 {
 /// ```
 pub fn of_runs(runs: &[Manifest]) -> Result<String> {
     let mut metrics = Metrics::default();
-    let info = metrics.family("datalake_run_info", "The last run of a pipeline: its name, the code that ran, how it stands");
+    let info =
+        metrics.family("datalake_run_info", "The last run of a pipeline: its name, the code that ran, how it stands");
     let status = metrics.family("datalake_run_status", "1 for how the last run of a pipeline stands, 0 for all else");
     let started = metrics.family("datalake_run_started_timestamp_seconds", "When the last run of a pipeline began");
-    let updated = metrics.family("datalake_run_updated_timestamp_seconds", "When the last run of a pipeline was last heard of");
-    let run_seconds = metrics.family("datalake_run_seconds", "How long the last run of a pipeline took, or has taken until now");
+    let updated =
+        metrics.family("datalake_run_updated_timestamp_seconds", "When the last run of a pipeline was last heard of");
+    let run_seconds =
+        metrics.family("datalake_run_seconds", "How long the last run of a pipeline took, or has taken until now");
     let step_seconds = metrics.family("datalake_step_seconds", "How long a step took when it was last done");
-    let records = metrics.family("datalake_prepare_records", "Records of a prepare step: seen = written + quarantined + dropped");
+    let records =
+        metrics.family("datalake_prepare_records", "Records of a prepare step: seen = written + quarantined + dropped");
     let rows = metrics.family("datalake_output_rows", "Rows of a table that a step wrote");
     let bytes = metrics.family("datalake_output_bytes", "Size of an object that a step wrote");
     for run in runs {

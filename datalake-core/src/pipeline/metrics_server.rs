@@ -86,7 +86,9 @@ where
     Ok(match text().await {
         Ok(metrics) => {
             let mut response = Response::new(metrics);
-            response.headers_mut().insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static(OPENMETRICS));
+            response
+                .headers_mut()
+                .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static(OPENMETRICS));
             response
         }
         Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
@@ -120,7 +122,10 @@ mod tests {
         }));
         let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let first = ask(address, &get("/metrics")).await;
-        assert!(first.starts_with("HTTP/1.1 200") && first.contains(OPENMETRICS) && first.ends_with("asked 0\n"), "{first}");
+        assert!(
+            first.starts_with("HTTP/1.1 200") && first.contains(OPENMETRICS) && first.ends_with("asked 0\n"),
+            "{first}"
+        );
         assert!(ask(address, &get("/metrics")).await.ends_with("asked 1\n"));
         assert!(ask(address, &get("/")).await.starts_with("HTTP/1.1 404"));
         let post = "POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";

@@ -51,15 +51,15 @@ mod worker;
 pub use evaluate::Evaluation;
 pub use file::Pipeline;
 pub use importances::importances;
-pub use log_reader::{LogPiece, log_pieces};
 pub use log::{Heartbeat, LogLine, StageProgress};
+pub use log_reader::{LogPiece, log_pieces};
 pub use manifest::{
     Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status,
     StepRecord, StepReport, cancel, code_version, is_cancelled, last_of_each, load, run_ids, runs_bucket, stands,
 };
 pub use merge::merge_models;
-pub use model_card::model_card;
 pub use metrics_server::MetricsServer;
+pub use model_card::model_card;
 pub use order::{Order, Sharing, Stage};
 pub use predict::{find_model, open_model, open_model_file};
 pub use rejects::{keep_rejects, told};

@@ -139,7 +139,8 @@ async fn too_many_bad_rows_of_all_shards_together_are_an_error() {
 #[tokio::test]
 async fn an_object_that_changes_meanwhile_is_an_error() {
     let lake = landed().await;
-    let Step::Prepare(prepare) = &Pipeline::food_calories().steps()[0] else { panic!("prepare comes first") };
+    let pipeline = Pipeline::food_calories();
+    let Step::Prepare(prepare) = &pipeline.steps()[0] else { panic!("prepare comes first") };
     let context = Context { lake: Arc::clone(&lake), run: RunId::now(), progress: Arc::new(Silent) };
     ensure_bucket(lake.as_ref(), &BucketName::new(RUNS_BUCKET).unwrap()).await.unwrap();
     let mut inputs = Vec::new();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::error::Result;
 use crate::format::{Batches, Format, Parquet, ReadOptions, Source, Tally};
 use crate::lake::parse_object;
 use crate::pipeline::run::Context;

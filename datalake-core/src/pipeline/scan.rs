@@ -83,7 +83,7 @@ impl Plan {
 
 /// The objects that a step reads, in order, and how; only some of them where a shard is meant, which must be as they
 /// were when they were listed.
-async fn found(step: &Prepare, context: &Context, shard: Option<&Shard>) -> Result<Vec<(Part, ReadOptions)>> {
+async fn found(step: &Prepare, context: &Context, shard: Option<&Shard<'_>>) -> Result<Vec<(Part, ReadOptions)>> {
     let mut found = Vec::new();
     let mut number = 0;
     for source in &step.sources {

@@ -126,12 +126,8 @@ impl Shift {
         bucket: &Bucket,
         folder: &str,
     ) -> Result<()> {
-        let mut work = std::pin::pin!(order.carry_out(
-            self.stage,
-            self.shard,
-            lake,
-            Arc::clone(log) as Arc<dyn Progress>
-        ));
+        let mut work =
+            std::pin::pin!(order.carry_out(self.stage, self.shard, lake, Arc::clone(log) as Arc<dyn Progress>));
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
         let mut beaten: Option<Instant> = None;
         loop {

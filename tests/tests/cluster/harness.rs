@@ -203,7 +203,7 @@ pub(crate) fn load_versitygw() -> &'static str {
 
 /// Builds a server, packs it into an image, and brings that to the node.
 fn load(server: &str, image: &str) {
-    let built = Command::new(package_folder().join(format!("{server}.sh"))).arg("install").output().unwrap();
+    let built = Command::new(package_folder().join(format!("{server}.sh"))).arg("static").output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let program = String::from_utf8(built.stdout).unwrap();
     let user = User::new();

@@ -10,6 +10,9 @@ use super::entry::append;
 use super::{Blob, Image, internal, json};
 use crate::error::{Error, Result};
 
+/// What containerd takes an image's whole name from, where it would put its folder's name before the tag else.
+pub(super) const NAME: &str = "io.containerd.image.name";
+
 impl Image {
     /// Writes the image as an archive that `k3s ctr images import`, `docker load` and `podman load` take.
     ///
@@ -45,9 +48,8 @@ impl Image {
             .build()
             .map_err(|cause| internal("describe", "a platform", cause))?;
         manifest.set_platform(Some(platform));
-        // containerd takes the whole name from its own annotation, and would put its folder's name before the tag else.
         let names = [
-            ("io.containerd.image.name".to_owned(), self.name.whole()),
+            (NAME.to_owned(), self.name.whole()),
             ("org.opencontainers.image.ref.name".to_owned(), self.name.tag().unwrap_or("latest").to_owned()),
         ];
         manifest.set_annotations(Some(names.into()));
@@ -62,5 +64,10 @@ impl Image {
 }
 
 fn path(blob: &Blob) -> String {
-    format!("blobs/sha256/{}", blob.digest)
+    path_of(&blob.digest)
+}
+
+/// Where the blob of a digest is in an archive.
+pub(super) fn path_of(digest: &str) -> String {
+    format!("blobs/sha256/{digest}")
 }

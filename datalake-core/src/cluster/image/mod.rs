@@ -1,4 +1,4 @@
-//! Container images of static programs, made without a container engine.
+//! Container images of static programs, made and pushed without a container engine.
 //!
 //! An image holds one program, the certificate authorities that Mozilla trusts and a user that is not root, in one layer:
 //! nothing else. Times, owners and orders are fixed, so that one program gives one image, to the byte.
@@ -8,7 +8,9 @@
 mod archive;
 mod entry;
 mod layer;
+mod open;
 mod program;
+mod push;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -22,6 +24,7 @@ use oci_spec::image::{
 use sha2::{Digest, Sha256};
 
 pub use self::program::Program;
+pub use self::push::{Credentials, Pushed};
 use crate::error::{Error, Result};
 use crate::format::digest::hex;
 
@@ -62,6 +65,11 @@ impl Blob {
         let bytes = bytes.into();
         let digest = hex(&Sha256::digest(&bytes));
         Self { media_type, bytes, digest }
+    }
+
+    /// Its digest as registries write it: `sha256:…`.
+    fn name(&self) -> String {
+        format!("sha256:{}", self.digest)
     }
 
     fn descriptor(&self) -> Result<Descriptor> {
@@ -130,7 +138,7 @@ impl Image {
     /// Its digest, that of its manifest: `sha256:…`.
     #[must_use]
     pub fn digest(&self) -> String {
-        format!("sha256:{}", self.manifest.digest)
+        self.manifest.name()
     }
 
     /// How many bytes a node has to fetch.

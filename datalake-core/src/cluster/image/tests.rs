@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::*;
 
 /// The smallest static executable of a machine: a header, and one segment to load.
-fn executable(machine: u16) -> Vec<u8> {
+pub(super) fn executable(machine: u16) -> Vec<u8> {
     let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
     bytes.resize(16, 0);
     bytes.extend(2_u16.to_le_bytes()); // an executable
@@ -30,7 +30,7 @@ fn executable(machine: u16) -> Vec<u8> {
     bytes
 }
 
-fn program_of(bytes: &[u8]) -> Result<Program> {
+pub(super) fn program_of(bytes: &[u8]) -> Result<Program> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     Program::read(file.path())
@@ -162,4 +162,56 @@ fn a_file_is_there_as_a_whole_or_not_at_all() {
     assert_eq!(std::fs::read(&path).unwrap(), archive(&image()));
     assert!(image().save(&folder.path().join("nowhere/image.tar")).is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image.tar");
+    image().save(&path).unwrap();
+    let read = Image::open(&path).unwrap();
+    assert_eq!((read.name(), read.digest(), read.size()), (image().name(), image().digest(), image().size()));
+    assert_eq!(archive(&read), archive(&image()));
+}
+
+/// An archive with one file more, or another content of one.
+fn archive_with(path: &str, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (held, mode, content) in entries(&*archive(&image())) {
+        let content = if held == path { change(&content) } else { Some(content) };
+        if let Some(content) = content {
+            entry::append(&mut tar, &held, tar::EntryType::Regular, mode, &content).unwrap();
+        }
+    }
+    tar.into_inner().unwrap()
+}
+
+#[test]
+fn what_is_no_image_or_damaged_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image.tar");
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Image::open(&path).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Invalid, "{error:?}");
+        assert!(error.to_string().contains("image.tar") && error.hint().is_some(), "{error:?}");
+        error.reason().unwrap().to_owned()
+    };
+    assert!(refused(b"").contains("no `index.json`"));
+    assert!(refused(&[7; 5000]).contains("no archive of tar"));
+    let whole = archive(&image());
+    assert!(refused(&whole[..2000]).contains("ends too early"));
+
+    let layer = format!("blobs/sha256/{}", image().layer.digest);
+    assert!(refused(&archive_with(&layer, |_| None)).contains("is missing"));
+    let flipped = archive_with(&layer, |content| {
+        let mut content = content.to_vec();
+        content[20] ^= 1;
+        Some(content)
+    });
+    assert!(refused(&flipped).contains("is damaged"));
+    assert!(refused(&archive_with("index.json", |_| Some(b"{}".to_vec()))).contains("cannot be understood"));
+    let none = br#"{"schemaVersion": 2, "manifests": []}"#;
+    assert!(refused(&archive_with("index.json", |_| Some(none.to_vec()))).contains("0 images"));
+    assert_eq!(Image::open("/nowhere".as_ref()).unwrap_err().kind(), crate::ErrorKind::NotFound);
 }

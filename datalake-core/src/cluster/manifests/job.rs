@@ -158,8 +158,9 @@ impl FromStr for Toleration {
         };
         let known = effect.is_none_or(|effect| ["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect));
         if key.is_empty() || !known {
-            return Err(Error::invalid("tolerate", format_args!("`{text}`"))
-                .with_reason("wanted is key=value:Effect, key:Effect or key; Effect is NoSchedule, PreferNoSchedule or NoExecute"));
+            return Err(Error::invalid("tolerate", format_args!("`{text}`")).with_reason(
+                "wanted is key=value:Effect, key:Effect or key; Effect is NoSchedule, PreferNoSchedule or NoExecute",
+            ));
         }
         Ok(Self { key: key.to_owned(), value, effect: effect.map(ToOwned::to_owned) })
     }
@@ -206,7 +207,8 @@ pub(crate) fn worker_job(work: &WorkerJob<'_>, settings: &JobSettings) -> Result
         annotations.insert("prometheus.io/scrape".to_owned(), "true".to_owned());
         annotations.insert("prometheus.io/port".to_owned(), settings.metrics_port.to_string());
     }
-    let counted = |annotation: &str| json!({ "fieldRef": { "fieldPath": format!("metadata.annotations['{annotation}']") } });
+    let counted =
+        |annotation: &str| json!({ "fieldRef": { "fieldPath": format!("metadata.annotations['{annotation}']") } });
     let mut env = vec![
         json!({ "name": "TMPDIR", "value": "/tmp" }),
         json!({ "name": "DATALAKE_FAILURES", "valueFrom": counted("batch.kubernetes.io/job-index-failure-count") }),

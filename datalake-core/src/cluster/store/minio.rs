@@ -57,7 +57,7 @@ pub(super) async fn remove(session: &Session, id: &str) -> Result<()> {
 /// Says what the policy's holder may do, unless it is said already.
 async fn put_policy(session: &Session, name: &str, buckets: &[BucketName]) -> Result<()> {
     let called = policy_called(session, name);
-    let wanted = policy::document(policy::statements(buckets));
+    let wanted = policy_for(buckets);
     let request = admin(Method::GET, "info-canned-policy").with_query("name", name);
     if let Some(answer) = session.find("read", &called, &request, "XMinioAdminNoSuchPolicy").await? {
         let unreadable = |cause| -> Error { session.not_understood("read", &called).with_source(cause) };
@@ -68,6 +68,14 @@ async fn put_policy(session: &Session, name: &str, buckets: &[BucketName]) -> Re
     }
     let request = admin(Method::PUT, "add-canned-policy").with_query("name", name).with_body(wanted.to_string());
     session.ask("make", &called, &request).await.map(drop)
+}
+
+/// What a key for Jobs may do, and may not: who is denied nothing may change his own secret, and make keys of his own,
+/// which no rotation would end.
+fn policy_for(buckets: &[BucketName]) -> Value {
+    let mut statements = policy::statements(buckets);
+    statements.push(json!({"Effect": "Deny", "Action": ["admin:*"]}));
+    policy::document(statements)
 }
 
 /// One for each key, so that two lakes on one server do not share what their Jobs may do.
@@ -81,4 +89,16 @@ fn policy_called(session: &Session, name: &str) -> String {
 
 fn admin(method: Method, call: &str) -> Request {
     Request::new(method, format!("minio/admin/v3/{call}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_do_not_serve_themselves() {
+        let policy = policy_for(&[BucketName::new("raw-data").unwrap()]);
+        let denied = policy["Statement"].as_array().unwrap().iter().find(|statement| statement["Effect"] == "Deny");
+        assert_eq!(denied.unwrap()["Action"], json!(["admin:*"]));
+    }
 }

@@ -59,12 +59,16 @@ impl Display for StoreKind {
 /// A server that does not answer yet is waited for, up to 60 seconds.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] if the endpoint is none, or both keys are the same one; [`ErrorKind::Unavailable`] if the
-/// server does not answer in time; [`ErrorKind::Denied`] if it refuses the root key; [`ErrorKind::Unsupported`] if it
-/// keeps no keys; [`ErrorKind::AlreadyExists`] if a bucket belongs to somebody else. No message shows a secret.
+/// [`ErrorKind::Invalid`] if the endpoint is none, no bucket is named, or both keys are the same one;
+/// [`ErrorKind::Unavailable`] if the server does not answer in time; [`ErrorKind::Denied`] if it refuses the root key;
+/// [`ErrorKind::Unsupported`] if it keeps no keys; [`ErrorKind::AlreadyExists`] if a bucket belongs to somebody else. No
+/// message shows a secret.
 pub async fn prepare(kind: StoreKind, endpoint: &str, root: &Key, jobs: &Key, buckets: &[BucketName]) -> Result<()> {
     let session = Session::open(kind, endpoint, root)?;
     not_root(kind, root, &jobs.access_key_id)?;
+    if buckets.is_empty() {
+        return Err(Error::invalid("prepare", endpoint).with_reason("no bucket is named"));
+    }
     await_answer(kind, endpoint, PATIENCE).await?;
     for bucket in buckets {
         session.make_bucket(bucket).await?;
@@ -76,8 +80,11 @@ pub async fn prepare(kind: StoreKind, endpoint: &str, root: &Key, jobs: &Key, bu
     }
 }
 
-/// Removes a key that [`prepare`] made, and what it was allowed: from then on it is refused. A key that is not there is
-/// no error.
+/// Removes a key that [`prepare`] made, and what it was allowed: from then on it is refused, and so are temporary keys
+/// that were had for it. A key that is not there is no error.
+///
+/// After a leak make a key of another name, then remove the old one: with another secret alone, temporary keys of
+/// MinIO's would last until their time is over.
 ///
 /// # Errors
 /// As [`prepare`]; [`ErrorKind::Unsupported`] on an [external](StoreKind::External) server.
@@ -141,7 +148,9 @@ fn not_root(kind: StoreKind, root: &Key, access_key_id: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::thread;
 
     use super::*;
 
@@ -166,6 +175,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_who_comes_late_is_waited_for() {
+        let endpoint = nobody();
+        let address = endpoint.replace("http://", "");
+        let late = thread::spawn(move || {
+            thread::sleep(PAUSE);
+            let (mut caller, _) = TcpListener::bind(address).unwrap().accept().unwrap();
+            let asked = caller.read(&mut [0; 4096]).unwrap();
+            caller.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+            asked
+        });
+        await_answer(StoreKind::Minio, &endpoint, PATIENCE).await.unwrap();
+        assert!(late.join().unwrap() > 0);
+    }
+
+    #[tokio::test]
     async fn one_who_listens_and_says_nothing_is_not_reached() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", silent.local_addr().unwrap());
@@ -187,8 +211,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_endpoint_is_not_waited_for() {
-        let error = prepare(StoreKind::Minio, "ftp://host", &key("ROOT"), &key("JOBS"), &[]).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid);
+    async fn what_is_no_endpoint_and_no_buckets_are_not_waited_for() {
+        for endpoint in ["ftp://host", &nobody()] {
+            let error = prepare(StoreKind::Minio, endpoint, &key("ROOT"), &key("JOBS"), &[]).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{endpoint}");
+        }
     }
 }

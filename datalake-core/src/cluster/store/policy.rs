@@ -23,7 +23,9 @@ pub(super) fn statements(buckets: &[BucketName]) -> Vec<Value> {
 
 /// A policy that says this and nothing else.
 pub(super) fn document(statements: Vec<Value>) -> Value {
-    json!({"Version": "2012-10-17", "Statement": statements})
+    let mut policy = json!({"Version": "2012-10-17"});
+    policy["Statement"] = Value::Array(statements);
+    policy
 }
 
 /// Whether two policies say the same, in whichever order.

@@ -2,7 +2,9 @@
 //!
 //! It is the form of MinIO's own client where that may use approved algorithms only, so it needs no Argon2:
 //!
-//!     salt (32) | 0x02 | nonce (8) | fragments
+//! ```text
+//! salt (32) | 0x02 | nonce (8) | fragments
+//! ```
 //!
 //! A fragment is up to 16 KiB and a tag. Its nonce is the 8 bytes and its number, from 1; number 0 gives the tag of an
 //! empty text, which with a mark for the last fragment before it is the associated data of all. So none can be left

@@ -162,7 +162,9 @@ async fn some_rows_are_those_rows_wherever_row_groups_are_cut() {
     let table = table(25_000);
     let (_folder, path, _) = file(&table, WriteOptions::default().with_row_group_rows(10_000)).await;
     let source = Source::LocalFile(path);
-    for (from, to) in [(0, 25_000), (0, 1), (9_999, 10_001), (10_000, 20_000), (12_345, 24_999), (24_999, 25_000), (7, 7)] {
+    for (from, to) in
+        [(0, 25_000), (0, 1), (9_999, 10_001), (10_000, 20_000), (12_345, 24_999), (24_999, 25_000), (7, 7)]
+    {
         let options = ReadOptions::default().with_row_number(Some("row".into()));
         let batches = Parquet::read_rows(&source, options, from..to).await.unwrap();
         let batches: Vec<RecordBatch> = batches.try_collect().await.unwrap();
