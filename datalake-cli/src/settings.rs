@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datalake_core::cluster::ClusterOptions;
-use datalake_core::cluster::profile::Profile;
+use datalake_core::cluster::profile::{LakeProfile, Profile};
 use datalake_core::lake::{BucketName, LakeOptions, open};
 use datalake_core::{Error, ErrorKind, Lake, Result};
 use serde::Deserialize;
@@ -90,7 +90,7 @@ fn resolve(
         options.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);
     }
     let names_key = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"];
-    if let Some(key) = known.and_then(|lake| lake.key())
+    if let Some(key) = known.and_then(LakeProfile::key)
         && !names_key.iter().any(|name| variable(name).is_some())
     {
         options = options.with_credentials(key.access_key_id, key.secret_access_key);
@@ -117,7 +117,7 @@ fn read(file: &Path) -> Result<Settings> {
 
 #[cfg(test)]
 mod tests {
-    use datalake_core::cluster::profile::{ClusterProfile, LakeProfile};
+    use datalake_core::cluster::profile::ClusterProfile;
     use datalake_core::cluster::store::Key;
 
     use super::*;

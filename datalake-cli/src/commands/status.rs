@@ -1,6 +1,6 @@
 //! `status` and `runs`: what is in the lake, and how runs went.
 
-use datalake_core::cluster::{Cluster, ClusterOptions, Overview};
+use datalake_core::cluster::{Cluster, Overview};
 use datalake_core::pipeline::{
     Heartbeat, Manifest, RunId, RunProgress, Status, load, progress_of, run_ids, runs_bucket,
 };
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::commands::Tools;
 use crate::output::size;
+use crate::settings;
 
 #[derive(Debug, Serialize)]
 struct BucketState {
@@ -80,8 +81,7 @@ async fn show(arguments: &crate::cli::Status, tools: &Tools) -> Result<()> {
 
 /// What is at work in the cluster, where one is there: a lake is well without.
 async fn overview(arguments: &crate::cli::Status, tools: &Tools) -> Option<Overview> {
-    let options = ClusterOptions::from(&arguments.cluster);
-    let asked = async { Cluster::connect(&options).await?.overview().await };
+    let asked = async { Cluster::connect(&settings::cluster(&arguments.cluster)?).await?.overview().await };
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(overview)) => Some(overview),
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => None,

@@ -10,9 +10,9 @@ mod pod;
 mod store;
 mod submitted;
 
+pub(crate) use access::{job_accounts, namespace, store_account};
 pub(crate) use driver::driver_job;
 pub use job::{JobSettings, Toleration};
-pub(crate) use access::{job_accounts, namespace, store_account};
 pub(crate) use job::{WorkerJob, worker_job};
 pub(crate) use kube_object::KubeObject;
 pub(crate) use lake::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, lake_config, lake_secret, root_secret};

@@ -11,15 +11,15 @@ use crate::error::Result;
 
 /// The store within the cluster.
 pub(crate) fn store_service(namespace: &str, has_console: bool) -> Result<KubeObject> {
-    service(namespace, STORE, "ClusterIP", ports(has_console, None))
+    service(namespace, STORE, "ClusterIP", &ports(has_console, None))
 }
 
 /// The store on every node.
 pub(crate) fn nodes_service(namespace: &str, has_console: bool, on_nodes: NodePorts) -> Result<KubeObject> {
-    service(namespace, STORE_NODES, "NodePort", ports(has_console, Some(on_nodes)))
+    service(namespace, STORE_NODES, "NodePort", &ports(has_console, Some(on_nodes)))
 }
 
-fn service(namespace: &str, name: &str, kind: &str, ports: Vec<Value>) -> Result<KubeObject> {
+fn service(namespace: &str, name: &str, kind: &str, ports: &[Value]) -> Result<KubeObject> {
     KubeObject::new::<Service>(json!({
         "metadata": metadata(namespace, name, "store"),
         "spec": { "type": kind, "selector": selector("store"), "ports": ports },

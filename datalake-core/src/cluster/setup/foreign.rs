@@ -3,7 +3,7 @@
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::PartialObjectMeta;
-use kube::discovery::{Discovery, Scope, verbs};
+use kube::discovery::{ApiGroup, Discovery, Scope, verbs};
 
 use super::super::client::{Cluster, failed};
 use super::super::names::FIELD_MANAGER;
@@ -18,7 +18,7 @@ pub(super) async fn foreign_objects(cluster: &Cluster) -> Result<Vec<String>> {
     let discovery = Discovery::new(client.clone()).run().await;
     let discovery = discovery.map_err(|cause| failed("list", "the kinds of the cluster", cause))?;
     let mut foreign = Vec::new();
-    for (resource, capabilities) in discovery.groups().flat_map(|group| group.recommended_resources()) {
+    for (resource, capabilities) in discovery.groups().flat_map(ApiGroup::recommended_resources) {
         let is_counted = capabilities.scope == Scope::Namespaced && capabilities.supports_operation(verbs::LIST);
         if !is_counted || OF_THE_CLUSTER.contains(&resource.kind.as_str()) {
             continue;
