@@ -50,3 +50,12 @@ fn ports_that_are_taken_are_said() {
     let wanted = ["setup-datalake", "--namespace", &second.namespace, "--image", "x:1", &ports];
     user.fails(&wanted, 1, &["allocated", "--node-ports=S3,CONSOLE"]);
 }
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn the_last_words_of_a_server_that_ends_are_said() {
+    let (user, place) = (User::new(), Place::new("crash").with_volume("1Gi"));
+    // MinIO does not understand what versitygw does.
+    let arguments = setup(&place, load_minio(), &["--timeout", "40", "--store", "versitygw"]);
+    user.fails(&arguments, 1, &["ends again and again", "not defined: -port", "--previous"]);
+}
