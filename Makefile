@@ -9,13 +9,16 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DATALAKE := $(TARGET)/release/datalake
 VENV ?= $(TARGET)/venv
 
-.PHONY: help build demo test test-rust test-python lint bench bench-forest soak wheel clean
+.PHONY: help build static demo test test-rust test-python test-cluster lint bench bench-forest soak wheel clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
 build: ## builds the command line tool
 	$(CARGO) build --release --locked -p datalake-cli
+
+static: ## builds it as one static binary, against musl
+	@tests/static.sh release
 
 demo: build ## builds, then runs the Food Calorie Analysis in ./lake
 	"$(DATALAKE)" ml-pipeline
@@ -28,6 +31,9 @@ test-rust:
 
 test-python: wheel
 	tests/python.sh
+
+test-cluster: ## the tests on a real Kubernetes with a node, which needs root
+	tests/cluster.sh
 
 lint:
 	$(CARGO) fmt --all --check
@@ -46,6 +52,7 @@ soak: ## the long tests: kills, twenty times the cases, fuzzing, AArch64, thousa
 	tests/fuzz.sh 300
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --workspace --exclude datalake-py --test it kill -- --nocapture
 	PROPTEST_CASES=5000 $(CARGO) test --release --locked --workspace --exclude datalake-py
+	DATALAKE_SOAK=1 tests/cluster.sh
 	$(MAKE) wheel
 	DATALAKE_SOAK=1 tests/python.sh -k against_sklearn
 

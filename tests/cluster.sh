@@ -28,12 +28,5 @@ trap finish EXIT
 cp "$binary" "$scratch/datalake"
 export DATALAKE=$scratch/datalake DATALAKE_CLI=$scratch/datalake
 
-"$root/tests/minio.sh" static >"$scratch/minio.path"
-"$DATALAKE" --quiet image pack --name localhost/minio:1 --entrypoint /minio -o "$scratch/minio.tar" "$(cat "$scratch/minio.path")"
-"$DATALAKE" --quiet image save "$scratch/datalake.tar"
 eval "$("$root/tests/kube.sh" up $$)"
-"$root/tests/kube.sh" load "$scratch/minio.tar" "$scratch/datalake.tar"
-rm "$scratch"/*.tar
-
-export KUBE_SCRIPT=$root/tests/kube.sh
 cargo test --release --locked -p datalake-tests --test cluster -- --ignored --test-threads 1 "$@"

@@ -2,7 +2,9 @@
 
 mod cli;
 mod cli_cluster;
+mod cli_images;
 mod cli_jobs;
+mod cli_models;
 mod commands;
 mod exit;
 mod output;

@@ -67,6 +67,14 @@ pub(crate) fn profile_file() -> Result<PathBuf> {
     })
 }
 
+/// Lets Jobs be of this image from now on, for who has a profile.
+pub(crate) fn remember_own_image(image: &str) -> Result<()> {
+    let Some(file) = Profile::file().filter(|file| file.exists()) else { return Ok(()) };
+    let mut profile = Profile::read(&file)?;
+    profile.images.jobs = Some(image.to_owned());
+    profile.write(&file)
+}
+
 /// What the real names of buckets begin with, by the environment or `datalake.toml`.
 pub(crate) fn bucket_prefix() -> Result<Option<String>> {
     Ok(variable("DATALAKE_BUCKET_PREFIX").or(read(Path::new(FILE))?.bucket_prefix))

@@ -4,11 +4,11 @@ use datalake_core::Result;
 use datalake_core::ml::PermutationParams;
 use datalake_core::pipeline::{Evaluate, Pipeline, Step, Train, baselines, open_model};
 
-use crate::cli;
+use crate::cli_models;
 use crate::commands::{Tools, model, pipeline};
 
 /// Evaluates a model.
-pub(crate) async fn evaluate(arguments: cli::Evaluate, tools: &Tools) -> Result<()> {
+pub(crate) async fn evaluate(arguments: cli_models::Evaluate, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let path = model::path(&arguments.model);
     let (_, envelope) = open_model(lake.as_ref(), &path).await?;

@@ -7,9 +7,10 @@ use datalake_core::cluster::image::{Credentials, Image, Program};
 use datalake_core::{Error, Result};
 use serde::Serialize;
 
-use crate::cli::ImagePack;
+use crate::cli_images::ImagePack;
 use crate::commands::Tools;
 use crate::output::size;
+use crate::settings;
 
 /// What was written.
 #[derive(Debug, Serialize)]
@@ -56,6 +57,9 @@ pub(crate) async fn push(name: &str, archive: Option<&Path>, tools: &Tools) -> R
         None => own(name)?,
     };
     let pushed = image.push(name, &credentials, &tools.progress).await?;
+    if archive.is_none() {
+        settings::remember_own_image(&pushed.name)?;
+    }
     let pushed = Pushed { name: pushed.name, digest: pushed.digest, size: image.size(), sent: pushed.sent };
     if tools.printer.is_json() {
         return tools.printer.document(&pushed);

@@ -32,7 +32,9 @@ use datalake_core::progress::Progress;
 use datalake_core::{Error, ErrorKind, Lake, Result, compute, lake};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cli, Command, Global, Image, Job, Model, Sample};
+use crate::cli::{Cli, Command, Global, Job, Sample};
+use crate::cli_images::Image;
+use crate::cli_models::Model;
 use crate::exit::StopSignal;
 use crate::output::Printer;
 use crate::progress::Terminal;

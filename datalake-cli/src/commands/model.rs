@@ -9,7 +9,7 @@ use datalake_core::report::{card_html, card_markdown};
 use datalake_core::{Error, ErrorKind, Lake, Result, compute};
 use serde::Serialize;
 
-use crate::cli;
+use crate::cli_models;
 use crate::commands::Tools;
 use crate::output::size;
 
@@ -101,8 +101,8 @@ pub(crate) async fn digest(name: &str, tools: &Tools) -> Result<()> {
 }
 
 /// Prints what each column is worth to a model, the most valuable first.
-pub(crate) async fn importances(arguments: cli::Importances, tools: &Tools) -> Result<()> {
-    let cli::Importances { model, out_of_bag, n_repeats, metric, seed } = arguments;
+pub(crate) async fn importances(arguments: cli_models::Importances, tools: &Tools) -> Result<()> {
+    let cli_models::Importances { model, out_of_bag, n_repeats, metric, seed } = arguments;
     let context = Context { lake: tools.lake()?, run: RunId::now(), progress: Arc::clone(&tools.progress) };
     let params = PermutationParams { n_repeats, metric, seed };
     let mut found = pipeline::importances(&path(&model), &params, out_of_bag, &context).await?;

@@ -67,7 +67,10 @@ impl Placed {
         }
         let cluster = Cluster::connect(&settings::cluster(&place.cluster)?).await?;
         let sharing = Sharing::new(place.workers).with_shard_size(place.shard_size);
-        let jobs = KubeJobs::new(&cluster, place.pods.settings(&own_image()), sharing);
+        let images = settings::profile()?.images;
+        let mut pods = place.pods.settings(images.jobs.as_deref().unwrap_or(&own_image()));
+        pods.image_pull_policy = pods.image_pull_policy.or(images.jobs_pull_policy);
+        let jobs = KubeJobs::new(&cluster, pods, sharing);
         let jobs = jobs.with_pending_limit(place.pods.pending());
         Ok(if place.detach { Self::Detached(jobs) } else { Self::Jobs(jobs) })
     }

@@ -3,11 +3,11 @@
 use datalake_core::Result;
 use datalake_core::pipeline::{Pipeline, Predict, Step, find_model};
 
-use crate::cli;
+use crate::cli_models;
 use crate::commands::{Tools, model, pipeline};
 
 /// Predicts for every row of a table.
-pub(crate) async fn predict(arguments: cli::Predict, tools: &Tools) -> Result<()> {
+pub(crate) async fn predict(arguments: cli_models::Predict, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     let model = model::path(&arguments.model);
     let name = model.rsplit('/').next().unwrap_or(&model).trim_end_matches(model::SUFFIX).to_owned();

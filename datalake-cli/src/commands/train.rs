@@ -9,16 +9,16 @@ use datalake_core::query::DataSet;
 use datalake_core::{Error, Lake, Result};
 use serde_json::Value;
 
-use crate::cli;
+use crate::cli_models;
 use crate::commands::{Tools, pipeline};
 
 /// Trains a model.
-pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
+pub(crate) async fn train(arguments: cli_models::Train, tools: &Tools) -> Result<()> {
     let lake = tools.lake()?;
     tools.table(&lake, &arguments.table).await?;
     let task = match arguments.task {
-        Some(cli::Task::Regression) => Some(Task::Regression),
-        Some(cli::Task::Classification) => Some(Task::Classification),
+        Some(cli_models::Task::Regression) => Some(Task::Regression),
+        Some(cli_models::Task::Classification) => Some(Task::Classification),
         None => task_of(&lake, &arguments).await?,
     };
     let forest = forest(&arguments, task)?;
@@ -51,7 +51,7 @@ pub(crate) async fn train(arguments: cli::Train, tools: &Tools) -> Result<()> {
 }
 
 /// The forest's parameters, each of which is named where it is wrong.
-fn forest(arguments: &cli::Train, task: Option<Task>) -> Result<ForestSettings> {
+fn forest(arguments: &cli_models::Train, task: Option<Task>) -> Result<ForestSettings> {
     let mut settings = serde_json::json!({
         "n_estimators": arguments.n_estimators,
         "min_samples_leaf": arguments.min_samples_leaf,
@@ -105,13 +105,13 @@ fn class_weight(text: &str) -> Result<Value> {
     if !text.contains('=') {
         return Ok(text.into());
     }
-    let weights = text.split(',').map(cli::named::<f64>).collect::<std::result::Result<Vec<_>, String>>();
+    let weights = text.split(',').map(cli_models::named::<f64>).collect::<std::result::Result<Vec<_>, String>>();
     let weights = weights.map_err(|reason| wrong(&reason))?;
     Ok(weights.into_iter().map(|(class, weight)| (class, Value::from(weight))).collect())
 }
 
 /// A number is predicted by regression, all else by classification; none where there is no such column.
-async fn task_of(lake: &Arc<dyn Lake>, arguments: &cli::Train) -> Result<Option<Task>> {
+async fn task_of(lake: &Arc<dyn Lake>, arguments: &cli_models::Train) -> Result<Option<Task>> {
     let data = DataSet::open(lake, &arguments.table, ReadOptions::default()).await?;
     match data.schema().field_with_name(&arguments.target) {
         Ok(field) if field.data_type().is_numeric() => Ok(Some(Task::Regression)),

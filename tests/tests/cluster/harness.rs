@@ -99,7 +99,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: &Output, arguments: &[&str]) -> Self {
+    pub(crate) fn of(output: &Output, arguments: &[&str]) -> Self {
         Self {
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             code: output.status.code(),
@@ -199,6 +199,29 @@ pub(crate) fn load_minio() -> &'static str {
 pub(crate) fn load_versitygw() -> &'static str {
     load("versitygw", VERSITYGW);
     VERSITYGW
+}
+
+/// Brings the image of the program itself to the node, once for all tests.
+pub(crate) fn load_own() -> &'static str {
+    static LOADED: OnceLock<String> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let user = User::new();
+        let archive = user.path("image.tar");
+        let saved = user.json(&["image", "save", archive.to_str().unwrap()]);
+        kube(&["load", archive.to_str().unwrap()]);
+        saved["name"].as_str().unwrap().to_owned()
+    })
+}
+
+/// Brings an image with Python and scikit-learn to the node, which takes minutes where it is not made yet.
+pub(crate) fn load_python() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("python.tar");
+    let script = || Command::new(package_folder().join("python-image.sh"));
+    let made = script().arg(&archive).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    kube(&["load", archive.to_str().unwrap()]);
+    String::from_utf8(script().arg("name").output().unwrap().stdout).unwrap().trim().to_owned()
 }
 
 /// Builds a server, packs it into an image, and brings that to the node.

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod faults;
 mod harness;
+mod jobs;
 mod obstacles;
 mod rights;
 mod setup;

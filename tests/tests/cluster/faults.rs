@@ -1,0 +1,183 @@
+//! What may happen to a run: it ends with the same digests, or with clear words in bounded time, and leaves nothing at work.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Ran, kube};
+use crate::jobs::{Lake, digests, digests_here};
+
+/// How large the tables are that runs are disturbed on: a stage of Jobs takes some seconds.
+const ROWS: &str = "30000";
+
+/// A run that was begun.
+struct Begun {
+    child: std::process::Child,
+    arguments: Vec<String>,
+}
+
+impl Begun {
+    fn new(lake: &Lake, more: &[&str]) -> Self {
+        let arguments = [&["--output", "json"], &Lake::on_cluster(more)[..]].concat();
+        let mut command = lake.user.command(&arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self { child, arguments: arguments.iter().map(|&argument| argument.to_owned()).collect() }
+    }
+
+    fn end(self) -> Ran {
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        Ran::of(&self.child.wait_with_output().unwrap(), &arguments)
+    }
+}
+
+/// Waits until a pod of this stage runs, and gives its name.
+fn running_pod(lake: &Lake, stage: &str) -> String {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(90) {
+        let label = format!("--selector=datalake/stage={stage}");
+        let found = lake.place.kubectl(&[
+            "get",
+            "pods",
+            &label,
+            "--field-selector=status.phase=Running",
+            "--output=jsonpath={.items[*].metadata.name}",
+        ]);
+        if let Some(name) = found.split_whitespace().next() {
+            return name.to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("no pod of the stage {stage} ran within 90 s");
+}
+
+fn is_done_alike(ran: &Ran, here: &std::collections::BTreeMap<String, String>) {
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let manifest: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(&digests(&manifest), here);
+}
+
+/// Processes of this machine whose command line holds these words: those of pods too.
+fn processes(words: &[&str]) -> Vec<u32> {
+    let entries =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let holds = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        words.iter().all(|word| line.contains(word))
+    };
+    entries.filter(holds).collect()
+}
+
+fn send(signal: &str, pid: u32) {
+    let _ = std::process::Command::new("kill").args([signal, &pid.to_string()]).output();
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn killed_removed_and_interrupted_work_is_done_again() {
+    let lake = Lake::new("faults");
+    let here = digests_here(&["--rows", ROWS]);
+    let rows = ["--rows", ROWS, "--fresh"];
+
+    // Workers killed at random moments; soak does it twenty times.
+    let kills = if std::env::var_os("DATALAKE_SOAK").is_some() { 20 } else { 2 };
+    for kill in 0..kills {
+        let run = Begun::new(&lake, &rows);
+        let stage = ["scan", "grow", "predict"][kill % 3];
+        running_pod(&lake, stage);
+        std::thread::sleep(Duration::from_millis((kill as u64 * 7919) % 2500));
+        let victims = processes(&["run-step", stage]);
+        victims.first().iter().for_each(|pid| send("-KILL", **pid));
+        println!("kill {kill}: {stage}, {} workers there", victims.len());
+        is_done_alike(&run.end(), &here);
+    }
+
+    // A pod is deleted, then its Job.
+    let run = Begun::new(&lake, &rows);
+    let pod = running_pod(&lake, "grow");
+    lake.place.kubectl(&["delete", "pod", &pod, "--wait=false"]);
+    is_done_alike(&run.end(), &here);
+    let run = Begun::new(&lake, &rows);
+    running_pod(&lake, "grow");
+    lake.place.kubectl(&["delete", "jobs", "--selector=datalake/stage=grow", "--wait=false"]);
+    let ran = run.end();
+    is_done_alike(&ran, &here);
+    assert!(ran.stderr.contains("it is made again"), "{ran:?}");
+
+    // The store is away for twenty seconds, and the API server is started anew.
+    let run = Begun::new(&lake, &rows);
+    running_pod(&lake, "grow");
+    let stores = processes(&["minio", "server", "/data"]);
+    assert!(!stores.is_empty());
+    stores.iter().for_each(|pid| send("-STOP", *pid));
+    std::thread::sleep(Duration::from_secs(20));
+    stores.iter().for_each(|pid| send("-CONT", *pid));
+    kube(&["api-restart", "3"]);
+    is_done_alike(&run.end(), &here);
+
+    // Stopped by somebody else: the words say so, and nothing goes on.
+    let run = Begun::new(&lake, &rows);
+    running_pod(&lake, "grow");
+    let runs = lake.user.json(&["runs"]);
+    let last = runs.as_array().unwrap().last().unwrap()["run"].as_str().unwrap().to_owned();
+    lake.user.ok(&["cancel", &last]);
+    let ran = run.end();
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.stderr.contains("the run was cancelled"), "{ran:?}");
+    lake.is_quiet();
+
+    // A driver that is killed: the next goes on with its Jobs.
+    let mut run = Begun::new(&lake, &["--rows", ROWS]);
+    running_pod(&lake, "scan");
+    run.child.kill().unwrap();
+    run.end();
+    is_done_alike(&Begun::new(&lake, &["--rows", ROWS]).end(), &here);
+    lake.is_quiet();
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn what_cannot_come_to_anything_is_said() {
+    let lake = Lake::new("hopeless");
+    let fails = |more: &[&str], code: i32, words: &[&str]| {
+        lake.user.fails(&Lake::on_cluster(more), code, words);
+        lake.is_quiet();
+    };
+    fails(&["--image", "localhost/nothing:1"], 1, &["localhost/nothing:1", "the node localhost", "image save"]);
+    // Less than a process of this kind begins with.
+    fails(&["--memory", "16Mi"], 5, &["needs more memory than its limit of 16Mi (OOMKilled)", "raise --memory"]);
+    fails(&["--memory", "900Gi", "--pending-limit", "6s"], 5, &["Insufficient memory"]);
+    lake.place.kubectl(&["create", "quota", "small", "--hard=requests.memory=2Gi"]);
+    fails(&["--memory", "4Gi"], 5, &["exceeded quota: small", "ResourceQuota"]);
+    lake.place.kubectl(&["delete", "quota", "small"]);
+    let patch = r#"--patch={"stringData":{"AWS_SECRET_ACCESS_KEY":"not-the-secret-of-this-key"}}"#;
+    lake.place.kubectl(&["patch", "secret", "datalake-lake", patch]);
+    fails(&[], 3, &["refused the access key"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn a_job_of_ones_own_reaches_the_lake() {
+    let lake = Lake::new("submit");
+    // With this program as its image: whoever has no image of Python has this one.
+    let image = crate::harness::load_own();
+    let submit = ["job", "submit", "--name", "list", "--image", image, "--image-pull-policy", "Never", "--follow"];
+    let listed = lake.user.ok(&[&submit[..], &["--", "/datalake", "ls"]].concat());
+    assert!(listed.contains("raw-data") && listed.contains("models"), "{listed}");
+    lake.user.fails(&[&submit[..], &["--", "/datalake", "ls"]].concat(), 1, &["there is one of this name"]);
+    let wrong = ["job", "submit", "--name", "wrong", "--image", image, "--image-pull-policy", "Never", "--follow"];
+    lake.user.fails(&[&wrong[..], &["--", "/datalake", "cat", "raw-data/nothing"]].concat(), 1, &["raw-data/nothing"]);
+
+    if std::env::var_os("DATALAKE_SOAK").is_none() {
+        return;
+    }
+    let python = crate::harness::load_python();
+    let script = "import os\nfrom sklearn.ensemble import RandomForestRegressor\nassert os.getuid() == 65532 and os.environ['HOME'] == '/tmp'\n\
+                  assert os.environ['AWS_SECRET_ACCESS_KEY'] and os.environ['DATALAKE_URL'].startswith('http')\n\
+                  print(RandomForestRegressor(n_estimators=3).fit([[0], [1]], [0, 1]).predict([[1]]).shape)\n";
+    std::fs::write(lake.user.path("train.py"), script).unwrap();
+    let submit = ["job", "submit", "--name", "mine", "--image", &python, "--image-pull-policy", "Never"];
+    let said = lake.user.ok(&[&submit[..], &["--script", "train.py", "--follow"]].concat());
+    assert!(said.contains("(1,)"), "{said}");
+}

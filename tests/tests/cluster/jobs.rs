@@ -1,0 +1,117 @@
+//! Pipelines as Jobs: the digests of this machine, whoever drives them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::harness::{Place, User, load_minio, load_own};
+
+/// A lake of its own in a namespace of its own, and a user whose profile leads to it.
+pub(crate) struct Lake {
+    pub(crate) user: User,
+    pub(crate) place: Place,
+}
+
+impl Lake {
+    pub(crate) fn new(test: &str) -> Self {
+        let (user, place) = (User::new(), Place::new(test).with_volume("1Gi"));
+        load_own();
+        let ports = place.node_ports();
+        let wanted =
+            ["setup-datalake", "--image", load_minio(), "--image-pull-policy", "Never", "--size", "1Gi", &ports];
+        user.ok(&[&wanted[..], &["--namespace", &place.namespace]].concat());
+        Self { user, place }
+    }
+
+    /// The arguments that run the analysis on the cluster, objects of a few hundred kilobytes to each worker.
+    pub(crate) fn on_cluster<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        let wanted = ["ml-pipeline", "--on", "kubernetes", "--workers", "3", "--shard-size", "300kB"];
+        [&wanted[..], &["--image-pull-policy", "Never"], more].concat()
+    }
+
+    /// Nothing of a run is left at work.
+    pub(crate) fn is_quiet(&self) {
+        let jobs: Value = serde_json::from_str(&self.place.kubectl(&["get", "jobs", "--output=json"])).unwrap();
+        for job in jobs["items"].as_array().unwrap() {
+            assert_eq!(job["status"]["active"].as_u64().unwrap_or(0), 0, "{job:#}");
+        }
+    }
+}
+
+/// The digests of what a run wrote, by object.
+pub(crate) fn digests(manifest: &Value) -> BTreeMap<String, String> {
+    let outputs =
+        manifest["steps"].as_array().unwrap().iter().flat_map(|step| step["report"]["outputs"].as_array().unwrap());
+    let digests = outputs.filter_map(|output| {
+        Some((output["path"].as_str().unwrap().to_owned(), output["digest"].as_str()?.to_owned()))
+    });
+    digests.collect()
+}
+
+/// The digests of the same on this machine, in one process.
+pub(crate) fn digests_here(arguments: &[&str]) -> BTreeMap<String, String> {
+    let user = User::new();
+    let found = digests(&user.json(&[&["--lake", "./lake", "ml-pipeline"], arguments].concat()));
+    assert_eq!(found.len(), 6, "{found:?}");
+    found
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn a_pipeline_on_the_cluster_gives_the_digests_of_this_machine() {
+    let lake = Lake::new("jobs");
+    let here = digests_here(&[]);
+    let manifest = lake.user.json(&Lake::on_cluster(&[]));
+    assert_eq!(digests(&manifest), here);
+    let balance = &manifest["steps"][0]["report"]["balance"];
+    assert!(balance["sources"].as_array().unwrap().len() > 1, "{balance}");
+
+    // What was done is not done again, here or there.
+    let again = lake.user.json(&Lake::on_cluster(&[]));
+    assert!(again["steps"].as_array().unwrap().iter().all(|step| step["status"] == "skipped"), "{again:#}");
+
+    let status = lake.user.json(&["status"]);
+    let jobs = status["cluster"]["jobs"].as_array().unwrap();
+    assert!(jobs.iter().any(|job| job["stage"] == "scan" && job["total"].as_u64() > Some(1)), "{jobs:?}");
+    assert!(jobs.iter().any(|job| job["stage"] == "grow" && job["total"] == 3), "{jobs:?}");
+    assert!(jobs.iter().all(|job| job["status"] == "complete"), "{jobs:?}");
+    let run = manifest["run"].as_str().unwrap();
+    let logs = lake.user.ok(&["logs", run]);
+    for words in ["scan-00000", "grow-00002", "merge-00000", "predict-00001"] {
+        assert!(logs.contains(words), "{words}: {logs}");
+    }
+    assert!(lake.user.ok(&["runs"]).contains(run));
+    let metrics = lake.user.ok(&["cat", &format!("processed-data/_runs/{run}/metrics.om")]);
+    assert!(metrics.contains("datalake_run_status") && metrics.ends_with("# EOF\n"), "{metrics}");
+    // After its pods are gone, and for who has only the lake.
+    lake.place.kubectl(&["delete", "jobs", "--all", "--wait=true"]);
+    assert_eq!(lake.user.ok(&["logs", run]), logs);
+
+    // No secret is in a Job, nor in the words of a pod.
+    let profile = crate::harness::text_of(&lake.user.profile());
+    let secret = profile.lines().find(|line| line.starts_with("secret_access_key")).unwrap().split('"').nth(1).unwrap();
+    lake.user.json(&Lake::on_cluster(&["--fresh"]));
+    let all = lake.place.kubectl(&["get", "jobs,pods,configmaps", "--output=yaml"]);
+    let jobs_secret =
+        lake.place.kubectl(&["get", "secret", "datalake-lake", "--output=jsonpath={.data.AWS_SECRET_ACCESS_KEY}"]);
+    assert!(!all.contains(secret) && !all.contains(&jobs_secret));
+    lake.is_quiet();
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn a_detached_run_goes_on_by_itself_and_a_second_user_joins() {
+    let lake = Lake::new("detached");
+    let here = digests_here(&[]);
+    let detached = lake.user.json(&Lake::on_cluster(&["--detach"]));
+    let run = detached["run"].as_str().unwrap().to_owned();
+    // Meanwhile somebody else starts the same.
+    let joined = lake.user.json(&Lake::on_cluster(&[]));
+    assert_eq!(digests(&joined), here);
+    lake.user.ok(&["logs", &run, "--follow"]);
+    let runs = lake.user.json(&["runs"]);
+    let first = runs.as_array().unwrap().iter().find(|found| found["run"] == run.as_str()).unwrap();
+    assert_eq!(first["status"], "done", "{first:#}");
+    assert_eq!(digests(first), here);
+    lake.is_quiet();
+}
