@@ -50,6 +50,7 @@ bench-forest: wheel ## the forest beside its peers, in an environment of its own
 soak: ## the long tests: kills, twenty times the cases, fuzzing, AArch64, thousands of trees beside scikit-learn's
 	tests/aarch64.sh
 	tests/fuzz.sh 300
+	tests/newest-api.sh
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --workspace --exclude datalake-py --test it kill -- --nocapture
 	PROPTEST_CASES=5000 $(CARGO) test --release --locked --workspace --exclude datalake-py
 	DATALAKE_SOAK=1 tests/cluster.sh

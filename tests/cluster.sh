@@ -29,4 +29,5 @@ cp "$binary" "$scratch/datalake"
 export DATALAKE=$scratch/datalake DATALAKE_CLI=$scratch/datalake
 
 eval "$("$root/tests/kube.sh" up $$)"
-cargo test --release --locked -p datalake-tests --test cluster -- --ignored --test-threads 1 "$@"
+# Of the same packages as the other tests, so that they are compiled once.
+cargo test --release --locked --workspace --exclude datalake-py --test cluster -- --ignored --test-threads 1 "$@"

@@ -14,6 +14,22 @@ mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 "$tools/bin/ruff" check .
 "$tools/bin/ruff" format --check .
 
+# What Prometheus makes of the rules, by its own tool, out of Debian's package.
+promtool=$cache/bin/promtool
+if [ ! -x "$promtool" ] && command -v apt-get >/dev/null; then
+  package=$(mktemp -d)
+  (cd "$package" && { apt-get download -qq -o APT::Sandbox::User=root prometheus || { apt-get update -qq && apt-get download -qq -o APT::Sandbox::User=root prometheus; }; } &&
+    dpkg-deb -x ./*.deb . && install -D usr/bin/promtool "$promtool") || true
+  rm -rf "$package"
+fi
+if [ -x "$promtool" ]; then
+  "$promtool" check rules deploy/prometheus/rules.yml >/dev/null
+  "$promtool" test rules deploy/prometheus/rules_test.yml >/dev/null
+else
+  echo "*** SKIPPED: the rules of deploy/prometheus, without promtool ***" >&2
+fi
+python3 -m json.tool deploy/grafana/datalake.json >/dev/null
+
 deny=$cache/bin/cargo-deny
 [ -x "$deny" ] || cargo install --quiet --locked --root "$cache" --target-dir "$cache/deny-target" cargo-deny@0.20.2
 # Of every platform, which a build for this one does not bring.

@@ -2,6 +2,7 @@
 //! `kube.sh` brings up.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "figures are printed for who asks for them by --nocapture")]
 
 mod faults;
 mod harness;
