@@ -127,7 +127,8 @@ fn killed_removed_and_interrupted_work_is_done_again() {
     assert!(ran.stderr.contains("the run was cancelled"), "{ran:?}");
     lake.is_quiet();
 
-    // A driver that is killed: the next goes on with its Jobs.
+    // A driver that is killed: the next goes on with its Jobs. What is done is forgotten first.
+    lake.user.ok(&["rm", "--recursive", "processed-data/_steps"]);
     let mut run = Begun::new(&lake, &["--rows", ROWS]);
     running_pod(&lake, "scan");
     run.child.kill().unwrap();
