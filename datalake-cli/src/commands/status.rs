@@ -26,7 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Shows buckets, the last run and, where a cluster is there, its pods and Jobs.
 pub(crate) async fn status(arguments: &crate::cli::Status, tools: &Tools) -> Result<()> {
+    let screen = console::Term::stdout();
     loop {
+        if arguments.watch && screen.is_term() {
+            // Where it cannot be cleared, one state follows the other.
+            let _ = screen.clear_screen();
+        }
         show(arguments, tools).await?;
         if !arguments.watch {
             return Ok(());

@@ -275,6 +275,10 @@ impl Place<'_> {
         context.progress.begin(&step.title(), None);
         let outcome = self.watched(&run).await;
         context.progress.end();
+        if outcome.is_err() {
+            // Whatever the reason was, it is the one to know.
+            let _ = self.runner.stop(context).await;
+        }
         let record = StepRecord {
             kind: step.kind().to_owned(),
             name: step.name().to_owned(),
@@ -307,7 +311,6 @@ impl Place<'_> {
                         }
                     }
                     if let Some(reason) = stopped {
-                        self.runner.stop(context).await?;
                         return Err(Error::new(ErrorKind::Cancelled, "finish", run.step.title()).with_reason(reason));
                     }
                 }
