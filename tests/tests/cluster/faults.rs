@@ -31,24 +31,16 @@ impl Begun {
     }
 }
 
-/// Waits until a pod of this stage runs, and gives its name.
-fn running_pod(lake: &Lake, stage: &str) -> String {
+/// Waits until a worker of this stage is at work, and gives its process. A pod may be through before kubectl has listed it.
+fn worker(stage: &str) -> u32 {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(90) {
-        let label = format!("--selector=datalake/stage={stage}");
-        let found = lake.place.kubectl(&[
-            "get",
-            "pods",
-            &label,
-            "--field-selector=status.phase=Running",
-            "--output=jsonpath={.items[*].metadata.name}",
-        ]);
-        if let Some(name) = found.split_whitespace().next() {
-            return name.to_owned();
+        if let Some(pid) = processes(&["run-step", "--stage", stage]).first() {
+            return *pid;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("no pod of the stage {stage} ran within 90 s");
+    panic!("no worker of the stage {stage} was at work within 90 s");
 }
 
 fn is_done_alike(ran: &Ran, here: &std::collections::BTreeMap<String, String>) {
@@ -85,7 +77,7 @@ fn killed_removed_and_interrupted_work_is_done_again() {
     for kill in 0..kills {
         let run = Begun::new(&lake, &rows);
         let stage = ["scan", "grow", "predict"][kill % 3];
-        running_pod(&lake, stage);
+        worker(stage);
         std::thread::sleep(Duration::from_millis((kill as u64 * 7919) % 2500));
         let victims = processes(&["run-step", stage]);
         victims.first().iter().for_each(|pid| send("-KILL", **pid));
@@ -95,11 +87,11 @@ fn killed_removed_and_interrupted_work_is_done_again() {
 
     // A pod is deleted, then its Job.
     let run = Begun::new(&lake, &rows);
-    let pod = running_pod(&lake, "grow");
-    lake.place.kubectl(&["delete", "pod", &pod, "--wait=false"]);
+    worker("grow");
+    lake.place.kubectl(&["delete", "pods", "--selector=datalake/stage=grow", "--wait=false"]);
     is_done_alike(&run.end(), &here);
     let run = Begun::new(&lake, &rows);
-    running_pod(&lake, "grow");
+    worker("grow");
     lake.place.kubectl(&["delete", "jobs", "--selector=datalake/stage=grow", "--wait=false"]);
     let ran = run.end();
     is_done_alike(&ran, &here);
@@ -107,7 +99,7 @@ fn killed_removed_and_interrupted_work_is_done_again() {
 
     // The store is away for twenty seconds, and the API server is started anew.
     let run = Begun::new(&lake, &rows);
-    running_pod(&lake, "grow");
+    worker("grow");
     let stores = processes(&["minio", "server", "/data"]);
     assert!(!stores.is_empty());
     stores.iter().for_each(|pid| send("-STOP", *pid));
@@ -118,7 +110,7 @@ fn killed_removed_and_interrupted_work_is_done_again() {
 
     // Stopped by somebody else: the words say so, and nothing goes on.
     let run = Begun::new(&lake, &rows);
-    running_pod(&lake, "grow");
+    worker("grow");
     let runs = lake.user.json(&["runs"]);
     let last = runs.as_array().unwrap().last().unwrap()["run"].as_str().unwrap().to_owned();
     lake.user.ok(&["cancel", &last]);
@@ -130,7 +122,7 @@ fn killed_removed_and_interrupted_work_is_done_again() {
     // A driver that is killed: the next goes on with its Jobs. What is done is forgotten first.
     lake.user.ok(&["rm", "--recursive", "processed-data/_steps"]);
     let mut run = Begun::new(&lake, &["--rows", ROWS]);
-    running_pod(&lake, "scan");
+    worker("scan");
     run.child.kill().unwrap();
     run.end();
     is_done_alike(&Begun::new(&lake, &["--rows", ROWS]).end(), &here);

@@ -29,11 +29,15 @@ impl Lake {
         [&wanted[..], &["--image-pull-policy", "Never"], more].concat()
     }
 
-    /// Nothing of a run is left at work.
+    /// Nothing of a run is left at work: what has just ended may take a moment to be seen as such.
     pub(crate) fn is_quiet(&self) {
-        let jobs: Value = serde_json::from_str(&self.place.kubectl(&["get", "jobs", "--output=json"])).unwrap();
-        for job in jobs["items"].as_array().unwrap() {
-            assert_eq!(job["status"]["active"].as_u64().unwrap_or(0), 0, "{job:#}");
+        let begun = std::time::Instant::now();
+        loop {
+            let jobs: Value = serde_json::from_str(&self.place.kubectl(&["get", "jobs", "--output=json"])).unwrap();
+            let is_active = |job: &&Value| job["status"]["active"].as_u64().unwrap_or(0) > 0;
+            let Some(job) = jobs["items"].as_array().unwrap().iter().find(is_active) else { return };
+            assert!(begun.elapsed().as_secs() < 30, "{job:#}");
+            std::thread::sleep(std::time::Duration::from_millis(500));
         }
     }
 }
