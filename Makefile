@@ -32,7 +32,7 @@ test-rust:
 test-python: wheel
 	tests/python.sh
 
-test-cluster: ## the tests on a real Kubernetes with a node, which needs root
+test-cluster: wheel ## the tests on a real Kubernetes with a node, which needs root
 	tests/cluster.sh
 
 lint:

@@ -31,3 +31,4 @@ export DATALAKE=$scratch/datalake DATALAKE_CLI=$scratch/datalake
 eval "$("$root/tests/kube.sh" up $$)"
 # Of the same packages as the other tests, so that they are compiled once.
 cargo test --release --locked --workspace --exclude datalake-py --test cluster -- --ignored --test-threads 1 "$@"
+if [ "$#" = 0 ]; then DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster; fi

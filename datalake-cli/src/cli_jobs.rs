@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use datalake_core::cluster::Toleration;
+use datalake_core::cluster::{ClusterOptions, Toleration};
 use datalake_core::quantity;
 
 use crate::cli::{setting, whole};
@@ -28,6 +28,13 @@ pub(crate) struct InCluster {
     /// The namespace of the lake [default: that of the last `setup-datalake`, else big-data].
     #[arg(long, env = "DATALAKE_NAMESPACE")]
     pub(crate) namespace: Option<String>,
+}
+
+impl InCluster {
+    /// What was said of it; the profile knows the rest.
+    pub(crate) fn options(&self) -> ClusterOptions {
+        ClusterOptions::default().with_context(self.context.clone()).with_namespace(self.namespace.clone())
+    }
 }
 
 /// Where a pipeline runs, and how it is shared out.

@@ -7,7 +7,7 @@
 //! - `pipeline`: prepare, train, evaluate and predict from one file, with a manifest of what happened;
 //! - `cluster`: container images, and pipelines as Jobs on Kubernetes.
 
-#[cfg(feature = "image")]
+#[cfg(feature = "k8s")]
 pub mod cluster;
 pub mod compute;
 mod error;

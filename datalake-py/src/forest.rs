@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::error::raised;
 use crate::inspect::{self, Measured, bytes_of, categories_of, forest_of};
 use crate::lake::{LakeLike, document, lake_path, put_file};
-use crate::runtime::{Stop, wait, wait_or_stop};
+use crate::runtime::{Listener, wait, wait_with};
 use crate::table::Table;
 
 /// A learnt model.
@@ -57,9 +57,9 @@ pub(crate) fn train(
     let task = if classification { Task::Classification } else { Task::Regression };
     let weights = weights.map(numbers_of);
     let earlier = earlier.map(|earlier| Arc::clone(&earlier.get().model));
-    let stop = Arc::<Stop>::default();
-    let progress = Arc::clone(&stop);
-    let (model, note) = wait_or_stop(py, &stop, async move {
+    let listener = Arc::<Listener>::default();
+    let progress = Arc::clone(&listener);
+    let (model, note) = wait_with(py, &listener, async move {
         let work = move || {
             let (mut frame, note) = frame(rows, &target, task, &categorical)?;
             if let Some(weights) = weights {
@@ -371,9 +371,9 @@ impl Model {
         let measured = self.measured(rows.get(), target.get(), weights).map_err(failed)?;
         let params: PermutationParams = serde_json::from_str(params)
             .map_err(|cause| failed(Error::invalid("measure", "the importance of columns").with_reason(cause)))?;
-        let (model, stop) = (Arc::clone(&self.model), Arc::<Stop>::default());
-        let progress = Arc::clone(&stop);
-        let found = wait_or_stop(py, &stop, async move {
+        let (model, listener) = (Arc::clone(&self.model), Arc::<Listener>::default());
+        let progress = Arc::clone(&listener);
+        let found = wait_with(py, &listener, async move {
             compute::run(move || measure(model.as_ref(), &measured, &params, progress.as_ref())).await
         })?;
         document(py, &found)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use datalake_core::cluster::profile::Profile;
 use datalake_core::format::{self, Sink};
 use datalake_core::lake::{AtomicFile, BucketName, LakeOptions, Location, ObjectPattern, copy, open, parse_object};
 use datalake_core::pipeline::ensure_bucket;
@@ -19,7 +20,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::convert::written;
 use crate::error::raised;
 use crate::options::writing;
-use crate::runtime::{Stop, wait, wait_or_stop};
+use crate::runtime::{Listener, wait, wait_with};
 use crate::table::{Table, read_objects};
 
 /// Where a lake is when nothing is said.
@@ -78,11 +79,15 @@ impl Lake {
         retry_timeout: Option<f64>,
         variables: Option<BTreeMap<String, String>>,
     ) -> PyResult<Self> {
-        let url = url.map(|url| url.to_string_lossy().into_owned()).or_else(|| variable("DATALAKE_URL"));
-        let url = url.unwrap_or_else(|| DEFAULT.to_owned());
-        let options = lake_options(bucket_prefix, buckets.unwrap_or_default(), retry_timeout, variables);
-        let lake = options.and_then(|options| open(&url, &options)).map_err(|error| raised(py, &error))?;
-        Ok(Self { url, lake })
+        let named = url.map(|url| url.to_string_lossy().into_owned()).or_else(|| variable("DATALAKE_URL"));
+        let variables = variables.unwrap_or_default();
+        let opened = || {
+            let options = lake_options(bucket_prefix, buckets.unwrap_or_default(), retry_timeout, &variables)?;
+            let either = |name: &str| variables.get(name).cloned().or_else(|| variable(name));
+            let (url, options) = Profile::of_lake(named.as_deref())?.lake(named, DEFAULT, options, &either);
+            Ok(Self { lake: open(&url, &options)?, url })
+        };
+        opened().map_err(|error: Error| raised(py, &error))
     }
 
     /// The folder or endpoint, as it was given.
@@ -247,10 +252,10 @@ impl Lake {
             .with_rows(rows.unwrap_or(defaults.rows))
             .with_seed(seed.unwrap_or(defaults.seed))
             .with_clean(clean);
-        let (lake, stop) = (Arc::clone(&self.lake), Arc::<Stop>::default());
-        let progress = Arc::clone(&stop);
+        let (lake, listener) = (Arc::clone(&self.lake), Arc::<Listener>::default());
+        let progress = Arc::clone(&listener);
         let place = prefix.trim_end_matches('/').to_owned();
-        let landed = wait_or_stop(py, &stop, async move {
+        let landed = wait_with(py, &listener, async move {
             let (bucket, key) = parse_object(&place)?;
             let bucket = ensure_bucket(lake.as_ref(), &bucket).await?;
             land(&bucket, &key, &options, progress.as_ref()).await
@@ -339,7 +344,7 @@ fn lake_options(
     bucket_prefix: Option<String>,
     buckets: BTreeMap<String, String>,
     retry_timeout: Option<f64>,
-    variables: Option<BTreeMap<String, String>>,
+    variables: &BTreeMap<String, String>,
 ) -> Result<LakeOptions> {
     let mut options = LakeOptions::default();
     options.bucket_prefix = bucket_prefix.or_else(|| variable("DATALAKE_BUCKET_PREFIX"));
@@ -351,9 +356,10 @@ fn lake_options(
             .map_err(|cause| Error::invalid("use", format_args!("`{seconds}` as seconds")).with_source(cause))?;
         options = options.with_retry_timeout(timeout);
     }
-    Ok(variables.into_iter().flatten().fold(options, |options, (name, value)| options.with_variable(name, value)))
+    Ok(variables.iter().fold(options, |options, (name, value)| options.with_variable(name, value)))
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of the environment that says something.
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -2,6 +2,7 @@
 //!
 //! One file for each module of the engine. What users see is described in `python/datalake/_datalake.pyi`.
 
+mod cluster;
 mod convert;
 mod error;
 mod forest;
@@ -22,13 +23,15 @@ mod _datalake {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::cluster::Connection;
+    #[pymodule_export]
     use crate::convert::convert;
     #[pymodule_export]
     use crate::forest::{Model, train};
     #[pymodule_export]
     use crate::lake::{Lake, ObjectInfo, get_file, put_file};
     #[pymodule_export]
-    use crate::pipeline::{manifest, run_pipeline, runs};
+    use crate::pipeline::{RunLog, manifest, progress, run_pipeline, runs};
     #[pymodule_export]
     use crate::runtime::{set_threads, threads};
     #[pymodule_export]

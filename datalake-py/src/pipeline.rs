@@ -1,16 +1,20 @@
 //! Pipelines: runs, and what they left behind.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datalake_core::lake::BucketName;
-use datalake_core::pipeline::{InProcess, Pipeline, RunId, RunOptions, ensure_bucket, load, run_ids, runs_bucket};
+use datalake_core::pipeline::{
+    InProcess, LogReader, Pipeline, RunId, RunOptions, ensure_bucket, load, progress_of, run_ids, runs_bucket,
+};
+use datalake_core::progress::Progress;
 use datalake_core::sample::land_if_missing;
-use datalake_core::{Error, ErrorKind, Result};
+use datalake_core::{Error, ErrorKind, Lake, Result};
 use pyo3::prelude::*;
+use tokio::sync::Mutex;
 
 use crate::lake::{LakeLike, document};
-use crate::runtime::{Stop, wait, wait_or_stop};
+use crate::runtime::{Listener, wait, wait_with};
 
 /// The name of the built-in pipeline.
 const BUILT_IN: &str = "food-calories";
@@ -23,20 +27,32 @@ pub(crate) fn run_pipeline<'py>(
     lake: Option<LakeLike<'py>>,
     settings: Vec<(String, String)>,
     fresh: bool,
+    display: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let lake = LakeLike::open_or_default(lake, py)?;
-    let stop = Arc::<Stop>::default();
-    let progress = Arc::clone(&stop);
-    let manifest = wait_or_stop(py, &stop, async move {
-        let built_in = pipeline.as_os_str() == BUILT_IN;
-        let pipeline = if built_in { food_calories(&settings)? } else { from_file(pipeline, &settings).await? };
-        if built_in {
-            let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data")?).await?;
-            land_if_missing(&raw, &"foods".into(), None, progress.as_ref()).await?;
-        }
+    let listener = Arc::new(Listener::default().with_display(display));
+    let progress = Arc::clone(&listener);
+    let manifest = wait_with(py, &listener, async move {
+        let pipeline = prepared(&pipeline, &settings, lake.as_ref(), progress.as_ref()).await?;
         pipeline.run(lake, &InProcess, RunOptions::default().with_fresh(fresh), progress).await
     })?;
     document(py, &manifest)
+}
+
+/// The pipeline, and what the built-in one reads, where nothing is there.
+pub(crate) async fn prepared(
+    pipeline: &Path,
+    settings: &[(String, String)],
+    lake: &dyn Lake,
+    progress: &dyn Progress,
+) -> Result<Pipeline> {
+    if pipeline.as_os_str() != BUILT_IN {
+        return from_file(pipeline, settings).await;
+    }
+    let pipeline = food_calories(settings)?;
+    let raw = ensure_bucket(lake, &BucketName::new("raw-data")?).await?;
+    land_if_missing(&raw, &"foods".into(), None, progress).await?;
+    Ok(pipeline)
 }
 
 fn food_calories(settings: &[(String, String)]) -> Result<Pipeline> {
@@ -48,9 +64,9 @@ fn food_calories(settings: &[(String, String)]) -> Result<Pipeline> {
     }
 }
 
-async fn from_file(path: PathBuf, settings: &[(String, String)]) -> Result<Pipeline> {
+async fn from_file(path: &Path, settings: &[(String, String)]) -> Result<Pipeline> {
     let subject = path.display().to_string();
-    let text = tokio::fs::read_to_string(&path).await.map_err(|cause| Error::io("read", &subject, cause))?;
+    let text = tokio::fs::read_to_string(path).await.map_err(|cause| Error::io("read", &subject, cause))?;
     Pipeline::from_toml(&subject, &text, settings)
 }
 
@@ -79,4 +95,38 @@ pub(crate) fn manifest<'py>(
     let run = run.map(RunId::from);
     let manifest = wait(py, async move { load(lake.as_ref(), run.as_ref()).await })?;
     document(py, &manifest)
+}
+
+/// How far a run is, by the heartbeats of who drives it and of its workers.
+#[pyfunction]
+pub(crate) fn progress<'py>(py: Python<'py>, lake: LakeLike<'py>, run: &str) -> PyResult<Bound<'py, PyAny>> {
+    let lake = LakeLike::open_or_default(Some(lake), py)?;
+    let run = RunId::from(run);
+    let found = wait(py, async move { progress_of(lake.as_ref(), &run).await })?;
+    document(py, &found)
+}
+
+/// Reads the log of a run, piece by piece as they come.
+#[pyclass(frozen, module = "datalake._datalake")]
+#[derive(Debug)]
+pub(crate) struct RunLog {
+    lake: Arc<dyn Lake>,
+    reader: Arc<Mutex<LogReader>>,
+}
+
+#[pymethods]
+impl RunLog {
+    #[new]
+    fn new(py: Python<'_>, lake: LakeLike<'_>, run: &str) -> PyResult<Self> {
+        let reader = Arc::new(Mutex::new(LogReader::new(RunId::from(run))));
+        Ok(Self { lake: LakeLike::open_or_default(Some(lake), py)?, reader })
+    }
+
+    /// The lines that came since the last time, and the manifest where the run is over, so that these are the last.
+    fn more<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+        let (lake, reader) = (Arc::clone(&self.lake), Arc::clone(&self.reader));
+        let (lines, manifest) = wait(py, async move { reader.lock().await.more(lake.as_ref()).await })?;
+        let last = LogReader::is_over(manifest.status).then(|| document(py, &manifest)).transpose()?;
+        Ok((document(py, &lines)?, last))
+    }
 }

@@ -1,14 +1,15 @@
 //! The door between Python and the engine: one async runtime, waited for without the interpreter, open to Ctrl-C.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use datalake_core::progress::Progress;
 use datalake_core::{Error, Result, compute};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::error::raised;
@@ -20,17 +21,85 @@ const GRACE: Duration = Duration::from_secs(2);
 
 static RUNTIME: OnceLock<(u32, Runtime)> = OnceLock::new();
 
-/// Tells long work to stop, and reports to nobody.
-#[derive(Debug, Default)]
-pub(crate) struct Stop(AtomicBool);
+/// Something to show, by the method of the display that shows it.
+#[derive(Debug)]
+enum Event {
+    Begin(String, Option<u64>),
+    Advance(u64),
+    End,
+    Note(String),
+}
 
-impl Progress for Stop {
-    fn begin(&self, _stage: &str, _total: Option<u64>) {}
-    fn advance(&self, _units: u64) {}
-    fn end(&self) {}
-    fn note(&self, _line: &str) {}
+/// Tells long work to stop, and a display of Python's, where there is one, how far it is.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    is_stopped: AtomicBool,
+    grace: Duration,
+    display: Option<Py<PyAny>>,
+    /// What the display has not shown yet: only the thread that waits calls into Python.
+    events: Mutex<Vec<Event>>,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self { is_stopped: AtomicBool::new(false), grace: GRACE, display: None, events: Mutex::default() }
+    }
+}
+
+impl Listener {
+    /// Reports to an object with `begin`, `advance`, `end` and `note`.
+    pub(crate) fn with_display(mut self, display: Option<Py<PyAny>>) -> Self {
+        self.display = display;
+        self
+    }
+
+    /// Leaves interrupted work more time than the little that a process of its own needs.
+    pub(crate) fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    fn push(&self, event: Event) {
+        if self.display.is_none() {
+            return;
+        }
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        match (events.last_mut(), event) {
+            (Some(Event::Advance(units)), Event::Advance(more)) => *units += more,
+            (_, event) => events.push(event),
+        }
+    }
+
+    fn show(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(display) = &self.display else { return Ok(()) };
+        let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
+        for event in events {
+            match event {
+                Event::Begin(stage, total) => display.call_method1(py, "begin", (stage, total)),
+                Event::Advance(units) => display.call_method1(py, "advance", (units,)),
+                Event::End => display.call_method0(py, "end"),
+                Event::Note(line) => display.call_method1(py, "note", (line,)),
+            }?;
+        }
+        Ok(())
+    }
+}
+
+impl Progress for Listener {
+    fn begin(&self, stage: &str, total: Option<u64>) {
+        self.push(Event::Begin(stage.to_owned(), total));
+    }
+    fn advance(&self, units: u64) {
+        self.push(Event::Advance(units));
+    }
+    fn end(&self) {
+        self.push(Event::End);
+    }
+    fn note(&self, line: &str) {
+        self.push(Event::Note(line.to_owned()));
+    }
     fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_stopped.load(Ordering::Relaxed)
     }
 }
 
@@ -40,21 +109,21 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
-    wait_or_stop(py, &Arc::default(), work)
+    wait_with(py, &Arc::default(), work)
 }
 
-/// As [`wait`], for work that looks at `stop` and ends by itself when told.
-pub(crate) fn wait_or_stop<T, F>(py: Python<'_>, stop: &Arc<Stop>, work: F) -> PyResult<T>
+/// As [`wait`], for work that reports to `listener`, looks at it, and ends by itself when told.
+pub(crate) fn wait_with<T, F>(py: Python<'_>, listener: &Arc<Listener>, work: F) -> PyResult<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let runtime = runtime()?;
-    py.detach(|| runtime.block_on(watched(runtime, stop, work)))?.map_err(|error| raised(py, &error))
+    py.detach(|| runtime.block_on(watched(runtime, listener, work)))?.map_err(|error| raised(py, &error))
 }
 
 /// The work runs on the runtime's threads, so that this one, to which Python delivers signals, stays free.
-async fn watched<T, F>(runtime: &Runtime, stop: &Stop, work: F) -> PyResult<Result<T>>
+async fn watched<T, F>(runtime: &Runtime, listener: &Listener, work: F) -> PyResult<Result<T>>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
@@ -62,14 +131,14 @@ where
     let mut work = runtime.spawn(work);
     loop {
         match timeout(TICK, &mut work).await {
-            Ok(Ok(outcome)) => return Ok(outcome),
-            Ok(Err(lost)) => return Ok(Err(Error::internal("finish", "the work").with_reason(lost))),
+            Ok(ended) => {
+                // All that was said, before the result.
+                Python::attach(|py| listener.show(py))?;
+                return Ok(ended.unwrap_or_else(|lost| Err(Error::internal("finish", "the work").with_reason(lost))));
+            }
             Err(_) => {
-                if let Err(interrupt) = signals() {
-                    stop.0.store(true, Ordering::Relaxed);
-                    if timeout(GRACE, &mut work).await.is_err() {
-                        work.abort();
-                    }
+                if let Err(interrupt) = between(listener) {
+                    stop(listener, &mut work).await;
                     return Err(interrupt);
                 }
             }
@@ -77,11 +146,22 @@ where
     }
 }
 
-/// Runs the handlers of signals that have come; Ctrl-C's raises.
-fn signals() -> PyResult<()> {
+/// Tells the work to stop, and gives it time to put things in order; no longer where the user insists.
+async fn stop<T>(listener: &Listener, work: &mut JoinHandle<Result<T>>) {
+    listener.is_stopped.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    while timeout(TICK, &mut *work).await.is_err() {
+        if begun.elapsed() > listener.grace || Python::attach(|py| py.check_signals().is_err()) {
+            return work.abort();
+        }
+    }
+}
+
+/// What Python has to do between two looks at the work: handlers of signals, of which Ctrl-C's raises, and the display.
+fn between(listener: &Listener) -> PyResult<()> {
     Python::attach(|py| {
         py.check_signals()?;
-        Ok(())
+        listener.show(py)
     })
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::error::raised;
 use crate::forest::{joined, texts};
 use crate::lake::document;
-use crate::runtime::{Stop, wait_or_stop};
+use crate::runtime::{Listener, wait_with};
 use crate::table::Table;
 
 /// How rows are cut into folds.
@@ -46,9 +46,9 @@ pub(crate) fn cross_validate<'py>(
     let params: Value = parsed(params).map_err(failed)?;
     let folds: Folds = parsed(folds).map_err(failed)?;
     let task = if classification { Task::Classification } else { Task::Regression };
-    let stop = Arc::<Stop>::default();
-    let progress = Arc::clone(&stop);
-    let found = wait_or_stop(py, &stop, async move {
+    let listener = Arc::<Listener>::default();
+    let progress = Arc::clone(&listener);
+    let found = wait_with(py, &listener, async move {
         let work = move || {
             let batch = categorical_features(&batch, &categorical)?;
             let mut frame = Frame::of_targets(&batch, &[], &texts(&names), task)?;

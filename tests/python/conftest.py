@@ -11,6 +11,14 @@ import pytest
 import datalake
 
 
+@pytest.fixture(scope="session", autouse=True)
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the profile is looked for; the one of whoever runs the tests has no say in them."""
+    folder = tmp_path_factory.mktemp("configuration")
+    os.environ["XDG_CONFIG_HOME"] = str(folder)
+    return folder / "datalake/config.toml"
+
+
 @pytest.fixture
 def lake() -> datalake.Lake:
     lake = datalake.Lake("memory:")

@@ -36,3 +36,11 @@ def fails() -> str | None:
     except datalake.NotFoundError as error:
         return error.hint
     return None
+
+
+def on_a_cluster() -> str:
+    cluster = datalake.Cluster(namespace="mine")
+    cluster.setup(image="localhost/minio:1", node_ports=None)
+    run = cluster.run("food-calories", workers=3, memory="2Gi", tolerations=["dedicated=batch:NoSchedule"])
+    cluster.submit("mine", image="python:3.13", script="train.py", follow=True)
+    return run.wait(timeout=60).status

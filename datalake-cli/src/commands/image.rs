@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-use datalake_core::cluster::image::{Credentials, Image, Program};
+use datalake_core::cluster::image::{Credentials, Image, Program, own_image};
 use datalake_core::{Error, Result};
 use serde::Serialize;
 
@@ -19,11 +19,6 @@ struct Saved {
     digest: String,
     size: u64,
     path: String,
-}
-
-/// The name of this binary's image where no other is given.
-pub(crate) fn own_image() -> String {
-    format!("localhost/datalake:{}", env!("CARGO_PKG_VERSION"))
 }
 
 /// What a registry has.

@@ -10,10 +10,12 @@ use crate::commands::Tools;
 use crate::settings;
 
 impl Pods {
-    /// The settings of Jobs whose image is the one that was asked for, or `image`.
-    pub(crate) fn settings(&self, image: &str) -> JobSettings {
-        let mut settings = JobSettings::new(self.image.as_deref().unwrap_or(image)).with_memory(&self.memory);
-        settings.image_pull_policy.clone_from(&self.image_pull_policy);
+    /// These settings with what was asked for.
+    pub(crate) fn settings(&self, settings: JobSettings) -> JobSettings {
+        let mut settings = settings.with_memory(&self.memory);
+        if self.image_pull_policy.is_some() {
+            settings.image_pull_policy.clone_from(&self.image_pull_policy);
+        }
         settings.image_pull_secrets.clone_from(&self.image_pull_secret);
         settings.cpu.clone_from(&self.cpu);
         settings.node_selector = self.node_selector.iter().cloned().collect();
@@ -42,7 +44,7 @@ pub(crate) async fn submit(arguments: JobSubmit, tools: &Tools) -> Result<()> {
     };
     let script = arguments.script.as_deref().map(Script::read).transpose()?;
     let cluster = Cluster::connect(&settings::cluster(&arguments.cluster)?).await?;
-    let pods = arguments.pods.settings(image);
+    let pods = arguments.pods.settings(JobSettings::new(image));
     let job = cluster.submit(&arguments.name, script.as_ref(), &arguments.command, &pods).await?;
     if !arguments.follow {
         if tools.printer.is_json() {

@@ -1,10 +1,9 @@
 //! `logs`: what a run said, and its workers, from the lake alone.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use datalake_core::Result;
-use datalake_core::pipeline::{LogLine, RunId, Status, load, log_pieces};
+use datalake_core::pipeline::{LogEntry, LogReader, RunId, load};
 
 use crate::cli::Logs;
 use crate::commands::Tools;
@@ -19,22 +18,13 @@ pub(crate) async fn logs(arguments: &Logs, tools: &Tools) -> Result<()> {
         Some(run) => RunId::from(run.as_str()),
         None => load(lake.as_ref(), None).await?.run,
     };
-    let mut seen = BTreeSet::new();
+    let mut reader = LogReader::new(run);
     loop {
-        // First the state, then the lines: those of the end come before it.
-        let manifest = load(lake.as_ref(), Some(&run)).await?;
-        let mut lines: Vec<(String, LogLine)> = Vec::new();
-        for piece in log_pieces(lake.as_ref(), &run).await? {
-            if seen.insert(piece.key.clone()) {
-                lines.extend(piece.lines(lake.as_ref()).await?.into_iter().map(|line| (piece.from.clone(), line)));
-            }
+        let (lines, manifest) = reader.more(lake.as_ref()).await?;
+        for line in lines {
+            print(&line, tools)?;
         }
-        lines.sort_by_key(|(_, line)| line.time);
-        for (from, line) in lines {
-            print(&from, &line, tools)?;
-        }
-        let is_over = !matches!(manifest.status, Status::Running | Status::Waiting);
-        if is_over || !arguments.follow {
+        if LogReader::is_over(manifest.status) || !arguments.follow {
             if let Some(error) = manifest.error.filter(|_| !tools.printer.is_json()) {
                 tools.printer.line(&format!("{} {}: {error}", manifest.updated.format("%H:%M:%S"), manifest.status))?;
             }
@@ -44,14 +34,15 @@ pub(crate) async fn logs(arguments: &Logs, tools: &Tools) -> Result<()> {
     }
 }
 
-fn print(from: &str, line: &LogLine, tools: &Tools) -> Result<()> {
+fn print(line: &LogEntry, tools: &Tools) -> Result<()> {
+    let LogEntry { from, said, .. } = line;
     if tools.printer.is_json() {
-        let line = serde_json::json!({ "time": line.time, "from": from, "event": line.event, "text": line.text });
+        let line = serde_json::json!({ "time": said.time, "from": from, "event": said.event, "text": said.text });
         return tools.printer.line(&line.to_string());
     }
-    if line.event == "end" {
+    if said.event == "end" {
         return Ok(());
     }
-    let text = if line.event == "begin" { format!("{} …", line.text) } else { line.text.clone() };
-    tools.printer.line(&format!("{} {from:<28} {text}", line.time.format("%H:%M:%S")))
+    let text = if said.event == "begin" { format!("{} …", said.text) } else { said.text.clone() };
+    tools.printer.line(&format!("{} {from:<28} {text}", said.time.format("%H:%M:%S")))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datalake_core::cluster::profile::Profile;
 use datalake_core::cluster::{self, Cluster, KubeJobs};
 use datalake_core::lake::BucketName;
 use datalake_core::pipeline::{InProcess, Manifest, Pipeline, RUNS_BUCKET, RunOptions, Runner, Sharing, ensure_bucket};
@@ -11,7 +12,6 @@ use datalake_core::{Error, Lake, Result};
 use crate::cli::{MlPipeline, Run};
 use crate::cli_jobs::{On, Where};
 use crate::commands::Tools;
-use crate::commands::image::own_image;
 use crate::commands::status::summary;
 use crate::settings;
 
@@ -67,9 +67,7 @@ impl Placed {
         }
         let cluster = Cluster::connect(&settings::cluster(&place.cluster)?).await?;
         let sharing = Sharing::new(place.workers).with_shard_size(place.shard_size);
-        let images = settings::profile()?.images;
-        let mut pods = place.pods.settings(images.jobs.as_deref().unwrap_or(&own_image()));
-        pods.image_pull_policy = pods.image_pull_policy.or(images.jobs_pull_policy);
+        let pods = place.pods.settings(Profile::of_user()?.job_settings(place.pods.image.as_deref()));
         let jobs = KubeJobs::new(&cluster, pods, sharing);
         let jobs = jobs.with_pending_limit(place.pods.pending());
         Ok(if place.detach { Self::Detached(jobs) } else { Self::Jobs(jobs) })

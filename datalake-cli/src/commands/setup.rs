@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use datalake_core::cluster::profile::{ClusterProfile, LakeProfile, Profile};
+use datalake_core::cluster::profile::Profile;
 use datalake_core::cluster::store::Key;
 use datalake_core::cluster::{Cluster, SetupDone, SetupSettings};
 use datalake_core::{Error, ErrorKind, Result};
@@ -20,10 +20,10 @@ then bring it to each node (k3s ctr images import minio.tar), or push it to a re
 
 /// Brings up the lake.
 pub(crate) async fn setup(arguments: &Setup, tools: &Tools) -> Result<()> {
-    let profile = settings::profile()?;
+    let profile = Profile::of_user()?;
     let wanted = wanted(arguments, &profile, tools)?;
     wanted.check()?;
-    let options = settings::cluster_of(&arguments.cluster, &profile);
+    let options = profile.cluster(arguments.cluster.options());
     if arguments.print == Some(Print::Yaml) {
         let namespace = options.namespace.as_deref().unwrap_or(datalake_core::cluster::names::NAMESPACE);
         return tools.printer.bytes(wanted.to_yaml(namespace)?.as_bytes());
@@ -36,7 +36,9 @@ pub(crate) async fn setup(arguments: &Setup, tools: &Tools) -> Result<()> {
         });
     }
     let done = cluster.setup(&wanted, tools.progress.as_ref()).await?;
-    let remembered = remember(arguments, profile, &wanted, &done);
+    let mut profile = profile;
+    profile.remember(cluster.context().map(ToOwned::to_owned), &wanted, &done);
+    let remembered = profile.keep();
     tell(&done, remembered.as_deref().ok(), tools)?;
     remembered.map(drop)
 }
@@ -58,15 +60,11 @@ fn wanted(arguments: &Setup, profile: &Profile, tools: &Tools) -> Result<SetupSe
         wanted.storage_class.clone_from(&arguments.storage_class);
         wanted.size.clone_from(&arguments.size);
         wanted.image_pull_policy.clone_from(&arguments.image_pull_policy);
-        // That of another image says nothing of this one.
-        if wanted.image_pull_policy.is_none() && wanted.image == profile.images.store {
-            wanted.image_pull_policy.clone_from(&profile.images.store_pull_policy);
-        }
     }
     wanted.rotate = arguments.rotate;
     wanted.timeout = Duration::from_secs(arguments.timeout);
-    let known = profile.lake.as_ref().and_then(|lake| lake.bucket_prefix.clone());
-    wanted.bucket_prefix = settings::bucket_prefix()?.or(known);
+    wanted.bucket_prefix = settings::bucket_prefix()?;
+    profile.complete(&mut wanted);
     Ok(wanted)
 }
 
@@ -89,24 +87,6 @@ fn external(tools: &Tools) -> Result<SetupSettings> {
     }
     let key = Key { access_key_id: needed("AWS_ACCESS_KEY_ID")?, secret_access_key: needed("AWS_SECRET_ACCESS_KEY")? };
     Ok(SetupSettings::external(endpoint.clone(), key, variable("AWS_REGION")))
-}
-
-/// Writes the profile; its path.
-fn remember(arguments: &Setup, mut profile: Profile, wanted: &SetupSettings, done: &SetupDone) -> Result<String> {
-    let file = settings::profile_file()?;
-    let lake = LakeProfile::new(&done.url).with_bucket_prefix(done.bucket_prefix.clone());
-    profile.lake = Some(match &done.key {
-        Some(key) => lake.with_key(key),
-        None => lake,
-    });
-    let context = settings::cluster_of(&arguments.cluster, &profile).context;
-    profile.cluster = Some(ClusterProfile::new(context, &done.namespace));
-    if wanted.image.is_some() {
-        profile.images.store.clone_from(&wanted.image);
-        profile.images.store_pull_policy.clone_from(&wanted.image_pull_policy);
-    }
-    profile.write(&file)?;
-    Ok(file.display().to_string())
 }
 
 fn tell(done: &SetupDone, profile: Option<&str>, tools: &Tools) -> Result<()> {

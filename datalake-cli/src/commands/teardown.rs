@@ -3,28 +3,22 @@
 use std::io::{self, IsTerminal, Write};
 
 use datalake_core::cluster::Cluster;
+use datalake_core::cluster::profile::Profile;
 use datalake_core::{Error, ErrorKind, Result};
 
 use crate::cli_cluster::Teardown;
 use crate::commands::{Tools, wrong_command_line};
-use crate::settings;
 
 /// Takes the lake down.
 pub(crate) async fn teardown(arguments: &Teardown, tools: &Tools) -> Result<()> {
-    let mut profile = settings::profile()?;
-    let cluster = Cluster::connect(&settings::cluster_of(&arguments.cluster, &profile)).await?;
+    let mut profile = Profile::of_user()?;
+    let cluster = Cluster::connect(&profile.cluster(arguments.cluster.options())).await?;
     if arguments.delete_data && !arguments.yes {
         confirm(&cluster)?;
     }
     let done = cluster.teardown(arguments.delete_data, tools.progress.as_ref()).await?;
-    if profile.cluster.as_ref().is_some_and(|found| found.namespace == cluster.namespace()) {
-        profile.lake = None;
-        profile.cluster = None;
-        // Its image is still on the nodes, and the next setup takes it for the data that stay.
-        if arguments.delete_data {
-            profile.images = Default::default();
-        }
-        profile.write(&settings::profile_file()?)?;
+    if profile.forget(cluster.namespace(), arguments.delete_data) {
+        profile.keep()?;
     }
     if tools.printer.is_json() {
         return tools.printer.document(&done);

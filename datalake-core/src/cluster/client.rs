@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config, Resource};
 
 use super::names::NAMESPACE;
@@ -54,6 +54,7 @@ impl ClusterOptions {
 pub struct Cluster {
     client: Client,
     address: String,
+    context: Option<String>,
     namespace: String,
 }
 
@@ -67,11 +68,11 @@ impl Cluster {
     pub async fn connect(options: &ClusterOptions) -> Result<Self> {
         // The first of several is as good as any other.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = config(options).await?;
+        let (config, context) = config(options).await?;
         let address = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = options.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned());
         let client = Client::try_from(config).map_err(|cause| failed("reach", &address, cause))?;
-        let cluster = Self { client, address, namespace };
+        let cluster = Self { client, address, context, namespace };
         cluster.check_version().await?;
         Ok(cluster)
     }
@@ -80,6 +81,12 @@ impl Cluster {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The context that it was found by, where it was found by one: another may be the current one tomorrow.
+    #[must_use]
+    pub fn context(&self) -> Option<&str> {
+        self.context.as_deref()
     }
 
     /// The namespace of the lake.
@@ -125,23 +132,18 @@ impl Debug for Cluster {
     }
 }
 
-async fn config(options: &ClusterOptions) -> Result<Config> {
-    let wanted = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    let unreadable = |cause: kube::config::KubeconfigError| {
-        Error::invalid("read", "the configuration of kubectl")
-            .with_reason(cause)
-            .with_hint("look at `kubectl config view`, and choose a context by --context")
-    };
+/// How to reach the cluster, and by which context.
+async fn config(options: &ClusterOptions) -> Result<(Config, Option<String>)> {
     let named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
     let home = std::env::home_dir().map(|home| home.join(".kube/config")).filter(|file| file.exists());
     if named || home.is_some() {
-        return Config::from_kubeconfig(&wanted).await.map_err(unreadable);
+        return of_file(Kubeconfig::read(), options).await;
     }
     if let Ok(config) = Config::incluster() {
-        return Ok(config);
+        return Ok((config, None));
     }
     match Kubeconfig::read_from(K3S_CONFIG) {
-        Ok(found) => Config::from_custom_kubeconfig(found, &wanted).await.map_err(unreadable),
+        Ok(found) => of_file(Ok(found), options).await,
         Err(_) => Err(Error::not_found("find", "a Kubernetes cluster")
             .with_reason(format_args!(
                 "KUBECONFIG is not set, there is neither ~/.kube/config nor a readable {K3S_CONFIG}, and this is no pod"
@@ -151,6 +153,22 @@ async fn config(options: &ClusterOptions) -> Result<Config> {
                  ~/.kube/config && sudo chown $USER ~/.kube/config",
             )),
     }
+}
+
+async fn of_file(
+    found: Result<Kubeconfig, KubeconfigError>,
+    options: &ClusterOptions,
+) -> Result<(Config, Option<String>)> {
+    let unreadable = |cause: KubeconfigError| {
+        Error::invalid("read", "the configuration of kubectl")
+            .with_reason(cause)
+            .with_hint("look at `kubectl config view`, and choose a context by --context")
+    };
+    let found = found.map_err(unreadable)?;
+    let context = options.context.clone().or_else(|| found.current_context.clone());
+    let wanted = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(found, &wanted).await.map_err(unreadable)?;
+    Ok((config, context))
 }
 
 /// An answer of the API server, or the lack of one, as an error that says what to do.

@@ -12,7 +12,9 @@ use super::names::slug;
 use super::runner::KubeJobs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{BucketName, Lake, parse_object};
-use crate::pipeline::{Manifest, Pipeline, RUNS_BUCKET, RunId, RunOptions, Sharing, ensure_bucket};
+use crate::pipeline::{
+    Manifest, Pipeline, RUNS_BUCKET, RunId, RunOptions, Sharing, Status, ensure_bucket, failed_status, save,
+};
 use crate::progress::Progress;
 
 /// What a driver is to do: `errand.json` in the folder of its run.
@@ -39,7 +41,7 @@ pub struct Detached {
 }
 
 impl KubeJobs {
-    /// Starts a Job that drives the pipeline, and returns at once.
+    /// Starts a Job that drives the pipeline, and returns at once. Until it does, the run is there and waits.
     ///
     /// # Errors
     /// Those of the cluster and the lake; what the Job meets later is in the manifest of the run.
@@ -60,9 +62,21 @@ impl KubeJobs {
             .map_err(|cause| Error::internal("describe", format_args!("the run {run}")).with_source(cause))?;
         let key = run.key("errand.json");
         bucket.put(&key, text, object_store::PutMode::Overwrite).await?;
-        let job = driver_job(&format!("run-{}", slug(run.as_str(), 40)), &run, &bucket.address(&key), self.settings())?;
+        let mut manifest = pipeline.blank_manifest(&run, Status::Waiting);
+        save(&bucket, &mut manifest).await?;
+        let started = self.start_driver(&run, &bucket.address(&key)).await;
+        if let Err(error) = &started {
+            manifest.status = failed_status(error);
+            manifest.error = Some(format!("{error:?}"));
+            save(&bucket, &mut manifest).await?;
+        }
+        Ok(Detached { run, job: started? })
+    }
+
+    async fn start_driver(&self, run: &RunId, errand: &str) -> Result<String> {
+        let job = driver_job(&format!("run-{}", slug(run.as_str(), 40)), run, errand, self.settings())?;
         match Jobs::new(self.cluster(), Duration::ZERO).create(&job).await? {
-            Some(job) => Ok(Detached { run, job: name(&job).to_owned() }),
+            Some(job) => Ok(name(&job).to_owned()),
             None => Err(Error::new(ErrorKind::AlreadyExists, "start", format_args!("the run {run}"))
                 .with_reason("there is a Job of its name")
                 .with_hint("try again")),

@@ -60,7 +60,7 @@ pub struct LakeProfile {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClusterProfile {
-    /// The context of kubectl's configuration; its current one where none is named.
+    /// The context of kubectl's configuration by which the cluster was found; its current one where none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
     /// The namespace of the lake.

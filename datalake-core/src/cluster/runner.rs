@@ -30,13 +30,16 @@ pub struct KubeJobs {
 }
 
 impl KubeJobs {
+    /// How long the pods of a Job may wait for a node where nothing else is set.
+    pub const PENDING_LIMIT: Duration = Duration::from_secs(300);
+
     /// Jobs in this cluster, made and shared out like this.
     #[must_use]
     pub fn new(cluster: &Cluster, settings: JobSettings, sharing: Sharing) -> Self {
-        Self { cluster: cluster.clone(), pending: Duration::from_secs(300), settings, sharing }
+        Self { cluster: cluster.clone(), pending: Self::PENDING_LIMIT, settings, sharing }
     }
 
-    /// Sets how long the pods of a Job may wait for a node; five minutes where not set.
+    /// Sets how long the pods of a Job may wait for a node; [`PENDING_LIMIT`](Self::PENDING_LIMIT) where not set.
     #[must_use]
     pub fn with_pending_limit(mut self, limit: Duration) -> Self {
         self.pending = limit;
@@ -76,7 +79,9 @@ impl KubeJobs {
         for _ in 0..=REMADE {
             let work = WorkerJob {
                 name: job_name(run, stage, context),
-                order: &order,
+                run: order.run(),
+                folder: order.folder(),
+                order: order.path(),
                 stage,
                 shards,
                 workers: self.sharing.workers,

@@ -1,35 +1,90 @@
-//! Reads what a run said, and its workers, from the pieces in its folder.
+//! Reads what a run said, and its workers, from the pieces in its folder: while it runs, and after.
+
+use std::collections::BTreeSet;
 
 use object_store::path::Path;
+use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::lake::{Bucket, Lake};
 use crate::pipeline::log::LogLine;
-use crate::pipeline::manifest::{RunId, runs_bucket};
+use crate::pipeline::manifest::{Manifest, RunId, Status, load, runs_bucket};
 
-/// A piece of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LogPiece {
-    /// Who said it: the step, and for a worker its stage and shard.
-    pub from: String,
-    /// Where it lies in the bucket of runs.
-    pub key: Path,
+/// Reads the log of a run, piece by piece as they come.
+///
+/// ```
+/// # async fn example(lake: &dyn datalake_core::Lake) -> datalake_core::Result<()> {
+/// use datalake_core::pipeline::{LogReader, RunId};
+///
+/// let mut reader = LogReader::new(RunId::from("20261126T120000.000Z-1234"));
+/// let (lines, manifest) = reader.more(lake).await?;
+/// for line in lines {
+///     println!("{} {}", line.from, line.said.text);
+/// }
+/// println!("{}", manifest.status);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct LogReader {
+    run: RunId,
+    seen: BTreeSet<Path>,
 }
 
-/// The pieces of a run's log that are there, by place.
-///
-/// # Errors
-/// What the lake says.
-pub async fn log_pieces(lake: &dyn Lake, run: &RunId) -> Result<Vec<LogPiece>> {
-    let bucket = runs_bucket(lake).await?;
-    let folder = run.key("steps");
-    let objects = bucket.list(Some(&folder)).await?;
-    Ok(objects.into_iter().filter_map(|object| piece(&folder, object.location)).collect())
+/// A line, and who said it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LogEntry {
+    /// The step, and for a worker its stage and shard.
+    pub from: String,
+    /// What was said.
+    #[serde(flatten)]
+    pub said: LogLine,
+}
+
+/// A piece of a log.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    from: String,
+    key: Path,
+}
+
+impl LogReader {
+    /// From the first line on.
+    #[must_use]
+    pub fn new(run: RunId) -> Self {
+        Self { run, seen: BTreeSet::new() }
+    }
+
+    /// The lines that came since the last time, oldest first, and how the run stood before they were read: where it is
+    /// [over](Self::is_over), these are the last.
+    ///
+    /// # Errors
+    /// What the lake says; [`Invalid`](crate::ErrorKind::Invalid) for lines of another version.
+    pub async fn more(&mut self, lake: &dyn Lake) -> Result<(Vec<LogEntry>, Manifest)> {
+        let manifest = load(lake, Some(&self.run)).await?;
+        let bucket = runs_bucket(lake).await?;
+        let folder = self.run.key("steps");
+        let mut lines = Vec::new();
+        for object in bucket.list(Some(&folder)).await? {
+            let Some(piece) = piece(&folder, object.location) else { continue };
+            if !self.seen.contains(&piece.key) {
+                lines.extend(piece.lines(&bucket).await?);
+                self.seen.insert(piece.key);
+            }
+        }
+        lines.sort_by_key(|line| line.said.time);
+        Ok((lines, manifest))
+    }
+
+    /// Whether nothing more will come of a run that stands so.
+    #[must_use]
+    pub fn is_over(status: Status) -> bool {
+        !matches!(status, Status::Running | Status::Waiting)
+    }
 }
 
 /// `steps/NN-KIND-NAME/SHARD/ATTEMPT/log-NNNNNN.jsonl`.
-fn piece(folder: &Path, key: Path) -> Option<LogPiece> {
+fn piece(folder: &Path, key: Path) -> Option<Piece> {
     let parts: Vec<String> = key.prefix_match(folder)?.map(|part| part.as_ref().to_owned()).collect();
     let [step, shard, attempt, file] = parts.as_slice() else { return None };
     if !(file.starts_with("log-") && file.ends_with(".jsonl")) {
@@ -41,24 +96,18 @@ fn piece(folder: &Path, key: Path) -> Option<LogPiece> {
         (shard, "0") => format!("{step} {shard}"),
         (shard, again) => format!("{step} {shard} #{again}"),
     };
-    Some(LogPiece { from, key })
+    Some(Piece { from, key })
 }
 
-impl LogPiece {
-    /// Its lines.
-    ///
-    /// # Errors
-    /// What the lake says; [`Invalid`](crate::ErrorKind::Invalid) for lines of another version.
-    pub async fn lines(&self, lake: &dyn Lake) -> Result<Vec<LogLine>> {
-        let bucket = runs_bucket(lake).await?;
+impl Piece {
+    async fn lines(&self, bucket: &Bucket) -> Result<Vec<LogEntry>> {
         let bytes = bucket.get(&self.key).await?;
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let read = |line| {
-            serde_json::from_slice(line).map_err(|cause| {
-                Error::invalid("read", bucket.address(&self.key))
-                    .with_reason("it is no log of this version of datalake")
-                    .with_source(cause)
-            })
+        let read = |line| match serde_json::from_slice(line) {
+            Ok(said) => Ok(LogEntry { from: self.from.clone(), said }),
+            Err(cause) => Err(Error::invalid("read", bucket.address(&self.key))
+                .with_reason("it is no log of this version of datalake")
+                .with_source(cause)),
         };
         lines.map(read).collect()
     }

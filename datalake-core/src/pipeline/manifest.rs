@@ -287,6 +287,12 @@ pub(crate) async fn put_json<T: Serialize + Sync>(bucket: &Bucket, key: &Path, d
     bucket.put(key, Bytes::from(json), PutMode::Overwrite).await.map(drop)
 }
 
+/// Writes a manifest into the folder of its run.
+pub(crate) async fn save(bucket: &Bucket, manifest: &mut Manifest) -> Result<()> {
+    manifest.updated = Utc::now();
+    put_json(bucket, &manifest.run.key("manifest.json"), manifest).await
+}
+
 /// Reads a JSON document.
 pub(crate) async fn get_json<T: for<'de> Deserialize<'de>>(bucket: &Bucket, key: &Path) -> Result<T> {
     let bytes = bucket.get(key).await?;
@@ -408,7 +414,8 @@ pub async fn stands(lake: &dyn Lake, report: &StepReport) -> Result<bool> {
     }
 }
 
-/// Asks a run to stop, wherever it is driven from: it looks at every heartbeat.
+/// Asks a run to stop, wherever it is driven from: it looks at every heartbeat. One that nobody drives, yet or any more,
+/// is cancelled with that. Returns how it stood.
 ///
 /// # Errors
 /// [`NotFound`](ErrorKind::NotFound) if there is no such run; what the lake says.
@@ -416,6 +423,10 @@ pub async fn cancel(lake: &dyn Lake, run: &RunId) -> Result<Manifest> {
     let manifest = load(lake, Some(run)).await?;
     let bucket = runs_bucket(lake).await?;
     put_json(&bucket, &run.key(CANCEL), &serde_json::json!({ "asked": Utc::now() })).await?;
+    if matches!(manifest.status, Status::Waiting | Status::Interrupted) {
+        let mut ended = Manifest { status: Status::Cancelled, ..manifest.clone() };
+        save(&bucket, &mut ended).await?;
+    }
     Ok(manifest)
 }
 

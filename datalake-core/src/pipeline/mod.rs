@@ -52,7 +52,9 @@ pub use evaluate::Evaluation;
 pub use file::Pipeline;
 pub use importances::importances;
 pub use log::{Heartbeat, LogLine, StageProgress};
-pub use log_reader::{LogPiece, log_pieces};
+pub use log_reader::{LogEntry, LogReader};
+#[cfg(feature = "k8s")]
+pub(crate) use manifest::save;
 pub use manifest::{
     Manifest, ObjectVersion, Output, PrepareBalance, RUNS_BUCKET, RUNS_PREFIX, RunId, SourceBalance, Status,
     StepRecord, StepReport, cancel, code_version, is_cancelled, last_of_each, load, run_ids, runs_bucket, stands,
@@ -63,6 +65,8 @@ pub use model_card::model_card;
 pub use order::{Order, Sharing, Stage};
 pub use predict::{find_model, open_model, open_model_file};
 pub use rejects::{keep_rejects, told};
+#[cfg(feature = "k8s")]
+pub(crate) use run::failed_status;
 pub use run::{Context, InProcess, RunOptions, Runner, StepRun, ensure_bucket};
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};
 pub use trees::Trees;

@@ -16,7 +16,7 @@ use crate::pipeline::file::Pipeline;
 use crate::pipeline::log::StepLog;
 use crate::pipeline::manifest::{
     HEARTBEAT, Manifest, ObjectVersion, Output, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version,
-    finished, is_cancelled, put_json, remember, runs_bucket,
+    finished, is_cancelled, put_json, remember, runs_bucket, save,
 };
 use crate::pipeline::metrics::of_runs;
 use crate::pipeline::step::Step;
@@ -131,7 +131,7 @@ impl Pipeline {
         self.make_buckets(lake.as_ref()).await?;
         let bucket = runs_bucket(lake.as_ref()).await?;
         let context = Context { lake, run: options.run.clone().unwrap_or_else(RunId::now), progress };
-        let mut manifest = self.blank_manifest(&context.run);
+        let mut manifest = self.blank_manifest(&context.run, Status::Running);
         let outcome = self.run_steps(&mut manifest, &bucket, &context, runner, &options).await;
         if let Err(error) = &outcome {
             manifest.status = failed_status(error);
@@ -192,7 +192,8 @@ impl Pipeline {
         Ok(())
     }
 
-    fn blank_manifest(&self, run: &RunId) -> Manifest {
+    /// The manifest of a run of which no step has begun.
+    pub(crate) fn blank_manifest(&self, run: &RunId, status: Status) -> Manifest {
         let now = Utc::now();
         let steps = self.steps().iter().map(|step| StepRecord {
             kind: step.kind().to_owned(),
@@ -208,7 +209,7 @@ impl Pipeline {
             version: 1,
             run: run.clone(),
             pipeline: self.name().to_owned(),
-            status: Status::Running,
+            status,
             started: now,
             updated: now,
             code: code_version(),
@@ -233,12 +234,8 @@ pub async fn ensure_bucket(lake: &dyn Lake, name: &BucketName) -> Result<Bucket>
     }
 }
 
-async fn save(bucket: &Bucket, manifest: &mut Manifest) -> Result<()> {
-    manifest.updated = Utc::now();
-    put_json(bucket, &manifest.run.key("manifest.json"), manifest).await
-}
-
-fn failed_status(error: &Error) -> Status {
+/// How something stands that ended in this error.
+pub(crate) fn failed_status(error: &Error) -> Status {
     if error.kind() == ErrorKind::Cancelled { Status::Cancelled } else { Status::Failed }
 }
 

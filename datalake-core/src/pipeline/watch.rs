@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::error::{ErrorKind, Result};
 use crate::lake::Lake;
 use crate::pipeline::log::Heartbeat;
 use crate::pipeline::manifest::{RunId, get_json, runs_bucket};
 
 /// Who is at work on a run, and how far each is.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RunProgress {
     /// The heartbeat of whoever drives the run.

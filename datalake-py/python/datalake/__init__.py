@@ -1,7 +1,7 @@
 r"""A data lake with batch machine learning in one engine.
 
 Buckets in a folder or on S3, conversion between CSV, JSON and Parquet, SQL, pipelines and random forests. Results are
-the same bits here, on the command line and in Rust.
+the same bits here, on the command line, in Rust, and as Jobs on Kubernetes.
 
 >>> import datalake
 >>> lake = datalake.Lake("memory:")
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datalake._cluster import Cluster
 from datalake._datalake import (
     Lake,
     ObjectInfo,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyExistsError",
+    "Cluster",
     "DeniedError",
     "Error",
     "ExhaustedError",

@@ -12,10 +12,15 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
+from datalake._cluster import PodOptions, SetupOptions
+from datalake._progress import Display
+
 __all__ = [
+    "Connection",
     "Lake",
     "Model",
     "ObjectInfo",
+    "RunLog",
     "Table",
     "__version__",
     "code_version",
@@ -23,6 +28,7 @@ __all__ = [
     "cross_validate",
     "get_file",
     "manifest",
+    "progress",
     "put_file",
     "read",
     "run_pipeline",
@@ -305,12 +311,58 @@ def threads() -> int:
     """Give the number of CPU threads of this process."""
 
 def run_pipeline(
-    pipeline: _Path, lake: _Lake | None, settings: Sequence[tuple[str, str]], fresh: bool
+    pipeline: _Path, lake: _Lake | None, settings: Sequence[tuple[str, str]], fresh: bool, display: Display | None
 ) -> dict[str, Any]:
     """Run a pipeline; see :func:`datalake.run`."""
 
 def manifest(lake: _Lake | None, run: str | None) -> dict[str, Any]:
     """Read the manifest of a run; see :func:`datalake.load_run`."""
+
+def progress(lake: _Lake, run: str) -> dict[str, Any]:
+    """Say how far a run is; see :meth:`datalake.Run.progress`."""
+
+@final
+class RunLog:
+    """The log of a run, read piece by piece as they come."""
+
+    def __new__(cls, lake: _Lake, run: str) -> Self: ...
+    def more(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """Give the lines that came since the last time, and the manifest where the run is over and these are the last."""
+
+@final
+class Connection:
+    """Which cluster is meant, beneath :class:`datalake.Cluster`."""
+
+    def __new__(cls, context: str | None, namespace: str | None) -> Self: ...
+    def setup(self, options: SetupOptions, display: Display | None) -> dict[str, Any]:
+        """Bring up a lake, and remember it in the profile."""
+    def dry_run_setup(self, options: SetupOptions) -> list[dict[str, Any]]:
+        """Say what the API server thinks of a setup, which keeps nothing of it."""
+    def setup_yaml(self, options: SetupOptions) -> str:
+        """Say what a setup would apply."""
+    def teardown(self, delete_data: bool, display: Display | None) -> dict[str, Any]:
+        """Take a lake down, its data only if that is meant."""
+    def run(
+        self,
+        pipeline: _Path,
+        lake: _Lake,
+        settings: Sequence[tuple[str, str]],
+        fresh: bool,
+        workers: int,
+        shard_size: int | str,
+        detach: bool,
+        pods: PodOptions,
+        display: Display | None,
+    ) -> dict[str, Any]:
+        """Run a pipeline as Jobs."""
+    def overview(self) -> dict[str, Any]:
+        """Give the Jobs and pods of the lake."""
+    def cancel(self, lake: _Lake, run: str) -> dict[str, Any]:
+        """Ask a run to stop, and remove its Jobs."""
+    def submit(
+        self, name: str, script: _Path | None, command: Sequence[str], pods: PodOptions, display: Display | None
+    ) -> str:
+        """Submit a Job of one's own; with a display, wait for its end, and note what it prints."""
 
 def get_file(path: _Path, lake: _Lake | None = None) -> bytes:
     """Read a local file or a lake object."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from datalake import _datalake
 from datalake._datalake import Lake
+from datalake._progress import display
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+# How often a run that is at work is looked at, in seconds.
+_LOOK = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """`done`, `failed`, `cancelled`, `running` or `interrupted`."""
+        """`waiting`, `running`, `done`, `failed`, `cancelled` or `interrupted`."""
         return str(self.manifest["status"])
 
     @property
@@ -52,6 +57,40 @@ class Run:
         """Read its report: a page that needs no other file."""
         return self.lake.get(self.report).decode()
 
+    def refresh(self) -> Run:
+        """Look it up again: it may be at work."""
+        return load_run(self.lake, self.id)
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait until it is over, wherever it is driven from; raise :class:`TimeoutError` after so many seconds.
+
+        Returns it as it is then, whether done, failed or cancelled.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while (now := self.refresh()).status in {"waiting", "running"}:
+            if end is not None and time.monotonic() > end:
+                msg = f"run {self.id} is {now.status} after {timeout} s"
+                raise TimeoutError(msg)
+            time.sleep(_LOOK)
+        return now
+
+    def logs(self, *, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """Give what its steps and their workers said, oldest first: `time`, `from`, `event` and `text`.
+
+        With `follow`, goes on until the run is over. The lines are in the lake, and stay when pods are gone.
+        """
+        log = _datalake.RunLog(self.lake, self.id)
+        while True:
+            lines, last = log.more()
+            yield from lines
+            if last is not None or not follow:
+                return
+            time.sleep(_LOOK)
+
+    def progress(self) -> dict[str, Any]:
+        """Say how far it is: the stages under way of who drives it (`driver`) and of its `workers`, by name."""
+        return _datalake.progress(self.lake, self.id)
+
     def __repr__(self) -> str:
         """Name the run and how it stands."""
         return f"datalake.Run({self.id!r}, pipeline={self.manifest['pipeline']!r}, status={self.status!r})"
@@ -63,18 +102,20 @@ def run(
     *,
     settings: Mapping[str, object] | None = None,
     fresh: bool = False,
+    progress: bool | None = None,
 ) -> Run:
     """Run a pipeline file, or `"food-calories"`, the built-in Food Calorie Analysis.
 
     A step is skipped where its inputs, its settings and the code are unchanged and its outputs are still there; `fresh`
     does every step again. `settings` give values to the variables of the file. The built-in pipeline lands its
-    synthetic sample where `raw-data/foods` is empty.
+    synthetic sample where `raw-data/foods` is empty. `progress` says whether it shows how far it is; by default in
+    notebooks only.
 
     Raises the error of the first step that fails; the manifest in the lake then says so.
     """
     lake = _opened(lake)
     values = [(name, str(value)) for name, value in (settings or {}).items()]
-    return Run(lake, _datalake.run_pipeline(pipeline, lake, values, fresh))
+    return Run(lake, _datalake.run_pipeline(pipeline, lake, values, fresh, display(progress)))
 
 
 def load_run(lake: Lake | str | os.PathLike[str] | None = None, run: str | None = None) -> Run:

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "figures are printed for who asks for them by --nocapture")]
 
 mod faults;
+mod figures;
 mod harness;
 mod jobs;
 mod obstacles;

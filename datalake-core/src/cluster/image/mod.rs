@@ -31,6 +31,12 @@ use crate::format::digest::hex;
 /// The user and the group that programs run as.
 pub const USER: u32 = 65_532;
 
+/// The name of the image of this very version of the command line tool, where no other is given.
+#[must_use]
+pub fn own_image() -> String {
+    format!("localhost/datalake:{}", env!("CARGO_PKG_VERSION"))
+}
+
 /// An image of one program, in memory.
 ///
 /// ```no_run

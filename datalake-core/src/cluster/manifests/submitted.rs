@@ -1,13 +1,14 @@
 //! Anybody's Job: an image and a command, with the lake's access in its environment.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
-use super::super::names::{LAKE, WORKER, labels};
-use super::object;
-use super::pod::{container_security, pod_security};
-use super::{JobSettings, Script};
+use super::super::names::{WORKER, labels};
+use super::job::{LakeJob, variable, variables};
+use super::{JobSettings, Script, object};
 use crate::error::Result;
 
 /// The component of submitted Jobs.
@@ -37,74 +38,38 @@ pub(crate) fn submitted_job(
     settings: &JobSettings,
 ) -> Result<Job> {
     let mut env = vec![
-        json!({ "name": "HOME", "value": "/tmp" }),
-        json!({ "name": "TMPDIR", "value": "/tmp" }),
+        variable("HOME", "/tmp"),
         // Output that is seen when it is printed.
-        json!({ "name": "PYTHONUNBUFFERED", "value": "1" }),
+        variable("PYTHONUNBUFFERED", "1"),
     ];
-    env.extend(settings.env.iter().map(|(name, value)| json!({ "name": name, "value": value })));
-    let mut container = json!({
-        "name": SUBMITTED,
-        "image": settings.image,
-        "env": env,
-        "envFrom": [{ "configMapRef": { "name": LAKE } }, { "secretRef": { "name": LAKE } }],
-        "resources": settings.resources(),
-        "securityContext": container_security(),
-        "volumeMounts": [{ "name": "tmp", "mountPath": "/tmp" }],
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-    });
-    if let Some(policy) = &settings.image_pull_policy {
-        container["imagePullPolicy"] = json!(policy);
-    }
-    let mut volumes = vec![json!({ "name": "tmp", "emptyDir": {} })];
+    env.extend(variables(settings));
+    let mut fields = json!({ "resources": settings.resources() });
+    let mut volumes = Vec::new();
     match script {
         Some(script) => {
             let mut whole = vec![script.interpreter.clone(), format!("{FOLDER}/{}", script.file)];
             whole.extend_from_slice(command);
-            container["command"] = json!(whole);
-            container["workingDir"] = json!("/tmp");
-            if let Some(mounts) = container["volumeMounts"].as_array_mut() {
-                mounts.push(json!({ "name": "script", "mountPath": FOLDER, "readOnly": true }));
-            }
-            volumes.push(json!({ "name": "script", "configMap": { "name": name } }));
+            fields["command"] = json!(whole);
+            fields["workingDir"] = json!("/tmp");
+            let mount = json!({ "name": "script", "mountPath": FOLDER, "readOnly": true });
+            volumes.push((json!({ "name": "script", "configMap": { "name": name } }), mount));
         }
-        None if !command.is_empty() => container["command"] = json!(command),
+        None if !command.is_empty() => fields["command"] = json!(command),
         None => {}
     }
-    let mut pod = json!({
-        "restartPolicy": "Never",
-        "serviceAccountName": WORKER,
-        "automountServiceAccountToken": false,
-        "enableServiceLinks": false,
-        "securityContext": pod_security(),
-        "containers": [container],
-        "volumes": volumes,
-    });
-    for (field, value) in settings.placement() {
-        pod[field] = value;
-    }
-    let mut job_labels = labels(SUBMITTED);
-    if let Some(queue) = &settings.queue {
-        job_labels.insert("kueue.x-k8s.io/queue-name".to_owned(), queue.clone());
-    }
-    let mut spec = json!({
-        "backoffLimit": 0,
-        "ttlSecondsAfterFinished": settings.ttl_seconds_after_finished,
-        "template": { "metadata": { "labels": labels(SUBMITTED) }, "spec": pod },
-    });
-    if let Some(seconds) = settings.active_deadline_seconds {
-        spec["activeDeadlineSeconds"] = json!(seconds);
-    }
-    if settings.queue.is_some() {
-        spec["suspend"] = json!(true);
-    }
-    object(
-        "a Job",
-        json!({
-            "apiVersion": "batch/v1",
-            "kind": "Job",
-            "metadata": { "name": name, "labels": job_labels },
-            "spec": spec,
-        }),
-    )
+    let job = LakeJob {
+        name,
+        labels: labels(SUBMITTED),
+        annotations: BTreeMap::new(),
+        pod_annotations: BTreeMap::new(),
+        service_account: WORKER,
+        has_token: false,
+        container: SUBMITTED,
+        fields,
+        env,
+        volumes,
+        spec: json!({ "backoffLimit": 0 }),
+        is_work: true,
+    };
+    job.build(settings)
 }

@@ -103,10 +103,9 @@ impl Cluster {
     }
 
     async fn wait_for_pods(&self) -> Result<()> {
-        let pods: Api<Pod> = self.api();
-        let ours = ListParams::default().labels(&managed());
-        self.wait_until(format_args!("the pods in {}", self.namespace()), async || {
-            let found = pods.list_metadata(&ours).await.map_err(|cause| failed("list", "pods", cause))?;
+        let (pods, ours) = (&self.api::<Pod>(), &ListParams::default().labels(&managed()));
+        self.wait_until(&format!("the pods in {}", self.namespace()), || async move {
+            let found = pods.list_metadata(ours).await.map_err(|cause| failed("list", "pods", cause))?;
             Ok(found.items.is_empty())
         })
         .await
@@ -125,8 +124,9 @@ impl Cluster {
             ));
         }
         self.remove_all(&kind::<PersistentVolumeClaim>(), |_| true, done).await?;
-        self.wait_until(&subject, async || {
-            claims.get_opt(STORE).await.map(|found| found.is_none()).map_err(|cause| failed("look at", &subject, cause))
+        let (claims, subject) = (&claims, subject.as_str());
+        self.wait_until(subject, || async move {
+            claims.get_opt(STORE).await.map(|found| found.is_none()).map_err(|cause| failed("look at", subject, cause))
         })
         .await
     }
@@ -175,16 +175,20 @@ impl Cluster {
             Err(cause) if is_missing(&cause) => return Ok(()),
             outcome => drop(outcome.map_err(|cause| failed("remove", &subject, cause))?),
         }
-        self.wait_until(&subject, async || {
+        let (namespaces, what) = (&namespaces, subject.as_str());
+        self.wait_until(what, || async move {
             let found = namespaces.get_metadata_opt(self.namespace()).await;
-            found.map(|found| found.is_none()).map_err(|cause| failed("look at", &subject, cause))
+            found.map(|found| found.is_none()).map_err(|cause| failed("look at", what, cause))
         })
         .await?;
         done.removed.push(subject);
         Ok(())
     }
 
-    async fn wait_until(&self, what: impl std::fmt::Display, is_so: impl AsyncFn() -> Result<bool>) -> Result<()> {
+    async fn wait_until<F>(&self, what: &str, is_so: impl Fn() -> F) -> Result<()>
+    where
+        F: Future<Output = Result<bool>>,
+    {
         let begun = Instant::now();
         while !is_so().await? {
             if begun.elapsed() > REMOVAL {
