@@ -32,11 +32,16 @@ struct Settings {
 
 /// Opens the lake that this command works on. Its endpoint may be away for so long.
 pub(crate) fn lake(global: &Global, patience: Duration) -> Result<Arc<dyn Lake>> {
+    let (url, options) = place(global)?;
+    open(&url, &options.with_retry_timeout(patience))
+}
+
+/// Where the lake is that this command works on, and how it is opened.
+pub(crate) fn place(global: &Global) -> Result<(String, LakeOptions)> {
     let settings = read(Path::new(FILE))?;
     let named = global.lake.clone().or_else(|| settings.lake.clone());
     let profile = Profile::of_lake(named.as_deref())?;
-    let (url, options) = resolve(named, settings, &profile, &variable)?;
-    open(&url, &options.with_retry_timeout(patience))
+    resolve(named, settings, &profile, &variable)
 }
 
 /// The cluster that a command works on.
@@ -65,11 +70,11 @@ fn resolve(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(String, LakeOptions)> {
     let mut options = LakeOptions::default();
-    options.bucket_prefix = variable("DATALAKE_BUCKET_PREFIX").or(settings.bucket_prefix);
+    options.bucket_prefix = settings.bucket_prefix;
     for (logical, real) in settings.buckets {
         options.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);
     }
-    Ok(profile.lake(named, DEFAULT_LAKE, options, variable))
+    Ok(profile.lake(named, DEFAULT_LAKE, options.with_names_of(variable)?, variable))
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -1,5 +1,6 @@
 //! Clusters: lakes that are set up in them, pipelines and scripts that run there as Jobs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::error::raised;
-use crate::lake::{LakeLike, document, variable};
+use crate::lake::{Lake, LakeLike, document, variable};
 use crate::pipeline::prepared;
 use crate::runtime::{Listener, wait, wait_with};
 
@@ -116,7 +117,7 @@ impl Connection {
         &self,
         py: Python<'py>,
         pipeline: PathBuf,
-        lake: LakeLike<'py>,
+        lake: &Bound<'py, Lake>,
         settings: Vec<(String, String)>,
         fresh: bool,
         workers: u32,
@@ -125,9 +126,10 @@ impl Connection {
         pods: &Bound<'_, PyDict>,
         display: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let lake = LakeLike::open_or_default(Some(lake), py)?;
+        let (lake, names) = (lake.get().engine(), lake.get().options());
         let profile = profile(py)?;
-        let Pods { settings: pods, pending } = self::pods(pods, |image| Ok(profile.job_settings(image)))?;
+        let Pods { settings: pods, pending } =
+            self::pods(pods, |image| Ok(profile.job_settings(image).with_names_of(names)))?;
         let sharing = Sharing::new(workers).with_shard_size(size(shard_size)?);
         let options = profile.cluster(self.0.clone());
         let listener = Arc::new(Listener::default().with_display(display).with_grace(GRACE));
@@ -239,7 +241,7 @@ fn pods(given: &Bound<'_, PyDict>, of_image: impl FnOnce(Option<&str>) -> Result
             }
             "priority_class" => settings.priority_class = value.extract()?,
             "queue" => settings.queue = value.extract()?,
-            "env" => settings.env = value.extract()?,
+            "env" => settings.env.extend(value.extract::<BTreeMap<String, String>>()?),
             "active_deadline" => settings.active_deadline_seconds = Some(whole_seconds(&value)?),
             "ttl" => {
                 settings.ttl_seconds_after_finished = i32::try_from(whole_seconds(&value)?).unwrap_or(i32::MAX);

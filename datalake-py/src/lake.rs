@@ -32,6 +32,7 @@ const DEFAULT: &str = "./lake";
 pub(crate) struct Lake {
     url: String,
     lake: Arc<dyn AnyLake>,
+    options: LakeOptions,
 }
 
 /// An object of a lake, as a listing shows it.
@@ -53,6 +54,18 @@ pub(crate) struct ObjectInfo {
 pub(crate) enum LakeLike<'py> {
     Lake(Bound<'py, Lake>),
     Url(PathBuf),
+}
+
+impl Lake {
+    /// How it was opened.
+    pub(crate) fn options(&self) -> &LakeOptions {
+        &self.options
+    }
+
+    /// The engine's own.
+    pub(crate) fn engine(&self) -> Arc<dyn AnyLake> {
+        Arc::clone(&self.lake)
+    }
 }
 
 impl LakeLike<'_> {
@@ -85,7 +98,7 @@ impl Lake {
             let options = lake_options(bucket_prefix, buckets.unwrap_or_default(), retry_timeout, &variables)?;
             let either = |name: &str| variables.get(name).cloned().or_else(|| variable(name));
             let (url, options) = Profile::of_lake(named.as_deref())?.lake(named, DEFAULT, options, &either);
-            Ok(Self { lake: open(&url, &options)?, url })
+            Ok(Self { lake: open(&url, &options)?, url, options })
         };
         opened().map_err(|error: Error| raised(py, &error))
     }
@@ -347,7 +360,8 @@ fn lake_options(
     variables: &BTreeMap<String, String>,
 ) -> Result<LakeOptions> {
     let mut options = LakeOptions::default();
-    options.bucket_prefix = bucket_prefix.or_else(|| variable("DATALAKE_BUCKET_PREFIX"));
+    options = options.with_names_of(&variable)?;
+    options.bucket_prefix = bucket_prefix.or(options.bucket_prefix);
     for (logical, real) in buckets {
         options = options.with_bucket(BucketName::new(logical)?, BucketName::new(real)?);
     }

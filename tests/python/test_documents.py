@@ -24,6 +24,8 @@ def test_examples_in_docstrings(module: ModuleType) -> None:
 
 def test_the_python_of_the_readme(root: Path, analyzed: datalake.Run, tmp_path: Path) -> None:
     examples = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    # What wants a cluster runs where one is.
+    examples = [example for example in examples if "Cluster" not in example]
     assert examples
     (tmp_path / "lake").symlink_to(analyzed.lake.url)
     for example in examples:

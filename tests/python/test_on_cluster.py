@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +94,14 @@ def test_a_job_of_ones_own_prints_here_and_raises(
         cluster.submit("mine", image=image, command=["/datalake", "ls"])
     with pytest.raises(datalake.Error, match="no-such"):
         cluster.submit("wrong", image=image, command=["/datalake", "ls", "no-such"], follow=True)
+
+
+def test_the_python_of_the_readme(cluster: datalake.Cluster, root: Path) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    (example,) = [example for example in examples if "Cluster" in example]
+    before = len(cluster.runs())
+    assert "grow" in done(sys.executable, "-c", example)
+    assert len(cluster.runs()) == before + 1
 
 
 def test_the_notebook_uses_the_cluster(cluster: datalake.Cluster, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ impl Pods {
         settings.tolerations.clone_from(&self.toleration);
         settings.priority_class.clone_from(&self.priority_class);
         settings.queue.clone_from(&self.queue);
-        settings.env = self.env.iter().cloned().collect();
+        settings.env.extend(self.env.iter().cloned());
         settings.active_deadline_seconds =
             self.active_deadline.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         settings.ttl_seconds_after_finished = i32::try_from(self.ttl).unwrap_or(i32::MAX);

@@ -17,7 +17,7 @@ use crate::settings;
 
 /// Lands the sample where nothing is, then runs the Food Calorie Analysis.
 pub(crate) async fn ml_pipeline(arguments: MlPipeline, tools: &Tools) -> Result<()> {
-    let place = Placed::new(&arguments.place).await?;
+    let place = Placed::new(&arguments.place, tools).await?;
     let lake = place.lake(tools)?;
     let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data")?).await?;
     let options = sample_options(&arguments);
@@ -43,7 +43,7 @@ pub(crate) async fn run(arguments: Run, tools: &Tools) -> Result<()> {
     let subject = arguments.file.display().to_string();
     let text = std::fs::read_to_string(&arguments.file).map_err(|cause| Error::io("read", &subject, cause))?;
     let pipeline = Pipeline::from_toml(&subject, &text, &arguments.settings)?;
-    let place = Placed::new(&arguments.place).await?;
+    let place = Placed::new(&arguments.place, tools).await?;
     execute_at(&place, &pipeline, place.lake(tools)?, arguments.fresh, tools).await
 }
 
@@ -56,7 +56,7 @@ enum Placed {
 }
 
 impl Placed {
-    async fn new(place: &Where) -> Result<Self> {
+    async fn new(place: &Where, tools: &Tools) -> Result<Self> {
         if place.on == On::Process {
             return match place.detach {
                 false => Ok(Self::InProcess),
@@ -67,7 +67,8 @@ impl Placed {
         }
         let cluster = Cluster::connect(&settings::cluster(&place.cluster)?).await?;
         let sharing = Sharing::new(place.workers).with_shard_size(place.shard_size);
-        let pods = place.pods.settings(Profile::of_user()?.job_settings(place.pods.image.as_deref()));
+        let settings = Profile::of_user()?.job_settings(place.pods.image.as_deref());
+        let pods = place.pods.settings(settings.with_names_of(&settings::place(&tools.global)?.1));
         let jobs = KubeJobs::new(&cluster, pods, sharing);
         let jobs = jobs.with_pending_limit(place.pods.pending());
         Ok(if place.detach { Self::Detached(jobs) } else { Self::Jobs(jobs) })

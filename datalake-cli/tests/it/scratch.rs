@@ -35,7 +35,9 @@ impl Scratch {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_datalake"));
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
-        for variable in ["DATALAKE_URL", "DATALAKE_THREADS", "DATALAKE_BUCKET_PREFIX", "AWS_PROFILE"] {
+        for variable in
+            ["DATALAKE_URL", "DATALAKE_THREADS", "DATALAKE_BUCKET_PREFIX", "DATALAKE_BUCKETS", "AWS_PROFILE"]
+        {
             command.env_remove(variable);
         }
         // Nor by the profile of who runs the tests.

@@ -53,7 +53,39 @@ impl Default for LakeOptions {
     }
 }
 
+/// The variable that says what the real names of buckets begin with.
+const PREFIX: &str = "DATALAKE_BUCKET_PREFIX";
+/// The variable that gives single buckets real names of their own: `logical=real`, with commas between them.
+const NAMES: &str = "DATALAKE_BUCKETS";
+
 impl LakeOptions {
+    /// Takes the real names of buckets from the variables `DATALAKE_BUCKET_PREFIX` and `DATALAKE_BUCKETS`
+    /// (`raw-data=acme-landing,models=acme-forests`), in place of what is set here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what cannot be names.
+    pub fn with_names_of(mut self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let variable = |name| variable(name).filter(|value| !value.is_empty());
+        self.bucket_prefix = variable(PREFIX).or(self.bucket_prefix);
+        let Some(names) = variable(NAMES) else { return Ok(self) };
+        for pair in names.split(',') {
+            let (logical, real) = pair.split_once('=').ok_or_else(|| {
+                Error::invalid("use", format_args!("{NAMES}={names}"))
+                    .with_reason(format_args!("`{pair}` is no pair: wanted is logical=real, with commas between them"))
+            })?;
+            self.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);
+        }
+        Ok(self)
+    }
+
+    /// The variables by which another process gives buckets the same real names.
+    #[must_use]
+    pub fn names(&self) -> BTreeMap<String, String> {
+        let pairs: Vec<String> = self.buckets.iter().map(|(logical, real)| format!("{logical}={real}")).collect();
+        let prefix = self.bucket_prefix.clone().unwrap_or_default();
+        BTreeMap::from([(PREFIX.to_owned(), prefix), (NAMES.to_owned(), pairs.join(","))])
+    }
+
     /// Sets what the real names of buckets begin with.
     #[must_use]
     pub fn with_bucket_prefix(mut self, prefix: impl Into<String>) -> Self {
@@ -171,6 +203,22 @@ mod tests {
         assert_eq!(shown("/srv/a:b/lake").unwrap(), "/srv/a:b/lake");
         assert_eq!(shown("file:///srv/my%20lake").unwrap(), "/srv/my lake");
         assert_eq!(shown("memory:").unwrap(), "memory:");
+    }
+
+    #[test]
+    fn names_of_buckets_reach_another_process() {
+        let name = |name: &str| BucketName::new(name).unwrap();
+        let options = LakeOptions::default()
+            .with_bucket_prefix("acme-")
+            .with_bucket(name("raw-data"), name("landing"))
+            .with_bucket(name("models"), name("forests"));
+        let names = options.names();
+        let there = LakeOptions::default().with_names_of(&|name| names.get(name).cloned()).unwrap();
+        assert_eq!(there, options);
+        let none = LakeOptions::default();
+        assert_eq!(none.clone().with_names_of(&|_| Some(String::new())).unwrap(), none);
+        let wrong = none.with_names_of(&|name| (name == NAMES).then(|| "raw-data".to_owned())).unwrap_err();
+        assert_eq!(wrong.kind(), ErrorKind::Invalid);
     }
 
     #[test]

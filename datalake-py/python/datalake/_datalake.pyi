@@ -201,7 +201,7 @@ class Lake:
     made, and nothing is asked of an endpoint yet.
 
     Buckets go by logical names: `bucket_prefix` (or `DATALAKE_BUCKET_PREFIX`) is what the real ones begin with, and
-    `buckets` gives the real names of single ones. `retry_timeout` is how many seconds a request is tried again.
+    `buckets` (or `DATALAKE_BUCKETS`, `logical=real` with commas between) gives the real names of single ones. `retry_timeout` is how many seconds a request is tried again.
     """
 
     def __new__(
@@ -345,7 +345,7 @@ class Connection:
     def run(
         self,
         pipeline: _Path,
-        lake: _Lake,
+        lake: Lake,
         settings: Sequence[tuple[str, str]],
         fresh: bool,
         workers: int,

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::names::{DRIVER, RUN_LABEL, labels};
 use super::JobSettings;
-use super::job::{LakeJob, failure_policy};
+use super::job::{LakeJob, failure_policy, variables};
 use crate::error::Result;
 use crate::pipeline::RunId;
 
@@ -35,7 +35,7 @@ pub(crate) fn driver_job(name: &str, run: &RunId, errand: &str, settings: &JobSe
             // It reads lists and small documents; tables and models are the business of workers.
             "resources": { "requests": { "cpu": "50m", "memory": "256Mi" }, "limits": { "memory": "256Mi" } },
         }),
-        env: Vec::new(),
+        env: variables(settings).collect(),
         volumes: Vec::new(),
         spec: json!({
             "backoffLimit": RETRIES,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::lake::LakeOptions;
 
 /// How the pods of Jobs are made.
 ///
@@ -85,6 +86,13 @@ impl JobSettings {
     #[must_use]
     pub fn with_memory(mut self, memory: impl Into<String>) -> Self {
         self.memory = memory.into();
+        self
+    }
+
+    /// Lets pods give buckets the same real names as whoever starts them.
+    #[must_use]
+    pub fn with_names_of(mut self, lake: &LakeOptions) -> Self {
+        self.env.extend(lake.names());
         self
     }
 
