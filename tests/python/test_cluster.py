@@ -26,7 +26,7 @@ def known(profile: Path) -> Iterator[Path]:
     """A profile that leads to a lake and a cluster."""
     profile.parent.mkdir(exist_ok=True)
     profile.write_text(
-        '[lake]\nurl = "http://127.0.0.1:9"\naccess_key_id = "id"\nsecret_access_key = "hush"\nbucket_prefix = "acme-"\n'
+        '[lake]\nurl = "http://127.0.0.1:9"\naccess_key_id = "id"\nsecret_access_key = "hush"\n'
         '[cluster]\nnamespace = "elsewhere"\n[images]\nstore = "localhost/minio:7"\nstore_pull_policy = "Never"\n'
     )
     yield profile

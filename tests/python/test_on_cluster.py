@@ -1,4 +1,4 @@
-"""Clusters from Python, on a real one: `KUBECONFIG` leads to it, `DATALAKE_CLI` is the static binary to make images of."""
+"""Clusters from Python, on a real one: `KUBECONFIG` leads to it, `DATALAKE_CLI` is static, to make an image of."""
 
 from __future__ import annotations
 

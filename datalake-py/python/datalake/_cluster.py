@@ -31,7 +31,7 @@ class SetupOptions(TypedDict, total=False):
     size: str | None
     """The size of the volume; that of the volume that is there, else `"10Gi"`."""
     node_ports: tuple[int, int] | None
-    """The ports at which every node opens the store, for S3 and for the console: `(30900, 30901)`. `None` opens none."""
+    """The ports at which every node opens the store, for S3 and the console: `(30900, 30901)`. `None` opens none."""
     ingress: str | None
     """The host name at whose port 80 the ingress controller opens the store."""
     bucket_prefix: str | None
@@ -54,8 +54,8 @@ class PodOptions(TypedDict, total=False):
     """What the pods of Jobs get."""
 
     image: str | None
-    """The image. For pipelines it is made of this very version by `datalake image push`; by default that of the profile,
-    else `localhost/datalake:VERSION`."""
+    """The image. For pipelines it is made of this very version by `datalake image push`; by default that of the
+    profile, else `localhost/datalake:VERSION`."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
     """When nodes pull the image."""
     image_pull_secrets: Sequence[str]
@@ -85,9 +85,9 @@ class PodOptions(TypedDict, total=False):
 class Cluster:
     """A Kubernetes cluster, and a lake in one of its namespaces.
 
-    `context` is one of kubectl's configuration. Without it, the cluster is that of the last setup, else kubectl's current
-    one; the namespace is that of the last setup, else `big-data`. `lake` is the lake that pipelines run on; without it,
-    the one that :class:`Lake` opens without a URL, which is that of the last setup.
+    `context` is one of kubectl's configuration. Without it, the cluster is that of the last setup, else kubectl's
+    current one; the namespace is that of the last setup, else `big-data`. `lake` is the lake that pipelines run on;
+    without it, the one that :class:`Lake` opens without a URL, which is that of the last setup.
 
     Nothing is asked of the cluster yet.
     """
@@ -115,13 +115,13 @@ class Cluster:
         return f"datalake.Cluster(context={self.context!r}, namespace={self.namespace!r})"
 
     def setup(self, *, progress: bool | None = None, **options: Unpack[SetupOptions]) -> dict[str, Any]:
-        """Bring up a lake, or bring the one that is there to these settings; run again with the same it changes nothing.
+        """Bring up a lake, or bring the one that is there to these settings; the same again changes nothing.
 
         Waits until it is ready, makes its buckets and a key for Jobs, and remembers where it is, so that `Lake()` opens
         it. Returns what is there. Raises :class:`NotFoundError` for an image that nodes do not get,
         :class:`ExhaustedError` where a quota or the nodes are too small, :class:`DeniedError` with the rule to ask for.
         """
-        return self._connection.setup(options, display(progress))
+        return self._connection.setup(options, display(wanted=progress))
 
     def dry_run_setup(self, **options: Unpack[SetupOptions]) -> list[dict[str, Any]]:
         """Have the API server check all that :meth:`setup` would apply; say what would become of each object."""
@@ -136,7 +136,7 @@ class Cluster:
 
         Returns what was removed, and what was kept and why. Nobody is asked first.
         """
-        return self._connection.teardown(delete_data, display(progress))
+        return self._connection.teardown(delete_data, display(wanted=progress))
 
     def run(
         self,
@@ -153,15 +153,15 @@ class Cluster:
         """Run a pipeline file, or `"food-calories"`, as Jobs: the results are the bits of :func:`datalake.run`.
 
         Up to `workers` pods are at work at a time; small objects are gathered for one worker up to `shard_size`. With
-        `detach` it returns at once, and a Job in the cluster drives the run: :meth:`Run.wait` waits for it. An interrupt
-        removes the Jobs; whoever runs the same again goes on with what is done.
+        `detach` it returns at once, and a Job in the cluster drives the run: :meth:`Run.wait` waits for it. An
+        interrupt removes the Jobs; whoever runs the same again goes on with what is done.
 
         Raises the error of the first step that fails; the manifest in the lake then says so.
         """
         lake = self.lake
         values = [(name, str(value)) for name, value in (settings or {}).items()]
         arguments = (pipeline, lake, values, fresh, workers, shard_size, detach, pods)
-        return Run(lake, self._connection.run(*arguments, display(progress)))
+        return Run(lake, self._connection.run(*arguments, display(wanted=progress)))
 
     def submit(
         self,

@@ -201,7 +201,8 @@ class Lake:
     made, and nothing is asked of an endpoint yet.
 
     Buckets go by logical names: `bucket_prefix` (or `DATALAKE_BUCKET_PREFIX`) is what the real ones begin with, and
-    `buckets` (or `DATALAKE_BUCKETS`, `logical=real` with commas between) gives the real names of single ones. `retry_timeout` is how many seconds a request is tried again.
+    `buckets` (or `DATALAKE_BUCKETS`, `logical=real` with commas between) gives the real names of single ones.
+    `retry_timeout` is how many seconds a request is tried again.
     """
 
     def __new__(
@@ -327,7 +328,7 @@ class RunLog:
 
     def __new__(cls, lake: _Lake, run: str) -> Self: ...
     def more(self) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """Give the lines that came since the last time, and the manifest where the run is over and these are the last."""
+        """Give the lines that came since the last time, and the manifest where the run is over: these are the last."""
 
 @final
 class Connection:

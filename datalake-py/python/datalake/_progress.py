@@ -64,10 +64,11 @@ class Lines:
 
     def note(self, line: str) -> None:
         """Print the line."""
-        print(line, flush=True)
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
-def display(wanted: bool | None) -> Display | None:
+def display(*, wanted: bool | None) -> Display | None:
     """Give bars where they are wanted; where nobody says, in notebooks."""
     return Bars() if (_in_notebook() if wanted is None else wanted) else None
 

@@ -115,7 +115,7 @@ def run(
     """
     lake = _opened(lake)
     values = [(name, str(value)) for name, value in (settings or {}).items()]
-    return Run(lake, _datalake.run_pipeline(pipeline, lake, values, fresh, display(progress)))
+    return Run(lake, _datalake.run_pipeline(pipeline, lake, values, fresh, display(wanted=progress)))
 
 
 def load_run(lake: Lake | str | os.PathLike[str] | None = None, run: str | None = None) -> Run:
