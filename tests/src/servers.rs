@@ -11,79 +11,33 @@ use crate::package_folder;
 /// What a script says where no server can be built.
 const NO_TOOLCHAIN: i32 = 3;
 
-/// A MinIO server with data of its own; see `tests/minio.sh`.
+/// A server with data and keys of its own, that a script starts and stops.
 #[derive(Debug)]
-pub struct Minio(Server);
-
-/// A versitygw server with data and keys of its own; see `tests/versitygw.sh`.
-#[derive(Debug)]
-pub struct Versitygw(Server);
-
-impl Minio {
-    /// Starts a server, which is built first if need be. `None`, and a loud line, on a machine without Go.
-    ///
-    /// # Panics
-    /// If the server could be built, but does not start.
-    #[must_use]
-    pub fn start() -> Option<Self> {
-        Server::start("minio.sh").map(Self)
-    }
-
-    /// The endpoint, such as `http://127.0.0.1:23456`.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        self.0.url()
-    }
-
-    /// The variables that lead a process to this server: `DATALAKE_URL` and `AWS_*`.
-    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.variables()
-    }
-
-    /// The folder in which the server keeps what it knows.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.0.folder.path()
-    }
-}
-
-impl Versitygw {
-    /// Starts a server, which is built first if need be. `None`, and a loud line, on a machine without Go.
-    ///
-    /// # Panics
-    /// If the server could be built, but does not start.
-    #[must_use]
-    pub fn start() -> Option<Self> {
-        Server::start("versitygw.sh").map(Self)
-    }
-
-    /// The endpoint, such as `http://127.0.0.1:23456`.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        self.0.url()
-    }
-
-    /// The variables that lead a process to this server: `DATALAKE_URL` and `AWS_*`.
-    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.variables()
-    }
-
-    /// The folder in which the server keeps what it knows.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.0.folder.path()
-    }
-}
-
-/// A server that a script starts and stops.
-#[derive(Debug)]
-struct Server {
+pub struct Server {
     script: &'static str,
     variables: BTreeMap<String, String>,
     folder: TempDir,
 }
 
 impl Server {
+    /// MinIO, by `tests/minio.sh`. None, and a loud line, on a machine without Go.
+    ///
+    /// # Panics
+    /// If it could be built, but does not start.
+    #[must_use]
+    pub fn minio() -> Option<Self> {
+        Self::start("minio.sh")
+    }
+
+    /// versitygw, by `tests/versitygw.sh`. None, and a loud line, on a machine without Go.
+    ///
+    /// # Panics
+    /// If it could be built, but does not start.
+    #[must_use]
+    pub fn versitygw() -> Option<Self> {
+        Self::start("versitygw.sh")
+    }
+
     fn start(name: &'static str) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let owner = std::process::id().to_string();
@@ -99,11 +53,20 @@ impl Server {
         Some(Self { script: name, variables, folder })
     }
 
-    fn url(&self) -> &str {
+    /// The endpoint, such as `http://127.0.0.1:23456`.
+    #[must_use]
+    pub fn url(&self) -> &str {
         &self.variables["DATALAKE_URL"]
     }
 
-    fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// The folder in which it keeps what it knows.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The variables that lead a process to it: `DATALAKE_URL` and `AWS_*`.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         let shown = self.variables.iter().filter(|(name, _)| !name.ends_with("_PID"));
         shown.map(|(name, value)| (name.as_str(), value.as_str()))
     }

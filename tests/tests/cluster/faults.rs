@@ -5,11 +5,40 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Ran, kube};
-use crate::jobs::{Lake, digests, digests_here};
+use crate::harness::{Ran, User, kube};
+use crate::jobs::{Lake, digests};
 
 /// How large the tables are that runs are disturbed on: a stage of Jobs takes some seconds.
 const ROWS: &str = "30000";
+/// The file of the pipeline that is disturbed.
+const FILE: &str = "smaller.toml";
+
+/// The built-in pipeline with one of its models, and not evaluated: a step of each kind that is shared out.
+fn smaller() -> String {
+    let mut pipeline: toml::Table =
+        toml::from_str(include_str!("../../../datalake-core/src/pipeline/food-calories.toml")).unwrap();
+    pipeline["train"].as_array_mut().unwrap().truncate(1);
+    pipeline.remove("evaluate").unwrap();
+    toml::to_string(&pipeline).unwrap()
+}
+
+/// Puts what is to be done where this user works, and what it reads into the lake.
+fn prepare(user: &User, lake: &[&str]) {
+    std::fs::write(user.path(FILE), smaller()).unwrap();
+    user.ok(&[lake, &["sample", "foods", "--rows", ROWS]].concat());
+}
+
+/// The digests of the same on this machine, in one process.
+fn digests_of_smaller() -> std::collections::BTreeMap<String, String> {
+    let (user, lake) = (User::new(), ["--lake", "./lake"]);
+    prepare(&user, &lake);
+    digests(&user.json(&[&lake[..], &["run", FILE]].concat()))
+}
+
+/// The arguments that run it on the cluster.
+fn on_cluster<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["--output", "json", "run", FILE], &Lake::on_cluster(more)[1..]].concat()
+}
 
 /// A run that was begun.
 struct Begun {
@@ -19,7 +48,7 @@ struct Begun {
 
 impl Begun {
     fn new(lake: &Lake, more: &[&str]) -> Self {
-        let arguments = [&["--output", "json"], &Lake::on_cluster(more)[..]].concat();
+        let arguments = on_cluster(more);
         let mut command = lake.user.command(&arguments);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self { child, arguments: arguments.iter().map(|&argument| argument.to_owned()).collect() }
@@ -69,13 +98,14 @@ fn send(signal: &str, pid: u32) {
 #[ignore = "needs a cluster: make test-cluster"]
 fn killed_removed_and_interrupted_work_is_done_again() {
     let lake = Lake::new("faults");
-    let here = digests_here(&["--rows", ROWS]);
-    let rows = ["--rows", ROWS, "--fresh"];
+    prepare(&lake.user, &[]);
+    let here = digests_of_smaller();
+    assert_eq!(here.len(), 4, "{here:?}");
 
     // Workers killed at random moments; soak does it twenty times.
     let kills = if std::env::var_os("DATALAKE_SOAK").is_some() { 20 } else { 2 };
     for kill in 0..kills {
-        let run = Begun::new(&lake, &rows);
+        let run = Begun::new(&lake, &["--fresh"]);
         let stage = ["scan", "grow", "predict"][kill % 3];
         worker(stage);
         std::thread::sleep(Duration::from_millis((kill as u64 * 7919) % 2500));
@@ -86,11 +116,11 @@ fn killed_removed_and_interrupted_work_is_done_again() {
     }
 
     // A pod is deleted, then its Job.
-    let run = Begun::new(&lake, &rows);
+    let run = Begun::new(&lake, &["--fresh"]);
     worker("grow");
     lake.place.kubectl(&["delete", "pods", "--selector=datalake/stage=grow", "--wait=false"]);
     is_done_alike(&run.end(), &here);
-    let run = Begun::new(&lake, &rows);
+    let run = Begun::new(&lake, &["--fresh"]);
     worker("grow");
     lake.place.kubectl(&["delete", "jobs", "--selector=datalake/stage=grow", "--wait=false"]);
     let ran = run.end();
@@ -98,7 +128,7 @@ fn killed_removed_and_interrupted_work_is_done_again() {
     assert!(ran.stderr.contains("it is made again"), "{ran:?}");
 
     // The store is away for twenty seconds, and the API server is started anew.
-    let run = Begun::new(&lake, &rows);
+    let run = Begun::new(&lake, &["--fresh"]);
     worker("grow");
     let stores = processes(&["minio", "server", "/data"]);
     assert!(!stores.is_empty());
@@ -109,7 +139,7 @@ fn killed_removed_and_interrupted_work_is_done_again() {
     is_done_alike(&run.end(), &here);
 
     // Stopped by somebody else: the words say so, and nothing goes on.
-    let run = Begun::new(&lake, &rows);
+    let run = Begun::new(&lake, &["--fresh"]);
     worker("grow");
     let runs = lake.user.json(&["runs"]);
     let last = runs.as_array().unwrap().last().unwrap()["run"].as_str().unwrap().to_owned();
@@ -121,11 +151,11 @@ fn killed_removed_and_interrupted_work_is_done_again() {
 
     // A driver that is killed: the next goes on with its Jobs. What is done is forgotten first.
     lake.user.ok(&["rm", "--recursive", "processed-data/_steps"]);
-    let mut run = Begun::new(&lake, &["--rows", ROWS]);
+    let mut run = Begun::new(&lake, &[]);
     worker("scan");
     run.child.kill().unwrap();
     run.end();
-    is_done_alike(&Begun::new(&lake, &["--rows", ROWS]).end(), &here);
+    is_done_alike(&Begun::new(&lake, &[]).end(), &here);
     lake.is_quiet();
 }
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use datalake_core::lake::{self, Lake, LakeOptions, ObjectPattern, S3Lake, conformance};
 use datalake_core::{BucketName, ErrorKind};
-use datalake_tests::servers::Minio;
+use datalake_tests::servers::Server;
 
-fn options(server: &Minio) -> LakeOptions {
+fn options(server: &Server) -> LakeOptions {
     server.variables().fold(LakeOptions::default(), |options, (name, value)| options.with_variable(name, value))
 }
 
@@ -19,7 +19,7 @@ fn name(name: &str) -> BucketName {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn minio_keeps_every_promise() {
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let plain = lake::open(server.url(), &options(&server)).unwrap();
     conformance::run_all(&*plain).await;
     let renamed = lake::open(server.url(), &options(&server).with_bucket_prefix("acme-")).unwrap();
@@ -29,7 +29,7 @@ async fn minio_keeps_every_promise() {
 
 #[tokio::test]
 async fn wrong_credentials_are_denied_and_not_shown() {
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let wrong_key = options(&server).with_variable("AWS_ACCESS_KEY_ID", "nobody");
     let wrong_secret = options(&server).with_variable("AWS_SECRET_ACCESS_KEY", "hush-hush");
     for options in [wrong_key, wrong_secret] {
@@ -66,7 +66,7 @@ async fn an_endpoint_that_is_down_is_unavailable_soon() {
 
 #[tokio::test]
 async fn a_server_that_goes_away_is_unavailable() {
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let options = options(&server).with_retry_timeout(Duration::from_secs(1));
     let lake = lake::open(server.url(), &options).unwrap();
     let bucket = lake.create_bucket(&name("raw-data")).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_server_that_goes_away_is_unavailable() {
 
 #[tokio::test]
 async fn a_deleted_bucket_is_missing_for_those_who_hold_it() {
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let lake = lake::open(server.url(), &options(&server)).unwrap();
     let bucket = lake.create_bucket(&name("raw-data")).await.unwrap();
     lake.delete_bucket(&name("raw-data")).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_deleted_bucket_is_missing_for_those_who_hold_it() {
 
 #[tokio::test]
 async fn uploads_without_a_sign_of_life_are_aborted() {
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let lake = S3Lake::open(server.url(), &options(&server)).unwrap();
     let bucket = lake.create_bucket(&name("raw-data")).await.unwrap();
     for key in ["foods/a b.csv", "foods/c.csv"] {
@@ -116,7 +116,7 @@ async fn uploads_without_a_sign_of_life_are_aborted() {
 
 #[tokio::test]
 async fn patterns_list_a_thousand_keys_and_more() {
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let lake = lake::open(server.url(), &options(&server)).unwrap();
     let bucket = lake.create_bucket(&name("raw-data")).await.unwrap();
     for index in 0..1005 {

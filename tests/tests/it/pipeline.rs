@@ -6,7 +6,7 @@ use datalake_core::lake::{self, BucketName, Lake, LakeOptions, LocalLake, Memory
 use datalake_core::pipeline::{InProcess, Manifest, Pipeline, RunOptions, Status, ensure_bucket, load};
 use datalake_core::progress::Silent;
 use datalake_core::sample::{SampleOptions, land_if_missing};
-use datalake_tests::servers::Minio;
+use datalake_tests::servers::Server;
 
 async fn run(lake: &Arc<dyn Lake>) -> Manifest {
     let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
@@ -22,7 +22,7 @@ fn digests(manifest: &Manifest) -> Vec<(String, String)> {
     outputs.filter_map(|output| Some((output.object.path.clone(), output.digest.clone()?))).collect()
 }
 
-fn options(server: &Minio) -> LakeOptions {
+fn options(server: &Server) -> LakeOptions {
     server.variables().fold(LakeOptions::default(), |options, (name, value)| options.with_variable(name, value))
 }
 
@@ -35,7 +35,7 @@ async fn every_lake_gives_the_same_digests() {
     assert_eq!(expected.len(), 6);
     assert_eq!(digests(&run(&memory).await), expected);
 
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let minio = lake::open(server.url(), &options(&server)).unwrap();
     let first = run(&minio).await;
     assert_eq!(digests(&first), expected);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use datalake_core::cluster::store::{Key, StoreKind, prepare, reachable, remove_key};
 use datalake_core::lake::{self, Lake, LakeOptions};
 use datalake_core::{Bucket, BucketName, Error, ErrorKind};
-use datalake_tests::servers::{Minio, Versitygw};
+use datalake_tests::servers::Server;
 
 /// A server to prepare, of either kind.
 struct Store {
@@ -212,21 +212,21 @@ async fn everything(store: &Store, other: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn minio_is_prepared() {
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let store = Store::new(StoreKind::Minio, server.url(), server.variables(), server.folder());
     everything(&store, StoreKind::Versitygw).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versitygw_is_prepared() {
-    let Some(server) = Versitygw::start() else { return };
+    let Some(server) = Server::versitygw() else { return };
     let store = Store::new(StoreKind::Versitygw, server.url(), server.variables(), server.folder());
     everything(&store, StoreKind::Minio).await;
 }
 
 #[tokio::test]
 async fn an_external_server_gets_buckets_and_no_key() {
-    let Some(server) = Minio::start() else { return };
+    let Some(server) = Server::minio() else { return };
     let store = Store::new(StoreKind::External, server.url(), server.variables(), server.folder());
     let jobs = Key::generate().unwrap();
     for _ in 0..2 {
