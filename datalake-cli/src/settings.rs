@@ -49,12 +49,15 @@ pub(crate) fn cluster(arguments: &InCluster) -> Result<ClusterOptions> {
     Ok(Profile::of_user()?.cluster(arguments.options()))
 }
 
-/// Lets Jobs be of this image from now on, for who has a profile.
-pub(crate) fn remember_own_image(image: &str) -> Result<()> {
-    let Some(file) = Profile::file().filter(|file| file.exists()) else { return Ok(()) };
-    let mut profile = Profile::read(&file)?;
+/// Lets Jobs be of this image from now on; where that is remembered, for who has a home.
+pub(crate) fn remember_own_image(image: &str) -> Result<Option<String>> {
+    if Profile::file().is_none() {
+        return Ok(None);
+    }
+    let mut profile = Profile::of_user()?;
     profile.images.jobs = Some(image.to_owned());
-    profile.write(&file)
+    profile.images.jobs_pull_policy = None;
+    profile.keep().map(Some)
 }
 
 /// What the real names of buckets begin with, by the environment or `datalake.toml`.

@@ -53,7 +53,9 @@ pub(crate) async fn push(name: &str, archive: Option<&Path>, tools: &Tools) -> R
     };
     let pushed = image.push(name, &credentials, &tools.progress).await?;
     if archive.is_none() {
-        settings::remember_own_image(&pushed.name)?;
+        if let Some(profile) = settings::remember_own_image(&pushed.name)? {
+            tools.printer.say(&format!("Jobs are of {} from now on, by {profile}", pushed.name));
+        }
     }
     let pushed = Pushed { name: pushed.name, digest: pushed.digest, size: image.size(), sent: pushed.sent };
     if tools.printer.is_json() {

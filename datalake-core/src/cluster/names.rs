@@ -33,6 +33,8 @@ pub const USER: i64 = 65532;
 pub const STORE_LABEL: &str = "datalake/store";
 /// A digest of the name of the root key: another key is another pod.
 pub const ROOT_KEY_ANNOTATION: &str = "datalake/root-key";
+/// Names of keys of Jobs that were replaced and have not ended yet.
+pub const REPLACED_KEYS_ANNOTATION: &str = "datalake/replaced-keys";
 /// The run that an object belongs to.
 pub const RUN_LABEL: &str = "datalake/run";
 /// Which step of the run, by its number and name.

@@ -360,7 +360,7 @@ async fn stages(run: &StepRun, sharing: Sharing, context: &Context) -> Result<(V
             (None, Stage::Grow, Stage::Merge, even(trees, sharing.workers))
         }
         Step::Predict(step) => {
-            let rows = predict_shards::divisible(step, context).await?.map_or(0, |(_, rows)| rows);
+            let rows = predict_shards::divisible(step, context).await?.map_or(0, |(_, found)| found.rows);
             (None, Stage::Predict, Stage::Join, even(rows, sharing.workers))
         }
         Step::Train(_) | Step::Evaluate(_) => (None, Stage::Whole, Stage::Whole, Vec::new()),

@@ -9,7 +9,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Result};
-use crate::format::{Batches, Format, Parquet, ReadOptions, Tally};
+use crate::format::{Batches, Format, Inferred, Parquet, ReadOptions, Tally};
 use crate::ml::{InputReport, Model};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::parts::rows_of;
@@ -19,29 +19,27 @@ use crate::pipeline::run::Context;
 use crate::pipeline::step::Predict;
 use crate::query::{DataSet, Part};
 
-/// The object that a step reads, where workers can take some of its rows each; and how many it has.
-pub(crate) async fn divisible(step: &Predict, context: &Context) -> Result<Option<(Part, u64)>> {
+/// The object that a step reads, where workers can take some of its rows each; and what is in it.
+pub(crate) async fn divisible(step: &Predict, context: &Context) -> Result<Option<(Part, Inferred)>> {
     let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
     let [part] = data.parts() else { return Ok(None) };
     // Rows of text have no places that are known before they are read.
     if part.format.name() != Parquet::default().name() {
         return Ok(None);
     }
-    let rows = part.infer(&ReadOptions::default()).await?.rows;
-    Ok(Some((part.clone(), rows)))
+    Ok(Some((part.clone(), part.infer(&ReadOptions::default()).await?)))
 }
 
 /// Predicts for the rows of these numbers, counted from 0, and keeps the predictions alone.
 pub(crate) async fn predict_rows(step: &Predict, rows: Range<u64>, to: &str, context: &Context) -> Result<()> {
     let (model, _) = open_model(context.lake.as_ref(), &step.model).await?;
     let model: Arc<dyn Model> = Arc::from(model);
-    let Some((part, _)) = divisible(step, context).await? else {
+    let Some((part, known)) = divisible(step, context).await? else {
         return Err(Error::internal("take", format_args!("some rows of {}", step.table)));
     };
-    let known = part.infer(&ReadOptions::default()).await?.schema;
     // Of a column that is not there, the model itself has more to say.
     let wanted = model.features().iter().map(|feature| feature.name.clone());
-    let wanted = wanted.filter(|name| known.field_with_name(name).is_ok()).collect();
+    let wanted = wanted.filter(|name| known.schema.field_with_name(name).is_ok()).collect();
     let options = ReadOptions::default().with_columns(Some(wanted));
     let batches = Parquet::read_rows(&part.source(), options, rows.clone()).await?;
     let schema = with_columns(model.as_ref(), &Schema::empty())?;

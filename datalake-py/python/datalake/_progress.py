@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol
+from typing import Never, Protocol
 
 from tqdm.auto import tqdm
 
@@ -29,7 +29,7 @@ class Bars:
 
     def __init__(self) -> None:
         """Show nothing yet."""
-        self._bars: list[tqdm[None]] = []
+        self._bars: list[tqdm[Never]] = []
 
     def begin(self, stage: str, total: int | None) -> None:
         """Show a bar, or a counter where nobody knows the total."""

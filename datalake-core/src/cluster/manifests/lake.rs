@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::json;
 
-use super::super::names::{LAKE, STORE_ROOT};
+use super::super::names::{LAKE, REPLACED_KEYS_ANNOTATION, STORE_ROOT};
 use super::super::store::Key;
 use super::kube_object::{KubeObject, metadata};
 use crate::error::Result;
@@ -22,9 +22,14 @@ pub(crate) fn root_secret(namespace: &str, root: &Key) -> Result<KubeObject> {
     secret(namespace, STORE_ROOT, "store", root)
 }
 
-/// The Secret with the key of Jobs.
-pub(crate) fn lake_secret(namespace: &str, jobs: &Key) -> Result<KubeObject> {
-    secret(namespace, LAKE, "lake", jobs)
+/// The Secret with the key of Jobs. The names of those that it replaces are kept with it until they have ended, so that
+/// they do even where a setup is cut short.
+pub(crate) fn lake_secret(namespace: &str, jobs: &Key, replaced: &[String]) -> Result<KubeObject> {
+    let mut secret = secret(namespace, LAKE, "lake", jobs)?;
+    if !replaced.is_empty() {
+        secret.json["metadata"]["annotations"] = json!({ REPLACED_KEYS_ANNOTATION: replaced.join(",") });
+    }
+    Ok(secret)
 }
 
 /// Where the lake is, for Jobs.

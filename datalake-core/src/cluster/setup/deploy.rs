@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::super::client::{Cluster, failed, is_missing};
-use super::super::manifests::{KubeObject, has_console, ingress, namespace, nodes_service, store_slug};
+use super::super::manifests::{KubeObject, has_console, ingress, lake_secret, namespace, nodes_service, store_slug};
 use super::super::store::{self, Key, StoreKind};
 use super::apply::{apply, dynamic};
 use super::existing::{Existing, NamespaceState};
@@ -88,11 +88,11 @@ impl Cluster {
         let reached = reach(self, settings, &pod, progress).await?;
         let endpoint = reached.endpoint();
         store::prepare(settings.store, endpoint, &keys.root, &keys.jobs, &buckets).await?;
-        if let Some(old) = &existing.jobs
-            && existing.root.is_some()
-            && old.access_key_id != keys.jobs.access_key_id
-        {
-            store::remove_key(settings.store, endpoint, &keys.root, &old.access_key_id).await?;
+        for replaced in &keys.replaced {
+            store::remove_key(settings.store, endpoint, &keys.root, replaced).await?;
+        }
+        if !keys.replaced.is_empty() {
+            apply(self, &lake_secret(self.namespace(), &keys.jobs, &[])?, false).await?;
         }
         done.answers = matches!(reached, Reached::Directly(_));
         done.url = reached.lasting_url().to_owned();
@@ -118,11 +118,16 @@ async fn answers(endpoint: &str) -> Result<()> {
 /// The keys that are there, or new ones. The key of Jobs belongs to the store of the root key.
 pub(super) fn keys(settings: &SetupSettings, existing: &Existing) -> Result<Keys> {
     if let Some(external) = &settings.external {
-        return Ok(Keys { root: external.key.clone(), jobs: external.key.clone() });
+        return Ok(Keys { root: external.key.clone(), jobs: external.key.clone(), replaced: Vec::new() });
     }
     let kept = |key: &Option<Key>| key.clone().filter(|_| existing.root.is_some() && !settings.rotate);
     let or_new = |key: Option<Key>| key.map_or_else(Key::generate, Ok);
-    Ok(Keys { root: or_new(kept(&existing.root))?, jobs: or_new(kept(&existing.jobs))? })
+    let (root, jobs) = (or_new(kept(&existing.root))?, or_new(kept(&existing.jobs))?);
+    let mut replaced = existing.replaced.clone();
+    replaced.extend(existing.jobs.as_ref().map(|old| old.access_key_id.clone()));
+    // Of a store without its root key, nobody knows what the keys open.
+    replaced.retain(|name| existing.root.is_some() && *name != jobs.access_key_id);
+    Ok(Keys { root, jobs, replaced })
 }
 
 /// A digest of the name of a key, which says nothing of its secret.

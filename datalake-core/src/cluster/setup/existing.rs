@@ -6,7 +6,7 @@ use kube::Api;
 
 use super::super::client::{Cluster, failed};
 use super::super::manifests::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, store_slug};
-use super::super::names::{FIELD_MANAGER, LAKE, STORE, STORE_LABEL, STORE_ROOT};
+use super::super::names::{FIELD_MANAGER, LAKE, REPLACED_KEYS_ANNOTATION, STORE, STORE_LABEL, STORE_ROOT};
 use super::super::store::{Key, StoreKind};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -28,6 +28,8 @@ pub(super) struct Existing {
     pub(super) namespace: NamespaceState,
     pub(super) root: Option<Key>,
     pub(super) jobs: Option<Key>,
+    /// Names of keys of Jobs that were replaced by that one and may still be valid.
+    pub(super) replaced: Vec<String>,
     /// The size of the store's volume.
     pub(super) size: Option<String>,
     /// What the label of the volume says.
@@ -49,10 +51,14 @@ impl Existing {
             sets.get_opt(STORE).await.map_err(|cause| failed("look at", format_args!("the store {STORE}"), cause))?;
         let labels = claim.as_ref().and_then(|claim| claim.metadata.labels.as_ref());
         let requests = claim.as_ref().and_then(|claim| claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref());
+        let lake = secret(cluster, LAKE).await?;
+        let annotations = lake.as_ref().and_then(|secret| secret.metadata.annotations.as_ref());
+        let replaced = annotations.and_then(|annotations| annotations.get(REPLACED_KEYS_ANNOTATION));
         Ok(Self {
             namespace,
-            root: key(cluster, STORE_ROOT).await?,
-            jobs: key(cluster, LAKE).await?,
+            root: secret(cluster, STORE_ROOT).await?.and_then(key),
+            replaced: replaced.into_iter().flat_map(|names| names.split(',')).map(ToOwned::to_owned).collect(),
+            jobs: lake.and_then(key),
             size: requests.and_then(|requests| requests.get("storage")).map(|size| size.0.clone()),
             data_of: labels.and_then(|labels| labels.get(STORE_LABEL)).cloned(),
             has_store: set.is_some(),
@@ -106,15 +112,15 @@ pub(super) async fn namespace(cluster: &Cluster) -> Result<NamespaceState> {
     })
 }
 
-/// The key in a Secret of ours.
-pub(super) async fn key(cluster: &Cluster, name: &str) -> Result<Option<Key>> {
+/// A Secret of ours.
+async fn secret(cluster: &Cluster, name: &str) -> Result<Option<Secret>> {
     let secrets: Api<Secret> = cluster.api();
-    let found = secrets.get_opt(name).await;
-    let found = found.map_err(|cause| failed("read", format_args!("the Secret {name}"), cause))?;
-    let data = found.and_then(|secret| secret.data).unwrap_or_default();
+    secrets.get_opt(name).await.map_err(|cause| failed("read", format_args!("the Secret {name}"), cause))
+}
+
+/// The key in it.
+fn key(secret: Secret) -> Option<Key> {
+    let data = secret.data.unwrap_or_default();
     let text = |name: &str| data.get(name).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
-    Ok(match (text(ACCESS_KEY_ID), text(SECRET_ACCESS_KEY)) {
-        (Some(access_key_id), Some(secret_access_key)) => Some(Key { access_key_id, secret_access_key }),
-        _ => None,
-    })
+    Some(Key { access_key_id: text(ACCESS_KEY_ID)?, secret_access_key: text(SECRET_ACCESS_KEY)? })
 }

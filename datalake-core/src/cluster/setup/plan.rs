@@ -24,11 +24,13 @@ pub(super) struct Facts<'a> {
 pub(super) struct Keys {
     pub(super) root: Key,
     pub(super) jobs: Key,
+    /// Names of keys of Jobs that were replaced and have to end.
+    pub(super) replaced: Vec<String>,
 }
 
 /// The Secrets: those of a store of ours are two, of an external one there is the key of Jobs alone.
 pub(super) fn secrets(settings: &SetupSettings, namespace: &str, keys: &Keys) -> Result<Vec<KubeObject>> {
-    let jobs = lake_secret(namespace, &keys.jobs)?;
+    let jobs = lake_secret(namespace, &keys.jobs, &keys.replaced)?;
     Ok(match settings.store {
         StoreKind::External => vec![jobs],
         StoreKind::Minio | StoreKind::Versitygw => vec![root_secret(namespace, &keys.root)?, jobs],
@@ -94,6 +96,7 @@ impl SetupSettings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::names::REPLACED_KEYS_ANNOTATION;
     use super::*;
 
     fn hidden(id: &str) -> Key {
@@ -122,9 +125,11 @@ mod tests {
 
     #[test]
     fn secrets_are_encoded_and_hold_the_variables_that_a_lake_reads() {
-        let keys = Keys { root: hidden("ROOT"), jobs: hidden("JOBS") };
+        let keys = Keys { root: hidden("ROOT"), jobs: hidden("JOBS"), replaced: vec!["A".to_owned(), "B".to_owned()] };
         let secrets = secrets(&SetupSettings::minio("x:1"), "big-data", &keys).unwrap();
         assert_eq!(secrets.iter().map(KubeObject::name).collect::<Vec<_>>(), [STORE_ROOT, LAKE]);
         assert_eq!(secrets[1].json["data"][ACCESS_KEY_ID], "Sk9CUw==");
+        assert_eq!(secrets[1].json["metadata"]["annotations"][REPLACED_KEYS_ANNOTATION], "A,B");
+        assert!(secrets[0].json["metadata"].get("annotations").is_none());
     }
 }
