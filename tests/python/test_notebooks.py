@@ -24,7 +24,7 @@ def test_outputs_are_stripped(path: Path) -> None:
         assert cell.get("execution_count") is None
 
 
-@pytest.mark.parametrize(("path", "plots"), zip(NOTEBOOKS, [5, 1], strict=True), ids=str)
+@pytest.mark.parametrize(("path", "plots"), list(zip(NOTEBOOKS, [5, 1], strict=True)), ids=str)
 def test_it_runs_and_shows_plots(
     path: Path, plots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, analyzed: datalake.Run
 ) -> None:

@@ -52,10 +52,10 @@ pub(crate) async fn push(name: &str, archive: Option<&Path>, tools: &Tools) -> R
         None => own(name)?,
     };
     let pushed = image.push(name, &credentials, &tools.progress).await?;
-    if archive.is_none() {
-        if let Some(profile) = settings::remember_own_image(&pushed.name)? {
-            tools.printer.say(&format!("Jobs are of {} from now on, by {profile}", pushed.name));
-        }
+    if archive.is_none()
+        && let Some(profile) = settings::remember_own_image(&pushed.name)?
+    {
+        tools.printer.say(&format!("Jobs are of {} from now on, by {profile}", pushed.name));
     }
     let pushed = Pushed { name: pushed.name, digest: pushed.digest, size: image.size(), sent: pushed.sent };
     if tools.printer.is_json() {

@@ -1,8 +1,10 @@
 //! `setup-datalake` without a cluster: what it would apply, and what it must be told.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 
-use crate::scratch::Scratch;
+use crate::scratch::{Ran, Scratch};
 
 /// Compares what is printed with a file in `manifests`; `UPDATE_MANIFESTS=1` writes it anew.
 fn prints(name: &str, arguments: &[&str]) {
@@ -73,4 +75,43 @@ fn a_profile_leads_to_a_lake_and_a_broken_one_is_said() {
     ran.failed(1, &["config.toml"]);
     assert!(!ran.stderr.contains("hush"), "{}", ran.stderr);
     scratch.ok(&["--lake", "./lake", "ls"]);
+}
+
+/// An API server that tells its version, and nothing else; its URL.
+fn api_of(minor: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            let version = format!(
+                r#"{{"major":"1","minor":"{minor}","gitVersion":"v1.{minor}.0","gitCommit":"","gitTreeState":"","buildDate":"","goVersion":"","compiler":"","platform":""}}"#
+            );
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length:";
+            write!(stream, "{head} {}\r\n\r\n{version}", version.len()).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_cluster_that_is_too_old_is_told_so() {
+    let scratch = Scratch::new();
+    let url = api_of("32");
+    let config = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: old\n\
+         clusters: [{{ name: old, cluster: {{ server: \"{url}\" }} }}]\n\
+         contexts: [{{ name: old, context: {{ cluster: old, user: me }} }}]\n\
+         users: [{{ name: me, user: {{ token: t }} }}]\n"
+    );
+    let file = scratch.write("kubeconfig", config);
+    for arguments in [&["setup-datalake", "--image", "x:1"][..], &["teardown"]] {
+        let ran = Ran::of(scratch.command(arguments).env("KUBECONFIG", &file).output().unwrap());
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        for words in [&*url, "Kubernetes v1.32.0, and 1.33 is wanted", "upgrade the cluster"] {
+            assert!(ran.stderr.contains(words), "`{words}` is missing: {}", ran.stderr);
+        }
+    }
 }

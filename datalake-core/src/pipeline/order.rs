@@ -131,7 +131,13 @@ impl Order {
     /// [`Invalid`](ErrorKind::Invalid) for an order of other code; those of the lake.
     pub async fn read(lake: &dyn Lake, path: &str) -> Result<Self> {
         let (bucket, key) = parse_object(path)?;
-        let order: Self = get_json(&lake.bucket(&bucket).await?, &key).await?;
+        let found = async { get_json::<Self>(&lake.bucket(&bucket).await?, &key).await }.await;
+        let order = found.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.with_hint(format_args!(
+                "workers see {lake}: whoever plans their work has to work on that very lake, by whatever address"
+            )),
+            _ => error,
+        })?;
         if order.code == code_version() {
             return Ok(order);
         }

@@ -32,8 +32,9 @@ class Bars:
         self._bars: list[tqdm[Never]] = []
 
     def begin(self, stage: str, total: int | None) -> None:
-        """Show a bar, or a counter where nobody knows the total."""
-        self._bars.append(tqdm(desc=stage, total=total, leave=not self._bars, dynamic_ncols=True))
+        """Show a bar, or the time alone where nobody knows the total."""
+        shape = None if total else "{desc} {elapsed}"
+        self._bars.append(tqdm(desc=stage, total=total, leave=not self._bars, dynamic_ncols=True, bar_format=shape))
 
     def advance(self, units: int) -> None:
         """Move the innermost bar."""

@@ -5,40 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Ran, User, kube};
-use crate::jobs::{Lake, digests};
+use crate::harness::{Ran, kube};
+use crate::jobs::{Lake, Smaller, digests};
 
 /// How large the tables are that runs are disturbed on: a stage of Jobs takes some seconds.
 const ROWS: &str = "30000";
-/// The file of the pipeline that is disturbed.
-const FILE: &str = "smaller.toml";
-
-/// The built-in pipeline with one of its models, and not evaluated: a step of each kind that is shared out.
-fn smaller() -> String {
-    let mut pipeline: toml::Table =
-        toml::from_str(include_str!("../../../datalake-core/src/pipeline/food-calories.toml")).unwrap();
-    pipeline["train"].as_array_mut().unwrap().truncate(1);
-    pipeline.remove("evaluate").unwrap();
-    toml::to_string(&pipeline).unwrap()
-}
-
-/// Puts what is to be done where this user works, and what it reads into the lake.
-fn prepare(user: &User, lake: &[&str]) {
-    std::fs::write(user.path(FILE), smaller()).unwrap();
-    user.ok(&[lake, &["sample", "foods", "--rows", ROWS]].concat());
-}
-
-/// The digests of the same on this machine, in one process.
-fn digests_of_smaller() -> std::collections::BTreeMap<String, String> {
-    let (user, lake) = (User::new(), ["--lake", "./lake"]);
-    prepare(&user, &lake);
-    digests(&user.json(&[&lake[..], &["run", FILE]].concat()))
-}
-
-/// The arguments that run it on the cluster.
-fn on_cluster<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    [&["--output", "json", "run", FILE], &Lake::on_cluster(more)[1..]].concat()
-}
 
 /// A run that was begun.
 struct Begun {
@@ -48,7 +19,7 @@ struct Begun {
 
 impl Begun {
     fn new(lake: &Lake, more: &[&str]) -> Self {
-        let arguments = on_cluster(more);
+        let arguments = Smaller::on_cluster(more);
         let mut command = lake.user.command(&arguments);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self { child, arguments: arguments.iter().map(|&argument| argument.to_owned()).collect() }
@@ -98,9 +69,8 @@ fn send(signal: &str, pid: u32) {
 #[ignore = "needs a cluster: make test-cluster"]
 fn killed_removed_and_interrupted_work_is_done_again() {
     let lake = Lake::new("faults");
-    prepare(&lake.user, &[]);
-    let here = digests_of_smaller();
-    assert_eq!(here.len(), 4, "{here:?}");
+    Smaller::prepare(&lake.user, &[], ROWS);
+    let here = Smaller::digests_here(ROWS);
 
     // Workers killed at random moments; soak does it twenty times.
     let kills = if std::env::var_os("DATALAKE_SOAK").is_some() { 20 } else { 2 };

@@ -10,7 +10,7 @@ use serde_json::Value;
 use walkdir::WalkDir;
 
 use crate::harness::load_minio;
-use crate::jobs::{Lake, digests};
+use crate::jobs::{Lake, Smaller, digests};
 
 /// What the workers of a run left in its folder.
 struct Workers {
@@ -66,14 +66,17 @@ fn overheads(lake: &Lake, run: &str, workers: &Workers) -> Vec<(f64, f64)> {
 #[ignore = "needs a cluster: make test-cluster"]
 fn what_workers_cost() {
     load_minio();
-    // Some minutes where it is measured; else a run like any other.
-    let rows = if std::env::var_os("DATALAKE_SOAK").is_some() { "400000" } else { "6000" };
+    // Some minutes where it is measured; else just to see that it can be.
+    let is_soak = std::env::var_os("DATALAKE_SOAK").is_some();
+    let (rows, counts) = if is_soak { ("400000", &["1", "2", "4"][..]) } else { ("6000", &["4"][..]) };
     let lake = Lake::new("figures");
+    Smaller::prepare(&lake.user, &[], rows);
     let mut first: Option<(f64, Value)> = None;
-    for count in ["1", "2", "4"] {
+    for count in counts {
         let begun = Instant::now();
-        let arguments = ["ml-pipeline", "--on", "kubernetes", "--workers", count, "--rows", rows, "--fresh"];
-        let manifest = lake.user.json(&[&arguments[..], &["--image-pull-policy", "Never", "--memory", "4Gi"]].concat());
+        let image = ["--image-pull-policy", "Never", "--memory", "4Gi"];
+        let arguments = [&["run", Smaller::FILE, "--on", "kubernetes", "--fresh", "--workers", count], &image[..]];
+        let manifest = lake.user.json(&arguments.concat());
         let wall = begun.elapsed().as_secs_f64();
         let run = manifest["run"].as_str().unwrap();
         let folder = lake.user.path(&format!("run-{count}"));

@@ -42,6 +42,37 @@ impl Lake {
     }
 }
 
+/// The built-in pipeline with one of its models, and not evaluated: a step of each kind that is shared out.
+pub(crate) struct Smaller;
+
+impl Smaller {
+    pub(crate) const FILE: &str = "smaller.toml";
+
+    /// Puts the pipeline where this user works, and what it reads into the lake that the arguments name.
+    pub(crate) fn prepare(user: &User, lake: &[&str], rows: &str) {
+        let whole = include_str!("../../../datalake-core/src/pipeline/food-calories.toml");
+        let mut pipeline: toml::Table = toml::from_str(whole).unwrap();
+        pipeline["train"].as_array_mut().unwrap().truncate(1);
+        pipeline.remove("evaluate").unwrap();
+        std::fs::write(user.path(Self::FILE), toml::to_string(&pipeline).unwrap()).unwrap();
+        user.ok(&[lake, &["sample", "foods", "--rows", rows]].concat());
+    }
+
+    /// The digests of what it writes on this machine, in one process.
+    pub(crate) fn digests_here(rows: &str) -> BTreeMap<String, String> {
+        let (user, lake) = (User::new(), ["--lake", "./lake"]);
+        Self::prepare(&user, &lake, rows);
+        let found = digests(&user.json(&[&lake[..], &["run", Self::FILE]].concat()));
+        assert_eq!(found.len(), 4, "{found:?}");
+        found
+    }
+
+    /// The arguments that run it on the cluster.
+    pub(crate) fn on_cluster<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["--output", "json", "run", Self::FILE], &Lake::on_cluster(more)[1..]].concat()
+    }
+}
+
 /// The digests of what a run wrote, by object.
 pub(crate) fn digests(manifest: &Value) -> BTreeMap<String, String> {
     let outputs =

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::harness::{Place, User, kubectl, kubectl_reads, load_minio, load_versitygw, text_of};
+use crate::harness::{Place, User, kubectl, kubectl_reads, load_minio, load_own, load_versitygw, text_of};
+use crate::jobs::Lake;
 
 /// The kinds of which a lake consists.
 const KINDS: &str =
@@ -185,4 +186,25 @@ fn a_namespace_of_others_stays() {
     let said = user.ok(&["teardown", "--namespace", &place.namespace, "--delete-data", "--yes"]);
     assert!(said.contains("ConfigMap mine"), "{said}");
     place.kubectl(&["get", "configmap", "mine"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn jobs_reach_a_store_that_was_there_already() {
+    let owner = Lake::new("owner");
+    let address = owner.place.kubectl(&["get", "service", "datalake-store", "--output=jsonpath={.spec.clusterIP}"]);
+    let url = format!("http://{address}:9000");
+    let (id, secret) = profile_key(&owner.user);
+    let place = Place::new("external");
+    let user = User::new().with("AWS_ACCESS_KEY_ID", id).with("AWS_SECRET_ACCESS_KEY", &secret);
+    let setup = ["--lake", &url, "setup-datalake", "--store", "external", "--namespace", &place.namespace];
+    let done = user.json(&setup);
+    assert_eq!((done["store"].as_str(), done["url"].as_str()), (Some("external"), Some(url.as_str())));
+    // The key of somebody else's store is not kept on this machine.
+    assert!(!text_of(&user.profile()).contains(&secret));
+
+    let submit = ["job", "submit", "--name", "list", "--image", load_own(), "--image-pull-policy", "Never", "--follow"];
+    assert!(user.ok(&[&submit[..], &["--", "/datalake", "ls"]].concat()).contains("processed-data"));
+    user.ok(&["teardown", "--delete-data", "--yes"]);
+    assert!(owner.user.ok(&["ls"]).contains("processed-data"));
 }

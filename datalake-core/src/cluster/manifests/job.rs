@@ -140,10 +140,16 @@ mod tests {
         settings
     }
 
-    /// The Job is as it is written down. After a change that is meant, look at what differs, and write that down.
-    fn is_as_written(job: &Job, written: &str) {
+    /// Compares a Job with a file in `jobs`; `UPDATE_MANIFESTS=1` writes it anew.
+    fn is_as_written(job: &Job, name: &str) {
         let yaml = serde_saphyr::to_string(job).unwrap();
-        assert_eq!(yaml, written, "\n{yaml}");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cluster/manifests/jobs");
+        let file = std::path::Path::new(folder).join(format!("{name}.yaml"));
+        if std::env::var_os("UPDATE_MANIFESTS").is_some() {
+            std::fs::write(&file, &yaml).unwrap();
+        }
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(yaml == written, "{} differs; UPDATE_MANIFESTS=1 writes it anew:\n{yaml}", file.display());
     }
 
     #[test]
@@ -157,13 +163,13 @@ mod tests {
             shards: 5,
             workers: 3,
         };
-        is_as_written(&worker_job(&work, &settings()).unwrap(), include_str!("tests/worker.yaml"));
+        is_as_written(&worker_job(&work, &settings()).unwrap(), "worker");
     }
 
     #[test]
     fn a_driver() {
         let (run, errand) = (RunId::from("20261126T120000.000Z-1234"), "processed-data/_runs/x/errand.json");
-        is_as_written(&driver_job("run-x", &run, errand, &settings()).unwrap(), include_str!("tests/driver.yaml"));
+        is_as_written(&driver_job("run-x", &run, errand, &settings()).unwrap(), "driver");
     }
 
     #[test]
@@ -171,13 +177,13 @@ mod tests {
         let (file, text) = ("train.py".to_owned(), "print(1)".to_owned());
         let script = Script { file, text, interpreter: "python3".to_owned() };
         let job = submitted_job("mine", Some(&script), &["--fast".to_owned()], &JobSettings::new("python:3.13"));
-        is_as_written(&job.unwrap(), include_str!("tests/script.yaml"));
+        is_as_written(&job.unwrap(), "script");
     }
 
     #[test]
     fn a_command_of_ones_own() {
         let command = ["/datalake".to_owned(), "ls".to_owned()];
         let job = submitted_job("mine", None, &command, &settings());
-        is_as_written(&job.unwrap(), include_str!("tests/command.yaml"));
+        is_as_written(&job.unwrap(), "command");
     }
 }

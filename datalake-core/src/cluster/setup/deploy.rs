@@ -252,6 +252,33 @@ mod tests {
     }
 
     #[test]
+    fn keys_stay_until_they_are_rotated_and_then_end_for_sure() {
+        let key = |id: &str| Key { access_key_id: id.to_owned(), secret_access_key: "hush".to_owned() };
+        let existing = |root: Option<&str>, replaced: &[&str]| Existing {
+            namespace: NamespaceState::Ours,
+            root: root.map(key),
+            jobs: Some(key("JOBS")),
+            replaced: replaced.iter().map(|&name| name.to_owned()).collect(),
+            size: None,
+            data_of: None,
+            has_store: true,
+        };
+        let mut settings = SetupSettings::minio("x:1");
+        let kept = keys(&settings, &existing(Some("ROOT"), &[])).unwrap();
+        assert_eq!((&*kept.root.access_key_id, &*kept.jobs.access_key_id), ("ROOT", "JOBS"));
+        assert!(kept.replaced.is_empty());
+        // What an earlier rotation that was cut short has left to do is done.
+        let kept = keys(&settings, &existing(Some("ROOT"), &["OLD"])).unwrap();
+        assert_eq!((&*kept.jobs.access_key_id, &*kept.replaced), ("JOBS", &["OLD".to_owned()][..]));
+        settings.rotate = true;
+        let new = keys(&settings, &existing(Some("ROOT"), &["OLD"])).unwrap();
+        assert!(new.root.access_key_id != "ROOT" && new.jobs.access_key_id != "JOBS");
+        assert_eq!(new.replaced, ["OLD", "JOBS"]);
+        let lost = keys(&settings, &existing(None, &["OLD"])).unwrap();
+        assert!(lost.replaced.is_empty());
+    }
+
+    #[test]
     fn sizes_are_seen_before_anything_is_made() {
         let with = |size: &str| {
             let mut settings = SetupSettings::minio("x:1");

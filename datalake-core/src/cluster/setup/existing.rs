@@ -33,8 +33,8 @@ pub(super) struct Existing {
     /// The size of the store's volume.
     pub(super) size: Option<String>,
     /// What the label of the volume says.
-    data_of: Option<String>,
-    has_store: bool,
+    pub(super) data_of: Option<String>,
+    pub(super) has_store: bool,
 }
 
 impl Existing {
