@@ -53,8 +53,8 @@ soak: ## the long tests: kills, twenty times the cases, fuzzing, AArch64, thousa
 	tests/newest-api.sh
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --workspace --exclude datalake-py --test it kill -- --nocapture
 	PROPTEST_CASES=5000 $(CARGO) test --release --locked --workspace --exclude datalake-py
-	DATALAKE_SOAK=1 tests/cluster.sh
 	$(MAKE) wheel
+	DATALAKE_SOAK=1 tests/cluster.sh
 	DATALAKE_SOAK=1 tests/python.sh -k against_sklearn
 
 wheel: ## builds the Python wheel into ./dist

@@ -28,7 +28,10 @@ trap finish EXIT
 cp "$binary" "$scratch/datalake"
 export DATALAKE=$scratch/datalake DATALAKE_CLI=$scratch/datalake
 
-eval "$("$root/tests/kube.sh" up $$)"
+# Never the cluster of whoever runs this.
+unset KUBECONFIG
+leads_to=$("$root/tests/kube.sh" up $$)
+eval "$leads_to"
 # Of the same packages as the other tests, so that they are compiled once.
 cargo test --release --locked --workspace --exclude datalake-py --test cluster -- --ignored --test-threads 1 "$@"
 if [ "$#" = 0 ]; then DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster; fi

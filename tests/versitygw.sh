@@ -36,7 +36,10 @@ exports() {
 
 case ${1:-} in
   install) install ;;
-  static) install && printf '%s\n' "$server" ;;
+  static)
+    install >&2
+    printf '%s\n' "$server"
+    ;;
   start) start "${2:?versitygw.sh start DIR [OWNER]}" "${3:-}" ;;
   stop) stop "${2:?versitygw.sh stop PID}" ;;
   *) usage ;;

@@ -170,17 +170,24 @@ impl Connection {
         let run = RunId::from(run);
         let done = wait(py, async move {
             let manifest = ask(lake.as_ref(), &run).await?;
-            let removed = KubeJobs::remove_of(&Cluster::connect(&options).await?, &run).await?;
-            Ok(json!({ "run": run, "was": manifest.status, "jobs_removed": removed }))
+            let removed = async { KubeJobs::remove_of(&Cluster::connect(&options).await?, &run).await }.await;
+            // The run is asked by now; one in a process has no Jobs.
+            let (removed, trouble) = match removed {
+                Ok(removed) => (removed, None),
+                Err(error) if error.kind() == ErrorKind::NotFound => (0, None),
+                Err(error) => (0, Some(error.to_string())),
+            };
+            Ok(json!({ "run": run, "was": manifest.status, "jobs_removed": removed, "trouble": trouble }))
         })?;
         document(py, &done)
     }
 
     /// Submits a Job of one's own. With a display, which is given the lines that it prints as notes, it waits for the end.
-    #[pyo3(signature = (name, script, command, pods, display))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn submit(
         &self,
         py: Python<'_>,
+        lake: &Bound<'_, Lake>,
         name: String,
         script: Option<PathBuf>,
         command: Vec<String>,
@@ -188,7 +195,7 @@ impl Connection {
         display: Option<Py<PyAny>>,
     ) -> PyResult<String> {
         let Pods { settings, pending } = self::pods(pods, |image| match image {
-            Some(image) => Ok(JobSettings::new(image)),
+            Some(image) => Ok(JobSettings::new(image).with_names_of(lake.get().options())),
             None => Err(Error::invalid("submit", format_args!("the Job {name}"))
                 .with_reason("it has no image")
                 .with_hint("name one, such as image=\"python:3.13\"")),

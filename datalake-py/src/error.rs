@@ -3,20 +3,16 @@
 use std::error::Error as _;
 
 use datalake_core::{Error, ErrorKind};
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 /// The exception for an error: its class by kind, with what is known of the place, and the hint as a note.
 pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
-    match class(error.kind()) {
-        Some(name) => exception(py, name, error).unwrap_or_else(|failed| failed),
-        None => PyKeyboardInterrupt::new_err(message(error)),
-    }
+    exception(py, class(error.kind()), error).unwrap_or_else(|failed| failed)
 }
 
-/// The class in `datalake.errors`; none for an interruption, which is Python's own.
-fn class(kind: ErrorKind) -> Option<&'static str> {
-    Some(match kind {
+/// The class in `datalake.errors`.
+fn class(kind: ErrorKind) -> &'static str {
+    match kind {
         ErrorKind::NotFound => "NotFoundError",
         ErrorKind::AlreadyExists => "AlreadyExistsError",
         ErrorKind::Invalid => "InvalidError",
@@ -24,10 +20,11 @@ fn class(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Denied => "DeniedError",
         ErrorKind::Unavailable => "UnavailableError",
         ErrorKind::Exhausted => "ExhaustedError",
-        ErrorKind::Cancelled => return None,
+        // By somebody else: an interruption from here is Python's own, and raised where it is seen.
+        ErrorKind::Cancelled => "CancelledError",
         // A kind that this module does not know is a bug in it.
         _ => "InternalError",
-    })
+    }
 }
 
 fn exception(py: Python<'_>, name: &str, error: &Error) -> PyResult<PyErr> {

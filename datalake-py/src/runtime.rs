@@ -119,26 +119,27 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let runtime = runtime()?;
-    py.detach(|| runtime.block_on(watched(runtime, listener, work)))?.map_err(|error| raised(py, &error))
+    py.detach(|| watched(runtime, listener, work))?.map_err(|error| raised(py, &error))
 }
 
-/// The work runs on the runtime's threads, so that this one, to which Python delivers signals, stays free.
-async fn watched<T, F>(runtime: &Runtime, listener: &Listener, work: F) -> PyResult<Result<T>>
+/// The work runs on the runtime's threads, so that this one, to which Python delivers signals, stays free. Python is called
+/// between two waits, not within one: a handler of a signal may wait for other work of the engine.
+fn watched<T, F>(runtime: &Runtime, listener: &Listener, work: F) -> PyResult<Result<T>>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let mut work = runtime.spawn(work);
     loop {
-        match timeout(TICK, &mut work).await {
-            Ok(ended) => {
-                // All that was said, before the result.
-                Python::attach(|py| listener.show(py))?;
-                return Ok(ended.unwrap_or_else(|lost| Err(Error::internal("finish", "the work").with_reason(lost))));
+        match tick(runtime, &mut work) {
+            Some(ended) => {
+                // All that was said, before the result, which an error of the display does not replace.
+                Python::attach(|py| listener.show(py).unwrap_or_else(|error| error.write_unraisable(py, None)));
+                return Ok(ended);
             }
-            Err(_) => {
+            None => {
                 if let Err(interrupt) = between(listener) {
-                    stop(listener, &mut work).await;
+                    stop(runtime, listener, &mut work);
                     return Err(interrupt);
                 }
             }
@@ -146,11 +147,17 @@ where
     }
 }
 
+/// What the work ended in, if it did within a tick.
+fn tick<T>(runtime: &Runtime, work: &mut JoinHandle<Result<T>>) -> Option<Result<T>> {
+    let ended = runtime.block_on(async { timeout(TICK, work).await }).ok()?;
+    Some(ended.unwrap_or_else(|lost| Err(Error::internal("finish", "the work").with_reason(lost))))
+}
+
 /// Tells the work to stop, and gives it time to put things in order; no longer where the user insists.
-async fn stop<T>(listener: &Listener, work: &mut JoinHandle<Result<T>>) {
+fn stop<T>(runtime: &Runtime, listener: &Listener, work: &mut JoinHandle<Result<T>>) {
     listener.is_stopped.store(true, Ordering::Relaxed);
     let begun = Instant::now();
-    while timeout(TICK, &mut *work).await.is_err() {
+    while tick(runtime, work).is_none() {
         if begun.elapsed() > listener.grace || Python::attach(|py| py.check_signals().is_err()) {
             return work.abort();
         }

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +132,45 @@ def test_control_c_leaves_a_cancelled_run(tmp_path: Path, control_c: threading.T
     with pytest.raises(KeyboardInterrupt):
         datalake.run("food-calories", lake)
     assert datalake.load_run(lake).status == "cancelled"
+
+
+def test_a_handler_of_a_signal_may_use_the_engine_meanwhile(lake: datalake.Lake) -> None:
+    seen: list[list[str]] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(lake.buckets()))
+    rows = np.random.default_rng(0).normal(size=(20_000, 20))
+    try:
+        while not seen:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            datalake.RandomForestRegressor(n_estimators=20).fit(rows, rows[:, 0])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert seen == [["raw-data"]]
+
+
+def test_a_run_that_is_cancelled_from_elsewhere_is_no_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    lake = datalake.Lake(tmp_path / "lake")
+    lake.land_sample(60_000, 1)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            datalake.run("food-calories", lake)
+        except BaseException as error:  # noqa: BLE001 - whatever it is
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not datalake.runs(lake):
+        time.sleep(0.05)
+    while (begun := datalake.load_run(lake)).status != "running":
+        time.sleep(0.05)
+    told = datalake.Cluster(lake=lake).cancel(begun.id)
+    thread.join()
+    assert told == {"run": begun.id, "was": "running", "jobs_removed": 0}
+    assert [type(error) for error in raised] == [datalake.CancelledError]
+    assert begun.wait().status == "cancelled"

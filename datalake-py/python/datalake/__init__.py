@@ -31,6 +31,7 @@ from datalake._datalake import (
 from datalake._run import Run, load_run, run
 from datalake.errors import (
     AlreadyExistsError,
+    CancelledError,
     DeniedError,
     Error,
     ExhaustedError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyExistsError",
+    "CancelledError",
     "Cluster",
     "DeniedError",
     "Error",

@@ -86,8 +86,9 @@ class Cluster:
     """A Kubernetes cluster, and a lake in one of its namespaces.
 
     `context` is one of kubectl's configuration. Without it, the cluster is that of the last setup, else kubectl's
-    current one; the namespace is that of the last setup, else `big-data`. `lake` is the lake that pipelines run on;
-    without it, the one that :class:`Lake` opens without a URL, which is that of the last setup.
+    current one; the namespace is that of the last setup, else `big-data`. `lake` is the lake that pipelines run on,
+    by whatever address this machine reaches it: Jobs have theirs from the setup. Without it, it is the one that
+    :class:`Lake` opens without a URL, which is that of the last setup.
 
     Nothing is asked of the cluster yet.
     """
@@ -178,7 +179,7 @@ class Cluster:
         too. Its user is not root, and its home is `/tmp`. `command` gives the arguments of a script. With `follow` it
         prints what the Job prints, until it ends, and raises if it fails.
         """
-        return self._connection.submit(name, script, list(command), pods, Lines() if follow else None)
+        return self._connection.submit(self.lake, name, script, list(command), pods, Lines() if follow else None)
 
     def status(self) -> dict[str, Any]:
         """Say what is there: the lake, its buckets and their sizes, the last run, and how far it is; Jobs and pods.
@@ -221,4 +222,7 @@ class Cluster:
 
     def cancel(self, run: str) -> dict[str, Any]:
         """Ask a run to stop, and remove its Jobs; say how it stood, and how many Jobs those were."""
-        return self._connection.cancel(self.lake, run)
+        told = self._connection.cancel(self.lake, run)
+        if trouble := told.pop("trouble"):
+            warnings.warn(f"Jobs may be left at work: {trouble}", RuntimeWarning, stacklevel=2)
+        return told

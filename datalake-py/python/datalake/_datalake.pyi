@@ -361,7 +361,13 @@ class Connection:
     def cancel(self, lake: _Lake, run: str) -> dict[str, Any]:
         """Ask a run to stop, and remove its Jobs."""
     def submit(
-        self, name: str, script: _Path | None, command: Sequence[str], pods: PodOptions, display: Display | None
+        self,
+        lake: Lake,
+        name: str,
+        script: _Path | None,
+        command: Sequence[str],
+        pods: PodOptions,
+        display: Display | None,
     ) -> str:
         """Submit a Job of one's own; with a display, wait for its end, and note what it prints."""
 

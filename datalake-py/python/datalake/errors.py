@@ -1,6 +1,6 @@
 """Exceptions: one class for each kind of outcome, each also of the built-in class that Python has for it.
 
-An interruption is a plain :class:`KeyboardInterrupt`.
+An interruption from the keyboard is a plain :class:`KeyboardInterrupt`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class DeniedError(Error, PermissionError):
 
 class UnavailableError(Error, ConnectionError):
     """An endpoint that does not answer; trying again may help."""
+
+
+class CancelledError(Error):
+    """Work that somebody has stopped from elsewhere, such as a run by `datalake cancel`."""
 
 
 class ExhaustedError(Error, OSError, MemoryError):
