@@ -3,6 +3,7 @@
 #
 #   kube.sh can-run              whether a node can run here; if not, status 3 and a line that says what is missing
 #   kube.sh build                build what is missing into the cache, and install the Debian packages
+#   kube.sh prepare              the same, but for what needs DATALAKE
 #   kube.sh install              only the Debian packages that are missing
 #   kube.sh up [OWNER]           build and start all, print shell exports; ends by itself when the process OWNER does.
 #                                What is up already is joined, and keeps the owner that it has
@@ -210,6 +211,7 @@ GO
   mv "$bin/pause.tar.new" "$bin/pause.tar"
 }
 
+# Builds what is missing; with an argument all but what datalake itself has to pack.
 build() {
   local name
   install_packages
@@ -218,7 +220,7 @@ build() {
   (
     flock 9
     is_built || command -v go >/dev/null || cannot "there is no Go toolchain to build it with"
-    build_pause # first, since it may miss DATALAKE
+    if [ "$#" = 0 ]; then build_pause; fi # first, since it may miss DATALAKE
     build_of_module etcd "$etcd" go.etcd.io/etcd/server/v3
     for name in "${parts[@]}"; do build_kubernetes "$name"; done
     command -v kubectl >/dev/null || build_kubernetes kubectl
@@ -740,6 +742,7 @@ api_restart() {
 case ${1:-} in
   can-run) can_run ;;
   build) build ;;
+  prepare) build without-datalake ;;
   install) install_packages ;;
   up) up "${2:-}" ;;
   down) down ;;
