@@ -12,7 +12,7 @@ use super::{JobSettings, object};
 use crate::error::Result;
 
 /// The label by which Kueue finds the queue of a Job.
-const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
+pub(crate) const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 
 /// A Job of the lake, as far as it differs from others.
 pub(super) struct LakeJob<'a> {
