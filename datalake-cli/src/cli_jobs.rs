@@ -47,7 +47,7 @@ pub(crate) struct Where {
     /// How many workers there are at a time.
     #[arg(long, default_value_t = 2, value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub(crate) workers: u32,
-    /// Returns at once: a Job in the cluster drives the run.
+    /// Returns once a Job in the cluster drives the run.
     #[arg(long)]
     pub(crate) detach: bool,
     /// Small objects are gathered for one worker up to this size: 1MB, 64MiB.

@@ -1,6 +1,7 @@
 //! Jobs in a cluster: made or adopted by their names, followed to their end, removed.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::batch::v1::Job;
@@ -9,8 +10,9 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 
 use super::client::{Cluster, failed, is_missing, is_taken};
+use super::manifests::QUEUE_LABEL;
 use super::names::RUN_LABEL;
-use super::pods::{Trouble, failure, trouble};
+use super::pods::{Limit, Trouble, failure, is_at_work, trouble};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::RunId;
 use crate::progress::Progress;
@@ -22,9 +24,11 @@ const LOOK_AT_PODS: Duration = Duration::from_secs(2);
 /// How long a pod may be in the way of itself, as by an image that is missing: kubelets try again meanwhile.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long an API server may be away.
-const OUTAGE: Duration = Duration::from_secs(300);
-/// How long a Job that is removed may take.
-const REMOVAL: Duration = Duration::from_secs(90);
+pub(crate) const OUTAGE: Duration = Duration::from_secs(300);
+/// The same for somebody who wants to stop: a command has two seconds for it.
+const OUTAGE_AT_STOP: Duration = Duration::from_secs(1);
+/// How often a Job that is being removed is looked at before that takes too long: 90 seconds of an API server that answers.
+const LOOKS_AT_REMOVAL: u32 = 180;
 
 /// How a Job ended.
 #[derive(Debug)]
@@ -59,39 +63,86 @@ pub(crate) fn standing(job: &Job) -> Standing {
     }
 }
 
-/// The Jobs of one namespace.
+/// Asks the API server, and again while it does not answer, for as long as an outage may last.
+pub(crate) async fn patiently<T, F, A>(outage: Duration, progress: &dyn Progress, ask: F) -> Result<T>
+where
+    F: Fn() -> A,
+    A: Future<Output = Result<T>>,
+{
+    let mut away: Option<Instant> = None;
+    loop {
+        match ask().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                let since = *away.get_or_insert_with(|| {
+                    progress.note(&format!("{error}; Jobs go on meanwhile, and it is tried again"));
+                    Instant::now()
+                });
+                if since.elapsed() >= outage {
+                    return Err(error);
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// The Jobs of one namespace. Whatever is asked of them is asked again while the API server does not answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Jobs {
+pub(crate) struct Jobs<'a> {
     cluster: Cluster,
     api: Api<Job>,
     /// How long pods may wait for a node.
     pending: Duration,
+    outage: Duration,
+    progress: &'a dyn Progress,
 }
 
-impl Jobs {
-    pub(crate) fn new(cluster: &Cluster, pending: Duration) -> Self {
-        Self { cluster: cluster.clone(), api: cluster.api(), pending }
+impl<'a> Jobs<'a> {
+    pub(crate) fn new(cluster: &Cluster, pending: Duration, progress: &'a dyn Progress) -> Self {
+        Self { cluster: cluster.clone(), api: cluster.api(), pending, outage: OUTAGE, progress }
     }
 
-    /// Makes a Job; none where there is one of its name.
+    /// For somebody who wants to stop, and not to wait.
+    pub(crate) fn to_stop(cluster: &Cluster, progress: &'a dyn Progress) -> Self {
+        Self { outage: OUTAGE_AT_STOP, ..Self::new(cluster, Duration::ZERO, progress) }
+    }
+
+    async fn patiently<T, F, A>(&self, ask: F) -> Result<T>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T>>,
+    {
+        patiently(self.outage, self.progress, ask).await
+    }
+
+    /// Makes a Job; none where there is one of its name, which may be of an earlier try whose answer was lost.
     pub(crate) async fn create(&self, job: &Job) -> Result<Option<Job>> {
-        let name = name(job);
-        match self.api.create(&PostParams::default(), job).await {
-            Ok(made) => Ok(Some(made)),
-            Err(cause) if is_taken(&cause) => Ok(None),
-            Err(cause) => Err(failed("start", format_args!("the Job {name}"), cause)),
-        }
+        let (name, parameters) = (name(job), PostParams::default());
+        self.patiently(|| async {
+            match self.api.create(&parameters, job).await {
+                Ok(made) => Ok(Some(made)),
+                Err(cause) if is_taken(&cause) => Ok(None),
+                Err(cause) => Err(failed("start", format_args!("the Job {name}"), cause)),
+            }
+        })
+        .await
     }
 
     /// The Job of this name, if there is one.
     pub(crate) async fn find(&self, name: &str) -> Result<Option<Job>> {
-        self.api.get_opt(name).await.map_err(|cause| failed("look at", format_args!("the Job {name}"), cause))
+        self.patiently(|| async {
+            self.api.get_opt(name).await.map_err(|cause| failed("look at", format_args!("the Job {name}"), cause))
+        })
+        .await
     }
 
     /// Jobs with these labels.
     pub(crate) async fn list(&self, labels: &str) -> Result<Vec<Job>> {
-        let found = self.api.list(&ListParams::default().labels(labels)).await;
-        Ok(found.map_err(|cause| failed("list", "Jobs", cause))?.items)
+        let wanted = ListParams::default().labels(labels);
+        let found =
+            self.patiently(|| async { self.api.list(&wanted).await.map_err(|cause| failed("list", "Jobs", cause)) });
+        Ok(found.await?.items)
     }
 
     /// Removes the Jobs of a run that are at work, and says how many those were.
@@ -113,57 +164,43 @@ impl Jobs {
             preconditions: Some(Preconditions { uid: job.metadata.uid.clone(), ..Preconditions::default() }),
             ..DeleteParams::background()
         };
-        match self.api.delete(name, &parameters).await {
-            Err(cause) if is_missing(&cause) => return Ok(()),
-            // It is another one by now: somebody else has done it.
-            Err(kube::Error::Api(status)) if status.code == 409 => return Ok(()),
-            done => drop(done.map_err(|cause| failed("remove", format_args!("the Job {name}"), cause))?),
-        }
-        self.wait_until_gone(job).await
+        let is_leaving = self.patiently(|| async {
+            match self.api.delete(name, &parameters).await {
+                Ok(_) => Ok(true),
+                Err(cause) if is_missing(&cause) => Ok(false),
+                // It is another one by now: somebody else has done it.
+                Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+                Err(cause) => Err(failed("remove", format_args!("the Job {name}"), cause)),
+            }
+        });
+        if is_leaving.await? { self.wait_until_gone(job).await } else { Ok(()) }
     }
 
     /// Waits until this very Job is gone.
     pub(crate) async fn wait_until_gone(&self, job: &Job) -> Result<()> {
         let name = name(job);
-        let begun = Instant::now();
-        while begun.elapsed() < REMOVAL {
+        for _ in 0..LOOKS_AT_REMOVAL {
             match self.find(name).await? {
                 Some(found) if found.metadata.uid == job.metadata.uid => tokio::time::sleep(LOOK).await,
                 _ => return Ok(()),
             }
         }
         Err(Error::new(ErrorKind::Unavailable, "remove", format_args!("the Job {name}"))
-            .with_reason(format_args!("it is still there after {} s", REMOVAL.as_secs()))
+            .with_reason(format_args!("it is still there after {} s", (LOOK * LOOKS_AT_REMOVAL).as_secs()))
             .with_hint(format_args!("see what holds it: kubectl -n {} describe job {name}", self.cluster.namespace())))
     }
 
     /// Waits until a Job ends, tells how many of its shards are done, and gives up where nothing can come of it.
-    pub(crate) async fn follow(&self, job: &Job, progress: &dyn Progress) -> Result<Ending> {
-        let name = name(job);
+    pub(crate) async fn follow(&self, job: &Job) -> Result<Ending> {
         let mut seen = Seen::default();
-        let mut away: Option<Instant> = None;
         let mut looked_at_pods = Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
-            let found = match self.find(name).await {
-                Ok(found) => found,
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    let since = *away.get_or_insert_with(|| {
-                        progress.note("the API server does not answer; Jobs go on without it");
-                        Instant::now()
-                    });
-                    if since.elapsed() > OUTAGE {
-                        return Err(error);
-                    }
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            away = None;
+            let found = self.find(name(job)).await?;
             let Some(found) = found.filter(|found| found.metadata.uid == job.metadata.uid) else {
                 return Ok(Ending::Gone);
             };
-            seen.tell(&found, progress);
+            seen.tell(&found, self.progress);
             match standing(&found) {
                 Standing::Complete => return Ok(Ending::Complete),
                 Standing::Failed => return Ok(Ending::Failed(self.reason(&found).await?)),
@@ -175,7 +212,7 @@ impl Jobs {
             }
             if looked_at_pods.elapsed() > LOOK_AT_PODS {
                 looked_at_pods = Instant::now();
-                if let Some(error) = self.hopeless(&found, &mut seen, progress).await? {
+                if let Some(error) = self.hopeless(&found, &mut seen).await? {
                     return Ok(Ending::Failed(error));
                 }
             }
@@ -186,8 +223,11 @@ impl Jobs {
     pub(crate) async fn pods(&self, job: &Job) -> Result<Vec<Pod>> {
         let labels = format!("batch.kubernetes.io/job-name={}", name(job));
         let pods: Api<Pod> = self.cluster.api();
-        let found = pods.list(&ListParams::default().labels(&labels)).await;
-        let mut found = found.map_err(|cause| failed("list", format_args!("the pods of {}", name(job)), cause))?.items;
+        let wanted = ListParams::default().labels(&labels);
+        let found = self.patiently(|| async {
+            pods.list(&wanted).await.map_err(|cause| failed("list", format_args!("the pods of {}", name(job)), cause))
+        });
+        let mut found = found.await?.items;
         // Those of an earlier Job of this name may still be leaving.
         found.retain(|pod| {
             pod.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
@@ -201,31 +241,19 @@ impl Jobs {
     }
 
     /// Why a Job that runs will never end, where that is so.
-    async fn hopeless(&self, job: &Job, seen: &mut Seen, progress: &dyn Progress) -> Result<Option<Error>> {
-        let pods = match self.pods(job).await {
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Ok(None),
-            pods => pods?,
-        };
+    async fn hopeless(&self, job: &Job, seen: &mut Seen) -> Result<Option<Error>> {
+        let pods = self.pods(job).await?;
+        let mut troubles: Vec<Trouble> = pods.iter().filter_map(trouble).collect();
         let is_suspended = job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false);
-        let found = if pods.is_empty() && !is_suspended {
-            self.refused(job).await?
-        } else {
-            let mut troubles: Vec<Trouble> = pods.iter().filter_map(trouble).collect();
-            for trouble in troubles.extract_if(.., |trouble| trouble.passes) {
-                seen.note(&trouble.words, progress);
-            }
-            troubles.pop()
-        };
-        let Some(found) = found else {
-            seen.in_the_way = None;
-            return Ok(None);
-        };
-        let since = *seen.in_the_way.get_or_insert_with(Instant::now);
-        let patience = if found.waits_for_node { self.pending } else { PATIENCE };
-        if since.elapsed() > LOOK_AT_PODS {
-            seen.note(&found.words, progress);
+        if pods.is_empty() {
+            troubles.push(match is_suspended {
+                true => suspended(job),
+                false => self.refused(job).await?.unwrap_or_else(Trouble::no_pods),
+            });
         }
-        Ok((since.elapsed() > patience).then(|| found.into_error(name(job))))
+        let is_at_work = pods.iter().any(is_at_work);
+        let found = seen.weigh(troubles, is_at_work, self.pending, Instant::now(), self.progress);
+        Ok(found.map(|found| found.into_error(name(job))))
     }
 
     /// Why the Job's controller can make no pods, where that is so.
@@ -243,15 +271,70 @@ impl Jobs {
     }
 }
 
-/// What was told of a Job.
+/// What a Job is told to wait for by whoever admits Jobs.
+fn suspended(job: &Job) -> Trouble {
+    let name = name(job);
+    let queue = job.metadata.labels.as_ref().and_then(|labels| labels.get(QUEUE_LABEL));
+    Trouble::suspended(&match queue {
+        Some(queue) => format!("{name} is suspended; it waits for the queue {queue} to admit it"),
+        None => format!("{name} is suspended; it waits for whoever has suspended it"),
+    })
+}
+
+/// What was told of a Job, and since when what is in its way.
 #[derive(Debug, Default)]
 struct Seen {
     succeeded: u64,
     notes: BTreeSet<String>,
-    in_the_way: Option<Instant>,
+    in_the_way: Vec<InTheWay>,
+}
+
+/// A trouble of one kind of one pod, and since when it is seen.
+#[derive(Debug)]
+struct InTheWay {
+    pod: String,
+    kind: ErrorKind,
+    since: Instant,
 }
 
 impl Seen {
+    /// Notes what is in the way now, and gives the trouble that has lasted too long, if one has. A trouble that is over
+    /// counts no more. A wait for a node counts only while no pod is at work: the Job moves on without it.
+    fn weigh(
+        &mut self,
+        troubles: Vec<Trouble>,
+        is_at_work: bool,
+        pending: Duration,
+        now: Instant,
+        progress: &dyn Progress,
+    ) -> Option<Trouble> {
+        let (mut in_the_way, mut too_long) = (Vec::new(), None);
+        for trouble in troubles {
+            let is_same = |seen: &&InTheWay| seen.pod == trouble.pod && seen.kind == trouble.kind;
+            let counts = !(trouble.waits_for_node && is_at_work);
+            let known = self.in_the_way.iter().find(is_same).map(|seen| seen.since);
+            let since = known.filter(|_| counts).unwrap_or(now);
+            let lasts = now.duration_since(since);
+            in_the_way.push(InTheWay { pod: trouble.pod.clone(), kind: trouble.kind, since });
+            let (told_after, ended_after) = match trouble.limit {
+                Limit::None => (Duration::ZERO, None),
+                Limit::Told => (PATIENCE, None),
+                Limit::Moment => (LOOK_AT_PODS, Some(PATIENCE)),
+                // A controller may be slow.
+                Limit::Pending if trouble.pod.is_empty() => (PATIENCE, Some(pending)),
+                Limit::Pending => (LOOK_AT_PODS, Some(pending)),
+            };
+            if counts && lasts >= told_after {
+                self.note(&trouble.words, progress);
+            }
+            if ended_after.is_some_and(|limit| lasts > limit) {
+                too_long.get_or_insert(trouble);
+            }
+        }
+        self.in_the_way = in_the_way;
+        too_long
+    }
+
     fn tell(&mut self, job: &Job, progress: &dyn Progress) {
         let succeeded = job.status.as_ref().and_then(|status| status.succeeded).unwrap_or(0);
         let succeeded = u64::try_from(succeeded).unwrap_or(0);
@@ -271,4 +354,92 @@ impl Seen {
 /// The name of an object that the API server has given.
 pub(crate) fn name(job: &Job) -> &str {
     job.metadata.name.as_deref().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    const PENDING: Duration = Duration::from_secs(300);
+
+    fn trouble_of(pod: &str, waits_for_node: bool) -> Trouble {
+        let (kind, limit) = match waits_for_node {
+            true => (ErrorKind::Exhausted, Limit::Pending),
+            false => (ErrorKind::NotFound, Limit::Moment),
+        };
+        let (pod, words) = (pod.to_owned(), format!("{pod}: {kind:?}"));
+        Trouble { pod, words, kind, hint: String::new(), waits_for_node, limit }
+    }
+
+    /// What is found too long in the way, of a trouble that is seen at these seconds.
+    fn weighed(looks: &[(u64, Vec<Trouble>, bool)]) -> Option<String> {
+        let (begun, mut seen) = (Instant::now(), Seen::default());
+        let mut found = None;
+        for (second, troubles, is_at_work) in looks {
+            let troubles = troubles.iter().map(|trouble| trouble_of(&trouble.pod, trouble.waits_for_node)).collect();
+            let now = begun + Duration::from_secs(*second);
+            found = found.or(seen.weigh(troubles, *is_at_work, PENDING, now, &Silent));
+        }
+        found.map(|found| found.words)
+    }
+
+    #[test]
+    fn a_job_that_moves_on_may_have_pods_that_wait_for_a_node() {
+        let waits = || vec![trouble_of("a", true)];
+        assert!(weighed(&[(0, waits(), true), (600, waits(), true), (700, waits(), false)]).is_none());
+        assert!(weighed(&[(0, waits(), false), (250, waits(), true), (400, waits(), false)]).is_none());
+        assert!(weighed(&[(0, waits(), false), (301, waits(), false)]).is_some());
+    }
+
+    #[test]
+    fn another_trouble_begins_anew() {
+        let (node, image) = (|| trouble_of("a", true), || trouble_of("a", false));
+        assert!(weighed(&[(0, vec![node()], false), (60, vec![image()], false)]).is_none());
+        assert!(weighed(&[(0, vec![image()], false), (16, vec![trouble_of("b", false)], false)]).is_none());
+        assert!(weighed(&[(0, vec![image()], false), (8, vec![], false), (16, vec![image()], false)]).is_none());
+        let both = || vec![image(), node()];
+        assert_eq!(weighed(&[(0, both(), false), (16, both(), false)]).as_deref(), Some("a: NotFound"));
+    }
+
+    #[test]
+    fn a_job_that_is_suspended_waits_without_end_and_says_so() {
+        let suspended = || vec![Trouble::suspended("x is suspended")];
+        let (begun, mut seen) = (Instant::now(), Seen::default());
+        for (second, told) in [(0, 0), (10, 0), (15, 1), (9000, 1)] {
+            let now = begun + Duration::from_secs(second);
+            assert!(seen.weigh(suspended(), false, PENDING, now, &Silent).is_none());
+            assert_eq!(seen.notes.len(), told, "{second}");
+        }
+    }
+
+    #[test]
+    fn a_job_without_pods_comes_to_an_end() {
+        let (begun, mut seen) = (Instant::now(), Seen::default());
+        let mut weigh = |second| {
+            let now = begun + Duration::from_secs(second);
+            seen.weigh(vec![Trouble::no_pods()], false, PENDING, now, &Silent)
+        };
+        assert!(weigh(0).is_none() && weigh(299).is_none());
+        assert_eq!(weigh(301).unwrap().kind, ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn an_api_server_may_be_away_for_a_while() {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let ask = |kind| {
+            let count = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            std::future::ready(match count {
+                0..3 => Err(Error::new(kind, "find", "a Job")),
+                count => Ok(count),
+            })
+        };
+        assert_eq!(patiently(OUTAGE, &Silent, || ask(ErrorKind::Unavailable)).await.unwrap(), 3);
+        asked.store(0, std::sync::atomic::Ordering::Relaxed);
+        let refused = patiently(OUTAGE, &Silent, || ask(ErrorKind::Denied)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Denied);
+        asked.store(0, std::sync::atomic::Ordering::Relaxed);
+        let away = patiently(Duration::ZERO, &Silent, || ask(ErrorKind::Unavailable)).await.unwrap_err();
+        assert_eq!(away.kind(), ErrorKind::Unavailable);
+    }
 }

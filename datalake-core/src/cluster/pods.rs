@@ -8,13 +8,27 @@ use crate::error::{Error, ErrorKind};
 /// Something in the way of a pod.
 #[derive(Debug)]
 pub(crate) struct Trouble {
+    /// The pod; empty where there is none.
+    pub(crate) pod: String,
     pub(crate) words: String,
     pub(crate) kind: ErrorKind,
     pub(crate) hint: String,
     /// Whether it waits for a node, which may still come.
     pub(crate) waits_for_node: bool,
-    /// Whether Kubernetes helps itself.
-    pub(crate) passes: bool,
+    pub(crate) limit: Limit,
+}
+
+/// How long something may be in the way before nothing will come of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Kubernetes helps itself.
+    None,
+    /// Somebody else decides; whoever waits should know.
+    Told,
+    /// Some seconds: kubelets and controllers try again.
+    Moment,
+    /// As long as pods may be pending.
+    Pending,
 }
 
 impl Trouble {
@@ -30,7 +44,22 @@ impl Trouble {
             (ErrorKind::Invalid, "look at the events of the Job: kubectl describe job")
         };
         let words = format!("no pod can be made: {words}");
-        Self { words, kind, hint: hint.to_owned(), waits_for_node: false, passes: false }
+        Self::of_job(words, kind, hint, Limit::Moment)
+    }
+
+    /// The controller of Jobs makes no pods, and does not say why.
+    pub(crate) fn no_pods() -> Self {
+        let hint = "is the controller of Jobs at work? Look at kube-system, and at the Job: kubectl describe job";
+        Self::of_job("no pod of it has been made".to_owned(), ErrorKind::Unavailable, hint, Limit::Pending)
+    }
+
+    /// A Job that somebody else lets begin.
+    pub(crate) fn suspended(words: &str) -> Self {
+        Self::of_job(words.to_owned(), ErrorKind::Exhausted, "is there a queue of this name?", Limit::Told)
+    }
+
+    fn of_job(words: String, kind: ErrorKind, hint: &str, limit: Limit) -> Self {
+        Self { pod: String::new(), words, kind, hint: hint.to_owned(), waits_for_node: false, limit }
     }
 
     pub(crate) fn into_error(self, job: &str) -> Error {
@@ -50,11 +79,12 @@ pub(crate) fn trouble(pod: &Pod) -> Option<Trouble> {
         }
         if state.and_then(|state| state.terminated.as_ref()).is_some_and(is_out_of_memory) {
             return Some(Trouble {
+                pod: name.to_owned(),
                 words: format!("{name} was killed: it needed more memory than its limit of {}", memory(pod)),
                 kind: ErrorKind::Exhausted,
                 hint: "raise --memory".to_owned(),
                 waits_for_node: false,
-                passes: true,
+                limit: Limit::None,
             });
         }
     }
@@ -64,12 +94,20 @@ pub(crate) fn trouble(pod: &Pod) -> Option<Trouble> {
             && condition.reason.as_deref() == Some("Unschedulable")
     })?;
     Some(Trouble {
+        pod: name.to_owned(),
         words: format!("{name} waits for a node: {}", unscheduled.message.as_deref().unwrap_or("none fits")),
         kind: ErrorKind::Exhausted,
         hint: "ask for less by --memory and --cpu, choose fewer --workers, or add a node".to_owned(),
         waits_for_node: true,
-        passes: false,
+        limit: Limit::Pending,
     })
+}
+
+/// Whether a pod is on a node and stays there, so that its Job may move on.
+pub(crate) fn is_at_work(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let has_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    has_node && pod.metadata.deletion_timestamp.is_none() && matches!(phase, Some("Pending" | "Running"))
 }
 
 fn waits(pod: &Pod, container: &ContainerStatus, waiting: &ContainerStateWaiting) -> Option<Trouble> {
@@ -105,7 +143,8 @@ fn waits(pod: &Pod, container: &ContainerStatus, waiting: &ContainerStateWaiting
         ),
         _ => return None,
     };
-    Some(Trouble { words, kind, hint, waits_for_node: false, passes: false })
+    let name = pod.metadata.name.clone().unwrap_or_default();
+    Some(Trouble { pod: name, words, kind, hint, waits_for_node: false, limit: Limit::Moment })
 }
 
 /// What a container said before it ended the last time.
@@ -196,4 +235,46 @@ fn memory(pod: &Pod) -> String {
     let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
     let limits = container.and_then(|container| container.resources.as_ref()?.limits.as_ref());
     limits.and_then(|limits| limits.get("memory")).map_or_else(|| "none".to_owned(), |limit| limit.0.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(node: Option<&str>, status: &Value) -> Pod {
+        let spec = json!({ "containers": [], "nodeName": node });
+        serde_json::from_value(json!({ "metadata": { "name": "a" }, "spec": spec, "status": status })).unwrap()
+    }
+
+    #[test]
+    fn a_pod_is_at_work_from_its_node_to_its_end() {
+        assert!(!is_at_work(&pod(None, &json!({ "phase": "Pending" }))));
+        assert!(is_at_work(&pod(Some("n"), &json!({ "phase": "Pending" }))));
+        assert!(is_at_work(&pod(Some("n"), &json!({ "phase": "Running" }))));
+        assert!(!is_at_work(&pod(Some("n"), &json!({ "phase": "Succeeded" }))));
+        // On a node that is away it may stay so for ever.
+        let mut leaving = pod(Some("n"), &json!({ "phase": "Running" }));
+        leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-26T12:00:00Z")).unwrap();
+        assert!(!is_at_work(&leaving));
+    }
+
+    #[test]
+    fn a_trouble_knows_its_pod_and_how_long_it_may_last() {
+        let waiting = |reason: &str| {
+            let state = json!({ "waiting": { "reason": reason } });
+            let status = json!({ "name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state });
+            trouble(&pod(Some("n"), &json!({ "containerStatuses": [status] })))
+        };
+        // They take turns, and are one trouble.
+        for reason in ["ErrImagePull", "ImagePullBackOff"] {
+            let found = waiting(reason).unwrap();
+            assert_eq!((found.pod.as_str(), found.kind, found.limit), ("a", ErrorKind::NotFound, Limit::Moment));
+        }
+        assert!(waiting("ContainerCreating").is_none());
+        let condition = json!({ "type": "PodScheduled", "status": "False", "reason": "Unschedulable" });
+        let found = trouble(&pod(None, &json!({ "conditions": [condition] }))).unwrap();
+        assert_eq!((found.pod.as_str(), found.waits_for_node, found.limit), ("a", true, Limit::Pending));
+    }
 }

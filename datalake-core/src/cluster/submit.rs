@@ -1,6 +1,8 @@
 //! Jobs that anybody submits: an image with a command or a script, which reach the lake by their environment.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
@@ -13,10 +15,14 @@ use super::client::{Cluster, failed};
 use super::jobs::{Ending, Jobs, name};
 use super::manifests::{JobSettings, script_map, submitted_job};
 use crate::error::{Error, ErrorKind, Result};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 
 /// The most that a script may have: an object of the API holds no more than a mebibyte.
 const LARGEST_SCRIPT: u64 = 900 * 1024;
+/// How long the rest of a log may take after its Job has failed.
+const REST: Duration = Duration::from_secs(10);
+/// How often a pod is looked for whose log can be read.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// A program as text, and what runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +90,7 @@ impl Cluster {
         settings: &JobSettings,
     ) -> Result<Submitted> {
         let job = submitted_job(name, script, command, settings)?;
-        let jobs = Jobs::new(self, std::time::Duration::ZERO);
+        let jobs = Jobs::new(self, Duration::ZERO, &Silent);
         let Some(job) = jobs.create(&job).await? else {
             return Err(Error::new(ErrorKind::AlreadyExists, "submit", format_args!("the Job {name}"))
                 .with_reason("there is one of this name")
@@ -107,14 +113,12 @@ impl Cluster {
             ..OwnerReference::default()
         }]);
         let maps: Api<ConfigMap> = self.api();
-        let made = maps.create(&PostParams::default(), &map).await;
-        match made {
-            Ok(_) => Ok(()),
-            Err(cause) => {
-                // A Job without its script would wait for it.
-                Jobs::new(self, std::time::Duration::ZERO).remove(job).await?;
-                Err(failed("keep", format_args!("the script of the Job {}", name(job)), cause))
-            }
+        let Err(cause) = maps.create(&PostParams::default(), &map).await else { return Ok(()) };
+        let error = failed("keep", format_args!("the script of the Job {}", name(job)), cause);
+        // A Job without its script would wait for it.
+        match Jobs::new(self, Duration::ZERO, &Silent).remove(job).await {
+            Ok(()) => Err(error),
+            Err(left) => Err(error.with_hint(format_args!("remove the Job, which waits for it: {left}"))),
         }
     }
 }
@@ -132,14 +136,15 @@ impl Submitted {
     /// Why it failed; those of the cluster.
     pub async fn follow(
         &self,
-        pending: std::time::Duration,
+        pending: Duration,
         progress: &dyn Progress,
         line: &(dyn Fn(&str) -> Result<()> + Send + Sync),
     ) -> Result<()> {
-        let jobs = Jobs::new(&self.cluster, pending);
-        let end = jobs.follow(&self.job, progress);
+        let jobs = Jobs::new(&self.cluster, pending, progress);
+        let has_ended = AtomicBool::new(false);
+        let end = jobs.follow(&self.job);
         tokio::pin!(end);
-        let print = self.print(&jobs, line);
+        let print = self.print(&jobs, &has_ended, progress, line);
         tokio::pin!(print);
         let mut printed = false;
         let ending = loop {
@@ -151,8 +156,15 @@ impl Submitted {
                 }
             }
         };
-        if !printed && matches!(ending, Ending::Complete) {
-            print.await?;
+        has_ended.store(true, Ordering::Relaxed);
+        match (printed, &ending) {
+            (true, _) => {}
+            (false, Ending::Complete) => print.await?,
+            // Its last lines may say why, and a node that is away would never give them.
+            (false, _) => match tokio::time::timeout(REST, print).await {
+                Ok(done) => done?,
+                Err(_) => progress.note("the rest of its log does not come"),
+            },
         }
         match ending {
             Ending::Complete => Ok(()),
@@ -162,29 +174,44 @@ impl Submitted {
         }
     }
 
-    /// Prints the log of the Job's pod, once there is one.
-    async fn print(&self, jobs: &Jobs, line: &(dyn Fn(&str) -> Result<()> + Send + Sync)) -> Result<()> {
+    /// Prints the log of the Job's pod, once there is one; of a Job that has ended without one there is nothing to print. A
+    /// log that breaks off is no reason not to wait for the Job.
+    async fn print(
+        &self,
+        jobs: &Jobs<'_>,
+        has_ended: &AtomicBool,
+        progress: &dyn Progress,
+        line: &(dyn Fn(&str) -> Result<()> + Send + Sync),
+    ) -> Result<()> {
         let pods: Api<Pod> = self.cluster.api();
         let has_begun = |pod: &Pod| {
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
             matches!(phase, Some("Running" | "Succeeded" | "Failed"))
         };
         let pod = loop {
+            // Asked first: what has begun before the end is seen.
+            let is_last = has_ended.load(Ordering::Relaxed);
             match jobs.pods(&self.job).await?.into_iter().find(has_begun) {
                 Some(pod) => break pod.metadata.name.unwrap_or_default(),
-                None => tokio::time::sleep(std::time::Duration::from_millis(300)).await,
+                None if is_last => return Ok(()),
+                None => tokio::time::sleep(LOOK).await,
             }
         };
+        let breaks_off = |error: Error| {
+            progress.note(&format!("{error}; its log breaks off here, and its Job is followed to its end"));
+            Ok(())
+        };
         let follow = LogParams { follow: true, ..LogParams::default() };
-        let stream = pods
-            .log_stream(&pod, &follow)
-            .await
-            .map_err(|cause| failed("read", format_args!("the log of {pod}"), cause))?;
-        let mut lines = stream.lines();
-        let broken = |cause| Error::io("read", format_args!("the log of {pod}"), cause);
-        while let Some(text) = lines.try_next().await.map_err(broken)? {
-            line(&text)?;
+        let mut lines = match pods.log_stream(&pod, &follow).await {
+            Ok(stream) => stream.lines(),
+            Err(cause) => return breaks_off(failed("read", format_args!("the log of {pod}"), cause)),
+        };
+        loop {
+            match lines.try_next().await {
+                Ok(Some(text)) => line(&text)?,
+                Ok(None) => return Ok(()),
+                Err(cause) => return breaks_off(Error::io("read", format_args!("the log of {pod}"), cause)),
+            }
         }
-        Ok(())
     }
 }

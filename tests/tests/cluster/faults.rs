@@ -43,6 +43,19 @@ fn worker(stage: &str) -> u32 {
     panic!("no worker of the stage {stage} was at work within 90 s");
 }
 
+/// Whether a worker of this stage was begun again in a run: it has left an attempt above 0.
+fn was_begun_again(lake: &Lake, ran: &Ran, stage: &str) -> bool {
+    let manifest: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let folder = format!("processed-data/_runs/{}/steps/", manifest["run"].as_str().unwrap());
+    let objects = lake.user.json(&["ls", &folder]);
+    let paths = objects.as_array().unwrap().iter().map(|object| object["object"].as_str().unwrap());
+    let attempt = |path: &str| {
+        let mut parts = path.strip_prefix(&folder)?.split('/').skip(1);
+        parts.next()?.starts_with(&format!("{stage}-")).then_some(parts.next()?.parse::<u32>().ok()?)
+    };
+    paths.filter_map(attempt).any(|attempt| attempt > 0)
+}
+
 fn is_done_alike(ran: &Ran, here: &std::collections::BTreeMap<String, String>) {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let manifest: Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -74,6 +87,7 @@ fn killed_removed_and_interrupted_work_is_done_again() {
 
     // Workers killed at random moments; soak does it twenty times.
     let kills = if std::env::var_os("DATALAKE_SOAK").is_some() { 20 } else { 2 };
+    let mut hits = 0;
     for kill in 0..kills {
         let run = Begun::new(&lake, &["--fresh"]);
         let stage = ["scan", "grow", "predict"][kill % 3];
@@ -81,9 +95,14 @@ fn killed_removed_and_interrupted_work_is_done_again() {
         std::thread::sleep(Duration::from_millis((kill as u64 * 7919) % 2500));
         let victims = processes(&["run-step", stage]);
         victims.first().iter().for_each(|pid| send("-KILL", **pid));
-        println!("kill {kill}: {stage}, {} workers there", victims.len());
-        is_done_alike(&run.end(), &here);
+        let ran = run.end();
+        is_done_alike(&ran, &here);
+        let hit = was_begun_again(&lake, &ran, stage);
+        println!("kill {kill}: {stage}, {} workers there, hit: {hit}", victims.len());
+        hits += u32::from(hit);
     }
+    // A moment may be one at which nobody is at work, but the first kill waits for none.
+    assert!(hits > 0, "no worker was hit in {kills} kills");
 
     // A pod is deleted, then its Job.
     let run = Begun::new(&lake, &["--fresh"]);
@@ -125,7 +144,9 @@ fn killed_removed_and_interrupted_work_is_done_again() {
     worker("scan");
     run.child.kill().unwrap();
     run.end();
-    is_done_alike(&Begun::new(&lake, &[]).end(), &here);
+    let ran = Begun::new(&lake, &[]).end();
+    is_done_alike(&ran, &here);
+    assert!(ran.stderr.contains("going on with it"), "{ran:?}");
     lake.is_quiet();
 }
 
@@ -147,6 +168,16 @@ fn what_cannot_come_to_anything_is_said() {
     let patch = r#"--patch={"stringData":{"AWS_SECRET_ACCESS_KEY":"not-the-secret-of-this-key"}}"#;
     lake.place.kubectl(&["patch", "secret", "datalake-lake", patch]);
     fails(&[], 3, &["refused the access key"]);
+
+    // Nobody admits Jobs here: it waits, and says so.
+    let mut command = lake.user.command(&Lake::on_cluster(&["--queue", "nobody"]));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(30));
+    send("-INT", child.id());
+    let ran = Ran::of(&child.wait_with_output().unwrap(), &["ml-pipeline"]);
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.stderr.contains("waits for the queue nobody to admit it"), "{ran:?}");
+    lake.is_quiet();
 }
 
 #[test]
@@ -160,7 +191,10 @@ fn a_job_of_ones_own_reaches_the_lake() {
     assert!(listed.contains("raw-data") && listed.contains("models"), "{listed}");
     lake.user.fails(&[&submit[..], &["--", "/datalake", "ls"]].concat(), 1, &["there is one of this name"]);
     let wrong = ["job", "submit", "--name", "wrong", "--image", image, "--image-pull-policy", "Never", "--follow"];
-    lake.user.fails(&[&wrong[..], &["--", "/datalake", "cat", "raw-data/nothing"]].concat(), 1, &["raw-data/nothing"]);
+    let failed = lake.user.run(&[&wrong[..], &["--", "/datalake", "cat", "raw-data/nothing"]].concat());
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    // Why it failed, and its log to the last line.
+    assert!(failed.stderr.contains("raw-data/nothing") && failed.stdout.contains("raw-data/nothing"), "{failed:?}");
 
     if std::env::var_os("DATALAKE_SOAK").is_none() {
         return;

@@ -1,6 +1,7 @@
 //! Pipelines as Jobs: the digests of this machine, whoever drives them.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -122,14 +123,21 @@ fn a_pipeline_on_the_cluster_gives_the_digests_of_this_machine() {
     lake.place.kubectl(&["delete", "jobs", "--all", "--wait=true"]);
     assert_eq!(lake.user.ok(&["logs", run]), logs);
 
-    // No secret is in a Job, nor in the words of a pod.
+    // No secret is in a Job, nor in what a pod says: not that of the user, who has the root key, nor that of Jobs.
     let profile = crate::harness::text_of(&lake.user.profile());
-    let secret = profile.lines().find(|line| line.starts_with("secret_access_key")).unwrap().split('"').nth(1).unwrap();
+    let of_user =
+        profile.lines().find(|line| line.starts_with("secret_access_key")).unwrap().split('"').nth(1).unwrap();
+    let decoded = "--output=go-template={{.data.AWS_SECRET_ACCESS_KEY | base64decode}}";
+    let of_jobs = lake.place.kubectl(&["get", "secret", "datalake-lake", decoded]);
+    assert!(of_user.len() > 8 && of_jobs.len() > 8 && of_user != of_jobs);
     lake.user.json(&Lake::on_cluster(&["--fresh"]));
     let all = lake.place.kubectl(&["get", "jobs,pods,configmaps", "--output=yaml"]);
-    let jobs_secret =
-        lake.place.kubectl(&["get", "secret", "datalake-lake", "--output=jsonpath={.data.AWS_SECRET_ACCESS_KEY}"]);
-    assert!(!all.contains(secret) && !all.contains(&jobs_secret));
+    assert!(all.contains("datalake/run"), "{all}");
+    let workers = "--selector=app.kubernetes.io/component=worker";
+    let said = lake.place.kubectl(&["logs", workers, "--tail=-1"]);
+    for secret in [of_user, &of_jobs] {
+        assert!(!all.contains(secret) && !said.contains(secret));
+    }
     lake.is_quiet();
 }
 
@@ -140,13 +148,57 @@ fn a_detached_run_goes_on_by_itself_and_a_second_user_joins() {
     let here = digests_here(&[]);
     let detached = lake.user.json(&Lake::on_cluster(&["--detach"]));
     let run = detached["run"].as_str().unwrap().to_owned();
-    // Meanwhile somebody else starts the same.
-    let joined = lake.user.json(&Lake::on_cluster(&[]));
-    assert_eq!(digests(&joined), here);
-    lake.user.ok(&["logs", &run, "--follow"]);
+    // Meanwhile somebody else starts the same. Either goes on with what the other has begun.
+    let joined = lake.user.run(&[&["--output", "json"], &Lake::on_cluster(&[])[..]].concat());
+    assert_eq!(joined.code, Some(0), "{joined:?}");
+    assert_eq!(digests(&serde_json::from_str(&joined.stdout).unwrap()), here);
+    let logs = lake.user.ok(&["logs", &run, "--follow"]);
+    let goes_on = |said: &str| said.contains("going on with it");
+    assert!(goes_on(&joined.stderr) || goes_on(&logs), "{joined:?}: {logs}");
     let runs = lake.user.json(&["runs"]);
     let first = runs.as_array().unwrap().iter().find(|found| found["run"] == run.as_str()).unwrap();
     assert_eq!(first["status"], "done", "{first:#}");
     assert_eq!(digests(first), here);
+    lake.is_quiet();
+
+    // What cannot start says so at once, and is neither left waiting nor at work.
+    let stuck = ["--image", "localhost/nothing:1", "--detach"];
+    lake.user.fails(&Lake::on_cluster(&stuck), 1, &["localhost/nothing:1", "image save"]);
+    let runs = lake.user.json(&["runs"]);
+    let last = runs.as_array().unwrap().iter().max_by_key(|run| run["run"].as_str().unwrap().to_owned()).unwrap();
+    assert_eq!(last["status"], "failed", "{last:#}");
+    assert!(last["error"].as_str().unwrap().contains("localhost/nothing:1"), "{last:#}");
+    let driver = lake.place.kubectl(&["get", "jobs", "--output=name"]);
+    let name = format!("run-{}", last["run"].as_str().unwrap().to_lowercase());
+    assert!(!driver.contains(&name), "{driver}");
+
+    // A cluster that is away keeps nobody from asking a run to stop.
+    let config = lake.user.path("away.yaml");
+    let text = "{apiVersion: v1, kind: Config, current-context: away, \
+                clusters: [{name: away, cluster: {server: 'http://127.0.0.1:9'}}], users: [{name: away, user: {}}], \
+                contexts: [{name: away, context: {cluster: away, user: away}}]}";
+    std::fs::write(&config, text).unwrap();
+    let asked = lake.user.command(&["cancel", &run, "--context", "away"]).env("KUBECONFIG", &config).output().unwrap();
+    let asked = crate::harness::Ran::of(&asked, &["cancel"]);
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert!(asked.stderr.contains("may be left at work") && asked.stdout.contains("done already"), "{asked:?}");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn lakes_of_two_prefixes_share_a_namespace() {
+    let lake = Lake::new("prefixes");
+    let here = digests_here(&[]);
+    let run = |prefix: &str| {
+        let mut command = lake.user.command(&[&["--output", "json"], &Lake::on_cluster(&[])[..]].concat());
+        command.env("DATALAKE_BUCKET_PREFIX", prefix).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let runs = ["mine-", "yours-"].map(run);
+    for run in runs {
+        let ran = crate::harness::Ran::of(&run.wait_with_output().unwrap(), &["ml-pipeline"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(digests(&serde_json::from_str(&ran.stdout).unwrap()), here);
+        assert!(!ran.stderr.contains("it is made again") && !ran.stderr.contains("going on with it"), "{ran:?}");
+    }
     lake.is_quiet();
 }

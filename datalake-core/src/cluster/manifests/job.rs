@@ -12,7 +12,7 @@ use super::{JobSettings, object};
 use crate::error::Result;
 
 /// The label by which Kueue finds the queue of a Job.
-const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
+pub(crate) const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 
 /// A Job of the lake, as far as it differs from others.
 pub(super) struct LakeJob<'a> {
@@ -140,12 +140,13 @@ mod tests {
         settings
     }
 
-    /// Compares a Job with a file in `jobs`; `UPDATE_MANIFESTS=1` writes it anew.
+    /// Compares a Job with a file in `tests/jobs`, which is no part of the source; `UPDATE_MANIFESTS=1` writes it anew.
     fn is_as_written(job: &Job, name: &str) {
         let yaml = serde_saphyr::to_string(job).unwrap();
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cluster/manifests/jobs");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/jobs");
         let file = std::path::Path::new(folder).join(format!("{name}.yaml"));
         if std::env::var_os("UPDATE_MANIFESTS").is_some() {
+            std::fs::create_dir_all(folder).unwrap();
             std::fs::write(&file, &yaml).unwrap();
         }
         let written = std::fs::read_to_string(&file).unwrap_or_default();

@@ -96,6 +96,15 @@ impl JobSettings {
         self
     }
 
+    /// The variables that give buckets their real names: empty where buckets have the names that pipelines say.
+    pub(crate) fn names_of_buckets(&self) -> impl Iterator<Item = (String, &str)> {
+        let names = LakeOptions::default().names().into_keys();
+        names.map(|name| {
+            let value = self.env.get(&name).map_or("", String::as_str);
+            (name, value)
+        })
+    }
+
     pub(super) fn resources(&self) -> Value {
         let mut limits = Map::from_iter([("memory".to_owned(), json!(self.memory))]);
         if let Some(cpu) = &self.cpu {

@@ -14,6 +14,7 @@ mod worker;
 
 pub(crate) use access::{job_accounts, namespace, store_account};
 pub(crate) use driver::driver_job;
+pub(crate) use job::QUEUE_LABEL;
 pub use job_settings::{JobSettings, Toleration};
 pub(crate) use kube_object::KubeObject;
 pub(crate) use lake::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, lake_config, lake_secret, root_secret};
