@@ -16,7 +16,7 @@ use super::sink::{Output, Sink};
 use crate::error::{Error, Result};
 use crate::lake::Bucket;
 
-/// From this row of a source on, a percentage is held to while reading; before, one bad row would be too many.
+/// From this row on, a percentage is held to while reading; before, one bad row would be too many.
 const JUDGED_FROM: u64 = 1000;
 /// So many bytes are held in memory; more go to a temporary file.
 const IN_MEMORY: usize = 1024 * 1024;
@@ -122,6 +122,8 @@ impl From<Limit> for String {
 /// ```
 pub struct Quarantine {
     limit: Limit,
+    /// Whether a percentage is held to before everything has been seen.
+    is_early: bool,
     kept: Mutex<Kept>,
 }
 
@@ -147,11 +149,18 @@ pub struct Quarantined {
 }
 
 impl Quarantine {
-    /// An empty quarantine.
+    /// An empty quarantine. A number of rows is held to at every row, a percentage from the thousandth row on and in the end.
     #[must_use]
     pub fn new(limit: Limit) -> Self {
         let lines = SpooledTempFile::new(IN_MEMORY);
-        Self { limit, kept: Mutex::new(Kept { lines, counts: BTreeMap::new(), rows: HashMap::new() }) }
+        let kept = Mutex::new(Kept { lines, counts: BTreeMap::new(), rows: HashMap::new() });
+        Self { limit, is_early: true, kept }
+    }
+
+    /// An empty quarantine for the sources of a step, or for some of them: a percentage is of the rows of all, so it is held
+    /// to in the end alone. Else it would depend on how many workers share them whether there are too many bad rows.
+    pub(crate) fn of_scan(limit: Limit) -> Self {
+        Self { is_early: false, ..Self::new(limit) }
     }
 
     /// How many records were rejected so far, by code.
@@ -252,7 +261,7 @@ impl Rejects for Quarantine {
             (kept.total(), kept.rows.values().sum())
         };
         match self.limit {
-            Limit::Percent(_) if seen < JUDGED_FROM => Ok(()),
+            Limit::Percent(_) if !self.is_early || seen < JUDGED_FROM => Ok(()),
             _ => self.limit.check(bad, seen),
         }
     }
@@ -305,6 +314,18 @@ mod tests {
         assert!(percent.check(900).is_err());
         percent.check(1000).unwrap();
         assert!(percent.reject(reject(1001, "type")).is_err());
+    }
+
+    #[test]
+    fn a_percentage_of_all_sources_of_a_step_waits_for_the_last() {
+        let quarantine = Quarantine::of_scan(Limit::Percent(5.0));
+        for row in 1..=1500 {
+            quarantine.reject(reject(row, "type")).unwrap();
+        }
+        assert!(quarantine.check(2000).is_err());
+        quarantine.check(30_000).unwrap();
+        let rows = Quarantine::of_scan(Limit::Rows(0));
+        assert!(rows.reject(reject(1, "type")).is_err(), "a number is too many at once");
     }
 
     #[test]

@@ -74,8 +74,10 @@ pub(crate) struct StepLog {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// Lines that are not in the lake yet.
+    /// Lines that are in no piece yet.
     lines: String,
+    /// The piece that is on its way. It stays as it is: a put that was given up may have come to pass, and been read.
+    piece: Option<String>,
     /// Pieces that are.
     pieces: u32,
     stages: Vec<StageProgress>,
@@ -103,21 +105,27 @@ impl StepLog {
 
     /// Puts the lines that are new into a folder of the run, as the next piece; the first piece is there in any case.
     pub(crate) async fn flush(&self, bucket: &Bucket, run: &RunId, folder: &str) -> Result<()> {
-        let (lines, piece) = {
-            let kept = self.kept();
-            (kept.lines.clone(), kept.pieces + 1)
-        };
-        if lines.is_empty() && piece > 1 {
-            return Ok(());
+        while let Some((number, lines)) = self.next_piece() {
+            let key = run.key(&format!("{folder}/log-{number:06}.jsonl"));
+            bucket.put(&key, Bytes::from(lines), PutMode::Overwrite).await?;
+            // Only now, so that a store that is away for a while loses no line.
+            let mut kept = self.kept();
+            kept.piece = None;
+            kept.pieces = number;
         }
-        let key = run.key(&format!("{folder}/log-{piece:06}.jsonl"));
-        let length = lines.len();
-        bucket.put(&key, Bytes::from(lines), PutMode::Overwrite).await?;
-        // Only now, so that a store that is away for a while loses no line.
-        let mut kept = self.kept();
-        kept.lines.drain(..length);
-        kept.pieces = piece;
         Ok(())
+    }
+
+    /// The piece to put next and its number: the one that was on its way already, or the lines that came since.
+    fn next_piece(&self) -> Option<(u32, String)> {
+        let mut kept = self.kept();
+        if kept.piece.is_none() {
+            if kept.lines.is_empty() && kept.pieces > 0 {
+                return None;
+            }
+            kept.piece = Some(std::mem::take(&mut kept.lines));
+        }
+        Some((kept.pieces + 1, kept.piece.clone()?))
     }
 
     fn write(&self, event: &str, text: &str) {
@@ -188,6 +196,20 @@ mod tests {
         let beat: Heartbeat =
             crate::pipeline::manifest::get_json(&bucket, &run.key("s/0/progress.json")).await.unwrap();
         assert_eq!((beat.stages[0].done, beat.stages[0].total), (4, Some(10)));
+    }
+
+    #[tokio::test]
+    async fn a_piece_that_was_on_its_way_stays_as_it_is() {
+        let bucket = MemoryLake::default().create_bucket(&BucketName::new("processed-data").unwrap()).await.unwrap();
+        let (log, run) = (StepLog::new(Arc::new(Silent)), RunId::now());
+        log.note("one");
+        let (number, given_up) = log.next_piece().unwrap();
+        log.note("two");
+        log.flush(&bucket, &run, "s/0").await.unwrap();
+        let piece = async |number| bucket.get(&run.key(&format!("s/0/log-{number:06}.jsonl"))).await.unwrap();
+        assert_eq!((number, piece(1).await), (1, Bytes::from(given_up)));
+        let last: LogLine = serde_json::from_slice(&piece(2).await).unwrap();
+        assert_eq!(last.text, "two");
     }
 
     #[test]

@@ -124,7 +124,8 @@ mod tests {
         assert_eq!(from("steps/02-train-a-b/0/0/log-000001.jsonl").as_deref(), Some("train-a-b"));
         assert_eq!(from("steps/02-train-a/grow-00001/0/log-000002.jsonl").as_deref(), Some("train-a grow-00001"));
         assert_eq!(from("steps/02-train-a/grow-00001/2/log-000002.jsonl").as_deref(), Some("train-a grow-00001 #2"));
-        assert_eq!(from("steps/02-train-a/parts/grow-00001.json"), None);
+        assert_eq!(from("steps/02-train-a/0a1b2c3d4e5f/order.json"), None);
+        assert_eq!(from("steps/02-train-a/0a1b2c3d4e5f/parts/grow-00001.json"), None);
         assert_eq!(from("steps/02-train-a/0/0/manifest.json"), None);
     }
 }

@@ -414,7 +414,8 @@ pub async fn stands(lake: &dyn Lake, report: &StepReport) -> Result<bool> {
     }
 }
 
-/// Asks a run to stop, wherever it is driven from: it looks at every heartbeat. One that nobody drives, yet or any more,
+/// Asks a run to stop, wherever it is driven from: it looks before every step and at every
+/// heartbeat. One that nobody drives, yet or any more,
 /// is cancelled with that. Returns how it stood.
 ///
 /// # Errors

@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+mod beats;
 mod evaluate;
 mod file;
 mod importances;

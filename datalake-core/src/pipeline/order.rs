@@ -1,7 +1,7 @@
 //! A step as work for several processes: stages one after the other, each of shards that know nothing of each other.
 //!
-//! What workers leave for each other lies in the folder of the step, and all of it is decided by the order: whoever carries
-//! out a shard, and however often, leaves the same bytes.
+//! What workers leave for each other lies in a folder of the order within that of the step, and all of it is decided by the
+//! order: whoever carries out a shard, and however often, leaves the same bytes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::lake::{Bucket, Lake, parse_object};
 use crate::pipeline::manifest::{
     ObjectVersion, RUNS_BUCKET, RunId, StepReport, code_version, get_json, put_json, runs_bucket,
 };
-use crate::pipeline::run::{Context, InProcess, Runner, StepRun};
+use crate::pipeline::run::{Context, StepRun, unchanged, whole};
 use crate::pipeline::scan::{Plan, Shard};
 use crate::pipeline::scan_shards::{SHARD_SIZE, Scanned, combine, cut, scan};
 use crate::pipeline::step::{Step, Train};
@@ -96,6 +96,9 @@ pub struct Order {
     code: String,
     run: RunId,
     folder: String,
+    /// The folder within that of the step where this order lies, and what its workers leave for each other: of its own, so
+    /// that workers of an order for other inputs, which may be at work still, leave nothing in it.
+    own: String,
     step: Step,
     inputs: Vec<ObjectVersion>,
     stages: Vec<(Stage, u32)>,
@@ -104,25 +107,42 @@ pub struct Order {
 }
 
 impl Order {
-    /// Cuts a step into stages and shards, and writes the order into the step's folder.
+    /// Cuts a step into stages and shards, and writes the order into the step's folder. An order for the very same that
+    /// the run has already stays as it is, however it is shared out: its workers may be at work.
     ///
     /// # Errors
     /// Those of the lake; of a table that cannot be read.
     pub async fn plan(step: &StepRun, sharing: Sharing, context: &Context) -> Result<Self> {
-        let (stages, cuts) = stages(step, sharing, context).await?;
-        let order = Self {
+        let mut order = Self {
             version: 1,
             code: code_version(),
             run: context.run.clone(),
             folder: step.folder.clone(),
+            own: step.fingerprint.chars().take(12).collect(),
             step: step.step.clone(),
             inputs: step.inputs.clone(),
-            stages,
-            cuts,
+            stages: Vec::new(),
+            cuts: Vec::new(),
         };
         let bucket = runs_bucket(context.lake.as_ref()).await?;
-        put_json(&bucket, &order.key("order.json"), &order).await?;
+        let key = order.key("order.json");
+        match get_json::<Self>(&bucket, &key).await {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => {}
+            before => {
+                let before = before?;
+                if before.is_like(&order) {
+                    return Ok(before);
+                }
+            }
+        }
+        (order.stages, order.cuts) = stages(step, sharing, context).await?;
+        put_json(&bucket, &key, &order).await?;
         Ok(order)
+    }
+
+    /// Whether two orders leave the same in the end.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.version, &self.code, &self.step, &self.inputs) == (other.version, &other.code, &other.step, &other.inputs)
     }
 
     /// Reads an order from where [`path`](Self::path) says.
@@ -238,14 +258,18 @@ impl Order {
     async fn shard(&self, stage: Stage, shard: u32, context: &Context) -> Result<()> {
         let bucket = runs_bucket(context.lake.as_ref()).await?;
         let done = self.part(stage, shard, "json");
+        self.unchanged(context).await?;
         match (stage, &self.step) {
-            (Stage::Plan, Step::Prepare(step)) => put_json(&bucket, &done, &Plan::make(step, context).await?).await,
+            (Stage::Plan, Step::Prepare(step)) => {
+                let plan = Plan::make(step, context).await?;
+                self.leave(&bucket, &done, &plan, context).await
+            }
             (Stage::Scan, Step::Prepare(step)) => {
                 let shard_of = Shard { objects: self.objects(shard)?, listed: &self.inputs };
                 let paths = (self.path_of(stage, shard, "parquet"), self.path_of(stage, shard, "ndjson"));
                 let plan = self.scan_plan(&bucket).await?;
                 let scanned = scan(step, plan, &shard_of, (&paths.0, &paths.1), context).await?;
-                put_json(&bucket, &done, &scanned).await
+                self.leave(&bucket, &done, &scanned, context).await
             }
             (Stage::Grow, Step::Train(step)) => {
                 let part = Train {
@@ -254,34 +278,42 @@ impl Order {
                     compression: crate::ml::Compression::None,
                     ..step.clone()
                 };
-                put_json(&bucket, &done, &train::run(&part, context).await?).await
+                let grown = train::run(&part, context).await?;
+                self.leave(&bucket, &done, &grown, context).await
             }
             (Stage::Predict, Step::Predict(step)) => {
                 let rows = self.cut(shard)?;
                 predict_shards::predict_rows(step, rows.clone(), &self.path_of(stage, shard, "parquet"), context)
                     .await?;
-                put_json(&bucket, &done, &rows).await
+                self.leave(&bucket, &done, &rows, context).await
             }
             _ => {
                 let report = self.last(stage, &bucket, context).await?;
-                put_json(&bucket, &self.key("report.json"), &report).await
+                self.leave(&bucket, &self.key("report.json"), &report, context).await
             }
         }
+    }
+
+    /// Says that a shard is done, where all that it was made from is still what the order says.
+    async fn leave<T: Serialize + Sync>(
+        &self,
+        bucket: &Bucket,
+        key: &Path,
+        found: &T,
+        context: &Context,
+    ) -> Result<()> {
+        self.unchanged(context).await?;
+        put_json(bucket, key, found).await
+    }
+
+    async fn unchanged(&self, context: &Context) -> Result<()> {
+        unchanged(&self.step, &self.inputs, context.lake.as_ref()).await
     }
 
     /// The stage that leaves what the step is for.
     async fn last(&self, stage: Stage, bucket: &Bucket, context: &Context) -> Result<StepReport> {
         match (stage, &self.step) {
-            (Stage::Whole, step) => {
-                let run = StepRun {
-                    step: step.clone(),
-                    folder: self.folder.clone(),
-                    inputs: self.inputs.clone(),
-                    fingerprint: String::new(),
-                    fresh: false,
-                };
-                InProcess.run(&run, context).await
-            }
+            (Stage::Whole, step) => whole(step, context).await,
             (Stage::Combine, Step::Prepare(step)) => {
                 let mut parts = Vec::new();
                 for shard in 0..self.shards() {
@@ -327,9 +359,9 @@ impl Order {
         Ok(u32::try_from(start).unwrap_or(u32::MAX)..u32::try_from(end).unwrap_or(u32::MAX))
     }
 
-    /// The key of an object in the step's folder.
+    /// The key of an object in the order's own folder.
     fn key(&self, name: &str) -> Path {
-        self.run.key(&format!("{}/{name}", self.folder))
+        self.run.key(&format!("{}/{}/{name}", self.folder, self.own))
     }
 
     fn part(&self, stage: Stage, shard: u32, suffix: &str) -> Path {
@@ -356,6 +388,10 @@ fn found<T: DeserializeOwned>(document: Result<T>) -> Result<Option<T>> {
 type Cuts = Vec<Range<u64>>;
 
 async fn stages(run: &StepRun, sharing: Sharing, context: &Context) -> Result<(Vec<(Stage, u32)>, Cuts)> {
+    let one = (vec![(Stage::Whole, 1)], Vec::new());
+    if sharing.workers < 2 {
+        return Ok(one);
+    }
     let (first, sharded, last, cuts) = match &run.step {
         Step::Prepare(step) => {
             let plan = step.columns.is_empty().then_some(Stage::Plan);
@@ -373,8 +409,8 @@ async fn stages(run: &StepRun, sharing: Sharing, context: &Context) -> Result<(V
     };
     let shards = u32::try_from(cuts.len())
         .map_err(|_| Error::invalid("share out", run.step.title()).with_reason("it has too many objects"))?;
-    if shards < 2 || sharing.workers < 2 {
-        return Ok((vec![(Stage::Whole, 1)], Vec::new()));
+    if shards < 2 {
+        return Ok(one);
     }
     let mut stages: Vec<_> = first.map(|stage| (stage, 1)).into_iter().collect();
     stages.extend([(sharded, shards), (last, 1)]);

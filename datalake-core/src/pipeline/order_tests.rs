@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::lake::{BucketName, MemoryLake};
-use crate::pipeline::run::{RunOptions, ensure_bucket};
+use crate::pipeline::run::{InProcess, RunOptions, Runner, ensure_bucket, inputs};
 use crate::pipeline::{Manifest, Pipeline};
 use crate::progress::Silent;
 use crate::sample::{SampleOptions, land_if_missing};
@@ -162,7 +162,131 @@ async fn an_object_that_changes_meanwhile_is_an_error() {
     let bucket = lake.bucket(&bucket).await.unwrap();
     let bytes = bucket.get(&key).await.unwrap();
     bucket.put(&key, [bytes.as_ref(), b"\n"].concat(), Default::default()).await.unwrap();
-    order.carry_out(Stage::Scan, 0, Arc::clone(&lake), Arc::new(Silent)).await.unwrap();
-    let error = order.carry_out(Stage::Scan, 1, lake, Arc::new(Silent)).await.unwrap_err();
-    assert!(error.to_string().contains("has changed since the step was planned"), "{error}");
+    // Also to whoever takes another object: the step as a whole would be of old and new ones.
+    for shard in [0, 1] {
+        let error = order.carry_out(Stage::Scan, shard, Arc::clone(&lake), Arc::new(Silent)).await.unwrap_err();
+        assert!(error.to_string().contains("has changed since the step was planned"), "{error}");
+    }
+}
+
+/// A step as a run of it would begin it now.
+async fn step_run(step: &Step, fingerprint: &str, lake: &dyn Lake) -> StepRun {
+    let inputs = inputs(step, lake).await.unwrap();
+    let folder = format!("steps/01-{}-{}", step.kind(), step.name());
+    StepRun { step: step.clone(), folder, inputs, fingerprint: fingerprint.into(), fresh: false }
+}
+
+/// Puts the same bytes into an object again: another version of it.
+async fn put_again(path: &str, lake: &dyn Lake) {
+    let (bucket, key) = parse_object(path).unwrap();
+    let bucket = lake.bucket(&bucket).await.unwrap();
+    let bytes = bucket.get(&key).await.unwrap();
+    bucket.put(&key, bytes, Default::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_a_step_reads_must_stay_as_it_was_planned_until_it_is_done() {
+    let pipeline = Pipeline::food_calories();
+    let (lake, _) = run(&pipeline, &InProcess).await;
+    for step in pipeline.steps() {
+        for workers in [1, 2] {
+            let context = Context { lake: Arc::clone(&lake), run: RunId::now(), progress: Arc::new(Silent) };
+            let run = step_run(step, "f", lake.as_ref()).await;
+            let order = Order::plan(&run, Sharing::new(workers).with_shard_size(100_000), &context).await.unwrap();
+            let begun = order.stages()[0].0;
+            // What one of several has done is of no use to the others then.
+            if order.stages().len() > 1 {
+                order.carry_out(begun, 0, Arc::clone(&lake), Arc::new(Silent)).await.unwrap();
+            }
+            put_again(&run.inputs.last().unwrap().path, lake.as_ref()).await;
+            for &(stage, shards) in order.stages() {
+                let last = order.carry_out(stage, shards - 1, Arc::clone(&lake), Arc::new(Silent)).await;
+                let error = last.unwrap_err().to_string();
+                assert!(error.contains("has changed since the step was planned"), "{}: {error}", stage.name());
+            }
+            assert_eq!(order.report(lake.as_ref()).await.unwrap(), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn orders_for_other_inputs_share_no_folder_and_one_for_the_same_stays() {
+    let pipeline = Pipeline::food_calories();
+    let (lake, _) = run(&pipeline, &InProcess).await;
+    let step = pipeline.steps().iter().find(|step| matches!(step, Step::Predict(_))).unwrap();
+    let context = Context { lake: Arc::clone(&lake), run: RunId::now(), progress: Arc::new(Silent) };
+    let plan = async |fingerprint: &str, workers| {
+        let run = step_run(step, fingerprint, context.lake.as_ref()).await;
+        Order::plan(&run, Sharing::new(workers), &context).await.unwrap()
+    };
+    let first = plan("0a1b2c3d4e5f67", 2).await;
+    assert!(first.path().ends_with(&format!("/{}/0a1b2c3d4e5f/order.json", first.folder())), "{}", first.path());
+    first.carry_out(Stage::Predict, 0, Arc::clone(&lake), Arc::new(Silent)).await.unwrap();
+    assert_eq!(plan("0a1b2c3d4e5f67", 5).await, first, "workers of the first may be at work");
+
+    let Step::Predict(predict) = step else { unreachable!("it was found so") };
+    put_again(&predict.model, lake.as_ref()).await;
+    let second = plan("ffffffffffffff", 2).await;
+    assert_ne!(second.path(), first.path());
+    assert!(!second.is_through(Stage::Predict, lake.as_ref()).await.unwrap());
+    let bucket = runs_bucket(lake.as_ref()).await.unwrap();
+    assert_eq!(bucket.list(Some(&second.key("parts"))).await.unwrap(), []);
+    assert_eq!(bucket.list(Some(&first.key("parts"))).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_table_of_text_is_not_read_to_share_it_out() {
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+    ensure_bucket(lake.as_ref(), &BucketName::new(RUNS_BUCKET).unwrap()).await.unwrap();
+    for object in ["t.ndjson", "t.parquet", "t.model"] {
+        raw.put(&object.into(), "neither the one nor the other", Default::default()).await.unwrap();
+    }
+    let context = Context { lake: Arc::clone(&lake), run: RunId::now(), progress: Arc::new(Silent) };
+    let plan = async |table: &str, workers| {
+        let step = crate::pipeline::Predict {
+            name: table.to_owned(),
+            model: "raw-data/t.model".into(),
+            table: format!("raw-data/{table}"),
+            destination: vec!["processed-data/p.parquet".into()],
+        };
+        let run = step_run(&Step::Predict(step), "f", context.lake.as_ref()).await;
+        Order::plan(&run, Sharing::new(workers), &context).await
+    };
+    for (table, workers) in [("t.ndjson", 1), ("t.ndjson", 3), ("t.parquet", 1)] {
+        assert_eq!(plan(table, workers).await.unwrap().stages(), [(Stage::Whole, 1)], "{table}, {workers} workers");
+        // Else the order that is there already would be taken.
+        let order = plan(table, workers).await.unwrap().key("order.json");
+        runs_bucket(lake.as_ref()).await.unwrap().delete(&order).await.unwrap();
+    }
+    assert!(plan("t.parquet", 3).await.is_err(), "its rows would have to be known");
+}
+
+#[tokio::test]
+async fn a_percentage_of_bad_rows_is_of_all_rows_whoever_reads_them() {
+    let text = |limit: &str| {
+        format!(
+            "name = \"p\"\n[prepare]\nname = \"t\"\nsources = \"raw-data/t/*\"\ndestination = \"processed-data/t.parquet\"\n\
+             columns = [{{ name = \"x\", type = \"int64\" }}]\non_row_error = \"quarantine\"\nmax_bad_rows = \"{limit}\"\n"
+        )
+    };
+    // The first object alone has more than is put up with: 300 of 1,500; all of them have 300 of 6,000.
+    let bad: String = (0..1500).map(|row| if row % 5 == 0 { "bad\n".into() } else { format!("{row}\n") }).collect();
+    let good: String = (0..4500).map(|row| format!("{row}\n")).collect();
+    let runners: [&dyn Runner; 2] = [&InProcess, &OneByOne { sharing: Sharing::new(2).with_shard_size(0) }];
+    for (limit, is_enough) in [("5%", true), ("4.9%", false)] {
+        for runner in runners {
+            let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+            let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+            for (name, rows) in [("a.csv", &bad), ("b.csv", &good)] {
+                raw.put(&format!("t/{name}").into(), format!("x\n{rows}"), Default::default()).await.unwrap();
+            }
+            let pipeline = Pipeline::from_toml("p.toml", &text(limit), &[]).unwrap();
+            let done = pipeline.run(Arc::clone(&lake), runner, RunOptions::default(), Arc::new(Silent)).await;
+            assert_eq!(done.is_ok(), is_enough, "{limit} by {runner:?}: {done:?}");
+            if let Err(error) = done {
+                assert!(error.to_string().contains("300 of 6000 rows are bad"), "{runner:?}: {error}");
+            }
+        }
+    }
 }

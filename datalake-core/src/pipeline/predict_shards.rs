@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::{Error, Result};
 use crate::format::{Batches, Format, Inferred, Parquet, ReadOptions, Tally};
+use crate::lake::ObjectPattern;
 use crate::ml::{InputReport, Model};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::parts::rows_of;
@@ -21,13 +22,17 @@ use crate::query::{DataSet, Part};
 
 /// The object that a step reads, where workers can take some of its rows each; and what is in it.
 pub(crate) async fn divisible(step: &Predict, context: &Context) -> Result<Option<(Part, Inferred)>> {
-    let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
-    let [part] = data.parts() else { return Ok(None) };
-    // Rows of text have no places that are known before they are read.
+    let options = ReadOptions::default();
+    let pattern: ObjectPattern = step.table.parse()?;
+    let mut found = pattern.matches(context.lake.as_ref()).await?;
+    let Some((bucket, meta)) = found.pop().filter(|_| found.is_empty()) else { return Ok(None) };
+    let part = Part::detect(bucket, meta, &options).await?;
+    // Rows of text have no places that are known before they are read, which is not done where a run is driven.
     if part.format.name() != Parquet::default().name() {
         return Ok(None);
     }
-    Ok(Some((part.clone(), part.infer(&ReadOptions::default()).await?)))
+    let inferred = part.infer(&options).await?;
+    Ok(Some((part, inferred)))
 }
 
 /// Predicts for the rows of these numbers, counted from 0, and keeps the predictions alone.

@@ -25,7 +25,7 @@ use crate::query::{DataSet, Session, SessionOptions};
 const SCAN: &str = "scan";
 
 pub(crate) async fn run(step: &Prepare, context: &Context) -> Result<StepReport> {
-    let quarantine = Arc::new(Quarantine::new(step.max_bad_rows));
+    let quarantine = Arc::new(Quarantine::of_scan(step.max_bad_rows));
     let scan = Scan::plan(step, context, Arc::clone(&quarantine)).await?;
     let ledger = Arc::clone(scan.ledger());
     finish(step, scan.read(), &ledger, &quarantine, context).await

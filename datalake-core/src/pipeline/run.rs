@@ -12,11 +12,12 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Bucket, BucketName, Lake};
 use crate::lake::{ObjectPattern, parse_object};
+use crate::pipeline::beats::with_beats;
 use crate::pipeline::file::Pipeline;
 use crate::pipeline::log::StepLog;
 use crate::pipeline::manifest::{
     HEARTBEAT, Manifest, ObjectVersion, Output, RUNS_BUCKET, RunId, Status, StepRecord, StepReport, code_version,
-    finished, is_cancelled, put_json, remember, runs_bucket, save,
+    finished, get_json, is_cancelled, put_json, remember, runs_bucket, save,
 };
 use crate::pipeline::metrics::of_runs;
 use crate::pipeline::step::Step;
@@ -78,12 +79,19 @@ pub struct InProcess;
 #[async_trait]
 impl Runner for InProcess {
     async fn run(&self, step: &StepRun, context: &Context) -> Result<StepReport> {
-        match &step.step {
-            Step::Prepare(step) => prepare::run(step, context).await,
-            Step::Train(step) => train::run(step, context).await,
-            Step::Evaluate(step) => evaluate::run(step, context).await,
-            Step::Predict(step) => predict::run(step, context).await,
-        }
+        let report = whole(&step.step, context).await?;
+        unchanged(&step.step, &step.inputs, context.lake.as_ref()).await?;
+        Ok(report)
+    }
+}
+
+/// Carries out a step in one piece.
+pub(crate) async fn whole(step: &Step, context: &Context) -> Result<StepReport> {
+    match step {
+        Step::Prepare(step) => prepare::run(step, context).await,
+        Step::Train(step) => train::run(step, context).await,
+        Step::Evaluate(step) => evaluate::run(step, context).await,
+        Step::Predict(step) => predict::run(step, context).await,
     }
 }
 
@@ -137,10 +145,23 @@ impl Pipeline {
             manifest.status = failed_status(error);
             manifest.error = Some(format!("{error:?}"));
         }
-        save(&bucket, &mut manifest).await?;
-        let metrics = of_runs(std::slice::from_ref(&manifest))?;
-        bucket.put(&manifest.run.key("metrics.om"), metrics, PutMode::Overwrite).await?;
-        outcome.map(|()| manifest)
+        let saved = save(&bucket, &mut manifest).await;
+        let measured = async {
+            let metrics = of_runs(std::slice::from_ref(&manifest))?;
+            bucket.put(&manifest.run.key("metrics.om"), metrics, PutMode::Overwrite).await
+        };
+        if let Err(error) = measured.await {
+            context.progress.note(&format!("the metrics of the run are left out: {error}"));
+        }
+        match (outcome, saved) {
+            (Ok(()), saved) => saved.map(|()| manifest),
+            (Err(error), saved) => {
+                if let Err(unsaved) = saved {
+                    context.progress.note(&format!("how the run ended is not written down: {unsaved}"));
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn run_steps(
@@ -151,6 +172,17 @@ impl Pipeline {
         runner: &dyn Runner,
         options: &RunOptions,
     ) -> Result<()> {
+        if is_cancelled(context.lake.as_ref(), &context.run).await? {
+            // Whoever drove it before may have come far, which stays on record.
+            match get_json(bucket, &context.run.key("manifest.json")).await {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => {}
+                before => *manifest = before?,
+            }
+            for step in manifest.steps.iter_mut().filter(|step| step.status == Status::Running) {
+                step.status = Status::Cancelled;
+            }
+            return Err(cancelled(&format!("run {}", context.run)));
+        }
         save(bucket, manifest).await?;
         for (index, step) in self.steps().iter().enumerate() {
             let log = Arc::new(StepLog::new(Arc::clone(&context.progress)));
@@ -162,7 +194,9 @@ impl Pipeline {
             let place = Place { folder: &folder, log: &log, context: &logged, runner, bucket };
             let outcome = place.run(step, options, &before).await;
             let folder = format!("{folder}/{OWN}");
-            log.flush(bucket, &context.run, &folder).await?;
+            if let Err(error) = log.flush(bucket, &context.run, &folder).await {
+                context.progress.note(&format!("{}: the end of its log is not kept: {error}", step.title()));
+            }
             match outcome {
                 Ok(record) => manifest.steps[index] = record,
                 Err(error) => {
@@ -239,6 +273,11 @@ pub(crate) fn failed_status(error: &Error) -> Status {
     if error.kind() == ErrorKind::Cancelled { Status::Cancelled } else { Status::Failed }
 }
 
+/// The end of what somebody has cancelled.
+fn cancelled(what: &str) -> Error {
+    Error::new(ErrorKind::Cancelled, "finish", what).with_reason("the run was cancelled")
+}
+
 /// Where a step is run, and what watches over it.
 struct Place<'a> {
     folder: &'a str,
@@ -252,6 +291,10 @@ impl Place<'_> {
     /// One step: found done, or carried out and remembered.
     async fn run(&self, step: &Step, options: &RunOptions, before: &[&Output]) -> Result<StepRecord> {
         let context = self.context;
+        // Steps may be shorter than the time between two heartbeats.
+        if is_cancelled(context.lake.as_ref(), &context.run).await? {
+            return Err(cancelled(&step.title()));
+        }
         let inputs = inputs(step, context.lake.as_ref()).await?;
         unreplaced(step, &inputs, before)?;
         let fingerprint = fingerprint(step, &inputs)?;
@@ -272,9 +315,11 @@ impl Place<'_> {
         context.progress.begin(&step.title(), None);
         let outcome = self.watched(&run).await;
         context.progress.end();
-        if outcome.is_err() {
-            // Whatever the reason was, it is the one to know.
-            let _ = self.runner.stop(context).await;
+        if outcome.is_err()
+            && let Err(error) = self.runner.stop(context).await
+        {
+            // Whatever the outcome is, it is the one to know.
+            context.progress.note(&format!("{}: what is still at work could not be ended: {error}", step.title()));
         }
         let record = StepRecord {
             kind: step.kind().to_owned(),
@@ -293,41 +338,21 @@ impl Place<'_> {
     /// Carries out a step while showing that the run is alive, and stops it when asked to.
     async fn watched(&self, run: &StepRun) -> Result<StepReport> {
         let context = self.context;
-        let mut work = self.runner.run(run, context);
-        let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
-        let mut beaten = Instant::now();
-        loop {
-            tokio::select! {
-                outcome = &mut work => return outcome,
-                _ = tick.tick() => {
-                    let mut stopped = context.progress.is_cancelled().then_some("stopped by the user");
-                    if beaten.elapsed() >= HEARTBEAT {
-                        beaten = Instant::now();
-                        if self.beat(run).await? {
-                            stopped = Some("the run was cancelled");
-                        }
-                    }
-                    if let Some(reason) = stopped {
-                        return Err(Error::new(ErrorKind::Cancelled, "finish", run.step.title()).with_reason(reason));
-                    }
-                }
-            }
-        }
+        let stopped =
+            || Error::new(ErrorKind::Cancelled, "finish", run.step.title()).with_reason("stopped by the user");
+        let work = self.runner.run(run, context);
+        with_beats(work, HEARTBEAT, || self.beat(run), context.progress.as_ref(), stopped).await
     }
 
-    /// Shows that the run is alive; says whether it was asked to stop. A store that is away for a while is the business of
-    /// the step, which may not even notice.
-    async fn beat(&self, run: &StepRun) -> Result<bool> {
+    /// Shows that the run is alive; fails where it was asked to stop.
+    async fn beat(&self, run: &StepRun) -> Result<()> {
         let (bucket, context) = (self.bucket, self.context);
-        let shown = async {
-            put_json(bucket, &context.run.key("progress.json"), &self.log.heartbeat()).await?;
-            self.log.beat(bucket, &context.run, &format!("{}/{OWN}", run.folder)).await?;
-            is_cancelled(context.lake.as_ref(), &context.run).await
-        };
-        match shown.await {
-            Err(error) if error.kind() == ErrorKind::Unavailable => Ok(false),
-            shown => shown,
+        put_json(bucket, &context.run.key("progress.json"), &self.log.heartbeat()).await?;
+        self.log.beat(bucket, &context.run, &format!("{}/{OWN}", run.folder)).await?;
+        if is_cancelled(context.lake.as_ref(), &context.run).await? {
+            return Err(cancelled(&run.step.title()));
         }
+        Ok(())
     }
 }
 
@@ -345,7 +370,7 @@ fn unreplaced(step: &Step, inputs: &[ObjectVersion], before: &[&Output]) -> Resu
 }
 
 /// The objects that a step reads, as they are now.
-async fn inputs(step: &Step, lake: &dyn Lake) -> Result<Vec<ObjectVersion>> {
+pub(crate) async fn inputs(step: &Step, lake: &dyn Lake) -> Result<Vec<ObjectVersion>> {
     let mut versions = Vec::new();
     for pattern in step.inputs() {
         let pattern: ObjectPattern = pattern.parse()?;
@@ -357,9 +382,42 @@ async fn inputs(step: &Step, lake: &dyn Lake) -> Result<Vec<ObjectVersion>> {
     Ok(versions)
 }
 
+/// The objects that a step reads must still be those that it was planned for, before and after they are read: else results
+/// would be of some old and some new ones, and stand under the fingerprint of the old.
+pub(crate) async fn unchanged(step: &Step, planned: &[ObjectVersion], lake: &dyn Lake) -> Result<()> {
+    let changed = |what: &str| {
+        Error::invalid("carry out", step.title())
+            .with_reason(format_args!("{what} since the step was planned"))
+            .with_hint("run the pipeline again")
+    };
+    let now = match inputs(step, lake).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(changed("an object that it reads has gone").with_source(error));
+        }
+        now => now?,
+    };
+    if now == planned {
+        return Ok(());
+    }
+    let named = |all: &[ObjectVersion], path: &str| all.iter().any(|object| object.path == path);
+    let what = match planned.iter().find(|before| !now.contains(before)) {
+        Some(before) if named(&now, &before.path) => format!("{} has changed", before.path),
+        Some(before) => format!("{} has gone", before.path),
+        None => match now.iter().find(|new| !named(planned, &new.path)) {
+            Some(new) => format!("{} has come", new.path),
+            None => "the order of what it reads has changed".to_owned(),
+        },
+    };
+    Err(changed(&what))
+}
+
 /// SHA-256 over all that decides a step's results.
 fn fingerprint(step: &Step, inputs: &[ObjectVersion]) -> Result<String> {
     let subject = serde_json::to_vec(&(step, inputs, code_version()))
         .map_err(|cause| Error::internal("describe", step.title()).with_source(cause))?;
     Ok(crate::format::digest::hex(&Sha256::digest(subject)))
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod run_tests;

@@ -57,12 +57,7 @@ pub(crate) async fn scan(
     (rows, rejects): (&str, &str),
     context: &Context,
 ) -> Result<Scanned> {
-    let limit = match step.max_bad_rows {
-        Limit::Rows(rows) => Limit::Rows(rows),
-        // Of all rows, which a part does not know.
-        Limit::Percent(_) => Limit::default(),
-    };
-    let quarantine = Arc::new(Quarantine::new(limit));
+    let quarantine = Arc::new(Quarantine::of_scan(step.max_bad_rows));
     let scan = Scan::of_shard(step, plan, shard, context, Arc::clone(&quarantine)).await?;
     let ledger = Arc::clone(scan.ledger());
     let published = publish(context.lake.as_ref(), &[rows.to_owned()], scan.read()).await;

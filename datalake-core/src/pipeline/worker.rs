@@ -2,17 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use object_store::PutMode;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Bucket, Lake};
+use crate::pipeline::beats::with_beats;
 use crate::pipeline::log::StepLog;
-use crate::pipeline::manifest::{HEARTBEAT, Status, put_json, runs_bucket};
+use crate::pipeline::manifest::{Status, put_json, runs_bucket};
 use crate::pipeline::metrics::of_worker;
 use crate::pipeline::metrics_server::MetricsServer;
 use crate::pipeline::order::{Order, Stage};
@@ -28,7 +30,7 @@ pub struct Shift {
     pub stage: Stage,
     /// Which shard of it, from 0.
     pub shard: u32,
-    /// How often it was begun before.
+    /// How often it was begun before, as far as is known: it counts as another attempt than those that have left something.
     pub attempt: u32,
     /// Where its metrics are served meanwhile.
     pub metrics: Option<SocketAddr>,
@@ -78,14 +80,16 @@ impl Shift {
         let order = Order::read(lake.as_ref(), &self.order).await?;
         let bucket = runs_bucket(lake.as_ref()).await?;
         let log = Arc::new(StepLog::new(progress));
-        let folder = format!("{}/{}-{:05}/{}", order.folder(), self.stage.name(), self.shard, self.attempt);
+        let folder = format!("{}/{}-{:05}", order.folder(), self.stage.name(), self.shard);
+        let number = self.number(&bucket, &order.run().key(&folder)).await?;
+        let folder = format!("{folder}/{number}");
         let (started, clock) = (Utc::now(), Instant::now());
         let labels = vec![
             ("run", order.run().to_string()),
             ("step", order.step().title()),
             ("stage", self.stage.name().to_owned()),
             ("shard", self.shard.to_string()),
-            ("attempt", self.attempt.to_string()),
+            ("attempt", number.to_string()),
         ];
         let shown = Arc::clone(&log);
         let metrics = move || of_worker(&labels, &shown.heartbeat(), clock.elapsed().as_secs_f64());
@@ -111,11 +115,20 @@ impl Shift {
             bucket.put(&order.run().key(&format!("{folder}/metrics.om")), metrics()?, PutMode::Overwrite).await?;
             put_json(&bucket, &order.run().key(&format!("{folder}/manifest.json")), &attempt).await
         };
-        // Of two errors the first is the one to know.
-        match (outcome, told.await) {
-            (Ok(()), told) => told,
-            (failed, _) => failed,
+        if let Err(error) = told.await {
+            // What the shard has left is there all the same, and of two errors the first is the one to know.
+            log.note(&format!("how it went is not written down in {folder}: {error}"));
         }
+        outcome
+    }
+
+    /// The number of this attempt: above all that have a folder, since a Job that is made again counts from 0 again.
+    async fn number(&self, bucket: &Bucket, folder: &Path) -> Result<u32> {
+        let taken = bucket.list(Some(folder)).await?.into_iter().filter_map(|object| {
+            let attempt: u32 = object.location.prefix_match(folder)?.next()?.as_ref().parse().ok()?;
+            attempt.checked_add(1)
+        });
+        Ok(taken.max().unwrap_or_default().max(self.attempt))
     }
 
     async fn watched(
@@ -126,28 +139,69 @@ impl Shift {
         bucket: &Bucket,
         folder: &str,
     ) -> Result<()> {
-        let mut work =
-            std::pin::pin!(order.carry_out(self.stage, self.shard, lake, Arc::clone(log) as Arc<dyn Progress>));
-        let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
-        let mut beaten: Option<Instant> = None;
-        loop {
-            tokio::select! {
-                outcome = &mut work => return outcome,
-                _ = tick.tick() => {
-                    if log.is_cancelled() {
-                        return Err(Error::new(ErrorKind::Cancelled, "finish", order.step().title())
-                            .with_reason("the worker was asked to stop"));
-                    }
-                    if beaten.is_none_or(|at| at.elapsed() >= HEARTBEAT) {
-                        beaten = Some(Instant::now());
-                        match log.beat(bucket, order.run(), folder).await {
-                            // The work has a patience of its own.
-                            Err(error) if error.kind() == ErrorKind::Unavailable => {}
-                            told => told?,
-                        }
-                    }
-                }
-            }
+        let work = order.carry_out(self.stage, self.shard, lake, Arc::clone(log) as Arc<dyn Progress>);
+        let beat = || log.beat(bucket, order.run(), folder);
+        let stopped = || {
+            Error::new(ErrorKind::Cancelled, "finish", order.step().title()).with_reason("the worker was asked to stop")
+        };
+        with_beats(work, Duration::ZERO, beat, log.as_ref(), stopped).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::{BucketName, LakeOptions, open};
+    use crate::pipeline::manifest::{RUNS_BUCKET, RunId};
+    use crate::pipeline::run::{Context, StepRun, ensure_bucket, inputs};
+    use crate::pipeline::{Pipeline, Sharing};
+    use crate::progress::Silent;
+
+    /// A small order in a lake in a folder.
+    async fn ordered(folder: &std::path::Path) -> (Arc<dyn Lake>, Order) {
+        let lake = open(folder.to_str().unwrap(), &LakeOptions::default()).unwrap();
+        for name in ["raw-data", RUNS_BUCKET] {
+            ensure_bucket(lake.as_ref(), &BucketName::new(name).unwrap()).await.unwrap();
         }
+        let raw = lake.bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+        raw.put(&"t.csv".into(), "x\n1\n", PutMode::Overwrite).await.unwrap();
+        let text = "name = \"p\"\n[prepare]\nname = \"t\"\nsources = \"raw-data/t.csv\"\n\
+                    destination = \"processed-data/t.parquet\"\n";
+        let step = Pipeline::from_toml("p.toml", text, &[]).unwrap().steps()[0].clone();
+        let inputs = inputs(&step, lake.as_ref()).await.unwrap();
+        let folder = "steps/01-prepare-t".into();
+        let run = StepRun { step, folder, inputs, fingerprint: "f".into(), fresh: false };
+        let context = Context { lake: Arc::clone(&lake), run: RunId::now(), progress: Arc::new(Silent) };
+        let order = Order::plan(&run, Sharing::new(1), &context).await.unwrap();
+        (lake, order)
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_is_made_again_writes_over_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lake, order) = ordered(folder.path()).await;
+        let bucket = runs_bucket(lake.as_ref()).await.unwrap();
+        let key = |name: &str| order.run().key(&format!("{}/whole-00000/{name}", order.folder()));
+        // The numbers that Kubernetes gives: of a Job, of one that was made again, and of that after failures.
+        for (given, number) in [(0, 0), (0, 1), (1, 2), (9, 9), (3, 10), (0, 11)] {
+            let shift = Shift::new(order.path(), Stage::Whole, 0).with_attempt(given);
+            shift.work(Arc::clone(&lake), Arc::new(Silent)).await.unwrap();
+            for name in ["manifest.json", "metrics.om", "log-000001.jsonl"] {
+                let left = bucket.list(Some(&key(&number.to_string()))).await.unwrap();
+                assert!(left.iter().any(|object| object.location.filename() == Some(name)), "{number}: {left:?}");
+            }
+            let metrics = bucket.get(&key(&format!("{number}/metrics.om"))).await.unwrap();
+            assert!(std::str::from_utf8(&metrics).unwrap().contains(&format!("attempt=\"{number}\"")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shard_is_done_although_its_manifest_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lake, order) = ordered(folder.path()).await;
+        let manifest = order.run().key(&format!("{}/whole-00000/0/manifest.json", order.folder()));
+        std::fs::create_dir_all(folder.path().join(RUNS_BUCKET).join(manifest.as_ref())).unwrap();
+        Shift::new(order.path(), Stage::Whole, 0).work(Arc::clone(&lake), Arc::new(Silent)).await.unwrap();
+        assert!(order.report(lake.as_ref()).await.unwrap().is_some());
     }
 }
