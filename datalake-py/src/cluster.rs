@@ -313,7 +313,7 @@ fn external(
 ) -> Result<SetupSettings> {
     // A token of the environment belongs to the key there.
     if id.is_none() {
-        SetupSettings::lasting_key(&|name| variable(name))?;
+        SetupSettings::check_key_lasts(&|name| variable(name))?;
     }
     let needed = |given: Option<String>, keyword: &str, name: &str| {
         given.or_else(|| variable(name)).ok_or_else(|| {

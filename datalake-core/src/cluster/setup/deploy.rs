@@ -55,13 +55,14 @@ pub struct SetupDone {
 
 impl Cluster {
     /// Brings up a lake in this namespace, or brings one that is there to these settings. Run again with the same it
-    /// changes nothing. Keys stay as they are unless they are to be [rotated](SetupSettings::rotate).
+    /// changes nothing, and what they leave open stays as it is. Keys stay as they are unless they are to be [rotated](SetupSettings::rotate).
     ///
     /// # Errors
     /// [`Denied`](ErrorKind::Denied) where a right is missing, with the rule to ask for;
     /// [`Exhausted`](ErrorKind::Exhausted) where a quota or the nodes are too small; [`NotFound`](ErrorKind::NotFound) for
     /// an image that the nodes do not get; [`Unavailable`](ErrorKind::Unavailable) for a store that is not ready in time;
-    /// [`Invalid`](ErrorKind::Invalid) for what the API server refuses.
+    /// [`Invalid`](ErrorKind::Invalid) for what the API server refuses, for another prefix than that of the buckets that are
+    /// there, and for a Secret with half a key.
     pub async fn setup(&self, settings: &SetupSettings, progress: &dyn Progress) -> Result<SetupDone> {
         settings.check()?;
         let existing = Existing::look(self).await?;

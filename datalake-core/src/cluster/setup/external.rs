@@ -21,7 +21,7 @@ impl SetupSettings {
                     .with_hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the key that Jobs are to have")
             })
         };
-        Self::lasting_key(variable)?;
+        Self::check_key_lasts(variable)?;
         let (access_key_id, secret_access_key) = (needed("AWS_ACCESS_KEY_ID")?, needed("AWS_SECRET_ACCESS_KEY")?);
         Ok(Self::external(endpoint, Key { access_key_id, secret_access_key }, variable("AWS_REGION")))
     }
@@ -30,7 +30,7 @@ impl SetupSettings {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) where it comes with a token.
-    pub fn lasting_key(variable: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+    pub fn check_key_lasts(variable: &dyn Fn(&str) -> Option<String>) -> Result<()> {
         if variable("AWS_SESSION_TOKEN").is_none() {
             return Ok(());
         }
