@@ -18,7 +18,7 @@ pub(crate) const SETUP_EXAMPLES: &str = "Examples:
   datalake --lake https://s3.eu-central-1.amazonaws.com setup-datalake --store external";
 
 pub(crate) const TEARDOWN_EXAMPLES: &str = "Examples:
-  datalake teardown                        # the volume, its data and the root key stay
+  datalake teardown                        # the volume, its data and its keys stay
   datalake teardown --delete-data --yes";
 
 #[derive(Debug, Args)]
@@ -34,28 +34,31 @@ pub(crate) struct Setup {
     /// When nodes pull the image: `Never` for one that was imported on them [default: as Kubernetes does by the tag].
     #[arg(long, value_name = "POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
     pub(crate) image_pull_policy: Option<String>,
-    /// The storage class of the volume [default: that of the cluster].
+    /// The storage class of the volume [default: that of the volume that is there, else that of the cluster].
     #[arg(long, value_name = "NAME")]
     pub(crate) storage_class: Option<String>,
     /// The size of the volume [default: that of the volume that is there, else 10Gi].
     #[arg(long, value_name = "QUANTITY")]
     pub(crate) size: Option<String>,
-    /// Opens the store on every node, at these ports for S3 and for the console.
+    /// Opens the store on every node, at these ports for S3 and for the console [default: as the store that is there, else
+    /// 30900,30901].
     #[arg(
         long,
         value_name = "S3,CONSOLE",
         num_args = 0..=1,
         require_equals = true,
-        default_value_t,
         default_missing_value = "30900,30901"
     )]
-    pub(crate) node_ports: NodePorts,
+    pub(crate) node_ports: Option<NodePorts>,
     /// Opens the store on no node.
     #[arg(long, conflicts_with = "node_ports")]
     pub(crate) no_node_ports: bool,
-    /// Opens the store at port 80 of this host name, by the ingress controller of K3s.
+    /// Opens the store at port 80 of this host name, by the ingress controller of K3s [default: as the store that is there].
     #[arg(long, value_name = "HOST")]
     pub(crate) ingress: Option<String>,
+    /// Opens the store at no host name.
+    #[arg(long, conflicts_with = "ingress")]
+    pub(crate) no_ingress: bool,
     /// Makes new keys; the old ones end at once.
     #[arg(long)]
     pub(crate) rotate: bool,
@@ -93,7 +96,7 @@ pub(crate) enum Print {
 pub(crate) struct Teardown {
     #[command(flatten)]
     pub(crate) cluster: InCluster,
-    /// Removes the volume, its data and the root key, too.
+    /// Removes the volume, its data and its keys, too.
     #[arg(long)]
     pub(crate) delete_data: bool,
     /// Does not ask.

@@ -54,10 +54,10 @@ pub(crate) fn remember_own_image(image: &str) -> Result<Option<String>> {
     if Profile::file().is_none() {
         return Ok(None);
     }
-    let mut profile = Profile::of_user()?;
-    profile.images.jobs = Some(image.to_owned());
-    profile.images.jobs_pull_policy = None;
-    profile.keep().map(Some)
+    Profile::update(|profile| {
+        profile.images.jobs = Some(image.to_owned());
+        profile.images.jobs_pull_policy = None;
+    })
 }
 
 /// What the real names of buckets begin with, by the environment or `datalake.toml`.

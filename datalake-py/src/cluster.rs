@@ -1,18 +1,19 @@
 //! Clusters: lakes that are set up in them, pipelines and scripts that run there as Jobs.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use datalake_core::cluster::names::NAMESPACE;
 use datalake_core::cluster::profile::Profile;
-use datalake_core::cluster::store::Key;
+use datalake_core::cluster::store::{Key, StoreKind};
 use datalake_core::cluster::{Cluster, ClusterOptions, JobSettings, KubeJobs, NodePorts, Script, SetupSettings};
 use datalake_core::pipeline::{Manifest, RunId, RunOptions, Sharing, cancel as ask};
 use datalake_core::progress::Progress;
 use datalake_core::{Error, ErrorKind, Result, quantity};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeWarning, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
@@ -48,23 +49,28 @@ impl Connection {
         options: &Bound<'_, PyDict>,
         display: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let mut profile = profile(py)?;
+        let profile = profile(py)?;
         let settings = setup_settings(options, &profile)?;
         let options = profile.cluster(self.0.clone());
         let listener = Arc::new(Listener::default().with_display(display));
         let progress = Arc::clone(&listener);
-        let done = wait_with(py, &listener, async move {
+        let (done, not_kept) = wait_with(py, &listener, async move {
             settings.check()?;
             let cluster = Cluster::connect(&options).await?;
             let done = cluster.setup(&settings, progress.as_ref()).await?;
-            profile.remember(cluster.context().map(ToOwned::to_owned), &settings, &done);
-            let kept = profile.keep()?;
+            // The lake is up, whether or not that can be remembered.
+            let kept = Profile::update(|profile| profile.remember(cluster.profile(), &settings, &done));
+            let (kept, not_kept) = match kept {
+                Ok(kept) => (kept, None),
+                Err(error) => (None, Some(error)),
+            };
             let mut told = serde_json::to_value(&done)
                 .map_err(|cause| Error::internal("tell", "what was set up").with_source(cause))?;
             told["profile"] = kept.into();
             told["forward_command"] = done.forward_command().into();
-            Ok(told)
+            Ok((told, not_kept))
         })?;
+        warn(py, not_kept)?;
         document(py, &done)
     }
 
@@ -96,18 +102,18 @@ impl Connection {
         delete_data: bool,
         display: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let mut profile = profile(py)?;
-        let options = profile.cluster(self.0.clone());
+        let options = profile(py)?.cluster(self.0.clone());
         let listener = Arc::new(Listener::default().with_display(display));
         let progress = Arc::clone(&listener);
-        let done = wait_with(py, &listener, async move {
+        let (done, not_kept) = wait_with(py, &listener, async move {
             let cluster = Cluster::connect(&options).await?;
             let done = cluster.teardown(delete_data, progress.as_ref()).await?;
-            if profile.forget(cluster.namespace(), delete_data) {
-                profile.keep()?;
-            }
-            Ok(done)
+            let kept = Profile::update(|profile| {
+                profile.forget(&cluster.profile(), delete_data);
+            });
+            Ok((done, kept.err()))
         })?;
+        warn(py, not_kept)?;
         document(py, &done)
     }
 
@@ -267,10 +273,11 @@ fn setup_settings(given: &Bound<'_, PyDict>, profile: &Profile) -> PyResult<Setu
         Ok(given.get_item(name)?.map(|value| value.extract::<Option<String>>()).transpose()?.flatten())
     };
     let store = text("store")?.unwrap_or_else(|| "minio".to_owned());
-    let image = text("image")?.or_else(|| profile.images.store.clone());
+    let named = text("image")?;
+    let image = |kind| named.or_else(|| profile.store_image(kind).map(ToOwned::to_owned)).ok_or_else(no_image);
     let settings = match store.as_str() {
-        "minio" => image.map(SetupSettings::minio).ok_or_else(no_image),
-        "versitygw" => image.map(SetupSettings::versitygw).ok_or_else(no_image),
+        "minio" => image(StoreKind::Minio).map(SetupSettings::minio),
+        "versitygw" => image(StoreKind::Versitygw).map(SetupSettings::versitygw),
         "external" => external(text("endpoint")?, text("access_key_id")?, text("secret_access_key")?, text("region")?),
         _ => Err(Error::invalid("use", format_args!("the store `{store}`"))
             .with_reason("wanted is minio, versitygw or external")),
@@ -287,11 +294,11 @@ fn setup_settings(given: &Bound<'_, PyDict>, profile: &Profile) -> PyResult<Setu
             "image_pull_policy" if is_ours => settings.image_pull_policy = value.extract()?,
             "storage_class" if is_ours => settings.storage_class = value.extract()?,
             "size" if is_ours => settings.size = value.extract()?,
-            "ingress" if is_ours => settings.ingress = value.extract()?,
+            "ingress" if is_ours => settings.ingress = value.extract::<Option<String>>()?.into(),
             "node_ports" if is_ours => {
                 let ports: Option<(u16, u16)> = value.extract()?;
                 let checked = ports.map(|(s3, console)| format!("{s3},{console}").parse::<NodePorts>()).transpose();
-                settings.node_ports = checked.map_err(|error| raised(py, &error))?;
+                settings.node_ports = checked.map_err(|error| raised(py, &error))?.into();
             }
             "image_pull_policy" | "storage_class" | "size" | "ingress" | "node_ports" => {
                 return Err(PyTypeError::new_err(format!("`{name}` is of no use for a store that is there already")));
@@ -311,6 +318,10 @@ fn external(
     secret: Option<String>,
     region: Option<String>,
 ) -> Result<SetupSettings> {
+    // A token of the environment belongs to the key there.
+    if id.is_none() {
+        SetupSettings::check_key_lasts(&|name| variable(name))?;
+    }
     let needed = |given: Option<String>, keyword: &str, name: &str| {
         given.or_else(|| variable(name)).ok_or_else(|| {
             Error::invalid("set up", "a lake in a store that is there already")
@@ -336,6 +347,14 @@ fn of_this_machine(lake: &str) -> Error {
     Error::invalid("run", "Jobs on a cluster")
         .with_reason(format_args!("the lake {lake} is of this machine alone"))
         .with_hint("set up the cluster's own by setup(), or name an endpoint")
+}
+
+/// Says that the profile is not what it should be now, which takes nothing from what was done.
+fn warn(py: Python<'_>, not_kept: Option<Error>) -> PyResult<()> {
+    let Some(error) = not_kept else { return Ok(()) };
+    let words = CString::new(error.to_string())
+        .map_err(|cause| raised(py, &Error::internal("warn", "of the profile").with_source(cause)))?;
+    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &words, 2)
 }
 
 fn profile(py: Python<'_>) -> PyResult<Profile> {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use datalake_core::cluster::profile::Profile;
-use datalake_core::cluster::store::Key;
-use datalake_core::cluster::{Cluster, SetupDone, SetupSettings};
-use datalake_core::{Error, ErrorKind, Result};
+use datalake_core::cluster::store::StoreKind;
+use datalake_core::cluster::{Cluster, Opening, SetupDone, SetupSettings};
+use datalake_core::{Error, Result};
 
 use crate::cli_cluster::{Print, Setup, StoreChoice};
 use crate::commands::{Tools, wrong_command_line};
@@ -36,27 +36,26 @@ pub(crate) async fn setup(arguments: &Setup, tools: &Tools) -> Result<()> {
         });
     }
     let done = cluster.setup(&wanted, tools.progress.as_ref()).await?;
-    let mut profile = profile;
-    profile.remember(cluster.context().map(ToOwned::to_owned), &wanted, &done);
-    let remembered = profile.keep();
-    tell(&done, remembered.as_deref().ok(), tools)?;
+    // Another command may have changed it meanwhile.
+    let remembered = Profile::update(|profile| profile.remember(cluster.profile(), &wanted, &done));
+    tell(&done, remembered.as_ref().ok().and_then(Option::as_deref), tools)?;
     remembered.map(drop)
 }
 
 /// The settings that were asked for; what was not is as the last time.
 fn wanted(arguments: &Setup, profile: &Profile, tools: &Tools) -> Result<SetupSettings> {
-    let image = || {
-        let named = arguments.image.clone().or_else(|| profile.images.store.clone());
+    let image = |kind| {
+        let named = arguments.image.clone().or_else(|| profile.store_image(kind).map(ToOwned::to_owned));
         named.unwrap_or_else(|| wrong_command_line(NO_IMAGE))
     };
     let mut wanted = match arguments.store {
-        StoreChoice::Minio => SetupSettings::minio(image()),
-        StoreChoice::Versitygw => SetupSettings::versitygw(image()),
+        StoreChoice::Minio => SetupSettings::minio(image(StoreKind::Minio)),
+        StoreChoice::Versitygw => SetupSettings::versitygw(image(StoreKind::Versitygw)),
         StoreChoice::External => external(tools)?,
     };
     if arguments.store != StoreChoice::External {
-        wanted.node_ports = (!arguments.no_node_ports).then_some(arguments.node_ports);
-        wanted.ingress.clone_from(&arguments.ingress);
+        wanted.node_ports = opening(arguments.node_ports, arguments.no_node_ports);
+        wanted.ingress = opening(arguments.ingress.clone(), arguments.no_ingress);
         wanted.storage_class.clone_from(&arguments.storage_class);
         wanted.size.clone_from(&arguments.size);
         wanted.image_pull_policy.clone_from(&arguments.image_pull_policy);
@@ -68,25 +67,20 @@ fn wanted(arguments: &Setup, profile: &Profile, tools: &Tools) -> Result<SetupSe
     Ok(wanted)
 }
 
+/// An option that opens, and the one that closes.
+fn opening<T>(at: Option<T>, is_closed: bool) -> Opening<T> {
+    match at {
+        Some(at) => Opening::At(at),
+        None if is_closed => Opening::Closed,
+        None => Opening::AsItIs,
+    }
+}
+
 fn external(tools: &Tools) -> Result<SetupSettings> {
     let Some(endpoint) = &tools.global.lake else {
         wrong_command_line("--store external needs the endpoint: name it by --lake or DATALAKE_URL");
     };
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let needed = |name: &str| {
-        variable(name).ok_or_else(|| {
-            Error::new(ErrorKind::Denied, "set up", format_args!("a lake at {endpoint}"))
-                .with_reason(format_args!("{name} is not set"))
-                .with_hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the key that Jobs are to have")
-        })
-    };
-    if variable("AWS_SESSION_TOKEN").is_some() {
-        return Err(Error::invalid("set up", format_args!("a lake at {endpoint}"))
-            .with_reason("AWS_SESSION_TOKEN is set: its key ends soon, and Jobs would fail from then on")
-            .with_hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key that lasts, and no token"));
-    }
-    let key = Key { access_key_id: needed("AWS_ACCESS_KEY_ID")?, secret_access_key: needed("AWS_SECRET_ACCESS_KEY")? };
-    Ok(SetupSettings::external(endpoint.clone(), key, variable("AWS_REGION")))
+    SetupSettings::external_by(endpoint, &|name: &str| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
 fn tell(done: &SetupDone, profile: Option<&str>, tools: &Tools) -> Result<()> {

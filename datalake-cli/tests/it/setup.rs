@@ -62,6 +62,29 @@ fn what_is_missing_is_said() {
     scratch
         .run(&["setup-datalake", "--image", "x:1", "--no-node-ports", "--node-ports=1,2"])
         .failed(2, &["--node-ports"]);
+    scratch
+        .run(&["setup-datalake", "--image", "x:1", "--no-ingress", "--ingress", "s3.example.org"])
+        .failed(2, &["--ingress"]);
+}
+
+#[test]
+fn what_cannot_be_an_endpoint_is_said_without_its_password() {
+    for (url, words) in [
+        ("https://me:hush@s3.example.org", "credentials"),
+        ("https://s3.example.org/hush", "after the host"),
+        ("s3:", "endpoint alone"),
+        ("./lake", "endpoint alone"),
+    ] {
+        for more in [&[][..], &["--print", "yaml"]] {
+            let scratch = Scratch::new();
+            let arguments = [&["--lake", url, "setup-datalake", "--store", "external"], more].concat();
+            let mut command = scratch.command(&arguments);
+            command.env("AWS_ACCESS_KEY_ID", "ID").env("AWS_SECRET_ACCESS_KEY", "secret");
+            let ran = Ran::of(command.env("KUBECONFIG", "/not/there").output().unwrap());
+            assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+            assert!(ran.stderr.contains(words) && !ran.stderr.contains("hush"), "{}", ran.stderr);
+        }
+    }
 }
 
 #[test]
@@ -96,17 +119,36 @@ fn api_of(minor: &'static str) -> String {
     url
 }
 
-#[test]
-fn a_cluster_that_is_too_old_is_told_so() {
-    let scratch = Scratch::new();
-    let url = api_of("32");
-    let config = format!(
+/// A configuration of kubectl whose context `old` leads to an API server.
+fn config_of(url: &str) -> String {
+    format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: old\n\
          clusters: [{{ name: old, cluster: {{ server: \"{url}\" }} }}]\n\
          contexts: [{{ name: old, context: {{ cluster: old, user: me }} }}]\n\
          users: [{{ name: me, user: {{ token: t }} }}]\n"
-    );
-    let file = scratch.write("kubeconfig", config);
+    )
+}
+
+#[test]
+fn another_cluster_than_that_of_the_profile_is_refused() {
+    let scratch = Scratch::new();
+    let url = api_of("32");
+    let file = scratch.write("kubeconfig", config_of(&url));
+    let profile = "[cluster]\nnamespace = \"lake\"\naddress = \"https://prod:6443\"\n";
+    scratch.write("config/datalake/config.toml", profile);
+    let run = |arguments: &[&str]| Ran::of(scratch.command(arguments).env("KUBECONFIG", &file).output().unwrap());
+    for arguments in [&["setup-datalake", "--image", "x:1"][..], &["teardown", "--delete-data", "--yes"]] {
+        run(arguments).failed(1, &[&url, "https://prod:6443", "--context"]);
+    }
+    // Who says which one is meant gets it.
+    run(&["teardown", "--context", "old"]).failed(1, &["Kubernetes v1.32.0"]);
+}
+
+#[test]
+fn a_cluster_that_is_too_old_is_told_so() {
+    let scratch = Scratch::new();
+    let url = api_of("32");
+    let file = scratch.write("kubeconfig", config_of(&url));
     for arguments in [&["setup-datalake", "--image", "x:1"][..], &["teardown"]] {
         let ran = Ran::of(scratch.command(arguments).env("KUBECONFIG", &file).output().unwrap());
         assert_eq!(ran.code, Some(1), "{}", ran.stderr);

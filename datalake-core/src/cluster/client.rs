@@ -7,6 +7,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config, Resource};
 
 use super::names::NAMESPACE;
+use super::profile::ClusterProfile;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The oldest minor version of the API that is spoken to, of major version 1.
@@ -22,6 +23,8 @@ pub struct ClusterOptions {
     pub context: Option<String>,
     /// The namespace of the lake; [`NAMESPACE`] where none is named.
     pub namespace: Option<String>,
+    /// Where its API server is known to be: another one is not the cluster that is meant.
+    pub address: Option<String>,
 }
 
 impl ClusterOptions {
@@ -36,6 +39,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn with_namespace(mut self, namespace: Option<String>) -> Self {
         self.namespace = namespace;
+        self
+    }
+
+    /// Sets where the API server has to be.
+    #[must_use]
+    pub fn with_address(mut self, address: Option<String>) -> Self {
+        self.address = address;
         self
     }
 }
@@ -64,12 +74,13 @@ impl Cluster {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) where nothing says how to reach a cluster; [`Denied`](ErrorKind::Denied) for
     /// credentials that are not taken; [`Unavailable`](ErrorKind::Unavailable); [`Unsupported`](ErrorKind::Unsupported)
-    /// for a cluster that is too old.
+    /// for a cluster that is too old; [`Invalid`](ErrorKind::Invalid) for one at another address than it should be at.
     pub async fn connect(options: &ClusterOptions) -> Result<Self> {
         // The first of several is as good as any other.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (config, context) = config(options).await?;
         let address = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        is_meant(options, &address, context.as_deref())?;
         let namespace = options.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned());
         let client = Client::try_from(config).map_err(|cause| failed("reach", &address, cause))?;
         let cluster = Self { client, address, context, namespace };
@@ -93,6 +104,12 @@ impl Cluster {
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// This cluster and namespace, as a profile knows them.
+    #[must_use]
+    pub fn profile(&self) -> ClusterProfile {
+        ClusterProfile::new(self.context.clone(), &self.namespace).with_address(Some(self.address.clone()))
     }
 
     /// The client, for what is left out here.
@@ -132,6 +149,26 @@ impl Debug for Cluster {
     }
 }
 
+/// Sees whether the cluster that was found is the one that is meant: a context, or a file of another name, may lead elsewhere
+/// than it did.
+fn is_meant(options: &ClusterOptions, found: &str, context: Option<&str>) -> Result<()> {
+    let Some(meant) = options.address.as_deref().filter(|meant| *meant != found) else { return Ok(()) };
+    let by = context.map_or_else(String::new, |context| format!(" by the context {context}"));
+    Err(Error::invalid("use", format_args!("the cluster at {found}"))
+        .with_reason(format_args!("it was found{by}, and the lake of the profile is in the one at {meant}"))
+        .with_hint("say which one is meant by --context and --namespace, or set KUBECONFIG to the file that names it"))
+}
+
+/// kubectl in a namespace of the cluster of this context, for people to copy.
+pub(crate) fn kubectl(context: Option<&str>, namespace: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    match context {
+        Some(context) if context.chars().all(is_plain) => format!("kubectl --context {context} -n {namespace}"),
+        Some(context) => format!("kubectl --context '{}' -n {namespace}", context.replace('\'', "'\\''")),
+        None => format!("kubectl -n {namespace}"),
+    }
+}
+
 /// How to reach the cluster, and by which context.
 async fn config(options: &ClusterOptions) -> Result<(Config, Option<String>)> {
     let named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
@@ -140,7 +177,10 @@ async fn config(options: &ClusterOptions) -> Result<(Config, Option<String>)> {
         return of_file(Kubeconfig::read(), options).await;
     }
     if let Ok(config) = Config::incluster() {
-        return Ok((config, None));
+        return match &options.context {
+            None => Ok((config, None)),
+            Some(context) => Err(no_context_within(context)),
+        };
     }
     match Kubeconfig::read_from(K3S_CONFIG) {
         Ok(found) => of_file(Ok(found), options).await,
@@ -153,6 +193,13 @@ async fn config(options: &ClusterOptions) -> Result<(Config, Option<String>)> {
                  ~/.kube/config && sudo chown $USER ~/.kube/config",
             )),
     }
+}
+
+/// Within a pod there is one cluster, and no context to choose another by.
+fn no_context_within(context: &str) -> Error {
+    Error::not_found("find", format_args!("the context {context}"))
+        .with_reason("this is a pod, and there is neither KUBECONFIG nor ~/.kube/config in it")
+        .with_hint("leave the context out to use the cluster of the pod, or set KUBECONFIG to a file that has it")
 }
 
 async fn of_file(
@@ -278,6 +325,24 @@ mod tests {
              namespace \"big-data\"",
         );
         assert!(error.hint().unwrap().starts_with("ask for a Role in the namespace big-data"), "{error:?}");
+    }
+
+    #[test]
+    fn another_cluster_than_the_one_that_is_meant_is_refused() {
+        let options = ClusterOptions::default().with_address(Some("https://prod:6443".to_owned()));
+        is_meant(&options, "https://prod:6443", None).unwrap();
+        is_meant(&ClusterOptions::default(), "https://staging:6443", None).unwrap();
+        let error = is_meant(&options, "https://staging:6443", Some("here")).unwrap_err();
+        for words in ["https://staging:6443", "https://prod:6443", "the context here", "--context"] {
+            assert!(format!("{error} {:?}", error.hint()).contains(words), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn commands_for_people_name_the_context() {
+        assert_eq!(kubectl(None, "lake"), "kubectl -n lake");
+        assert_eq!(kubectl(Some("me@eks:1/a"), "lake"), "kubectl --context me@eks:1/a -n lake");
+        assert_eq!(kubectl(Some("it's"), "lake"), r"kubectl --context 'it'\''s' -n lake");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::client::ClusterOptions;
 use super::image::own_image;
-use super::manifests::JobSettings;
+use super::manifests::{JobSettings, store_slug};
 use super::profile::{ClusterProfile, LakeProfile, Profile};
 use super::setup::{SetupDone, SetupSettings};
 use super::store::StoreKind;
@@ -47,8 +47,24 @@ impl Profile {
         Ok(file.display().to_string())
     }
 
+    /// Changes the profile of this user as it is now, which may be another than it was when a long work began. Returns where
+    /// it is; who has no home has none, and that is an error only where something is to be kept.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read) and [`keep`](Self::keep).
+    pub fn update(change: impl FnOnce(&mut Self)) -> Result<Option<String>> {
+        let before = Self::of_user()?;
+        let mut after = before.clone();
+        change(&mut after);
+        if after == before {
+            return Ok(Self::file().map(|file| file.display().to_string()));
+        }
+        after.keep().map(Some)
+    }
+
     /// The lake's URL, and how it is opened: the one that is named, else that of the profile, else `otherwise`. The key of
-    /// the profile goes to the profile's lake only, and only where no variable names another.
+    /// the profile goes to the profile's lake only, and only where no variable names another; a region that a variable names
+    /// is meant for something else then.
     #[must_use]
     pub fn lake(
         &self,
@@ -63,17 +79,32 @@ impl Profile {
         options.bucket_prefix = options.bucket_prefix.or_else(|| known.bucket_prefix.clone());
         if let Some(key) = known.key().filter(|_| !NAMES_KEY.iter().any(|name| variable(name).is_some())) {
             options = options.with_credentials(key.access_key_id, key.secret_access_key);
+            if let Some(region) = &known.region {
+                options = options.with_variable("AWS_REGION", region);
+            }
         }
         (url, options)
     }
 
-    /// The cluster that is meant, where the options leave it open.
+    /// The cluster that is meant, where the options leave it open. Its namespace belongs to its context; and where neither is
+    /// named, the cluster must still be the one that the lake is in.
     #[must_use]
     pub fn cluster(&self, options: ClusterOptions) -> ClusterOptions {
-        let known = self.cluster.as_ref();
-        let context = options.context.or_else(|| known.and_then(|known| known.context.clone()));
-        let namespace = options.namespace.or_else(|| known.map(|known| known.namespace.clone()));
-        ClusterOptions::default().with_context(context).with_namespace(namespace)
+        let Some(known) = &self.cluster else { return options };
+        let is_open = options.context.is_none() && options.namespace.is_none();
+        let is_own = options.context.is_none() || options.context == known.context;
+        let context = options.context.or_else(|| known.context.clone());
+        let namespace = options.namespace.or_else(|| is_own.then(|| known.namespace.clone()));
+        let address = options.address.or_else(|| known.address.clone().filter(|_| is_open));
+        ClusterOptions::default().with_context(context).with_namespace(namespace).with_address(address)
+    }
+
+    /// The image of the last setup of this kind of store.
+    #[must_use]
+    pub fn store_image(&self, kind: StoreKind) -> Option<&str> {
+        // An older version has not said of which kind it is.
+        let fits = self.images.store_kind.as_deref().is_none_or(|of| of == store_slug(kind));
+        self.images.store.as_deref().filter(|_| fits)
     }
 
     /// Jobs of the image that is named, else that of the profile, else that of this version.
@@ -87,35 +118,33 @@ impl Profile {
         settings
     }
 
-    /// Fills in what the settings leave open: as in the last setup.
+    /// Fills in what the settings leave open and the cluster does not know: as in the last setup.
     pub fn complete(&self, settings: &mut SetupSettings) {
         // The policy of another image says nothing of this one.
         if settings.image_pull_policy.is_none() && settings.image == self.images.store {
             settings.image_pull_policy.clone_from(&self.images.store_pull_policy);
         }
-        if settings.bucket_prefix.is_none() {
-            settings.bucket_prefix = self.lake.as_ref().and_then(|lake| lake.bucket_prefix.clone());
-        }
     }
 
-    /// Leads to a lake that was set up in the cluster of this context.
-    pub fn remember(&mut self, context: Option<String>, settings: &SetupSettings, done: &SetupDone) {
+    /// Leads to a lake that was set up in this cluster.
+    pub fn remember(&mut self, cluster: ClusterProfile, settings: &SetupSettings, done: &SetupDone) {
         let lake = LakeProfile::new(&done.url).with_bucket_prefix(done.bucket_prefix.clone());
         self.lake = Some(match &done.key {
-            Some(key) => lake.with_key(key),
+            Some(key) => lake.with_key(key).with_region(Some(done.region.clone())),
             None => lake,
         });
-        self.cluster = Some(ClusterProfile::new(context, &done.namespace));
+        self.cluster = Some(cluster);
         if settings.store != StoreKind::External {
             self.images.store.clone_from(&settings.image);
+            self.images.store_kind = Some(store_slug(settings.store).to_owned());
             self.images.store_pull_policy.clone_from(&settings.image_pull_policy);
         }
     }
 
-    /// Leads to the lake of this namespace no longer, and says whether it did. Its images are still on the nodes, and the
-    /// next setup takes them for the data that stay, unless those are gone too.
-    pub fn forget(&mut self, namespace: &str, are_data_gone: bool) -> bool {
-        if self.cluster.as_ref().is_none_or(|found| found.namespace != namespace) {
+    /// Leads to the lake in this namespace of this cluster no longer, and says whether it did. Its images are still on the
+    /// nodes, and the next setup takes them for the data that stay, unless those are gone too.
+    pub fn forget(&mut self, cluster: &ClusterProfile, are_data_gone: bool) -> bool {
+        if self.cluster.as_ref().is_none_or(|known| !known.is_same(cluster)) {
             return false;
         }
         self.lake = None;
@@ -183,11 +212,70 @@ mod tests {
     }
 
     #[test]
-    fn a_lake_of_another_namespace_is_not_forgotten() {
+    fn a_lake_of_another_namespace_or_cluster_is_not_forgotten() {
+        let at = |context: &str, namespace: &str, address: &str| {
+            ClusterProfile::new(Some(context.to_owned()), namespace).with_address(Some(address.to_owned()))
+        };
+        let mut new = known();
+        new.cluster = Some(at("here", "lake", "https://prod"));
+        // One of an older version knows no address: the context has to be its own.
+        for (profile, others) in [
+            (known(), [at("here", "elsewhere", "https://prod"), at("staging", "lake", "https://staging")]),
+            (new, [at("here", "elsewhere", "https://prod"), at("here", "lake", "https://staging")]),
+        ] {
+            let mut found = profile.clone();
+            for other in others {
+                assert!(!found.forget(&other, true), "{other:?}");
+                assert_eq!(found, profile);
+            }
+            assert!(found.forget(&at("here", "lake", "https://prod"), false));
+            assert_eq!((&found.lake, &found.cluster, &found.images), (&None, &None, &profile.images));
+        }
+    }
+
+    #[test]
+    fn a_namespace_belongs_to_its_context() {
         let mut profile = known();
-        assert!(!profile.forget("elsewhere", true));
-        assert_eq!(profile, known());
-        assert!(profile.forget("lake", false));
-        assert_eq!((&profile.lake, &profile.cluster, &profile.images), (&None, &None, &known().images));
+        profile.cluster = profile.cluster.map(|cluster| cluster.with_address(Some("https://prod".to_owned())));
+        let meant = |context: Option<&str>, namespace: Option<&str>| {
+            let options = ClusterOptions::default().with_context(context.map(ToOwned::to_owned));
+            let found = profile.cluster(options.with_namespace(namespace.map(ToOwned::to_owned)));
+            [found.context, found.namespace, found.address].map(Option::unwrap_or_default)
+        };
+        assert_eq!(meant(None, None), ["here", "lake", "https://prod"]);
+        assert_eq!(meant(Some("here"), None), ["here", "lake", ""]);
+        assert_eq!(meant(Some("staging"), None), ["staging", "", ""]);
+        assert_eq!(meant(None, Some("other")), ["here", "other", ""]);
+    }
+
+    #[test]
+    fn an_image_is_of_its_own_kind_of_store() {
+        let mut profile = known();
+        profile.images.store = Some("r/minio:1".to_owned());
+        assert_eq!(profile.store_image(StoreKind::Versitygw), Some("r/minio:1"), "an older version");
+        profile.images.store_kind = Some("minio".to_owned());
+        assert_eq!(profile.store_image(StoreKind::Versitygw), None);
+        assert_eq!(profile.store_image(StoreKind::Minio), Some("r/minio:1"));
+    }
+
+    #[test]
+    fn a_region_goes_with_the_key() {
+        let mut profile = known();
+        profile.lake = profile.lake.map(|lake| lake.with_region(Some("us-east-1".to_owned())));
+        let opened = |variables: &[&str]| {
+            let variable = |name: &str| variables.contains(&name).then(|| "x".to_owned());
+            profile.lake(None, "./lake", LakeOptions::default(), &variable).1
+        };
+        let prefixed = LakeOptions::default().with_bucket_prefix("acme-");
+        let with_key = prefixed.clone().with_credentials("id", "hush").with_variable("AWS_REGION", "us-east-1");
+        assert_eq!(opened(&["AWS_REGION"]), with_key);
+        assert_eq!(opened(&["AWS_REGION", "AWS_ACCESS_KEY_ID"]), prefixed);
+    }
+
+    #[test]
+    fn a_prefix_is_not_taken_over_to_another_lake() {
+        let mut settings = SetupSettings::minio("x:1");
+        known().complete(&mut settings);
+        assert_eq!(settings.bucket_prefix, None);
     }
 }

@@ -43,5 +43,5 @@ pub use detach::{Detached, drive};
 pub use manifests::{JobSettings, Toleration};
 pub use overview::{JobState, Overview, PodState};
 pub use runner::KubeJobs;
-pub use setup::{Checked, NodePorts, SetupDone, SetupSettings, TornDown};
+pub use setup::{Checked, NodePorts, Opening, SetupDone, SetupSettings, TornDown};
 pub use submit::{Script, Submitted};

@@ -31,6 +31,8 @@ pub const USER: i64 = 65532;
 
 /// Which server keeps the objects of a claim: the data of one are not readable for another.
 pub const STORE_LABEL: &str = "datalake/store";
+/// What the names of the buckets on a claim begin with; empty where they have no prefix.
+pub const BUCKET_PREFIX_ANNOTATION: &str = "datalake/bucket-prefix";
 /// A digest of the name of the root key: another key is another pod.
 pub const ROOT_KEY_ANNOTATION: &str = "datalake/root-key";
 /// Names of keys of Jobs that were replaced and have not ended yet.

@@ -54,6 +54,9 @@ pub struct LakeProfile {
     /// What the real names of buckets begin with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_prefix: Option<String>,
+    /// The region that requests with the key are signed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// A cluster, and where in it.
@@ -65,6 +68,9 @@ pub struct ClusterProfile {
     pub context: Option<String>,
     /// The namespace of the lake.
     pub namespace: String,
+    /// The URL of its API server; none in the profile of an older version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// Images, and how nodes get them.
@@ -75,6 +81,9 @@ pub struct ImagesProfile {
     /// That of the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
+    /// Which server that is: `minio` or `versitygw`; none in the profile of an older version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_kind: Option<String>,
     /// How nodes get that of the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store_pull_policy: Option<String>,
@@ -108,6 +117,13 @@ impl LakeProfile {
         self
     }
 
+    /// Sets the region.
+    #[must_use]
+    pub fn with_region(mut self, region: Option<String>) -> Self {
+        self.region = region;
+        self
+    }
+
     /// The key, where there is one.
     #[must_use]
     pub fn key(&self) -> Option<Key> {
@@ -128,6 +144,7 @@ impl fmt::Debug for LakeProfile {
             .field("url", &self.url)
             .field("access_key_id", &self.access_key_id)
             .field("bucket_prefix", &self.bucket_prefix)
+            .field("region", &self.region)
             .finish_non_exhaustive()
     }
 }
@@ -136,7 +153,24 @@ impl ClusterProfile {
     /// A namespace of the cluster of this context.
     #[must_use]
     pub fn new(context: Option<String>, namespace: impl Into<String>) -> Self {
-        Self { context, namespace: namespace.into() }
+        Self { context, namespace: namespace.into(), address: None }
+    }
+
+    /// Sets the URL of the API server.
+    #[must_use]
+    pub fn with_address(mut self, address: Option<String>) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Whether this is the same namespace of the same cluster. The profile of an older version knows the context alone.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let is_same_cluster = match (&self.address, &other.address) {
+            (Some(one), Some(another)) => one == another,
+            _ => self.context == other.context,
+        };
+        self.namespace == other.namespace && is_same_cluster
     }
 }
 

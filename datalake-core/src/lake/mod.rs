@@ -47,7 +47,7 @@ use s3 as endpoint;
 #[cfg(feature = "s3")]
 pub use s3::S3Lake;
 #[cfg(feature = "k8s")]
-pub(crate) use s3::{S3Failure, S3Request, knock};
+pub(crate) use s3::{S3Failure, S3Request, endpoint_of, knock};
 pub use staging::abandon_writes;
 pub use store_error::store_error;
 pub use transfer::{Copied, copy};

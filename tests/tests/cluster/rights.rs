@@ -52,7 +52,7 @@ fn who_may_not_make_namespaces_learns_the_rule_and_may_use_one_that_is_there() {
         "clusterrole",
         &cluster_role,
         "--verb=get",
-        "--resource=namespaces,pvc,secrets,statefulsets.apps",
+        "--resource=namespaces,pvc,secrets,services,configmaps,statefulsets.apps",
     ]);
     kubectl(&["create", "clusterrolebinding", &cluster_role, &format!("--clusterrole={cluster_role}"), &who]);
     let ran = user.run(&["setup-datalake", "--image", "x:1", "--namespace", "not-there-at-all"]);

@@ -40,6 +40,19 @@ fn profile_key(user: &User) -> (String, String) {
     (value("access_key_id"), value("secret_access_key"))
 }
 
+/// A user with the key that Jobs have now.
+fn with_key_of_jobs(place: &Place) -> User {
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].into_iter().fold(User::new(), |user, name| {
+        let template = format!("--output=go-template={{{{.data.{name} | base64decode}}}}");
+        user.with(name, place.kubectl(&["get", "secret", "datalake-lake", &template]))
+    })
+}
+
+/// What is noted beside the key of Jobs.
+fn replaced_keys(place: &Place) -> String {
+    place.kubectl(&["get", "secret", "datalake-lake", "--output=jsonpath={.metadata.annotations}"])
+}
+
 #[test]
 #[ignore = "needs a cluster: make test-cluster"]
 fn a_lake_comes_up_is_used_comes_back_and_goes() {
@@ -67,24 +80,28 @@ fn a_lake_comes_up_is_used_comes_back_and_goes() {
 
     // Once more, with nothing but what the profile remembers.
     let before = versions(&place);
-    user.ok(&["setup", &ports]);
+    user.ok(&["setup"]);
     assert_eq!(versions(&place), before);
     assert_eq!(profile_key(&user), (id.clone(), secret.clone()));
-    let checked = user.json(&["setup-datalake", "--dry-run", &ports]);
+    let checked = user.json(&["setup-datalake", "--dry-run"]);
     let actions: Vec<&str> = checked.as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
     assert!(actions.iter().all(|action| *action == "keep"), "{checked}");
 
-    // New keys: the old ones end.
-    let old_jobs = place.kubectl(&["get", "secret", "datalake-lake", "--output=jsonpath={.data.AWS_ACCESS_KEY_ID}"]);
-    user.ok(&["setup-datalake", "--rotate", &ports]);
+    // New keys: the old ones end, that of people and that of Jobs. The store stays as open as it is.
+    let url = done["url"].as_str().unwrap();
+    let old_jobs = with_key_of_jobs(&place);
+    old_jobs.ok(&["--lake", url, "cat", "raw-data/a.txt"]);
+    let rotated = user.json(&["setup-datalake", "--rotate"]);
+    assert_eq!((rotated["url"].as_str(), rotated["answers"].as_bool()), (Some(url), Some(true)));
     assert_ne!(profile_key(&user).0, id);
-    assert_ne!(
-        place.kubectl(&["get", "secret", "datalake-lake", "--output=jsonpath={.data.AWS_ACCESS_KEY_ID}"]),
-        old_jobs
-    );
     assert_eq!(user.ok(&["cat", "raw-data/a.txt"]), "salt\n");
     let old = User::new().with("AWS_ACCESS_KEY_ID", id).with("AWS_SECRET_ACCESS_KEY", secret);
-    old.fails(&["--lake", done["url"].as_str().unwrap(), "ls"], 3, &[]);
+    for old in [old, old_jobs] {
+        old.fails(&["--lake", url, "cat", "raw-data/a.txt"], 3, &[]);
+    }
+    assert!(!replaced_keys(&place).contains("replaced-keys"));
+    let jobs = with_key_of_jobs(&place);
+    assert_eq!(jobs.ok(&["--lake", url, "cat", "raw-data/a.txt"]), "salt\n");
 
     // Down and up again.
     let said = user.ok(&["teardown"]);
@@ -93,10 +110,16 @@ fn a_lake_comes_up_is_used_comes_back_and_goes() {
     let rest = place.kubectl(&["get", KINDS, "--selector=app.kubernetes.io/managed-by=datalake", "--output=name"]);
     assert_eq!(
         rest.lines().collect::<Vec<_>>(),
-        ["secret/datalake-store-root", "persistentvolumeclaim/datalake-store"]
+        ["secret/datalake-lake", "secret/datalake-store-root", "persistentvolumeclaim/datalake-store"]
     );
+    assert!(said.contains("left: Secret datalake-lake"), "{said}");
     user.ok(&["setup-datalake", "--namespace", &place.namespace, &ports]);
     assert_eq!(user.ok(&["cat", "raw-data/a.txt"]), "salt\n");
+    // Jobs have the key that they had, and it still ends when it is replaced.
+    assert_eq!(jobs.ok(&["--lake", url, "cat", "raw-data/a.txt"]), "salt\n");
+    user.ok(&["teardown"]);
+    user.ok(&["setup-datalake", "--namespace", &place.namespace, "--rotate", &ports]);
+    jobs.fails(&["--lake", url, "cat", "raw-data/a.txt"], 3, &[]);
 
     // For good.
     user.fails(&["teardown", "--delete-data"], 2, &["--yes"]);
@@ -107,6 +130,61 @@ fn a_lake_comes_up_is_used_comes_back_and_goes() {
     assert!(!namespaces.contains(&place.namespace), "{namespaces}");
     let again = user.ok(&["teardown", "--namespace", &place.namespace]);
     assert!(again.contains("nothing of a lake"), "{again}");
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn what_is_not_asked_for_stays_as_it_is() {
+    let (user, place) = (User::new().with("DATALAKE_BUCKET_PREFIX", "acme-"), Place::new("asis").with_volume("1Gi"));
+    let store = ["setup-datalake", "--image", load_minio(), "--image-pull-policy", "Never"];
+    let store = [&store[..], &["--namespace", &place.namespace]].concat();
+    let done = user.json(&[&store[..], &["--size", "1Gi", "--no-node-ports", "--ingress", "s3.example.org"]].concat());
+    assert_eq!(done["buckets"][0], "acme-raw-data");
+    let config = || place.kubectl(&["get", "configmap", "datalake-lake", "--output=jsonpath={.data}"]);
+    let services = || place.kubectl(&["get", "service", "--output=name"]);
+    let hosts = || place.kubectl(&["get", "ingress", "--output=jsonpath={.items[*].spec.rules[*].host}"]);
+
+    // A colleague, who has neither the profile nor the variable.
+    let colleague = User::new();
+    let before = versions(&place);
+    let done = colleague.json(&store);
+    assert_eq!(done["bucket_prefix"], "acme-");
+    assert_eq!(versions(&place), before);
+    colleague.ok(&[&store[..], &["--rotate"]].concat());
+    assert!(config().contains("acme-") && !services().contains("datalake-store-nodes"));
+    assert_eq!(hosts(), "s3.example.org");
+    let other = User::new().with("DATALAKE_BUCKET_PREFIX", "other-");
+    other.fails(&store, 1, &["`acme-`", "`other-`", "--namespace"]);
+    assert!(config().contains("acme-"));
+
+    // The prefix is kept with the data.
+    colleague.ok(&["teardown"]);
+    let done = colleague.json(&[&store[..], &["--no-node-ports"]].concat());
+    assert_eq!(done["buckets"][0], "acme-raw-data");
+    colleague.ok(&[&store[..], &["--ingress", "s3.example.org"]].concat());
+    colleague.ok(&[&store[..], &["--no-ingress"]].concat());
+    assert_eq!(hosts(), "");
+    colleague.ok(&["teardown", "--delete-data", "--yes"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn what_is_refused_leaves_the_keys_as_they_are() {
+    let (user, place) = (User::new(), Place::new("refused").with_volume("1Gi"));
+    let store = ["setup-datalake", "--image", load_minio(), "--image-pull-policy", "Never", "--no-node-ports"];
+    let store = [&store[..], &["--namespace", &place.namespace]].concat();
+    user.ok(&[&store[..], &["--size", "1Gi"]].concat());
+    let keys =
+        || place.kubectl(&["get", "secret", "datalake-lake", "datalake-store-root", "--output=jsonpath={..data}"]);
+    let before = keys();
+    // A volume does not change its class.
+    user.fails(&[&store[..], &["--rotate", "--storage-class", "another"]].concat(), 1, &["--storage-class"]);
+    assert_eq!(keys(), before);
+    // Half a key is not overwritten.
+    let remove = r#"--patch=[{"op":"remove","path":"/data/AWS_SECRET_ACCESS_KEY"}]"#;
+    place.kubectl(&["patch", "secret", "datalake-store-root", "--type=json", remove]);
+    user.fails(&store, 1, &["datalake-store-root", "AWS_SECRET_ACCESS_KEY"]);
+    user.ok(&["teardown", "--delete-data", "--yes"]);
 }
 
 #[test]
@@ -126,9 +204,12 @@ fn versitygw_without_node_ports_is_prepared_through_the_api_server() {
     assert!(listed.contains("processed-data"), "{listed}");
     // And closed again.
     user.ok(&[&wanted[..], &["--no-node-ports"]].concat());
+    user.ok(&[&wanted[..], &["--rotate"]].concat());
     assert!(!place.kubectl(&["get", "service", "--output=name"]).contains("datalake-store-nodes"));
     // The data of one server are not for another.
     user.fails(&["setup-datalake", "--image", "x:1"], 1, &["versitygw", "teardown --delete-data"]);
+    // Nor is the image of one that of another.
+    user.fails(&["setup-datalake"], 2, &["--image"]);
     user.ok(&["teardown", "--delete-data", "--yes"]);
 }
 

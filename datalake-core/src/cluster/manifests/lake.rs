@@ -7,9 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::json;
 
-use super::super::names::{LAKE, REPLACED_KEYS_ANNOTATION, STORE_ROOT};
-use super::super::store::Key;
+use super::super::names::{LAKE, REPLACED_KEYS_ANNOTATION, STORE_LABEL, STORE_ROOT};
+use super::super::store::{Key, StoreKind};
 use super::kube_object::{KubeObject, metadata};
+use super::store::slug;
 use crate::error::Result;
 
 /// What the keys of all our Secrets are called: the names of the variables that carry them.
@@ -17,15 +18,21 @@ pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 /// See [`ACCESS_KEY_ID`].
 pub(crate) const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 
+/// What the keys of the ConfigMap are called: the names of the variables that a lake is found by.
+pub(crate) const LAKE_URL: &str = "DATALAKE_URL";
+/// See [`LAKE_URL`].
+pub(crate) const BUCKET_PREFIX: &str = "DATALAKE_BUCKET_PREFIX";
+
 /// The Secret with the root key of the store, which only the store and people read.
 pub(crate) fn root_secret(namespace: &str, root: &Key) -> Result<KubeObject> {
     secret(namespace, STORE_ROOT, "store", root)
 }
 
-/// The Secret with the key of Jobs. The names of those that it replaces are kept with it until they have ended, so that
+/// The Secret with the key of Jobs, and the kind of store that it is for. The names of those that it replaces are kept with it until they have ended, so that
 /// they do even where a setup is cut short.
-pub(crate) fn lake_secret(namespace: &str, jobs: &Key, replaced: &[String]) -> Result<KubeObject> {
+pub(crate) fn lake_secret(namespace: &str, kind: StoreKind, jobs: &Key, replaced: &[String]) -> Result<KubeObject> {
     let mut secret = secret(namespace, LAKE, "lake", jobs)?;
+    secret.json["metadata"]["labels"][STORE_LABEL] = json!(slug(kind));
     if !replaced.is_empty() {
         secret.json["metadata"]["annotations"] = json!({ REPLACED_KEYS_ANNOTATION: replaced.join(",") });
     }
@@ -34,9 +41,9 @@ pub(crate) fn lake_secret(namespace: &str, jobs: &Key, replaced: &[String]) -> R
 
 /// Where the lake is, for Jobs.
 pub(crate) fn lake_config(namespace: &str, url: &str, region: &str, prefix: Option<&str>) -> Result<KubeObject> {
-    let mut data = BTreeMap::from([("DATALAKE_URL", url), ("AWS_REGION", region)]);
+    let mut data = BTreeMap::from([(LAKE_URL, url), ("AWS_REGION", region)]);
     if let Some(prefix) = prefix {
-        data.insert("DATALAKE_BUCKET_PREFIX", prefix);
+        data.insert(BUCKET_PREFIX, prefix);
     }
     KubeObject::new::<ConfigMap>(json!({ "metadata": metadata(namespace, LAKE, "lake"), "data": data }))
 }

@@ -6,7 +6,8 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::{Value, json};
 
 use super::super::names::{
-    CONSOLE_PORT, ROOT_KEY_ANNOTATION, S3_PORT, STORE, STORE_LABEL, STORE_ROOT, labels, selector,
+    BUCKET_PREFIX_ANNOTATION, CONSOLE_PORT, ROOT_KEY_ANNOTATION, S3_PORT, STORE, STORE_LABEL, STORE_ROOT, labels,
+    selector,
 };
 use super::super::store::StoreKind;
 use super::kube_object::{KubeObject, metadata};
@@ -20,9 +21,17 @@ pub(crate) const CONTAINER: &str = "store";
 const DATA: &str = "/data";
 
 /// The claim to the volume. It is not of the StatefulSet, so that it stays when that goes.
-pub(crate) fn claim(namespace: &str, kind: StoreKind, size: &str, storage_class: Option<&str>) -> Result<KubeObject> {
+/// What must be known of the data to find them again is kept with it.
+pub(crate) fn claim(
+    namespace: &str,
+    kind: StoreKind,
+    size: &str,
+    storage_class: Option<&str>,
+    bucket_prefix: Option<&str>,
+) -> Result<KubeObject> {
     let mut metadata = metadata(namespace, STORE, "store");
     metadata["labels"][STORE_LABEL] = json!(slug(kind));
+    metadata["annotations"] = json!({ BUCKET_PREFIX_ANNOTATION: bucket_prefix.unwrap_or_default() });
     let mut spec = json!({
         "accessModes": ["ReadWriteOnce"],
         "resources": { "requests": { "storage": size } },

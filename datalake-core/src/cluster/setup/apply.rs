@@ -82,7 +82,7 @@ mod tests {
 
     use super::super::super::manifests::{claim, namespace, nodes_service};
     use super::super::super::store::StoreKind;
-    use super::super::settings::NodePorts;
+    use super::super::opening::NodePorts;
     use super::*;
 
     fn refusal(object: &KubeObject, code: u16, reason: &str, message: &str) -> Error {
@@ -94,7 +94,7 @@ mod tests {
     fn refusals_say_what_to_ask_for_or_to_choose() {
         let lake = namespace("big-data").unwrap();
         let nodes = nodes_service("big-data", true, NodePorts::default()).unwrap();
-        let volume = claim("big-data", StoreKind::Minio, "1Gi", None).unwrap();
+        let volume = claim("big-data", StoreKind::Minio, "1Gi", None, None).unwrap();
         for (object, code, reason, message, kind, hint) in [
             (
                 &lake,

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use super::super::client::{Cluster, failed, is_missing};
+use super::super::client::{Cluster, failed, is_missing, kubectl};
 use super::super::manifests::{KubeObject, has_console, ingress, lake_secret, namespace, nodes_service, store_slug};
+use super::super::names::{S3_PORT, STORE};
 use super::super::store::{self, Key, StoreKind};
 use super::apply::{apply, dynamic};
 use super::existing::{Existing, NamespaceState};
-use super::plan::{Facts, Keys, objects, secrets};
+use super::opening::NodePorts;
+use super::plan::{Keys, all_objects};
 use super::reach::{Reached, reach};
 use super::ready::wait_until_ready;
-use super::settings::{NodePorts, SetupSettings};
+use super::settings::SetupSettings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::digest::hex;
 use crate::progress::Progress;
 
 /// How long an external endpoint may take to answer.
@@ -43,6 +43,11 @@ pub struct SetupDone {
     pub buckets: Vec<String>,
     /// What the real names of buckets begin with.
     pub bucket_prefix: Option<String>,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// The context by which kubectl finds the cluster.
+    #[serde(skip)]
+    context: Option<String>,
     /// The key that opens everything; none of an external store, whose keys are not ours to keep.
     #[serde(skip)]
     pub key: Option<Key>,
@@ -50,24 +55,27 @@ pub struct SetupDone {
 
 impl Cluster {
     /// Brings up a lake in this namespace, or brings one that is there to these settings. Run again with the same it
-    /// changes nothing. Keys stay as they are unless they are to be [rotated](SetupSettings::rotate).
+    /// changes nothing, and what they leave open stays as it is. Keys stay as they are unless they are to be [rotated](SetupSettings::rotate).
     ///
     /// # Errors
     /// [`Denied`](ErrorKind::Denied) where a right is missing, with the rule to ask for;
     /// [`Exhausted`](ErrorKind::Exhausted) where a quota or the nodes are too small; [`NotFound`](ErrorKind::NotFound) for
     /// an image that the nodes do not get; [`Unavailable`](ErrorKind::Unavailable) for a store that is not ready in time;
-    /// [`Invalid`](ErrorKind::Invalid) for what the API server refuses.
+    /// [`Invalid`](ErrorKind::Invalid) for what the API server refuses, for another prefix than that of the buckets that are
+    /// there, and for a Secret with half a key.
     pub async fn setup(&self, settings: &SetupSettings, progress: &dyn Progress) -> Result<SetupDone> {
+        settings.check()?;
         let existing = Existing::look(self).await?;
         existing.fits(settings.store, self.namespace())?;
+        let settings = &settings.settled(&existing, self.namespace())?;
         let buckets = settings.buckets()?;
         let keys = keys(settings, &existing)?;
         if let Some(external) = &settings.external {
             answers(&external.endpoint).await?;
         }
         make_namespace(self, existing.namespace, progress).await?;
-        apply_all(self, settings, &existing, &keys, progress).await?;
-        let (url_in_cluster, _) = settings.within(self.namespace());
+        apply_all(self, &all_objects(settings, self.namespace(), &keys)?, progress).await?;
+        let (url_in_cluster, region) = settings.within(self.namespace());
         let mut done = SetupDone {
             namespace: self.namespace().to_owned(),
             store: store_slug(settings.store),
@@ -78,10 +86,12 @@ impl Cluster {
             url_in_cluster,
             buckets: buckets.iter().map(ToString::to_string).collect(),
             bucket_prefix: settings.bucket_prefix.clone(),
+            region: region.to_owned(),
+            context: self.context().map(ToOwned::to_owned),
             key: None,
         };
         if settings.store == StoreKind::External {
-            store::prepare(settings.store, &done.url, &keys.root, &keys.jobs, &buckets).await?;
+            store::prepare_external(&done.url, region, &keys.root, &buckets).await?;
             return Ok(done);
         }
         let pod = wait_until_ready(self, settings.timeout, progress).await?;
@@ -92,14 +102,15 @@ impl Cluster {
             store::remove_key(settings.store, endpoint, &keys.root, replaced).await?;
         }
         if !keys.replaced.is_empty() {
-            apply(self, &lake_secret(self.namespace(), &keys.jobs, &[])?, false).await?;
+            apply(self, &lake_secret(self.namespace(), settings.store, &keys.jobs, &[])?, false).await?;
         }
         done.answers = matches!(reached, Reached::Directly(_));
         done.url = reached.lasting_url().to_owned();
         done.console = settings
             .node_ports
+            .at()
             .filter(|_| done.answers && has_console(settings.store))
-            .and_then(|ports| console(&done.url, ports));
+            .and_then(|ports| console(&done.url, *ports));
         done.key = Some(keys.root);
         Ok(done)
     }
@@ -115,24 +126,26 @@ async fn answers(endpoint: &str) -> Result<()> {
         .with_hint("name an endpoint that this machine and the pods reach"))
 }
 
-/// The keys that are there, or new ones. The key of Jobs belongs to the store of the root key.
+/// The keys that are there, or new ones. The key of Jobs belongs to the store of the root key, and what it replaces is noted
+/// until it has ended there: also while an external store is in its place.
 pub(super) fn keys(settings: &SetupSettings, existing: &Existing) -> Result<Keys> {
-    if let Some(external) = &settings.external {
-        return Ok(Keys { root: external.key.clone(), jobs: external.key.clone(), replaced: Vec::new() });
-    }
+    // One of an older version does not say which store it is for.
+    let is_for = |kind: &str| existing.jobs_of.as_deref().is_none_or(|of| of == kind);
+    let is_of_others = existing.jobs_of.as_deref() == Some(store_slug(StoreKind::External));
     let kept = |key: &Option<Key>| key.clone().filter(|_| existing.root.is_some() && !settings.rotate);
-    let or_new = |key: Option<Key>| key.map_or_else(Key::generate, Ok);
-    let (root, jobs) = (or_new(kept(&existing.root))?, or_new(kept(&existing.jobs))?);
+    let (root, jobs) = match &settings.external {
+        Some(external) => (external.key.clone(), external.key.clone()),
+        None => {
+            let jobs = kept(&existing.jobs).filter(|_| is_for(store_slug(settings.store)));
+            let or_new = |key: Option<Key>| key.map_or_else(Key::generate, Ok);
+            (or_new(kept(&existing.root))?, or_new(jobs)?)
+        }
+    };
     let mut replaced = existing.replaced.clone();
-    replaced.extend(existing.jobs.as_ref().map(|old| old.access_key_id.clone()));
+    replaced.extend(existing.jobs.as_ref().filter(|_| !is_of_others).map(|old| old.access_key_id.clone()));
     // Of a store without its root key, nobody knows what the keys open.
     replaced.retain(|name| existing.root.is_some() && *name != jobs.access_key_id);
     Ok(Keys { root, jobs, replaced })
-}
-
-/// A digest of the name of a key, which says nothing of its secret.
-pub(super) fn key_digest(key: &Key) -> String {
-    hex(&Sha256::digest(&key.access_key_id))[..16].to_owned()
 }
 
 async fn make_namespace(cluster: &Cluster, state: NamespaceState, progress: &dyn Progress) -> Result<()> {
@@ -148,28 +161,29 @@ async fn make_namespace(cluster: &Cluster, state: NamespaceState, progress: &dyn
     }
 }
 
-async fn apply_all(
-    cluster: &Cluster,
-    settings: &SetupSettings,
-    existing: &Existing,
-    keys: &Keys,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let digest = key_digest(&keys.root);
-    let facts = Facts { size: existing.size.as_deref(), root_key_digest: Some(&digest) };
-    let mut all = secrets(settings, cluster.namespace(), keys)?;
-    all.extend(objects(settings, cluster.namespace(), facts)?);
+async fn apply_all(cluster: &Cluster, all: &[KubeObject], progress: &dyn Progress) -> Result<()> {
     progress.begin("applying objects", u64::try_from(all.len()).ok());
-    let done = async {
-        for object in &all {
-            apply(cluster, object, false).await?;
-            progress.advance(1);
-        }
-        prune(cluster, &all).await
-    }
-    .await;
+    let done = apply_in_order(cluster, all, progress).await;
     progress.end();
     done
+}
+
+async fn apply_in_order(cluster: &Cluster, all: &[KubeObject], progress: &dyn Progress) -> Result<()> {
+    let keys_begin = all.iter().position(|object| object.resource.kind == "Secret").unwrap_or(all.len());
+    let (first, with_keys) = all.split_at(keys_begin);
+    for object in first {
+        apply(cluster, object, false).await?;
+        progress.advance(1);
+    }
+    // Jobs would be left with keys that no store has, if the pod that makes them valid were refused after them.
+    for object in with_keys {
+        apply(cluster, object, true).await?;
+    }
+    for object in with_keys {
+        apply(cluster, object, false).await?;
+        progress.advance(1);
+    }
+    prune(cluster, all).await
 }
 
 /// Removes what earlier settings wanted and these do not.
@@ -207,30 +221,8 @@ impl SetupDone {
     /// The command that opens the store for this machine where no address does.
     #[must_use]
     pub fn forward_command(&self) -> Option<String> {
-        let command = || format!("kubectl -n {} port-forward service/{}", self.namespace, super::super::names::STORE);
-        (!self.answers).then(|| format!("{} {port}:{port}", command(), port = super::super::names::S3_PORT))
-    }
-}
-
-impl SetupSettings {
-    /// Sees whether a store can be made by these settings.
-    ///
-    /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) where the image is missing, or the size is none.
-    pub fn check(&self) -> Result<()> {
-        let invalid =
-            |reason: &str, hint: &str| Err(Error::invalid("set up", "the lake").with_reason(reason).with_hint(hint));
-        if self.store != StoreKind::External && self.image.as_deref().is_none_or(str::is_empty) {
-            return invalid("no image of the store is named", "name one by --image");
-        }
-        let is_size = |size: &String| {
-            let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-            digits.parse::<f64>().is_ok_and(|size| size > 0.0)
-        };
-        match &self.size {
-            Some(size) if !is_size(size) => invalid(&format!("`{size}` is no size"), "write it as 10Gi or 500Mi"),
-            _ => Ok(()),
-        }
+        let kubectl = kubectl(self.context.as_deref(), &self.namespace);
+        (!self.answers).then(|| format!("{kubectl} port-forward service/{STORE} {S3_PORT}:{S3_PORT}"))
     }
 }
 
@@ -246,22 +238,13 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_of_a_key_is_of_its_name() {
-        let key = |secret: &str| Key { access_key_id: "ID".to_owned(), secret_access_key: secret.to_owned() };
-        assert_eq!(key_digest(&key("a")), key_digest(&key("b")));
-    }
-
-    #[test]
     fn keys_stay_until_they_are_rotated_and_then_end_for_sure() {
         let key = |id: &str| Key { access_key_id: id.to_owned(), secret_access_key: "hush".to_owned() };
         let existing = |root: Option<&str>, replaced: &[&str]| Existing {
-            namespace: NamespaceState::Ours,
             root: root.map(key),
             jobs: Some(key("JOBS")),
             replaced: replaced.iter().map(|&name| name.to_owned()).collect(),
-            size: None,
-            data_of: None,
-            has_store: true,
+            ..Existing::nothing()
         };
         let mut settings = SetupSettings::minio("x:1");
         let kept = keys(&settings, &existing(Some("ROOT"), &[])).unwrap();
@@ -279,13 +262,47 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_seen_before_anything_is_made() {
-        let with = |size: &str| {
-            let mut settings = SetupSettings::minio("x:1");
-            settings.size = Some(size.to_owned());
-            settings.check().is_ok()
+    fn a_key_of_another_store_is_not_made_a_key_of_ours() {
+        let key = |id: &str| Key { access_key_id: id.to_owned(), secret_access_key: "hush".to_owned() };
+        let existing = |jobs: &str, of: Option<&str>, replaced: &[&str]| Existing {
+            root: Some(key("ROOT")),
+            jobs: Some(key(jobs)),
+            jobs_of: of.map(ToOwned::to_owned),
+            replaced: replaced.iter().map(|&name| name.to_owned()).collect(),
+            ..Existing::nothing()
         };
-        assert!(with("10Gi") && with("1.5Ti") && with("1000000"));
-        assert!(!with("ten") && !with("") && !with("-1Gi") && !with("0"));
+        let (ours, external) = (SetupSettings::minio("x:1"), SetupSettings::external("http://h", key("AWS"), None));
+        // An external store in place of ours: what our Jobs had is noted.
+        let there = keys(&external, &existing("JOBS", Some("minio"), &["OLD"])).unwrap();
+        assert_eq!((&*there.jobs.access_key_id, &*there.replaced), ("AWS", &["OLD".to_owned(), "JOBS".to_owned()][..]));
+        // Ours again: a key of its own, and the others end.
+        let back = keys(&ours, &existing("AWS", Some("external"), &["OLD", "JOBS"])).unwrap();
+        assert!(back.root.access_key_id == "ROOT" && back.jobs.access_key_id != "AWS");
+        assert_eq!(back.replaced, ["OLD", "JOBS"]);
+        // An older version has not said which store it is for.
+        let older = keys(&ours, &existing("JOBS", None, &[])).unwrap();
+        assert_eq!(older.jobs.access_key_id, "JOBS");
+    }
+
+    #[test]
+    fn a_port_is_forwarded_in_the_cluster_that_is_meant() {
+        let mut done = SetupDone {
+            namespace: "lake".to_owned(),
+            store: "minio",
+            image: None,
+            url: "http://127.0.0.1:9000".to_owned(),
+            answers: false,
+            console: None,
+            url_in_cluster: String::new(),
+            buckets: Vec::new(),
+            bucket_prefix: None,
+            region: "us-east-1".to_owned(),
+            context: Some("there".to_owned()),
+            key: None,
+        };
+        let command = "kubectl --context there -n lake port-forward service/datalake-store 9000:9000";
+        assert_eq!(done.forward_command().as_deref(), Some(command));
+        done.answers = true;
+        assert_eq!(done.forward_command(), None);
     }
 }

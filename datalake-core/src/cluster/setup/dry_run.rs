@@ -9,9 +9,9 @@ use serde_json::json;
 use super::super::client::{Cluster, failed};
 use super::super::manifests::{KubeObject, namespace};
 use super::apply::{apply, dynamic};
-use super::deploy::{key_digest, keys};
+use super::deploy::keys;
 use super::existing::{Existing, NamespaceState};
-use super::plan::{Facts, objects, secrets};
+use super::plan::all_objects;
 use super::settings::SetupSettings;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -37,13 +37,11 @@ impl Cluster {
     /// # Errors
     /// As [`setup`](Self::setup), as far as it does not depend on pods that run.
     pub async fn dry_run_setup(&self, settings: &SetupSettings) -> Result<Vec<Checked>> {
+        settings.check()?;
         let existing = Existing::look(self).await?;
         existing.fits(settings.store, self.namespace())?;
-        let keys = keys(settings, &existing)?;
-        let digest = key_digest(&keys.root);
-        let facts = Facts { size: existing.size.as_deref(), root_key_digest: Some(&digest) };
-        let mut all = secrets(settings, self.namespace(), &keys)?;
-        all.extend(objects(settings, self.namespace(), facts)?);
+        let settings = settings.settled(&existing, self.namespace())?;
+        let all = all_objects(&settings, self.namespace(), &keys(&settings, &existing)?)?;
         let mut checked = Vec::new();
         if existing.namespace != NamespaceState::Others {
             checked.push(self.checked(&namespace(self.namespace())?).await?);

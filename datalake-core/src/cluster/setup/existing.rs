@@ -1,13 +1,20 @@
 //! What is in a cluster already before a lake is set up in it.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 
 use super::super::client::{Cluster, failed};
-use super::super::manifests::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, store_slug};
-use super::super::names::{FIELD_MANAGER, LAKE, REPLACED_KEYS_ANNOTATION, STORE, STORE_LABEL, STORE_ROOT};
+use super::super::manifests::{ACCESS_KEY_ID, BUCKET_PREFIX, LAKE_URL, SECRET_ACCESS_KEY, store_slug};
+use super::super::names::{
+    BUCKET_PREFIX_ANNOTATION, CONSOLE_NODE_PORT, FIELD_MANAGER, LAKE, REPLACED_KEYS_ANNOTATION, STORE, STORE_LABEL,
+    STORE_NODES, STORE_ROOT,
+};
 use super::super::store::{Key, StoreKind};
+use super::opening::NodePorts;
+use super::settings::SetupSettings;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How the namespace stands.
@@ -28,16 +35,57 @@ pub(super) struct Existing {
     pub(super) namespace: NamespaceState,
     pub(super) root: Option<Key>,
     pub(super) jobs: Option<Key>,
+    /// The kind of store that the key of Jobs is for, where its Secret says so.
+    pub(super) jobs_of: Option<String>,
     /// Names of keys of Jobs that were replaced by that one and may still be valid.
     pub(super) replaced: Vec<String>,
-    /// The size of the store's volume.
-    pub(super) size: Option<String>,
-    /// What the label of the volume says.
-    pub(super) data_of: Option<String>,
+    pub(super) volume: Option<Volume>,
+    /// Where Jobs are told that the lake is.
+    pub(super) told: Option<Endpoint>,
     pub(super) has_store: bool,
+    /// The ports at which every node opens the store.
+    pub(super) node_ports: Option<NodePorts>,
+    /// The host name at which an ingress opens the store.
+    pub(super) ingress: Option<String>,
+}
+
+/// The store's volume.
+#[derive(Debug)]
+pub(super) struct Volume {
+    pub(super) size: Option<String>,
+    /// The storage class that a setup has asked for; none where it is the cluster's choice.
+    pub(super) chosen_class: Option<String>,
+    /// Which server wrote the data, as its label says.
+    pub(super) data_of: Option<String>,
+    /// What the names of its buckets begin with; empty where they have no prefix, none where that is not known.
+    pub(super) bucket_prefix: Option<String>,
+}
+
+/// Where Jobs find the lake.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    /// Empty where the names of buckets have no prefix.
+    pub(super) bucket_prefix: String,
 }
 
 impl Existing {
+    /// A cluster with nothing in it.
+    pub(super) fn nothing() -> Self {
+        Self {
+            namespace: NamespaceState::Missing,
+            root: None,
+            jobs: None,
+            jobs_of: None,
+            replaced: Vec::new(),
+            volume: None,
+            told: None,
+            has_store: false,
+            node_ports: None,
+            ingress: None,
+        }
+    }
+
     /// Looks.
     pub(super) async fn look(cluster: &Cluster) -> Result<Self> {
         let namespace = namespace(cluster).await?;
@@ -49,20 +97,39 @@ impl Existing {
         let sets: Api<StatefulSet> = cluster.api();
         let set =
             sets.get_opt(STORE).await.map_err(|cause| failed("look at", format_args!("the store {STORE}"), cause))?;
-        let labels = claim.as_ref().and_then(|claim| claim.metadata.labels.as_ref());
-        let requests = claim.as_ref().and_then(|claim| claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref());
+        let services: Api<Service> = cluster.api();
+        let service = services
+            .get_opt(STORE_NODES)
+            .await
+            .map_err(|cause| failed("look at", format_args!("the Service {STORE_NODES}"), cause))?;
+        let maps: Api<ConfigMap> = cluster.api();
+        let map =
+            maps.get_opt(LAKE).await.map_err(|cause| failed("look at", format_args!("the ConfigMap {LAKE}"), cause))?;
         let lake = secret(cluster, LAKE).await?;
-        let annotations = lake.as_ref().and_then(|secret| secret.metadata.annotations.as_ref());
-        let replaced = annotations.and_then(|annotations| annotations.get(REPLACED_KEYS_ANNOTATION));
+        let replaced = lake.as_ref().and_then(|secret| annotation(&secret.metadata, REPLACED_KEYS_ANNOTATION));
         Ok(Self {
             namespace,
-            root: secret(cluster, STORE_ROOT).await?.and_then(key),
-            replaced: replaced.into_iter().flat_map(|names| names.split(',')).map(ToOwned::to_owned).collect(),
-            jobs: lake.and_then(key),
-            size: requests.and_then(|requests| requests.get("storage")).map(|size| size.0.clone()),
-            data_of: labels.and_then(|labels| labels.get(STORE_LABEL)).cloned(),
+            root: secret(cluster, STORE_ROOT).await?.map(|secret| key(STORE_ROOT, secret)).transpose()?,
+            replaced: replaced.iter().flat_map(|names| names.split(',')).map(ToOwned::to_owned).collect(),
+            jobs_of: lake.as_ref().and_then(|secret| label(&secret.metadata, STORE_LABEL)),
+            jobs: lake.map(|secret| key(LAKE, secret)).transpose()?,
+            volume: claim.map(Volume::of),
+            told: map.and_then(Endpoint::of),
             has_store: set.is_some(),
+            node_ports: service.and_then(ports_on_nodes),
+            ingress: ingress_host(cluster).await?,
         })
+    }
+
+    /// What the names of buckets of the store that these settings mean begin with, as far as it is known: empty where they
+    /// have no prefix. What Jobs are told may be of another store than that.
+    pub(super) fn bucket_prefix(&self, settings: &SetupSettings, namespace: &str) -> Option<&str> {
+        let of_volume = || self.volume.as_ref()?.bucket_prefix.as_deref();
+        let (url, _) = settings.within(namespace);
+        let is_meant = |told: &&Endpoint| told.url.trim_end_matches('/') == url.trim_end_matches('/');
+        let is_ours = settings.store != StoreKind::External;
+        let known = if is_ours { of_volume() } else { None };
+        known.or_else(|| self.told.as_ref().filter(is_meant).map(|told| told.bucket_prefix.as_str()))
     }
 
     /// Sees whether a store of this kind fits to what is there.
@@ -78,7 +145,7 @@ impl Existing {
                 .with_reason("it has a store of its own already")
                 .with_hint("take that down, which keeps its data: datalake teardown; or choose another --namespace"));
         }
-        match &self.data_of {
+        match self.volume.as_ref().and_then(|volume| volume.data_of.as_ref()) {
             Some(found) if kind != StoreKind::External && found != store_slug(kind) => {
                 Err(Error::invalid("set up", subject)
                     .with_reason(format_args!("its volume holds the data of {found}, which {kind} cannot read"))
@@ -118,9 +185,123 @@ async fn secret(cluster: &Cluster, name: &str) -> Result<Option<Secret>> {
     secrets.get_opt(name).await.map_err(|cause| failed("read", format_args!("the Secret {name}"), cause))
 }
 
-/// The key in it.
-fn key(secret: Secret) -> Option<Key> {
+/// The key in it. Half a key is not none: a new one in its place would not open what it opened.
+fn key(name: &str, secret: Secret) -> Result<Key> {
     let data = secret.data.unwrap_or_default();
-    let text = |name: &str| data.get(name).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
-    Some(Key { access_key_id: text(ACCESS_KEY_ID)?, secret_access_key: text(SECRET_ACCESS_KEY)? })
+    let text = |field: &str| {
+        let found = data.get(field).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
+        found.filter(|text| !text.is_empty()).ok_or_else(|| {
+            Error::invalid("read", format_args!("the Secret {name}"))
+                .with_reason(format_args!("there is no {field} in it"))
+                .with_hint("put it back from a copy; or remove the Secret, and a setup makes a new key")
+        })
+    };
+    Ok(Key { access_key_id: text(ACCESS_KEY_ID)?, secret_access_key: text(SECRET_ACCESS_KEY)? })
+}
+
+fn annotation(metadata: &ObjectMeta, name: &str) -> Option<String> {
+    metadata.annotations.as_ref()?.get(name).cloned()
+}
+
+fn label(metadata: &ObjectMeta, name: &str) -> Option<String> {
+    metadata.labels.as_ref()?.get(name).cloned()
+}
+
+impl Volume {
+    fn of(claim: PersistentVolumeClaim) -> Self {
+        // A class by default is not ours to ask for: it may be another one for the next volume.
+        let is_chosen = claim.metadata.managed_fields.iter().flatten().any(|entry| {
+            let spec = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:spec"));
+            entry.manager.as_deref() == Some(FIELD_MANAGER)
+                && spec.is_some_and(|spec| spec.get("f:storageClassName").is_some())
+        });
+        let (data_of, bucket_prefix) =
+            (label(&claim.metadata, STORE_LABEL), annotation(&claim.metadata, BUCKET_PREFIX_ANNOTATION));
+        let spec = claim.spec.unwrap_or_default();
+        let size = spec.resources.and_then(|resources| resources.requests?.remove("storage"));
+        Self {
+            size: size.map(|size| size.0),
+            chosen_class: spec.storage_class_name.filter(|_| is_chosen),
+            data_of,
+            bucket_prefix,
+        }
+    }
+}
+
+impl Endpoint {
+    fn of(map: ConfigMap) -> Option<Self> {
+        let mut data = map.data?;
+        Some(Self { url: data.remove(LAKE_URL)?, bucket_prefix: data.remove(BUCKET_PREFIX).unwrap_or_default() })
+    }
+}
+
+/// The ports at which nodes open a Service.
+fn ports_on_nodes(service: Service) -> Option<NodePorts> {
+    let ports = service.spec?.ports?;
+    let on_node = |name: &str| {
+        let port = ports.iter().find(|port| port.name.as_deref() == Some(name))?;
+        u16::try_from(port.node_port?).ok()
+    };
+    // Not every store has a console.
+    Some(NodePorts { s3: on_node("s3")?, console: on_node("console").unwrap_or(CONSOLE_NODE_PORT) })
+}
+
+/// The host name at which an ingress opens the store.
+async fn ingress_host(cluster: &Cluster) -> Result<Option<String>> {
+    let ingresses: Api<Ingress> = cluster.api();
+    match ingresses.get_opt(STORE).await {
+        Ok(found) => Ok(found.and_then(|found| found.spec?.rules?.into_iter().next()?.host)),
+        // Whoever may not look at ingresses has made none.
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+        Err(cause) => Err(failed("look at", format_args!("the Ingress {STORE}"), cause)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::manifests::{KubeObject, claim, lake_config, nodes_service};
+    use super::*;
+
+    fn read<K: serde::de::DeserializeOwned>(object: &KubeObject) -> K {
+        serde_json::from_value(object.json.clone()).unwrap()
+    }
+
+    #[test]
+    fn what_was_applied_is_found_again() {
+        let ports = NodePorts { s3: 31900, console: 31901 };
+        let found = ports_on_nodes(read(&nodes_service("ns", true, ports).unwrap()));
+        assert_eq!(found, Some(ports));
+        let found = ports_on_nodes(read(&nodes_service("ns", false, ports).unwrap()));
+        assert_eq!(found.map(|ports| ports.s3), Some(31900));
+        for prefix in [Some("acme-"), None] {
+            let volume = Volume::of(read(&claim("ns", StoreKind::Minio, "5Gi", Some("fast"), prefix).unwrap()));
+            assert_eq!((volume.size.as_deref(), volume.data_of.as_deref()), (Some("5Gi"), Some("minio")));
+            assert_eq!(volume.bucket_prefix.as_deref(), Some(prefix.unwrap_or_default()));
+            let told = Endpoint::of(read(&lake_config("ns", "http://h", "r", prefix).unwrap())).unwrap();
+            assert_eq!((&*told.url, &*told.bucket_prefix), ("http://h", prefix.unwrap_or_default()));
+        }
+    }
+
+    #[test]
+    fn a_class_is_kept_where_a_setup_has_chosen_it() {
+        let mut object = claim("ns", StoreKind::Minio, "5Gi", Some("fast"), None).unwrap();
+        assert_eq!(Volume::of(read(&object)).chosen_class, None, "the cluster has chosen it");
+        object.json["metadata"]["managedFields"] = json!([{
+            "manager": FIELD_MANAGER,
+            "operation": "Apply",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": { "f:spec": { "f:storageClassName": {} } },
+        }]);
+        assert_eq!(Volume::of(read(&object)).chosen_class.as_deref(), Some("fast"));
+    }
+
+    #[test]
+    fn half_a_key_is_an_error_that_shows_no_secret() {
+        let secret = json!({ "data": { "AWS_SECRET_ACCESS_KEY": "aHVzaA==" } });
+        let error = key(STORE_ROOT, serde_json::from_value(secret).unwrap()).unwrap_err();
+        assert!(error.reason().unwrap().contains("AWS_ACCESS_KEY_ID"), "{error:?}");
+        assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+    }
 }

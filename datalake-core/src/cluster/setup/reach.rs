@@ -82,12 +82,12 @@ pub(super) async fn reach(
 /// who is in the cluster already.
 async fn candidates(cluster: &Cluster, settings: &SetupSettings) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some(ports) = settings.node_ports {
+    if let Some(ports) = settings.node_ports.at() {
         let api = Url::parse(cluster.address()).ok().and_then(|url| url.host().map(|host| host.to_owned()));
         let hosts = api.into_iter().chain(node_hosts(cluster).await);
         found.extend(hosts.map(|host| format!("http://{host}:{}", ports.s3)));
     }
-    if let Some(host) = &settings.ingress {
+    if let Some(host) = settings.ingress.at() {
         found.push(format!("http://{host}"));
     }
     if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {

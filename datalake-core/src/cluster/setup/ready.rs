@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::ListParams;
 
-use super::super::client::{Cluster, failed};
+use super::super::client::{Cluster, failed, kubectl};
 use super::super::names::{STORE, selector};
 use super::super::pods::{Trouble, trouble};
 use crate::error::{Error, ErrorKind, Result};
@@ -74,8 +74,8 @@ fn gave_up(cluster: &Cluster, limit: Duration, obstacle: Option<Obstacle>) -> Er
         None => Error::new(ErrorKind::Unavailable, "start", subject)
             .with_reason(format_args!("it is not ready after {} s", limit.as_secs()))
             .with_hint(format_args!(
-                "give it more time by --timeout, or see what it does: kubectl -n {} describe pod {STORE}-0",
-                cluster.namespace()
+                "give it more time by --timeout, or see what it does: {} describe pod {STORE}-0",
+                kubectl(cluster.context(), cluster.namespace())
             )),
     }
 }

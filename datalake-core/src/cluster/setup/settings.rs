@@ -1,12 +1,11 @@
 //! How a lake in a cluster is set up.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use super::super::names::{CONSOLE_NODE_PORT, S3_NODE_PORT, S3_PORT, STORE};
+use super::super::names::{S3_PORT, STORE};
 use super::super::store::{Key, StoreKind};
-use crate::error::{Error, Result};
+use super::opening::{NodePorts, Opening};
+use crate::error::Result;
 use crate::lake::BucketName;
 
 /// How large the store's volume is where nothing says another size.
@@ -35,15 +34,16 @@ pub struct SetupSettings {
     pub image: Option<String>,
     /// `Always`, `IfNotPresent` or `Never`; what Kubernetes takes for the tag where not set.
     pub image_pull_policy: Option<String>,
-    /// The storage class of the volume; the cluster's default where not set.
+    /// The storage class of the volume; that of the volume that is there, else the cluster's default where not set.
     pub storage_class: Option<String>,
     /// The size of the volume, such as `10Gi`; that of the volume that is there where not set.
     pub size: Option<String>,
-    /// The ports at which every node opens the store; none where not set.
-    pub node_ports: Option<NodePorts>,
-    /// The host name at which an ingress opens the store.
-    pub ingress: Option<String>,
-    /// What the real names of buckets begin with.
+    /// The ports at which every node opens the store; the [default ones](NodePorts::default) for a store that is not there
+    /// yet.
+    pub node_ports: Opening<NodePorts>,
+    /// The host name at which an ingress opens the store; none for a store that is not there yet.
+    pub ingress: Opening<String>,
+    /// What the real names of buckets begin with; as in the lake that is there where not set. It cannot be changed.
     pub bucket_prefix: Option<String>,
     /// Makes new keys.
     pub rotate: bool,
@@ -58,40 +58,6 @@ pub(super) struct External {
     pub(super) endpoint: String,
     pub(super) region: String,
     pub(super) key: Key,
-}
-
-/// The ports at which every node opens the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodePorts {
-    /// The port of the S3 API.
-    pub s3: u16,
-    /// The port of the console, where there is one.
-    pub console: u16,
-}
-
-impl Default for NodePorts {
-    fn default() -> Self {
-        Self { s3: S3_NODE_PORT, console: CONSOLE_NODE_PORT }
-    }
-}
-
-impl fmt::Display for NodePorts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{}", self.s3, self.console)
-    }
-}
-
-impl FromStr for NodePorts {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let ports: Option<Vec<u16>> = text.split(',').map(|port| port.trim().parse().ok()).collect();
-        match ports.as_deref() {
-            Some(&[s3, console]) if s3 != console && s3 != 0 && console != 0 => Ok(Self { s3, console }),
-            _ => Err(Error::invalid("use", format_args!("the node ports `{text}`"))
-                .with_reason("wanted are two numbers with a comma between them: that of S3, that of the console")),
-        }
-    }
 }
 
 impl SetupSettings {
@@ -115,14 +81,16 @@ impl SetupSettings {
     }
 
     fn of(store: StoreKind, image: Option<String>, external: Option<External>) -> Self {
+        // Who runs a store that is there already has opened it.
+        let is_theirs = store == StoreKind::External;
         Self {
             store,
             image,
             image_pull_policy: None,
             storage_class: None,
             size: None,
-            node_ports: (store != StoreKind::External).then(NodePorts::default),
-            ingress: None,
+            node_ports: if is_theirs { Opening::Closed } else { Opening::AsItIs },
+            ingress: if is_theirs { Opening::Closed } else { Opening::AsItIs },
             bucket_prefix: None,
             rotate: false,
             timeout: Duration::from_secs(120),
@@ -148,15 +116,6 @@ impl SetupSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn node_ports_are_two_numbers() {
-        assert_eq!("31900,31901".parse::<NodePorts>().unwrap(), NodePorts { s3: 31900, console: 31901 });
-        assert_eq!(NodePorts::default().to_string(), "30900,30901");
-        for text in ["", "30900", "30900,30900", "0,1", "a,b", "1,2,3", "70000,1"] {
-            assert!(text.parse::<NodePorts>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn buckets_have_the_prefix() {

@@ -15,7 +15,7 @@ use kube::{Api, Resource};
 use serde::Serialize;
 
 use super::super::client::{Cluster, failed, is_missing};
-use super::super::names::{STORE, STORE_ROOT, managed};
+use super::super::names::{LAKE, STORE, STORE_ROOT, managed};
 use super::existing::{NamespaceState, namespace};
 use super::foreign::foreign_objects;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,7 +40,7 @@ pub struct TornDown {
 
 impl Cluster {
     /// Takes down what [`setup`](Self::setup) and runs have made in this namespace. The volume of the store, its data and
-    /// the root key stay, and are found by the next setup, unless data are to be deleted too. The namespace goes where
+    /// its keys stay, and are found by the next setup, unless data are to be deleted too. The namespace goes where
     /// this project has made it and nothing is left in it.
     ///
     /// # Errors
@@ -75,12 +75,13 @@ impl Cluster {
         ] {
             self.remove_all(&kind, |_| true, done).await?;
         }
-        self.remove_all(&kind::<Secret>(), |name| delete_data || name != STORE_ROOT, done).await?;
+        let held = if delete_data { Vec::new() } else { self.what_holds_data().await? };
+        let is_held = |name: &str| held.iter().any(|(found, _)| *found == format!("Secret {name}"));
+        self.remove_all(&kind::<Secret>(), |name| !is_held(name), done).await?;
         if delete_data {
             self.remove_volume(done).await?;
-        } else {
-            self.say_what_holds_data(done).await?;
         }
+        done.kept.extend(held.iter().map(|(subject, why)| format!("{subject}, {why}")));
         if done.kept.iter().all(|kept| !kept.starts_with("PersistentVolumeClaim") && !kept.starts_with("Secret")) {
             self.remove_namespace(state, done).await?;
         }
@@ -138,18 +139,26 @@ impl Cluster {
         found.and_then(|spec| spec.persistent_volume_reclaim_policy).is_some_and(|policy| policy == "Retain")
     }
 
-    async fn say_what_holds_data(&self, done: &mut TornDown) -> Result<()> {
+    /// What is to stay with the data, and why. The store keeps the keys of Jobs with its data, so what is known of them
+    /// stays too: else nobody could end them.
+    async fn what_holds_data(&self) -> Result<Vec<(String, &'static str)>> {
         let claims: Api<PersistentVolumeClaim> = self.api();
         let secrets: Api<Secret> = self.api();
+        let look = |cause, subject: &str| failed("look at", subject, cause);
+        let mut held = Vec::new();
         let subject = format!("PersistentVolumeClaim {STORE}");
-        if claims.get_metadata_opt(STORE).await.map_err(|cause| failed("look at", &subject, cause))?.is_some() {
-            done.kept.push(format!("{subject}, which holds the data"));
+        if claims.get_metadata_opt(STORE).await.map_err(|cause| look(cause, &subject))?.is_some() {
+            held.push((subject, "which holds the data"));
         }
         let subject = format!("Secret {STORE_ROOT}");
-        if secrets.get_metadata_opt(STORE_ROOT).await.map_err(|cause| failed("look at", &subject, cause))?.is_some() {
-            done.kept.push(format!("{subject}, the key to the data"));
+        if secrets.get_metadata_opt(STORE_ROOT).await.map_err(|cause| look(cause, &subject))?.is_some() {
+            held.push((subject, "the key to the data"));
         }
-        Ok(())
+        let subject = format!("Secret {LAKE}");
+        if !held.is_empty() && secrets.get_metadata_opt(LAKE).await.map_err(|cause| look(cause, &subject))?.is_some() {
+            held.push((subject, "the key of Jobs, which the next setup takes up or ends"));
+        }
+        Ok(held)
     }
 
     async fn remove_namespace(&self, state: NamespaceState, done: &mut TornDown) -> Result<()> {

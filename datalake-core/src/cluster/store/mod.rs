@@ -64,8 +64,26 @@ impl Display for StoreKind {
 /// [`ErrorKind::Unsupported`] if it keeps no keys; [`ErrorKind::AlreadyExists`] if a bucket belongs to somebody else. No
 /// message shows a secret.
 pub async fn prepare(kind: StoreKind, endpoint: &str, root: &Key, jobs: &Key, buckets: &[BucketName]) -> Result<()> {
-    let session = Session::open(kind, endpoint, root)?;
+    let session = Session::open(kind, endpoint, None, root)?;
     not_root(kind, root, &jobs.access_key_id)?;
+    make_buckets(&session, kind, endpoint, buckets).await?;
+    match kind {
+        StoreKind::Minio => minio::grant(&session, root, jobs, buckets).await,
+        StoreKind::Versitygw => versitygw::grant(&session, jobs, buckets).await,
+        StoreKind::External => Ok(()),
+    }
+}
+
+/// [`prepare`] for an [external](StoreKind::External) server of this region, whatever the environment says of one.
+///
+/// # Errors
+/// As [`prepare`].
+pub async fn prepare_external(endpoint: &str, region: &str, key: &Key, buckets: &[BucketName]) -> Result<()> {
+    let session = Session::open(StoreKind::External, endpoint, Some(region), key)?;
+    make_buckets(&session, StoreKind::External, endpoint, buckets).await
+}
+
+async fn make_buckets(session: &Session, kind: StoreKind, endpoint: &str, buckets: &[BucketName]) -> Result<()> {
     if buckets.is_empty() {
         return Err(Error::invalid("prepare", endpoint).with_reason("no bucket is named"));
     }
@@ -73,11 +91,7 @@ pub async fn prepare(kind: StoreKind, endpoint: &str, root: &Key, jobs: &Key, bu
     for bucket in buckets {
         session.make_bucket(bucket).await?;
     }
-    match kind {
-        StoreKind::Minio => minio::grant(&session, root, jobs, buckets).await,
-        StoreKind::Versitygw => versitygw::grant(&session, jobs, buckets).await,
-        StoreKind::External => Ok(()),
-    }
+    Ok(())
 }
 
 /// Removes a key that [`prepare`] made, and what it was allowed: from then on it is refused, and so are temporary keys
@@ -89,7 +103,7 @@ pub async fn prepare(kind: StoreKind, endpoint: &str, root: &Key, jobs: &Key, bu
 /// # Errors
 /// As [`prepare`]; [`ErrorKind::Unsupported`] on an [external](StoreKind::External) server.
 pub async fn remove_key(kind: StoreKind, endpoint: &str, root: &Key, access_key_id: &str) -> Result<()> {
-    let session = Session::open(kind, endpoint, root)?;
+    let session = Session::open(kind, endpoint, None, root)?;
     not_root(kind, root, access_key_id)?;
     match kind {
         StoreKind::External => {
@@ -187,6 +201,28 @@ mod tests {
         });
         await_answer(StoreKind::Minio, &endpoint, PATIENCE).await.unwrap();
         assert!(late.join().unwrap() > 0);
+    }
+
+    #[tokio::test]
+    async fn requests_to_an_external_server_are_signed_for_its_region() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            for caller in listener.incoming() {
+                let (mut caller, mut asked) = (caller.unwrap(), vec![0; 8192]);
+                let length = caller.read(&mut asked).unwrap();
+                caller.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+                let asked = String::from_utf8_lossy(&asked[..length]).to_ascii_lowercase();
+                if asked.contains("authorization") {
+                    return asked;
+                }
+            }
+            String::new()
+        });
+        let buckets = [BucketName::new("raw-data").unwrap()];
+        // What the server says is nothing that S3 would say: the request counts.
+        let _ = prepare_external(&endpoint, "eu-far-7", &key("ID"), &buckets).await;
+        assert!(server.join().unwrap().contains("/eu-far-7/s3/"));
     }
 
     #[tokio::test]

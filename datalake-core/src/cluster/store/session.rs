@@ -16,12 +16,13 @@ const NOT_MEANT: [&str; 4] = ["HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS
 #[derive(Debug)]
 pub(super) struct Session {
     kind: StoreKind,
+    region: Option<String>,
     lake: S3Lake,
 }
 
 impl Session {
-    /// Nothing is asked of the server yet.
-    pub(super) fn open(kind: StoreKind, endpoint: &str, key: &Key) -> Result<Self> {
+    /// Nothing is asked of the server yet. The region is that of an external one, by default that of the environment.
+    pub(super) fn open(kind: StoreKind, endpoint: &str, region: Option<&str>, key: &Key) -> Result<Self> {
         let options = LakeOptions::default()
             .with_retry_timeout(PATIENCE)
             .with_variable("AWS_ACCESS_KEY_ID", &key.access_key_id)
@@ -30,13 +31,16 @@ impl Session {
             .with_variable("AWS_PROFILE", "");
         let options = match kind {
             // The region is part of where another server is.
-            StoreKind::External => options,
+            StoreKind::External => match region {
+                Some(region) => options.with_variable("AWS_REGION", region),
+                None => options,
+            },
             StoreKind::Minio | StoreKind::Versitygw => {
                 let options = options.with_variable("AWS_REGION", "us-east-1");
                 NOT_MEANT.iter().fold(options, |options, name| options.with_variable(*name, ""))
             }
         };
-        Ok(Self { kind, lake: S3Lake::open(endpoint, &options)? })
+        Ok(Self { kind, region: region.map(ToOwned::to_owned), lake: S3Lake::open(endpoint, &options)? })
     }
 
     /// The lake on this server, whose buckets have their real names.
@@ -92,7 +96,7 @@ impl Session {
 
     /// Whether the server takes this key and its secret, whatever they are allowed to do.
     pub(super) async fn accepts(&self, key: &Key) -> Result<bool> {
-        let other = Self::open(self.kind, &self.lake.to_string(), key)?;
+        let other = Self::open(self.kind, &self.lake.to_string(), self.region.as_deref(), key)?;
         match other.lake.requests().send(&Request::new(Method::GET, "")).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.is_of_key() => Ok(false),
@@ -141,7 +145,7 @@ mod tests {
     fn no_secret_is_shown() {
         let key = Key { access_key_id: "ROOT".to_owned(), secret_access_key: "hush-hush".to_owned() };
         for kind in [StoreKind::Minio, StoreKind::Versitygw, StoreKind::External] {
-            let session = Session::open(kind, "http://127.0.0.1:9000", &key).unwrap();
+            let session = Session::open(kind, "http://127.0.0.1:9000", None, &key).unwrap();
             assert!(!format!("{session:?}").contains("hush"), "{session:?}");
         }
     }

@@ -29,6 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) use self::{
     request::{Failure as S3Failure, Request as S3Request},
     server::knock,
+    settings::endpoint_of,
 };
 
 /// How long an endpoint may take to accept a connection.

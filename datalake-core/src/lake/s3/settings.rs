@@ -59,7 +59,7 @@ impl Settings {
 
 /// The endpoint that a URL names by itself.
 #[cfg(feature = "k8s")]
-pub(super) fn endpoint_of(url: &str) -> Result<String> {
+pub(crate) fn endpoint_of(url: &str) -> Result<String> {
     endpoint(url).map(|(endpoint, _)| endpoint)
 }
 

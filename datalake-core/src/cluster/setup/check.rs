@@ -1,0 +1,75 @@
+//! Settings that cannot be right, seen before anything is asked of a cluster.
+
+use super::super::store::StoreKind;
+use super::settings::SetupSettings;
+use crate::error::{Error, Result};
+use crate::lake::endpoint_of;
+
+impl SetupSettings {
+    /// Sees whether a store can be made by these settings.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) where the image is missing, the size is none, the endpoint is none, or the
+    /// names of buckets would be none.
+    pub fn check(&self) -> Result<()> {
+        let invalid =
+            |reason: &str, hint: &str| Err(Error::invalid("set up", "the lake").with_reason(reason).with_hint(hint));
+        if self.store != StoreKind::External && self.image.as_deref().is_none_or(str::is_empty) {
+            return invalid("no image of the store is named", "name one by --image");
+        }
+        if let Some(external) = &self.external {
+            // Never repeated: there may be a password in it.
+            endpoint_of(&external.endpoint).map_err(|cause| {
+                Error::invalid("set up", "a lake in a store that is there already")
+                    .with_reason(cause.reason().unwrap_or("its URL is no endpoint's"))
+                    .with_hint("name its endpoint alone, such as https://s3.eu-central-1.amazonaws.com")
+            })?;
+        }
+        self.buckets()?;
+        let is_size = |size: &String| {
+            let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+            digits.parse::<f64>().is_ok_and(|size| size > 0.0)
+        };
+        match &self.size {
+            Some(size) if !is_size(size) => invalid(&format!("`{size}` is no size"), "write it as 10Gi or 500Mi"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::store::Key;
+    use super::*;
+
+    #[test]
+    fn sizes_are_seen_before_anything_is_made() {
+        let with = |size: &str| {
+            let mut settings = SetupSettings::minio("x:1");
+            settings.size = Some(size.to_owned());
+            settings.check().is_ok()
+        };
+        assert!(with("10Gi") && with("1.5Ti") && with("1000000"));
+        assert!(!with("ten") && !with("") && !with("-1Gi") && !with("0"));
+    }
+
+    #[test]
+    fn an_endpoint_is_seen_before_anything_is_made_and_never_repeated() {
+        let key = || Key { access_key_id: "ID".to_owned(), secret_access_key: "hush".to_owned() };
+        for endpoint in ["https://me:hush@h", "https://h/hush", "https://h?hush", "s3:", "./hush", "ftp://hush", ""] {
+            let settings = SetupSettings::external(endpoint, key(), None);
+            for error in [settings.check().unwrap_err(), settings.to_yaml("big-data").unwrap_err()] {
+                assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+                assert!(error.hint().unwrap().contains("endpoint alone"), "{error:?}");
+            }
+        }
+        SetupSettings::external("https://h:9000/", key(), None).check().unwrap();
+    }
+
+    #[test]
+    fn names_of_buckets_are_seen_before_anything_is_made() {
+        let mut settings = SetupSettings::minio("x:1");
+        settings.bucket_prefix = Some("Not_A_Name".to_owned());
+        assert!(settings.check().is_err() && settings.to_yaml("big-data").is_err());
+    }
+}
