@@ -65,9 +65,9 @@ def test_jobs_give_the_digests_of_this_machine(cluster: datalake.Cluster, analyz
     assert any(pod["name"].startswith("datalake-store") for pod in status["cluster"]["pods"])
 
 
-def test_a_detached_run_is_there_at_once_and_ends_by_itself(cluster: datalake.Cluster, analyzed: datalake.Run) -> None:
+def test_a_detached_run_ends_by_itself(cluster: datalake.Cluster, analyzed: datalake.Run) -> None:
     run = cluster.run("food-calories", fresh=True, detach=True, env={"COLOUR": "red"})
-    assert run.status == "waiting"
+    assert run.status in {"running", "done"}
     assert any(line["event"] == "end" for line in run.logs(follow=True))
     ended = run.wait(120)
     assert ended.status == "done"

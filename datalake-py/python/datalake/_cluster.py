@@ -154,8 +154,8 @@ class Cluster:
         """Run a pipeline file, or `"food-calories"`, as Jobs: the results are the bits of :func:`datalake.run`.
 
         Up to `workers` pods are at work at a time; small objects are gathered for one worker up to `shard_size`. With
-        `detach` it returns at once, and a Job in the cluster drives the run: :meth:`Run.wait` waits for it. An
-        interrupt removes the Jobs; whoever runs the same again goes on with what is done.
+        `detach` a Job in the cluster drives the run, and this returns once it does: :meth:`Run.wait` waits for the end.
+        An interrupt removes the Jobs; whoever runs the same again goes on with what is done.
 
         Raises the error of the first step that fails; the manifest in the lake then says so.
         """
