@@ -172,7 +172,7 @@ fn what_cannot_come_to_anything_is_said() {
     // Nobody admits Jobs here: it waits, and says so.
     let mut command = lake.user.command(&Lake::on_cluster(&["--queue", "nobody"]));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(30));
+    std::thread::sleep(Duration::from_secs(20));
     send("-INT", child.id());
     let ran = Ran::of(&child.wait_with_output().unwrap(), &["ml-pipeline"]);
     assert_eq!(ran.code, Some(130), "{ran:?}");

@@ -1,7 +1,6 @@
 //! Pipelines as Jobs: the digests of this machine, whoever drives them.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -182,23 +181,4 @@ fn a_detached_run_goes_on_by_itself_and_a_second_user_joins() {
     let asked = crate::harness::Ran::of(&asked, &["cancel"]);
     assert_eq!(asked.code, Some(0), "{asked:?}");
     assert!(asked.stderr.contains("may be left at work") && asked.stdout.contains("done already"), "{asked:?}");
-}
-
-#[test]
-#[ignore = "needs a cluster: make test-cluster"]
-fn lakes_of_two_prefixes_share_a_namespace() {
-    let lake = Lake::new("prefixes");
-    let here = digests_here(&[]);
-    let run = |prefix: &str| {
-        let mut command = lake.user.command(&[&["--output", "json"], &Lake::on_cluster(&[])[..]].concat());
-        command.env("DATALAKE_BUCKET_PREFIX", prefix).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let runs = ["mine-", "yours-"].map(run);
-    for run in runs {
-        let ran = crate::harness::Ran::of(&run.wait_with_output().unwrap(), &["ml-pipeline"]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert_eq!(digests(&serde_json::from_str(&ran.stdout).unwrap()), here);
-        assert!(!ran.stderr.contains("it is made again") && !ran.stderr.contains("going on with it"), "{ran:?}");
-    }
-    lake.is_quiet();
 }
