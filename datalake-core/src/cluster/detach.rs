@@ -288,7 +288,7 @@ mod tests {
     /// A run whose driver was terminated within its first step, and how often its Jobs were stopped.
     async fn terminated(lake: &Arc<dyn Lake>, run: &RunId) -> (Result<Manifest>, u32) {
         let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
-        raw.put(&"foods/a.csv".into(), "a\n1\n", object_store::PutMode::Overwrite).await.unwrap();
+        crate::sample::land_if_missing(&raw, &"foods".into(), None, &Silent).await.unwrap();
         let stopped = Stopped::default();
         let options = RunOptions::default().with_run(Some(run.clone()));
         let driven = Driven { runner: &stopped };

@@ -171,8 +171,12 @@ pub(crate) fn failure(job: &Job, pods: &[Pod]) -> Error {
     let failed = conditions.into_iter().find(|condition| condition.type_ == "Failed");
     let reason = failed.and_then(|condition| condition.reason.as_deref()).unwrap_or("unknown");
     let said = failed.and_then(|condition| condition.message.as_deref()).unwrap_or("its pods are gone");
-    let kind = if reason == "DeadlineExceeded" { ErrorKind::Cancelled } else { ErrorKind::Unavailable };
-    Error::new(kind, "run", format_args!("the Job {name}")).with_reason(format_args!("{said} ({reason})"))
+    let error =
+        |kind| Error::new(kind, "run", format_args!("the Job {name}")).with_reason(format_args!("{said} ({reason})"));
+    match reason {
+        "DeadlineExceeded" => error(ErrorKind::Exhausted).with_hint("give it more time by --active-deadline"),
+        _ => error(ErrorKind::Unavailable),
+    }
 }
 
 fn ended(pod: &Pod) -> Option<(u32, &Pod, &ContainerStateTerminated)> {

@@ -181,6 +181,9 @@ impl Pipeline {
             for step in manifest.steps.iter_mut().filter(|step| step.status == Status::Running) {
                 step.status = Status::Cancelled;
             }
+            if let Err(error) = runner.stop(context).await {
+                context.progress.note(&format!("what is still at work could not be ended: {error}"));
+            }
             return Err(cancelled(&format!("run {}", context.run)));
         }
         save(bucket, manifest).await?;
