@@ -190,6 +190,13 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether it shows what happens until its user has seen enough.
+    pub(crate) fn is_watching(&self) -> bool {
+        matches!(self, Self::Status(Status { watch: true, .. }) | Self::Logs(Logs { follow: true, .. }))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Shows it again and again, until Ctrl-C.

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use datalake_core::cluster::{ClusterOptions, Toleration};
 use datalake_core::quantity;
 
-use crate::cli::{setting, whole};
+use crate::cli::setting;
 
 /// Where the steps of a pipeline run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -44,9 +44,9 @@ pub(crate) struct Where {
     /// Where the steps run: the results are the same, bit for bit.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) on: On,
-    /// How many workers there are at a time.
-    #[arg(long, default_value_t = 2, value_parser = whole::<u32>, allow_negative_numbers = true)]
-    pub(crate) workers: u32,
+    /// How many workers there are at a time [default: 2].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) workers: Option<u32>,
     /// Returns once a Job in the cluster drives the run.
     #[arg(long)]
     pub(crate) detach: bool,

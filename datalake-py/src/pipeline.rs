@@ -66,7 +66,13 @@ fn food_calories(settings: &[(String, String)]) -> Result<Pipeline> {
 
 async fn from_file(path: &Path, settings: &[(String, String)]) -> Result<Pipeline> {
     let subject = path.display().to_string();
-    let text = tokio::fs::read_to_string(path).await.map_err(|cause| Error::io("read", &subject, cause))?;
+    let text = tokio::fs::read_to_string(path).await.map_err(|cause| {
+        let error = Error::io("read", &subject, cause);
+        match error.kind() {
+            ErrorKind::NotFound => error.with_hint(format_args!("the built-in pipeline is called `{BUILT_IN}`")),
+            _ => error,
+        }
+    })?;
     Pipeline::from_toml(&subject, &text, settings)
 }
 

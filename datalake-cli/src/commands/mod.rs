@@ -102,7 +102,13 @@ fn start(arguments: Cli, stopped_by: &OnceCell<StopSignal>) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|cause| Error::io("start", "the async runtime", cause))?;
+    let is_watching = command.is_watching();
     let outcome = runtime.block_on(interruptible(dispatch(command, &tools), &terminal, stopped_by));
+    // It is what ends it.
+    let outcome = match (outcome, stopped_by.get()) {
+        (Err(error), Some(StopSignal::Interrupt)) if is_watching && error.kind() == ErrorKind::Cancelled => Ok(()),
+        (outcome, _) => outcome,
+    };
     // Files that were being written are taken back on their threads, which takes a moment. Nobody waits for more: not for
     // a read of a terminal, nor for work on the CPU threads that was told to stop.
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -7,7 +7,7 @@ use datalake_core::cluster::{self, Cluster, KubeJobs};
 use datalake_core::lake::BucketName;
 use datalake_core::pipeline::{InProcess, Manifest, Pipeline, RUNS_BUCKET, RunOptions, Runner, Sharing, ensure_bucket};
 use datalake_core::sample::{SampleOptions, land_if_missing};
-use datalake_core::{Error, Lake, Result};
+use datalake_core::{Error, ErrorKind, Lake, Result};
 
 use crate::cli::{MlPipeline, Run};
 use crate::cli_jobs::{On, Where};
@@ -58,15 +58,16 @@ enum Placed {
 impl Placed {
     async fn new(place: &Where, tools: &Tools) -> Result<Self> {
         if place.on == On::Process {
-            return match place.detach {
-                false => Ok(Self::InProcess),
-                true => Err(Error::invalid("run", "detached")
-                    .with_reason("a process ends with its command")
+            let of_jobs = [("--detach", place.detach), ("--workers", place.workers.is_some())];
+            return match of_jobs.into_iter().find(|(_, is_given)| *is_given) {
+                None => Ok(Self::InProcess),
+                Some((option, _)) => Err(Error::invalid("run", "in this process")
+                    .with_reason(format_args!("{option} is of Jobs in a cluster"))
                     .with_hint("add --on kubernetes")),
             };
         }
         let cluster = Cluster::connect(&settings::cluster(&place.cluster)?).await?;
-        let sharing = Sharing::new(place.workers).with_shard_size(place.shard_size);
+        let sharing = Sharing::new(place.workers.unwrap_or(2)).with_shard_size(place.shard_size);
         let settings = Profile::of_user()?.job_settings(place.pods.image.as_deref());
         let pods = place.pods.settings(settings.with_names_of(&settings::place(&tools.global)?.1));
         let jobs = KubeJobs::new(&cluster, pods, sharing);
@@ -119,7 +120,13 @@ async fn execute_at(
         }
         return tools.printer.line(&format!("run {0}\nits log: datalake logs {0} -f", detached.run));
     }
-    let manifest = pipeline.run(Arc::clone(&lake), place.runner(), options, Arc::clone(&tools.progress)).await?;
+    let ended = pipeline.run(Arc::clone(&lake), place.runner(), options, Arc::clone(&tools.progress)).await;
+    let manifest = ended.map_err(|error| match (place, error.kind()) {
+        (Placed::Jobs(_), ErrorKind::Cancelled) if error.hint().is_none() => {
+            error.with_hint("its Jobs are removed; the same again goes on with what is done")
+        }
+        _ => error,
+    })?;
     if tools.printer.is_json() {
         return tools.printer.document(&manifest);
     }

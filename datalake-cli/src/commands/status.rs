@@ -71,7 +71,7 @@ async fn show(arguments: &crate::cli::Status, tools: &Tools) -> Result<()> {
         vec![state.bucket.clone(), state.objects.to_string(), size(state.bytes)]
     })?;
     if let Some(overview) = overview {
-        print_cluster(&overview, tools)?;
+        print_cluster(overview, last.as_ref().map(|manifest| manifest.run.to_string()).as_deref(), tools)?;
     }
     let Some(manifest) = last else { return tools.printer.line("no run yet; start one: datalake ml-pipeline") };
     tools.printer.line(&summary(&manifest))?;
@@ -101,7 +101,10 @@ async fn overview(arguments: &crate::cli::Status, tools: &Tools) -> Option<Overv
     }
 }
 
-fn print_cluster(overview: &Overview, tools: &Tools) -> Result<()> {
+/// What is at work, what has failed, and what the last run has done: all else is over.
+fn print_cluster(mut overview: Overview, last: Option<&str>, tools: &Tools) -> Result<()> {
+    overview.jobs.retain(|job| job.status != "complete" || (job.run.is_some() && job.run.as_deref() == last));
+    overview.pods.retain(|pod| pod.phase != "Succeeded");
     if !overview.jobs.is_empty() {
         tools.printer.rows(&["job", "status", "done", "at work", "run"], &overview.jobs, |job| {
             let done = format!("{} of {}", job.done, job.total);

@@ -207,9 +207,11 @@ async fn of_file(
     options: &ClusterOptions,
 ) -> Result<(Config, Option<String>)> {
     let unreadable = |cause: KubeconfigError| {
-        Error::invalid("read", "the configuration of kubectl")
-            .with_reason(cause)
-            .with_hint("look at `kubectl config view`, and choose a context by --context")
+        let hint = match cause {
+            KubeconfigError::ReadConfig(..) => "set KUBECONFIG to a file that leads to a cluster",
+            _ => "look at `kubectl config view`, and choose a context by --context",
+        };
+        Error::invalid("read", "the configuration of kubectl").with_reason(cause).with_hint(hint)
     };
     let found = found.map_err(unreadable)?;
     let context = options.context.clone().or_else(|| found.current_context.clone());

@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use super::client::{Cluster, failed, is_missing, is_taken};
 use super::manifests::QUEUE_LABEL;
 use super::names::RUN_LABEL;
-use super::pods::{Limit, Trouble, failure, is_at_work, trouble};
+use super::pods::{Limit, Trouble, failure, is_at_work, is_being_made, trouble};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::RunId;
 use crate::progress::Progress;
@@ -251,9 +251,22 @@ impl<'a> Jobs<'a> {
                 false => self.refused(job).await?.unwrap_or_else(Trouble::no_pods),
             });
         }
+        for pod in pods.iter().filter(|pod| is_being_made(pod)) {
+            troubles.extend(self.stuck(pod).await);
+        }
         let is_at_work = pods.iter().any(is_at_work);
         let found = seen.weigh(troubles, is_at_work, self.pending, Instant::now(), self.progress);
         Ok(found.map(|found| found.into_error(name(job))))
+    }
+
+    /// What keeps a node from making a pod, where it warns of something. Whoever may not see events waits without a word.
+    async fn stuck(&self, pod: &Pod) -> Option<Trouble> {
+        let events: Api<Event> = self.cluster.api();
+        let uid = pod.metadata.uid.as_deref()?;
+        let wanted = ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
+        let mut found = events.list(&wanted).await.ok()?.items;
+        found.sort_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
+        found.pop().and_then(|event| event.message).map(|words| Trouble::stuck(pod, &words))
     }
 
     /// Why the Job's controller can make no pods, where that is so.

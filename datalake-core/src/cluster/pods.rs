@@ -53,6 +53,26 @@ impl Trouble {
         Self::of_job("no pod of it has been made".to_owned(), ErrorKind::Unavailable, hint, Limit::Pending)
     }
 
+    /// A pod that its node cannot make.
+    pub(crate) fn stuck(pod: &Pod, words: &str) -> Self {
+        let name = pod.metadata.name.clone().unwrap_or_default();
+        let hint = match words.contains("memory limit too low") {
+            true => "raise --memory".to_owned(),
+            false => format!(
+                "look at it: kubectl -n {} describe pod {name}",
+                pod.metadata.namespace.as_deref().unwrap_or_default()
+            ),
+        };
+        Self {
+            words: format!("{name} cannot be made on its node: {}", words.trim()),
+            pod: name,
+            kind: ErrorKind::Exhausted,
+            hint,
+            waits_for_node: false,
+            limit: Limit::Pending,
+        }
+    }
+
     /// A Job that somebody else lets begin.
     pub(crate) fn suspended(words: &str) -> Self {
         Self::of_job(words.to_owned(), ErrorKind::Exhausted, "is there a queue of this name?", Limit::Told)
@@ -101,6 +121,13 @@ pub(crate) fn trouble(pod: &Pod) -> Option<Trouble> {
         waits_for_node: true,
         limit: Limit::Pending,
     })
+}
+
+/// Whether a pod has its node, and none of its containers yet.
+pub(crate) fn is_being_made(pod: &Pod) -> bool {
+    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let reasons = statuses.filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+    reasons.into_iter().any(|reason| reason == "ContainerCreating")
 }
 
 /// Whether a pod is on a node and stays there, so that its Job may move on.
@@ -201,6 +228,11 @@ fn of_pod(job: &str, index: u32, pod: &Pod, end: &ContainerStateTerminated) -> E
             .with_hint("raise --memory");
     }
     let said = end.message.as_deref().unwrap_or_default();
+    if matches!(end.reason.as_deref(), Some("StartError" | "ContainerCannotRun")) {
+        return Error::new(ErrorKind::Invalid, "run", subject)
+            .with_reason(format_args!("its container cannot start: {}", said.trim()))
+            .with_hint("is the command in the image, at this path?");
+    }
     let kind = kind_of_exit(end.exit_code);
     let lines = |mark: &str| said.lines().find_map(|line| line.trim_start().strip_prefix(mark)).map(str::trim);
     let error = Error::new(kind, "run", subject);

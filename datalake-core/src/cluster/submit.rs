@@ -12,7 +12,7 @@ use kube::Api;
 use kube::api::{LogParams, PostParams};
 
 use super::client::{Cluster, failed};
-use super::jobs::{Ending, Jobs, name};
+use super::jobs::{Ending, Jobs, Standing, name, standing};
 use super::manifests::{JobSettings, script_map, submitted_job};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Progress, Silent};
@@ -168,7 +168,16 @@ impl Submitted {
         }
         match ending {
             Ending::Complete => Ok(()),
-            Ending::Failed(error) => Err(error),
+            Ending::Failed(error) => {
+                // One that nothing will come of would go on trying, and hold its name.
+                if let Ok(Some(found)) = jobs.find(self.name()).await
+                    && standing(&found) == Standing::Running
+                    && let Err(left) = jobs.remove(&found).await
+                {
+                    progress.note(&format!("the Job {} is left as it is: {left}", self.name()));
+                }
+                Err(error)
+            }
             Ending::Gone => Err(Error::new(ErrorKind::Cancelled, "follow", format_args!("the Job {}", self.name()))
                 .with_reason("somebody has removed it")),
         }

@@ -323,7 +323,12 @@ pub async fn load(lake: &dyn Lake, run: Option<&RunId>) -> Result<Manifest> {
 }
 
 async fn load_from(bucket: &Bucket, run: &RunId) -> Result<Manifest> {
-    let mut manifest: Manifest = get_json(bucket, &run.key("manifest.json")).await?;
+    let found = get_json(bucket, &run.key("manifest.json")).await;
+    let mut manifest: Manifest = found.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::not_found("find", format_args!("the run {run}"))
+            .with_hint("`datalake runs` lists those that are there"),
+        _ => error,
+    })?;
     if manifest.status == Status::Running && !heart_beats(bucket, run).await? {
         manifest.status = Status::Interrupted;
     }

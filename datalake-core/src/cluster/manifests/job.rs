@@ -41,6 +41,7 @@ pub(super) struct LakeJob<'a> {
 impl LakeJob<'_> {
     /// The Job. Secrets are named in it, never written.
     pub(super) fn build(mut self, settings: &JobSettings) -> Result<Job> {
+        settings.check()?;
         self.volumes
             .insert(0, (json!({ "name": "tmp", "emptyDir": {} }), json!({ "name": "tmp", "mountPath": "/tmp" })));
         let (volumes, mounts): (Vec<Value>, Vec<Value>) = self.volumes.into_iter().unzip();

@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::lake::LakeOptions;
 
+/// The least memory of a pod, in bytes: in less, runtimes of containers cannot begin, and nobody tells.
+const LEAST_MEMORY: f64 = 16.0 * 1_048_576.0;
+
 /// How the pods of Jobs are made.
 ///
 /// ```
@@ -105,6 +108,25 @@ impl JobSettings {
         })
     }
 
+    /// Sees whether pods can be made by these settings.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for memory that is no quantity, or so little that no container begins in it.
+    pub fn check(&self) -> Result<()> {
+        let invalid = |reason: String| {
+            Error::invalid("make", "pods").with_reason(reason).with_hint("write the memory as 512Mi or 2Gi")
+        };
+        match bytes(&self.memory) {
+            None => Err(invalid(format!("`{}` is no size of memory", self.memory))),
+            Some(bytes) if bytes < LEAST_MEMORY => Err(invalid(format!(
+                "{} of memory is so little that no container begins in it; {} Mi are the least",
+                self.memory,
+                LEAST_MEMORY / 1_048_576.0
+            ))),
+            Some(_) => Ok(()),
+        }
+    }
+
     pub(super) fn resources(&self) -> Value {
         let mut limits = Map::from_iter([("memory".to_owned(), json!(self.memory))]);
         if let Some(cpu) = &self.cpu {
@@ -133,6 +155,24 @@ impl JobSettings {
         }
         fields
     }
+}
+
+/// The bytes of a quantity of Kubernetes, such as `512Mi`, `2G` or `1e9`.
+fn bytes(quantity: &str) -> Option<f64> {
+    let unit = quantity.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '+'));
+    let scale = match unit {
+        "" => 1.0,
+        "Ki" => 1024.0,
+        "Mi" => 1024.0_f64.powi(2),
+        "Gi" => 1024.0_f64.powi(3),
+        "Ti" => 1024.0_f64.powi(4),
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        _ => return quantity.parse().ok().filter(|bytes: &f64| bytes.is_finite()),
+    };
+    quantity.strip_suffix(unit)?.parse::<f64>().ok().map(|number| number * scale)
 }
 
 impl Toleration {
@@ -183,6 +223,17 @@ impl fmt::Display for Toleration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_seen_before_a_pod_waits_in_vain() {
+        let check = |memory: &str| JobSettings::new("i").with_memory(memory).check();
+        for memory in ["16Mi", "1Gi", "1.5G", "2000000000", "1e9", "100M"] {
+            assert!(check(memory).is_ok(), "{memory}");
+        }
+        for memory in ["", "lots", "1", "1M", "15Mi", "1024Ki", "-1Gi", "1gb", "inf", "NaN", "500m"] {
+            assert!(check(memory).is_err(), "{memory}");
+        }
+    }
 
     #[test]
     fn taints_are_read_as_they_are_written() {
