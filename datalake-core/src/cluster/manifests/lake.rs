@@ -28,8 +28,8 @@ pub(crate) fn root_secret(namespace: &str, root: &Key) -> Result<KubeObject> {
     secret(namespace, STORE_ROOT, "store", root)
 }
 
-/// The Secret with the key of Jobs, and the kind of store that it is for. The names of those that it replaces are kept with it until they have ended, so that
-/// they do even where a setup is cut short.
+/// The Secret with the key of Jobs, and the kind of store that it is for. The names of those that it replaces are kept with
+/// it until they have ended, so that they do even where a setup is cut short.
 pub(crate) fn lake_secret(namespace: &str, kind: StoreKind, jobs: &Key, replaced: &[String]) -> Result<KubeObject> {
     let mut secret = secret(namespace, LAKE, "lake", jobs)?;
     secret.json["metadata"]["labels"][STORE_LABEL] = json!(slug(kind));

@@ -55,7 +55,8 @@ pub struct SetupDone {
 
 impl Cluster {
     /// Brings up a lake in this namespace, or brings one that is there to these settings. Run again with the same it
-    /// changes nothing, and what they leave open stays as it is. Keys stay as they are unless they are to be [rotated](SetupSettings::rotate).
+    /// changes nothing, and what they leave open stays as it is. Keys stay as they are unless they are to be
+    /// [rotated](SetupSettings::rotate).
     ///
     /// # Errors
     /// [`Denied`](ErrorKind::Denied) where a right is missing, with the rule to ask for;
