@@ -98,6 +98,19 @@ fn status_tells_of_the_last_run() {
 }
 
 #[test]
+fn what_is_of_jobs_alone_and_runs_that_are_not_there_are_said() {
+    let scratch = Scratch::new();
+    for option in ["--detach", "--workers=3"] {
+        scratch.run(&["ml-pipeline", option]).failed(1, &["is of Jobs in a cluster", "--on kubernetes"]);
+    }
+    scratch.run(&["ml-pipeline", "--workers", "0"]).failed(2, &["--workers"]);
+    run(&scratch, &[]);
+    for command in ["logs", "cancel"] {
+        scratch.run(&[command, "nothing"]).failed(1, &["the run nothing", "datalake runs"]);
+    }
+}
+
+#[test]
 fn a_model_file_says_where_the_model_comes_from_and_how_good_it_is() {
     let scratch = Scratch::new();
     let manifest = run(&scratch, &[]);

@@ -159,6 +159,7 @@ fn what_cannot_come_to_anything_is_said() {
         lake.is_quiet();
     };
     fails(&["--image", "localhost/nothing:1"], 1, &["localhost/nothing:1", "the node localhost", "image save"]);
+    fails(&["--memory", "1M"], 1, &["1M of memory is so little", "512Mi"]);
     // Less than a process of this kind begins with.
     fails(&["--memory", "16Mi"], 5, &["needs more memory than its limit of 16Mi (OOMKilled)", "raise --memory"]);
     fails(&["--memory", "900Gi", "--pending-limit", "6s"], 5, &["Insufficient memory"]);
@@ -190,6 +191,12 @@ fn a_job_of_ones_own_reaches_the_lake() {
     let listed = lake.user.ok(&[&submit[..], &["--", "/datalake", "ls"]].concat());
     assert!(listed.contains("raw-data") && listed.contains("models"), "{listed}");
     lake.user.fails(&[&submit[..], &["--", "/datalake", "ls"]].concat(), 1, &["there is one of this name"]);
+    let none = ["job", "submit", "--name", "none", "--image", image, "--image-pull-policy", "Never", "--follow"];
+    lake.user.fails(&[&none[..], &["--", "/nothing"]].concat(), 1, &["cannot start", "in the image"]);
+    let missing = ["job", "submit", "--name", "missing", "--image", "localhost/nothing:1", "--follow", "--", "/x"];
+    lake.user.fails(&missing, 1, &["localhost/nothing:1"]);
+    // Its name is free again.
+    assert!(!lake.place.kubectl(&["get", "jobs", "--output=name"]).contains("missing"));
     let wrong = ["job", "submit", "--name", "wrong", "--image", image, "--image-pull-policy", "Never", "--follow"];
     let failed = lake.user.run(&[&wrong[..], &["--", "/datalake", "cat", "raw-data/nothing"]].concat());
     assert_eq!(failed.code, Some(1), "{failed:?}");
