@@ -177,8 +177,8 @@ fn what_is_refused_leaves_the_keys_as_they_are() {
     let keys =
         || place.kubectl(&["get", "secret", "datalake-lake", "datalake-store-root", "--output=jsonpath={..data}"]);
     let before = keys();
-    // A volume does not change its class.
-    user.fails(&[&store[..], &["--rotate", "--storage-class", "another"]].concat(), 1, &["--storage-class"]);
+    // A volume does not shrink.
+    user.fails(&[&store[..], &["--rotate", "--size", "512Mi"]].concat(), 1, &["--size"]);
     assert_eq!(keys(), before);
     // Half a key is not overwritten.
     let remove = r#"--patch=[{"op":"remove","path":"/data/AWS_SECRET_ACCESS_KEY"}]"#;
