@@ -75,5 +75,5 @@ fn no_cluster_is_said() {
     let user = User::new().with("KUBECONFIG", "");
     user.fails(&["setup-datalake", "--image", "x:1"], 1, &["KUBECONFIG", "~/.kube/config"]);
     let user = User::new().with("KUBECONFIG", "/not/there");
-    user.fails(&["setup-datalake", "--image", "x:1"], 1, &["kubectl config view"]);
+    user.fails(&["setup-datalake", "--image", "x:1"], 1, &["/not/there", "set KUBECONFIG to a file"]);
 }
