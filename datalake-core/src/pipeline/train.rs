@@ -1,8 +1,7 @@
 //! Train: a table into a model file, with its lineage.
 
-use bytes::Bytes;
 use chrono::Utc;
-use object_store::PutMode;
+use object_store::{PutMode, PutPayloadMut};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -13,12 +12,15 @@ use crate::error::{ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::lake::parse_object;
 use crate::ml::forest::{ForestParams, ForestTrainer};
-use crate::ml::{DummyTrainer, Envelope, Model, Trainer, digest, encode_to, evaluate, trainer};
+use crate::ml::{DummyTrainer, Envelope, Model, Trainer, encode_to, evaluate, trainer};
 use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, code_version, version};
 use crate::pipeline::origin::origin;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Train;
 use crate::pipeline::table::{Split, split};
+
+/// A model file is put in pieces of so many bytes.
+const PIECE: usize = 4 << 20;
 
 pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
     let input = version(context.lake.as_ref(), &step.table).await?;
@@ -78,16 +80,24 @@ pub(crate) async fn publish(step: &Train, trained: Trained<'_>, context: &Contex
     envelope = envelope.with_out_of_bag(model.as_ref());
     highlights.extend(model.out_of_bag().and_then(|seen| seen.score).map(|score| format!("out-of-bag {score:.4}")));
     let compression = step.compression;
-    let (file, digest) = compute::run(move || {
-        let mut file = Vec::new();
-        encode_to(model.as_ref(), &envelope, compression, &mut |bytes| {
+    let (file, sha256, digest) = compute::run(move || {
+        // In pieces: one that grows would be copied again and again.
+        let (mut file, mut sha256) = (PutPayloadMut::new().with_block_size(PIECE), Sha256::new());
+        let digest = encode_to(model.as_ref(), &envelope, compression, &mut |bytes| {
+            sha256.update(bytes);
             file.extend_from_slice(bytes);
             Ok(())
         })?;
-        Ok((Bytes::from(file), digest(model.as_ref())?))
+        Ok((file.freeze(), hex(&sha256.finalize()), digest))
     })
     .await?;
-    let output = put(step, context, file, digest).await?;
+    let path = step.destination();
+    let (bucket, key) = parse_object(&path)?;
+    let bucket = context.lake.bucket(&bucket).await?;
+    bucket.put(&key, file, PutMode::Overwrite).await?;
+    let meta = bucket.head(&key).await?;
+    let object = ObjectVersion { path, size: meta.size, etag: meta.e_tag };
+    let output = Output { object, sha256, digest: Some(digest), rows: None };
     let counts = BTreeMap::from([
         ("train".to_owned(), split.train.len() as u64),
         ("held_out".to_owned(), split.test.len() as u64),
@@ -122,15 +132,4 @@ async fn held_out(model: Arc<dyn Model>, split: &Split, context: &Context) -> Re
         Ok(Some(Value::Object(all)))
     })
     .await
-}
-
-async fn put(step: &Train, context: &Context, file: Bytes, digest: String) -> Result<Output> {
-    let path = step.destination();
-    let (bucket, key) = parse_object(&path)?;
-    let bucket = context.lake.bucket(&bucket).await?;
-    let sha256 = hex(&Sha256::digest(&file));
-    bucket.put(&key, file, PutMode::Overwrite).await?;
-    let meta = bucket.head(&key).await?;
-    let object = ObjectVersion { path, size: meta.size, etag: meta.e_tag };
-    Ok(Output { object, sha256, digest: Some(digest), rows: None })
 }

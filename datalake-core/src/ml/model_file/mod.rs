@@ -155,7 +155,7 @@ pub fn encode(model: &dyn Model, envelope: &Envelope) -> Result<Vec<u8>> {
 }
 
 /// Hands the model file's bytes to `sink`, one piece after the other, so that a large file is never in memory as a
-/// whole.
+/// whole, and returns the model's [`digest`], which the file begins with.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -167,10 +167,12 @@ pub fn encode(model: &dyn Model, envelope: &Envelope) -> Result<Vec<u8>> {
 /// # let frame = Frame::new(&table, &[], "kcal", Task::Regression)?;
 /// let model = DummyTrainer::new(Task::Regression).train(&frame, &Silent)?;
 /// let mut file = Vec::new();
-/// encode_to(model.as_ref(), &Envelope::default(), Compression::Zstd, &mut |bytes| Ok(file.extend_from_slice(bytes)))?;
+/// let mut sink = |bytes: &[u8]| Ok(file.extend_from_slice(bytes));
+/// let told = encode_to(model.as_ref(), &Envelope::default(), Compression::Zstd, &mut sink)?;
+/// assert_eq!(told, digest(model.as_ref())?);
 ///
 /// let opened = ModelFile::read(file)?;
-/// assert_eq!(opened.digest(), digest(model.as_ref())?);
+/// assert_eq!(opened.digest(), told);
 /// opened.verify()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -182,7 +184,7 @@ pub fn encode_to(
     envelope: &Envelope,
     compression: Compression,
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
+) -> Result<String> {
     let digest = sha256(model)?;
     let envelope = serde_json::to_vec(envelope)
         .map_err(|cause| Error::internal("write", "a model's envelope").with_source(cause))?;
@@ -193,7 +195,8 @@ pub fn encode_to(
     let mut sections =
         vec![Section::plain(HEAD, vec![kind(model).into(), body.into()]), Section::plain(META, vec![envelope.into()])];
     sections.extend(trees);
-    sections::write(digest, &sections, sink)
+    sections::write(digest, &sections, sink)?;
+    Ok(hexadecimal(&digest))
 }
 
 /// Reads a model file.
