@@ -15,6 +15,7 @@ use crate::lake::{Bucket, Lake, parse_object};
 use crate::pipeline::manifest::{
     ObjectVersion, RUNS_BUCKET, RunId, StepReport, code_version, get_json, put_json, runs_bucket,
 };
+use crate::pipeline::predict_shards::Predicted;
 use crate::pipeline::run::{Context, StepRun, unchanged, whole};
 use crate::pipeline::scan::{Plan, Shard};
 use crate::pipeline::scan_shards::{SHARD_SIZE, Scanned, combine, cut, scan};
@@ -283,9 +284,9 @@ impl Order {
             }
             (Stage::Predict, Step::Predict(step)) => {
                 let rows = self.cut(shard)?;
-                predict_shards::predict_rows(step, rows.clone(), &self.path_of(stage, shard, "parquet"), context)
-                    .await?;
-                self.leave(&bucket, &done, &rows, context).await
+                let to = self.path_of(stage, shard, "parquet");
+                let predicted = predict_shards::predict_rows(step, rows, &to, context).await?;
+                self.leave(&bucket, &done, &predicted, context).await
             }
             _ => {
                 let report = self.last(stage, &bucket, context).await?;
@@ -326,7 +327,9 @@ impl Order {
                 merge::merge_shards(step, &self.paths_of(Stage::Grow, "model"), context).await
             }
             (Stage::Join, Step::Predict(step)) => {
-                predict_shards::join(step, self.paths_of(Stage::Predict, "parquet"), context).await
+                // All are of one model.
+                let predicted: Predicted = get_json(bucket, &self.part(Stage::Predict, 0, "json")).await?;
+                predict_shards::join(step, self.paths_of(Stage::Predict, "parquet"), predicted, context).await
             }
             _ => Err(Error::internal("carry out", format_args!("{} of {}", stage.name(), self.step.title()))),
         }

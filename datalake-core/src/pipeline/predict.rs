@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::StreamExt;
 use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
 
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
@@ -104,7 +105,7 @@ pub(crate) fn locked(input: &Mutex<InputReport>) -> MutexGuard<'_, InputReport> 
 
 /// Adds a column `predicted_TARGET` for each target to every batch, and notes what the model has not seen in training.
 fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<InputReport>>) -> Result<Batches> {
-    let schema = with_columns(model.as_ref(), rows.schema())?;
+    let schema = Targets::of(model.as_ref()).join(rows.schema())?;
     let joined = Arc::clone(&schema);
     Ok(each(rows, schema, 0, move |batch| {
         let mut columns = batch.columns().to_vec();
@@ -114,22 +115,35 @@ fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<Input
     }))
 }
 
-/// The schema of a table with a column for the predictions of each target.
-pub(crate) fn with_columns(model: &dyn Model, table: &Schema) -> Result<SchemaRef> {
-    let data_type = match model.task() {
-        Task::Regression => DataType::Float64,
-        Task::Classification => DataType::Utf8,
-    };
-    let mut fields: Vec<_> = table.fields().iter().cloned().collect();
-    for output in model.outputs() {
-        let name = format!("predicted_{}", output.name);
-        if table.field_with_name(&name).is_ok() {
-            return Err(Error::invalid("predict", format_args!("`{}`", output.name))
-                .with_reason(format_args!("the table has a column `{name}` already")));
-        }
-        fields.push(Arc::new(Field::new(name, data_type.clone(), false)));
+/// What a model predicts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Targets {
+    task: Task,
+    names: Vec<String>,
+}
+
+impl Targets {
+    pub(crate) fn of(model: &dyn Model) -> Self {
+        Self { task: model.task(), names: model.outputs().into_iter().map(|output| output.name).collect() }
     }
-    Ok(Arc::new(Schema::new(fields)))
+
+    /// The schema of a table with a column for the predictions of each target.
+    pub(crate) fn join(&self, table: &Schema) -> Result<SchemaRef> {
+        let data_type = match self.task {
+            Task::Regression => DataType::Float64,
+            Task::Classification => DataType::Utf8,
+        };
+        let mut fields: Vec<_> = table.fields().iter().cloned().collect();
+        for target in &self.names {
+            let name = format!("predicted_{target}");
+            if table.field_with_name(&name).is_ok() {
+                return Err(Error::invalid("predict", format_args!("`{target}`"))
+                    .with_reason(format_args!("the table has a column `{name}` already")));
+            }
+            fields.push(Arc::new(Field::new(name, data_type.clone(), false)));
+        }
+        Ok(Arc::new(Schema::new(fields)))
+    }
 }
 
 /// What a model predicts for rows, a column a target.

@@ -7,14 +7,15 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::format::{Batches, Format, Inferred, Parquet, ReadOptions, Tally};
 use crate::lake::ObjectPattern;
-use crate::ml::{InputReport, Model};
+use crate::ml::{Feature, InputReport, Model};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::parts::rows_of;
-use crate::pipeline::predict::{each, finish, locked, of_columns, open_model, predictions, with_columns};
+use crate::pipeline::predict::{Targets, each, finish, locked, of_columns, open_model, predictions};
 use crate::pipeline::publish::publish;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Predict;
@@ -35,8 +36,15 @@ pub(crate) async fn divisible(step: &Predict, context: &Context) -> Result<Optio
     Ok(Some((part, inferred)))
 }
 
+/// What is to be known of the model of predictions: whoever joins them need not fetch it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Predicted {
+    targets: Targets,
+    features: Vec<Feature>,
+}
+
 /// Predicts for the rows of these numbers, counted from 0, and keeps the predictions alone.
-pub(crate) async fn predict_rows(step: &Predict, rows: Range<u64>, to: &str, context: &Context) -> Result<()> {
+pub(crate) async fn predict_rows(step: &Predict, rows: Range<u64>, to: &str, context: &Context) -> Result<Predicted> {
     let (model, _) = open_model(context.lake.as_ref(), &step.model).await?;
     let model: Arc<dyn Model> = Arc::from(model);
     let Some((part, known)) = divisible(step, context).await? else {
@@ -47,25 +55,30 @@ pub(crate) async fn predict_rows(step: &Predict, rows: Range<u64>, to: &str, con
     let wanted = wanted.filter(|name| known.schema.field_with_name(name).is_ok()).collect();
     let options = ReadOptions::default().with_columns(Some(wanted));
     let batches = Parquet::read_rows(&part.source(), options, rows.clone()).await?;
-    let schema = with_columns(model.as_ref(), &Schema::empty())?;
+    let (targets, features) = (Targets::of(model.as_ref()), model.features().to_vec());
+    let schema = targets.join(&Schema::empty())?;
     let alone = Arc::clone(&schema);
     let predicted =
         each(batches, schema, rows.start, move |batch| of_columns(&alone, predictions(model.as_ref(), batch)?));
-    publish(context.lake.as_ref(), &[to.to_owned()], predicted).await.map(drop)
+    publish(context.lake.as_ref(), &[to.to_owned()], predicted).await?;
+    Ok(Predicted { targets, features })
 }
 
 /// Joins the predictions of all workers, in order, to the table, and publishes it.
-pub(crate) async fn join(step: &Predict, parts: Vec<String>, context: &Context) -> Result<StepReport> {
-    let (model, _) = open_model(context.lake.as_ref(), &step.model).await?;
-    let model: Arc<dyn Model> = Arc::from(model);
+pub(crate) async fn join(
+    step: &Predict,
+    parts: Vec<String>,
+    Predicted { targets, features }: Predicted,
+    context: &Context,
+) -> Result<StepReport> {
     let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
-    let schema = with_columns(model.as_ref(), data.schema())?;
-    let alone = with_columns(model.as_ref(), &Schema::empty())?;
+    let schema = targets.join(data.schema())?;
+    let alone = targets.join(&Schema::empty())?;
     let input = Arc::<Mutex<InputReport>>::default();
     let seen = Arc::clone(&input);
     let joined = side_by_side(data.read(None), rows_of(context, parts, alone), Arc::clone(&schema));
     let joined = each(joined, schema, 0, move |batch| {
-        locked(&seen).add(model.features(), batch)?;
+        locked(&seen).add(&features, batch)?;
         Ok(batch.clone())
     });
     finish(step, joined, &input, context).await
