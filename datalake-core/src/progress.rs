@@ -28,3 +28,40 @@ impl Progress for Silent {
     fn end(&self) {}
     fn note(&self, _line: &str) {}
 }
+
+#[cfg(test)]
+pub(crate) use listeners::{Notes, Stopped};
+
+#[cfg(test)]
+mod listeners {
+    use std::sync::Mutex;
+
+    use super::Progress;
+
+    /// Asks to stop from the start.
+    #[derive(Debug, Clone, Copy, Default)]
+    pub(crate) struct Stopped;
+
+    impl Progress for Stopped {
+        fn begin(&self, _stage: &str, _total: Option<u64>) {}
+        fn advance(&self, _units: u64) {}
+        fn end(&self) {}
+        fn note(&self, _line: &str) {}
+        fn is_cancelled(&self) -> bool {
+            true
+        }
+    }
+
+    /// Keeps what is noted.
+    #[derive(Debug, Default)]
+    pub(crate) struct Notes(pub(crate) Mutex<Vec<String>>);
+
+    impl Progress for Notes {
+        fn begin(&self, _stage: &str, _total: Option<u64>) {}
+        fn advance(&self, _units: u64) {}
+        fn end(&self) {}
+        fn note(&self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+    }
+}

@@ -183,12 +183,7 @@ pub async fn drive(errand: &str, lake: Arc<dyn Lake>, progress: Arc<dyn Progress
     let jobs = KubeJobs::new(&cluster, errand.settings, sharing)
         .with_pending_limit(Duration::from_secs(errand.pending_seconds));
     let options = RunOptions::default().with_fresh(errand.fresh).with_run(Some(errand.run));
-    let driven = Driven { runner: &jobs };
-    let outcome = errand.pipeline.run(Arc::clone(&lake), &driven, options, Arc::clone(&progress)).await;
-    if outcome.is_err() && is_moved(lake.as_ref(), &run, progress.as_ref()).await? {
-        goes_on(lake.as_ref(), &run).await?;
-    }
-    outcome
+    errand.pipeline.run(lake, &Driven { runner: &jobs }, options, progress).await
 }
 
 async fn read(bucket: &Bucket, key: &Path) -> Result<Errand> {
@@ -199,25 +194,6 @@ async fn read(bucket: &Bucket, key: &Path) -> Result<Errand> {
             .with_hint("let the image be of the same build: datalake image save, or push")
             .with_source(cause)
     })
-}
-
-/// Whether the driver's pod was asked to end, and not the run.
-async fn is_moved(lake: &dyn Lake, run: &RunId, progress: &dyn Progress) -> Result<bool> {
-    Ok(progress.is_cancelled() && !is_cancelled(lake, run).await?)
-}
-
-/// Takes back that a run was stopped: its next driver goes on with it, or nobody does, and its heart no longer beats.
-async fn goes_on(lake: &dyn Lake, run: &RunId) -> Result<()> {
-    let mut manifest = load(lake, Some(run)).await?;
-    if manifest.status != Status::Cancelled {
-        return Ok(());
-    }
-    manifest.status = Status::Running;
-    manifest.error = None;
-    for step in manifest.steps.iter_mut().filter(|step| step.status == Status::Cancelled) {
-        step.status = Status::Running;
-    }
-    save(&runs_bucket(lake).await?, &mut manifest).await
 }
 
 /// Jobs of a run whose driver may be moved: they go on meanwhile.
@@ -233,10 +209,13 @@ impl Runner for Driven<'_> {
     }
 
     async fn stop(&self, context: &Context) -> Result<()> {
-        match is_moved(context.lake.as_ref(), &context.run, context.progress.as_ref()).await? {
-            true => Ok(()),
-            false => self.runner.stop(context).await,
-        }
+        if self.is_moved(context).await? { Ok(()) } else { self.runner.stop(context).await }
+    }
+
+    /// Whether the driver's pod was asked to end, and not the run. Its next driver goes on with it; where there is none,
+    /// its heart no longer beats.
+    async fn is_moved(&self, context: &Context) -> Result<bool> {
+        Ok(context.progress.is_cancelled() && !is_cancelled(context.lake.as_ref(), &context.run).await?)
     }
 }
 
@@ -247,27 +226,14 @@ mod tests {
     use super::*;
     use crate::lake::MemoryLake;
     use crate::pipeline::cancel;
-
-    /// Somebody who was asked to stop.
-    #[derive(Debug)]
-    struct Terminated;
-
-    impl Progress for Terminated {
-        fn begin(&self, _stage: &str, _total: Option<u64>) {}
-        fn advance(&self, _units: u64) {}
-        fn end(&self) {}
-        fn note(&self, _line: &str) {}
-        fn is_cancelled(&self) -> bool {
-            true
-        }
-    }
+    use crate::progress::Stopped;
 
     /// Counts how often it is stopped.
     #[derive(Debug, Default)]
-    struct Stopped(AtomicU32);
+    struct Counted(AtomicU32);
 
     #[async_trait]
-    impl Runner for Stopped {
+    impl Runner for Counted {
         async fn run(&self, _step: &StepRun, _context: &Context) -> Result<StepReport> {
             std::future::pending().await
         }
@@ -275,6 +241,17 @@ mod tests {
         async fn stop(&self, _context: &Context) -> Result<()> {
             self.0.fetch_add(1, Ordering::Relaxed);
             Ok(())
+        }
+    }
+
+    /// Fails at every step.
+    #[derive(Debug)]
+    struct Failing;
+
+    #[async_trait]
+    impl Runner for Failing {
+        async fn run(&self, _step: &StepRun, _context: &Context) -> Result<StepReport> {
+            Err(Error::invalid("carry out", "what fails"))
         }
     }
 
@@ -289,10 +266,10 @@ mod tests {
     async fn terminated(lake: &Arc<dyn Lake>, run: &RunId) -> (Result<Manifest>, u32) {
         let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
         crate::sample::land_if_missing(&raw, &"foods".into(), None, &Silent).await.unwrap();
-        let stopped = Stopped::default();
+        let stopped = Counted::default();
         let options = RunOptions::default().with_run(Some(run.clone()));
         let driven = Driven { runner: &stopped };
-        let outcome = Pipeline::food_calories().run(Arc::clone(lake), &driven, options, Arc::new(Terminated)).await;
+        let outcome = Pipeline::food_calories().run(Arc::clone(lake), &driven, options, Arc::new(Stopped)).await;
         (outcome, stopped.0.into_inner())
     }
 
@@ -303,13 +280,26 @@ mod tests {
         let (outcome, stopped) = terminated(&lake, &run).await;
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Cancelled);
         assert_eq!(stopped, 0);
-        assert!(is_moved(lake.as_ref(), &run, &Terminated).await.unwrap());
-        goes_on(lake.as_ref(), &run).await.unwrap();
         let manifest = load(lake.as_ref(), Some(&run)).await.unwrap();
         assert_eq!(
             (manifest.status, manifest.error, manifest.steps[0].status),
             (Status::Running, None, Status::Running)
         );
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_while_the_driver_is_moved_has_failed() {
+        let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+        let run = waiting(lake.as_ref()).await;
+        let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+        crate::sample::land_if_missing(&raw, &"foods".into(), None, &Silent).await.unwrap();
+        let options = RunOptions::default().with_run(Some(run.clone()));
+        let driven = Driven { runner: &Failing };
+        let outcome = Pipeline::food_calories().run(Arc::clone(&lake), &driven, options, Arc::new(Stopped)).await;
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Invalid);
+        let manifest = load(lake.as_ref(), Some(&run)).await.unwrap();
+        assert_eq!((manifest.status, manifest.steps[0].status), (Status::Failed, Status::Failed));
+        assert!(manifest.error.unwrap().contains("what fails"));
     }
 
     #[tokio::test]
@@ -320,7 +310,7 @@ mod tests {
         let (outcome, stopped) = terminated(&lake, &run).await;
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Cancelled);
         assert_eq!(stopped, 1);
-        assert!(!is_moved(lake.as_ref(), &run, &Terminated).await.unwrap());
+        assert_eq!(load(lake.as_ref(), Some(&run)).await.unwrap().status, Status::Cancelled);
     }
 
     #[tokio::test]

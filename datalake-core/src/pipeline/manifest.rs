@@ -282,9 +282,19 @@ pub async fn runs_bucket(lake: &dyn Lake) -> Result<Bucket> {
 
 /// Writes a JSON document into the runs bucket, replacing what is there.
 pub(crate) async fn put_json<T: Serialize + Sync>(bucket: &Bucket, key: &Path, document: &T) -> Result<()> {
+    put_json_as(bucket, key, document, PutMode::Overwrite).await
+}
+
+/// Writes a JSON document into the runs bucket, where the mode lets it.
+pub(crate) async fn put_json_as<T: Serialize + Sync>(
+    bucket: &Bucket,
+    key: &Path,
+    document: &T,
+    mode: PutMode,
+) -> Result<()> {
     let json = serde_json::to_vec_pretty(document)
         .map_err(|cause| Error::internal("write", bucket.address(key)).with_source(cause))?;
-    bucket.put(key, Bytes::from(json), PutMode::Overwrite).await.map(drop)
+    bucket.put(key, Bytes::from(json), mode).await.map(drop)
 }
 
 /// Writes a manifest into the folder of its run.

@@ -44,6 +44,15 @@ pub trait Runner: Debug + Send + Sync {
         let _ = context;
         Ok(())
     }
+
+    /// Whether a run that ends here goes on elsewhere: its record is not closed then.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    async fn is_moved(&self, context: &Context) -> Result<bool> {
+        let _ = context;
+        Ok(false)
+    }
 }
 
 /// A step of a run, and what is known of it before it is carried out.
@@ -142,6 +151,14 @@ impl Pipeline {
         let mut manifest = self.blank_manifest(&context.run, Status::Running);
         let outcome = self.run_steps(&mut manifest, &bucket, &context, runner, &options).await;
         if let Err(error) = &outcome {
+            // What has failed has failed; what was just stopped is found at work by whoever goes on with it.
+            if error.kind() == ErrorKind::Cancelled {
+                match runner.is_moved(&context).await {
+                    Ok(true) => return outcome.map(|()| manifest),
+                    Ok(false) => {}
+                    Err(unknown) => context.progress.note(&format!("whether the run goes on elsewhere: {unknown}")),
+                }
+            }
             manifest.status = failed_status(error);
             manifest.error = Some(format!("{error:?}"));
         }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::lake::{LakeOptions, MemoryLake, open};
 use crate::pipeline::manifest::{cancel, load};
-use crate::progress::Silent;
+use crate::progress::{Notes, Silent};
 
 const STEPS: &str = "name = \"p\"\n\
     [[train]]\nname = \"a\"\ntask = \"regression\"\ntable = \"raw-data/t.csv\"\ntarget = \"y\"\n\
@@ -46,19 +46,6 @@ impl Runner for Given {
             Event::Nothing => {}
         }
         Ok(StepReport::default())
-    }
-}
-
-/// Keeps what is noted.
-#[derive(Debug, Default)]
-struct Notes(Mutex<Vec<String>>);
-
-impl Progress for Notes {
-    fn begin(&self, _stage: &str, _total: Option<u64>) {}
-    fn advance(&self, _units: u64) {}
-    fn end(&self) {}
-    fn note(&self, line: &str) {
-        self.0.lock().unwrap().push(line.to_owned());
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use object_store::PutMode;
-use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -14,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Bucket, Lake};
 use crate::pipeline::beats::with_beats;
 use crate::pipeline::log::StepLog;
-use crate::pipeline::manifest::{Status, put_json, runs_bucket};
+use crate::pipeline::manifest::{RunId, Status, put_json, put_json_as, runs_bucket};
 use crate::pipeline::metrics::of_worker;
 use crate::pipeline::metrics_server::MetricsServer;
 use crate::pipeline::order::{Order, Stage};
@@ -81,7 +80,7 @@ impl Shift {
         let bucket = runs_bucket(lake.as_ref()).await?;
         let log = Arc::new(StepLog::new(progress));
         let folder = format!("{}/{}-{:05}", order.folder(), self.stage.name(), self.shard);
-        let number = self.number(&bucket, &order.run().key(&folder)).await?;
+        let number = self.take_number(&bucket, order.run(), &folder, &log).await?;
         let folder = format!("{folder}/{number}");
         let (started, clock) = (Utc::now(), Instant::now());
         let labels = vec![
@@ -122,13 +121,24 @@ impl Shift {
         outcome
     }
 
-    /// The number of this attempt: above all that have a folder, since a Job that is made again counts from 0 again.
-    async fn number(&self, bucket: &Bucket, folder: &Path) -> Result<u32> {
-        let taken = bucket.list(Some(folder)).await?.into_iter().filter_map(|object| {
-            let attempt: u32 = object.location.prefix_match(folder)?.next()?.as_ref().parse().ok()?;
+    /// Takes a number for this attempt, by its first heartbeat: above all that have a folder, since a Job that is made
+    /// again counts from 0 again. Two pods may be at one shard, where a node is away for a while.
+    async fn take_number(&self, bucket: &Bucket, run: &RunId, folder: &str, log: &StepLog) -> Result<u32> {
+        let all = run.key(folder);
+        let taken = bucket.list(Some(&all)).await?.into_iter().filter_map(|object| {
+            let attempt: u32 = object.location.prefix_match(&all)?.next()?.as_ref().parse().ok()?;
             attempt.checked_add(1)
         });
-        Ok(taken.max().unwrap_or_default().max(self.attempt))
+        let mut number = taken.max().unwrap_or_default().max(self.attempt);
+        loop {
+            let key = run.key(&format!("{folder}/{number}/progress.json"));
+            match put_json_as(bucket, &key, &log.heartbeat(), PutMode::Create).await {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && number < u32::MAX => number += 1,
+                // A store without such puts cannot tell two pods apart; there are seldom two.
+                Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(number),
+                taken => return taken.map(|()| number),
+            }
+        }
     }
 
     async fn watched(
@@ -152,7 +162,7 @@ impl Shift {
 mod tests {
     use super::*;
     use crate::lake::{BucketName, LakeOptions, open};
-    use crate::pipeline::manifest::{RUNS_BUCKET, RunId};
+    use crate::pipeline::manifest::RUNS_BUCKET;
     use crate::pipeline::run::{Context, StepRun, ensure_bucket, inputs};
     use crate::pipeline::{Pipeline, Sharing};
     use crate::progress::Silent;
@@ -193,6 +203,18 @@ mod tests {
             let metrics = bucket.get(&key(&format!("{number}/metrics.om"))).await.unwrap();
             assert!(std::str::from_utf8(&metrics).unwrap().contains(&format!("attempt=\"{number}\"")));
         }
+    }
+
+    #[tokio::test]
+    async fn attempts_at_one_time_have_numbers_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lake, order) = ordered(folder.path()).await;
+        let bucket = runs_bucket(lake.as_ref()).await.unwrap();
+        let (shift, log) = (Shift::new(order.path(), Stage::Whole, 0), StepLog::new(Arc::new(Silent)));
+        let attempts = (0..8).map(|_| shift.take_number(&bucket, order.run(), "steps/01-a/whole-00000", &log));
+        let mut taken = futures::future::try_join_all(attempts).await.unwrap();
+        taken.sort_unstable();
+        assert_eq!(taken, (0..8).collect::<Vec<_>>());
     }
 
     #[tokio::test]

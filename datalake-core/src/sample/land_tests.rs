@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::lake::BucketName;
-use crate::progress::Silent;
+use crate::progress::{Silent, Stopped};
 use crate::sample::{ENERGY, MAX_ENERGY_KCAL, NUTRIENTS, atwater};
 
 fn bucket() -> Bucket {
@@ -213,20 +213,6 @@ async fn too_few_rows_are_refused() {
     let error = land(&bucket(), &"foods".into(), &SampleOptions::default().with_rows(4), &Silent).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_eq!(error.to_string(), "cannot make the sample: rows must be at least 5, one for each object, got 4");
-}
-
-/// Asks to stop from the start.
-#[derive(Debug)]
-struct Stopped;
-
-impl Progress for Stopped {
-    fn begin(&self, _stage: &str, _total: Option<u64>) {}
-    fn advance(&self, _units: u64) {}
-    fn end(&self) {}
-    fn note(&self, _line: &str) {}
-    fn is_cancelled(&self) -> bool {
-        true
-    }
 }
 
 #[tokio::test]

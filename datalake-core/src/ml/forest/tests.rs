@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 use crate::ml::conformance::{FEATURES, foods};
 use crate::ml::metrics::Metrics;
 use crate::ml::{Frame, Keep, Target, digest, evaluate, holdout};
-use crate::progress::{Progress, Silent};
+use crate::progress::{Notes, Silent, Stopped};
 
 fn frame(rows: usize, task: Task) -> Frame {
     let target = if task == Task::Regression { "kcal" } else { "group" };
@@ -164,16 +164,6 @@ fn ten_thousand_categories_are_learnt() {
 
 #[test]
 fn lost_values_are_named() {
-    #[derive(Debug, Default)]
-    struct Notes(std::sync::Mutex<Vec<String>>);
-    impl Progress for Notes {
-        fn begin(&self, _stage: &str, _total: Option<u64>) {}
-        fn advance(&self, _units: u64) {}
-        fn end(&self) {}
-        fn note(&self, line: &str) {
-            self.0.lock().unwrap().push(line.to_owned());
-        }
-    }
     let batch = RecordBatch::try_from_iter([
         ("when", Arc::new(Float64Array::from(vec![1e9, 1e9 + 1.0, 1e9 + 2.0])) as ArrayRef),
         ("y", Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0]))),
@@ -188,19 +178,8 @@ fn lost_values_are_named() {
 
 #[test]
 fn a_cancelled_fit_says_so() {
-    #[derive(Debug)]
-    struct Stop;
-    impl Progress for Stop {
-        fn begin(&self, _stage: &str, _total: Option<u64>) {}
-        fn advance(&self, _units: u64) {}
-        fn end(&self) {}
-        fn note(&self, _line: &str) {}
-        fn is_cancelled(&self) -> bool {
-            true
-        }
-    }
     let trainer = ForestTrainer::new(Task::Regression, ForestParams::default()).unwrap();
-    let error = trainer.fit(&frame(20, Task::Regression), &Stop).unwrap_err();
+    let error = trainer.fit(&frame(20, Task::Regression), &Stopped).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
