@@ -16,13 +16,15 @@ use crate::jobs::{Lake, Smaller, digests};
 struct Workers {
     count: usize,
     cpu_seconds: f64,
+    /// The same by stage.
+    by_stage: BTreeMap<String, f64>,
     /// When each began to work, by its Job and index.
     began: BTreeMap<(String, u32), DateTime<Utc>>,
 }
 
 /// Reads the attempts below the folder of a run: `steps/NN-STEP/STAGE-SHARD/ATTEMPT/{manifest.json,metrics.om}`.
 fn workers(folder: &Path) -> Workers {
-    let mut found = Workers { count: 0, cpu_seconds: 0.0, began: BTreeMap::new() };
+    let mut found = Workers { count: 0, cpu_seconds: 0.0, by_stage: BTreeMap::new(), began: BTreeMap::new() };
     for entry in WalkDir::new(folder.join("steps")).min_depth(4).max_depth(4) {
         let path = entry.unwrap().into_path();
         let parts: Vec<&str> = path.iter().rev().map(|part| part.to_str().unwrap()).collect();
@@ -33,9 +35,11 @@ fn workers(folder: &Path) -> Workers {
         found.count += 1;
         let metrics = fs::read_to_string(&path).unwrap();
         let cpu = metrics.lines().find_map(|line| line.strip_prefix("process_cpu_seconds ")).unwrap();
-        found.cpu_seconds += cpu.parse::<f64>().unwrap();
+        let cpu: f64 = cpu.parse().unwrap();
+        found.cpu_seconds += cpu;
         let attempt: Value = serde_json::from_slice(&fs::read(path.with_file_name("manifest.json")).unwrap()).unwrap();
         let (stage, index) = shard.rsplit_once('-').unwrap();
+        *found.by_stage.entry(format!("{step} {stage}")).or_default() += cpu;
         let began = attempt["started"].as_str().unwrap().parse().unwrap();
         found.began.insert((format!("{step} {stage}"), index.parse().unwrap()), began);
     }
@@ -74,7 +78,8 @@ fn what_workers_cost() {
     let mut first: Option<(f64, Value)> = None;
     for count in counts {
         let begun = Instant::now();
-        let image = ["--image-pull-policy", "Never", "--memory", "4Gi"];
+        // The same for each worker, however many there are, and no more than the node has.
+        let image = ["--image-pull-policy", "Never", "--memory", "4Gi", "--cpu", "500m"];
         let arguments = [&["run", Smaller::FILE, "--on", "kubernetes", "--fresh", "--workers", count], &image[..]];
         let manifest = lake.user.json(&arguments.concat());
         let wall = begun.elapsed().as_secs_f64();
@@ -93,6 +98,9 @@ fn what_workers_cost() {
             mean(|(start, _)| *start),
             mean(|(_, work)| *work),
         );
+        for (stage, cpu) in &workers.by_stage {
+            println!("    {stage:<28} {cpu:6.1} CPU s");
+        }
         assert_eq!(workers.count, overheads.len());
         match &first {
             None => first = Some((cpu, manifest)),
