@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli_cluster::{SETUP_EXAMPLES, Setup, TEARDOWN_EXAMPLES, Teardown};
 use crate::cli_images::Image;
-use crate::cli_jobs::{InCluster, JobSubmit, RunStep, Where};
+use crate::cli_jobs::{InCluster, JobLogs, JobSubmit, RunStep, Where};
 use crate::cli_models::{Evaluate, Model, Predict, Train};
 
 /// A data lake with batch machine learning: buckets, CSV/JSON/Parquet conversion, SQL and random forests.
@@ -193,7 +193,12 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it shows what happens until its user has seen enough.
     pub(crate) fn is_watching(&self) -> bool {
-        matches!(self, Self::Status(Status { watch: true, .. }) | Self::Logs(Logs { follow: true, .. }))
+        matches!(
+            self,
+            Self::Status(Status { watch: true, .. })
+                | Self::Logs(Logs { follow: true, .. })
+                | Self::Job(Job::Logs(JobLogs { follow: true, .. }))
+        )
     }
 }
 
@@ -222,6 +227,17 @@ pub(crate) enum Job {
   datalake job submit --name mine --image python:3.13 --script train.py
   datalake job submit --name count --image registry.local/tools:1 --follow -- /bin/count --all")]
     Submit(Box<JobSubmit>),
+    /// Lists the Jobs that were submitted, until their --ttl is over.
+    List(InCluster),
+    /// Prints what a Job has printed.
+    Logs(JobLogs),
+    /// Removes a Job, whether it has ended or not.
+    Delete {
+        /// The Job, as `datalake job list` lists it.
+        name: String,
+        #[command(flatten)]
+        cluster: InCluster,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use datalake_core::cluster::NodePorts;
+use datalake_core::lake::BucketName;
 
 use crate::cli_jobs::InCluster;
 
@@ -15,6 +16,7 @@ pub(crate) const SETUP_EXAMPLES: &str = "Examples:
   datalake setup-datalake --image localhost/minio:1 --print yaml    # what would be applied; needs no cluster
   datalake setup-datalake --image localhost/minio:1 --dry-run       # what the API server says of it
   datalake setup-datalake --rotate                                  # new keys
+  datalake setup-datalake --more-buckets exports,reports            # for pipelines that work in others, too
   datalake --lake https://s3.eu-central-1.amazonaws.com setup-datalake --store external";
 
 pub(crate) const TEARDOWN_EXAMPLES: &str = "Examples:
@@ -59,6 +61,13 @@ pub(crate) struct Setup {
     /// Opens the store at no host name.
     #[arg(long, conflicts_with = "ingress")]
     pub(crate) no_ingress: bool,
+    /// Buckets that are made and opened to Jobs beside raw-data, processed-data, models, those with a real name of their
+    /// own, and those of earlier setups.
+    #[arg(long, value_name = "BUCKET,…", value_delimiter = ',', value_parser = bucket)]
+    pub(crate) more_buckets: Vec<BucketName>,
+    /// Closes those that earlier setups have named to Jobs; they stay, with all that is in them.
+    #[arg(long)]
+    pub(crate) no_more_buckets: bool,
     /// Makes new keys; the old ones end at once.
     #[arg(long)]
     pub(crate) rotate: bool,
@@ -102,4 +111,8 @@ pub(crate) struct Teardown {
     /// Does not ask.
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+fn bucket(text: &str) -> datalake_core::Result<BucketName> {
+    BucketName::new(text)
 }

@@ -147,6 +147,21 @@ pub(crate) struct JobSubmit {
     pub(crate) command: Vec<String>,
 }
 
+/// The log of a Job of one's own.
+#[derive(Debug, Args)]
+pub(crate) struct JobLogs {
+    /// The Job, as `datalake job list` lists it.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) cluster: InCluster,
+    /// Goes on until the Job ends, and fails where that has.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How long its pod may wait for a node.
+    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = seconds, requires = "follow")]
+    pub(crate) pending_limit: u64,
+}
+
 fn seconds(text: &str) -> datalake_core::Result<u64> {
     quantity::time(text).map(|time| time.as_secs())
 }

@@ -60,9 +60,21 @@ pub(crate) fn remember_own_image(image: &str) -> Result<Option<String>> {
     })
 }
 
-/// What the real names of buckets begin with, by the environment or `datalake.toml`.
-pub(crate) fn bucket_prefix() -> Result<Option<String>> {
-    Ok(variable("DATALAKE_BUCKET_PREFIX").or(read(Path::new(FILE))?.bucket_prefix))
+/// The real names of buckets, by the environment or `datalake.toml`.
+pub(crate) fn names() -> Result<LakeOptions> {
+    read(Path::new(FILE))?.names(&variable)
+}
+
+impl Settings {
+    /// The real names of buckets; those of the environment go before these.
+    fn names(self, variable: &dyn Fn(&str) -> Option<String>) -> Result<LakeOptions> {
+        let mut options = LakeOptions::default();
+        options.bucket_prefix = self.bucket_prefix;
+        for (logical, real) in self.buckets {
+            options.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);
+        }
+        options.with_names_of(variable)
+    }
 }
 
 /// The lake's URL, and how it is opened.
@@ -72,12 +84,7 @@ fn resolve(
     profile: &Profile,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(String, LakeOptions)> {
-    let mut options = LakeOptions::default();
-    options.bucket_prefix = settings.bucket_prefix;
-    for (logical, real) in settings.buckets {
-        options.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);
-    }
-    Ok(profile.lake(named, DEFAULT_LAKE, options.with_names_of(variable)?, variable))
+    Ok(profile.lake(named, DEFAULT_LAKE, settings.names(variable)?, variable))
 }
 
 fn variable(name: &str) -> Option<String> {

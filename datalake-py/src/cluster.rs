@@ -10,6 +10,7 @@ use datalake_core::cluster::names::NAMESPACE;
 use datalake_core::cluster::profile::Profile;
 use datalake_core::cluster::store::{Key, StoreKind};
 use datalake_core::cluster::{Cluster, ClusterOptions, JobSettings, KubeJobs, NodePorts, Script, SetupSettings};
+use datalake_core::lake::{BucketName, LakeOptions};
 use datalake_core::pipeline::{Manifest, RunId, RunOptions, Sharing, cancel as ask};
 use datalake_core::progress::Progress;
 use datalake_core::{Error, ErrorKind, Result, quantity};
@@ -193,7 +194,6 @@ impl Connection {
     fn submit(
         &self,
         py: Python<'_>,
-        lake: &Bound<'_, Lake>,
         name: String,
         script: Option<PathBuf>,
         command: Vec<String>,
@@ -201,7 +201,7 @@ impl Connection {
         display: Option<Py<PyAny>>,
     ) -> PyResult<String> {
         let Pods { settings, pending } = self::pods(pods, |image| match image {
-            Some(image) => Ok(JobSettings::new(image).with_names_of(lake.get().options())),
+            Some(image) => Ok(JobSettings::new(image)),
             None => Err(Error::invalid("submit", format_args!("the Job {name}"))
                 .with_reason("it has no image")
                 .with_hint("name one, such as image=\"python:3.13\"")),
@@ -222,6 +222,37 @@ impl Connection {
             }
             Ok(job.name().to_owned())
         })
+    }
+
+    /// The Jobs that were submitted, and how they stand.
+    fn submitted_jobs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let options = profile(py)?.cluster(self.0.clone());
+        let found = wait(py, async move { Cluster::connect(&options).await?.submitted_jobs().await })?;
+        document(py, &found)
+    }
+
+    /// Gives a display the lines that a submitted Job has printed, as notes; with `follow` until it ends.
+    fn job_log(&self, py: Python<'_>, name: String, follow: bool, display: Py<PyAny>) -> PyResult<()> {
+        let options = profile(py)?.cluster(self.0.clone());
+        let listener = Arc::new(Listener::default().with_display(Some(display)));
+        let progress = Arc::clone(&listener);
+        wait_with(py, &listener, async move {
+            let job = Cluster::connect(&options).await?.submitted_job(&name).await?;
+            let line = |line: &str| {
+                progress.note(line);
+                Ok(())
+            };
+            match follow {
+                true => job.follow(KubeJobs::PENDING_LIMIT, progress.as_ref(), &line).await,
+                false => job.log(&line).await,
+            }
+        })
+    }
+
+    /// Removes a submitted Job, whether it has ended or not.
+    fn delete_job(&self, py: Python<'_>, name: String) -> PyResult<()> {
+        let options = profile(py)?.cluster(self.0.clone());
+        wait(py, async move { Cluster::connect(&options).await?.submitted_job(&name).await?.delete().await })
     }
 }
 
@@ -284,11 +315,22 @@ fn setup_settings(given: &Bound<'_, PyDict>, profile: &Profile) -> PyResult<Setu
     };
     let mut settings = settings.map_err(|error| raised(py, &error))?;
     let is_ours = store != "external";
+    let mut names = LakeOptions::default().with_names_of(&variable).map_err(|error| raised(py, &error))?;
     for (name, value) in given {
         let name: String = name.extract()?;
         match name.as_str() {
             "store" | "image" | "endpoint" | "access_key_id" | "secret_access_key" | "region" => {}
-            "bucket_prefix" => settings.bucket_prefix = value.extract()?,
+            "bucket_prefix" => names.bucket_prefix = value.extract::<Option<String>>()?.or(names.bucket_prefix),
+            "buckets" => {
+                for (logical, real) in value.extract::<Option<BTreeMap<String, String>>>()?.unwrap_or_default() {
+                    names.buckets.insert(bucket(py, &logical)?, bucket(py, &real)?);
+                }
+            }
+            "more_buckets" => {
+                let given = value.extract::<Vec<String>>()?;
+                settings.more_buckets = given.iter().map(|name| bucket(py, name)).collect::<PyResult<_>>()?;
+            }
+            "no_more_buckets" => settings.no_more_buckets = value.extract()?,
             "rotate" => settings.rotate = value.extract()?,
             "timeout" => settings.timeout = time(&value)?,
             "image_pull_policy" if is_ours => settings.image_pull_policy = value.extract()?,
@@ -306,9 +348,13 @@ fn setup_settings(given: &Bound<'_, PyDict>, profile: &Profile) -> PyResult<Setu
             _ => return Err(PyTypeError::new_err(format!("unexpected keyword argument `{name}`"))),
         }
     }
-    settings.bucket_prefix = settings.bucket_prefix.or_else(|| variable("DATALAKE_BUCKET_PREFIX"));
+    (settings.bucket_prefix, settings.buckets) = (names.bucket_prefix, names.buckets);
     profile.complete(&mut settings);
     Ok(settings)
+}
+
+fn bucket(py: Python<'_>, name: &str) -> PyResult<BucketName> {
+    BucketName::new(name).map_err(|error| raised(py, &error))
 }
 
 /// A store that is there already, and the key that Jobs are to have.

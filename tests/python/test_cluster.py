@@ -43,6 +43,16 @@ def test_a_setup_can_be_read_first() -> None:
     assert "nodePort" not in datalake.Cluster(namespace="mine").setup_yaml(image="localhost/minio:1", node_ports=None)
 
 
+def test_jobs_open_the_buckets_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATALAKE_BUCKETS", "models=acme-forests")
+    names = {"bucket_prefix": "a-", "buckets": {"sales": "acme-sales"}, "more_buckets": ["exports", "sales"]}
+    yaml = datalake.Cluster().setup_yaml(image="localhost/minio:1", **names)
+    assert "datalake/buckets: exports,sales,models=acme-forests,sales=acme-sales" in yaml
+    assert "DATALAKE_BUCKETS: models=acme-forests,sales=acme-sales" in yaml
+    with pytest.raises(datalake.InvalidError, match="No Bucket"):
+        datalake.Cluster().setup_yaml(image="localhost/minio:1", more_buckets=["No Bucket"])
+
+
 def test_no_image_is_guessed() -> None:
     with pytest.raises(datalake.InvalidError, match="none is guessed") as caught:
         datalake.Cluster().setup_yaml()

@@ -94,6 +94,15 @@ def test_a_job_of_ones_own_prints_here_and_raises(
         cluster.submit("mine", image=image, command=["/datalake", "ls"])
     with pytest.raises(datalake.Error, match="no-such"):
         cluster.submit("wrong", image=image, command=["/datalake", "ls", "no-such"], follow=True)
+    assert [(job["name"], job["status"]) for job in cluster.jobs()] == [("mine", "complete"), ("wrong", "failed")]
+    for follow in (False, True):
+        capsys.readouterr()
+        cluster.job_logs("mine", follow=follow)
+        assert "raw-data" in capsys.readouterr().out
+    cluster.delete_job("mine")
+    assert [job["name"] for job in cluster.jobs()] == ["wrong"]
+    with pytest.raises(datalake.NotFoundError, match="mine"):
+        cluster.job_logs("mine")
 
 
 def test_the_python_of_the_readme(cluster: datalake.Cluster, root: Path) -> None:

@@ -33,14 +33,13 @@ struct Pushed {
 
 /// Packs a static program.
 pub(crate) fn pack(arguments: &ImagePack, tools: &Tools) -> Result<()> {
-    let program = Program::read(&arguments.binary)?;
-    save(&Image::new(&arguments.name, &arguments.entrypoint, &program)?, &arguments.file, tools)
+    save(&packed(&arguments.name, &arguments.entrypoint, &arguments.binary, tools)?, &arguments.file, tools)
 }
 
 /// Packs this binary.
 pub(crate) fn save_own(name: Option<&str>, file: &Path, tools: &Tools) -> Result<()> {
     let name = name.map_or_else(own_image, str::to_owned);
-    save(&own(&name)?, file, tools)
+    save(&own(&name, tools)?, file, tools)
 }
 
 /// Pushes what is in an archive, or this binary.
@@ -49,7 +48,7 @@ pub(crate) async fn push(name: &str, archive: Option<&Path>, tools: &Tools) -> R
     let credentials = Credentials::find(name).await?;
     let image = match archive {
         Some(file) => Image::open(file)?,
-        None => own(name)?,
+        None => own(name, tools)?,
     };
     let pushed = image.push(name, &credentials, &tools.progress).await?;
     if archive.is_none()
@@ -65,9 +64,18 @@ pub(crate) async fn push(name: &str, archive: Option<&Path>, tools: &Tools) -> R
     tools.printer.line(&format!("{}, {}, {sent}, {}", pushed.name, size(pushed.size), pushed.digest))
 }
 
-fn own(name: &str) -> Result<Image> {
+fn own(name: &str, tools: &Tools) -> Result<Image> {
     let own = env::current_exe().map_err(|cause| Error::io("find", "this program", cause))?;
-    Image::new(name, "/datalake", &Program::read(&own)?)
+    packed(name, "/datalake", &own, tools)
+}
+
+/// Compresses a program, which takes seconds.
+fn packed(name: &str, entrypoint: &str, program: &Path, tools: &Tools) -> Result<Image> {
+    let program = Program::read(program)?;
+    tools.progress.begin(&format!("packing {name}"), None);
+    let image = Image::new(name, entrypoint, &program);
+    tools.progress.end();
+    image
 }
 
 fn save(image: &Image, file: &Path, tools: &Tools) -> Result<()> {

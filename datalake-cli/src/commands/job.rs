@@ -5,7 +5,7 @@ use std::time::Duration;
 use datalake_core::cluster::{Cluster, JobSettings, Script};
 use datalake_core::{Error, Result};
 
-use crate::cli_jobs::{JobSubmit, Pods};
+use crate::cli_jobs::{InCluster, JobLogs, JobSubmit, Pods};
 use crate::commands::Tools;
 use crate::settings;
 
@@ -51,11 +51,33 @@ pub(crate) async fn submit(arguments: JobSubmit, tools: &Tools) -> Result<()> {
             return tools.printer.document(&serde_json::json!({ "job": job.name(), "namespace": cluster.namespace() }));
         }
         return tools.printer.line(&format!(
-            "Job {} submitted; its log: kubectl -n {} logs -f job/{}",
+            "Job {0} submitted; what it prints: datalake job logs -f {0} --namespace {1}",
             job.name(),
-            cluster.namespace(),
-            job.name()
+            cluster.namespace()
         ));
     }
     job.follow(arguments.pods.pending(), tools.progress.as_ref(), &|line| tools.printer.line(line)).await
+}
+
+/// Lists the Jobs that were submitted.
+pub(crate) async fn list(cluster: &InCluster, tools: &Tools) -> Result<()> {
+    let jobs = Cluster::connect(&settings::cluster(cluster)?).await?.submitted_jobs().await?;
+    tools.printer.rows(&["job", "status"], &jobs, |job| vec![job.name.clone(), job.status.clone()])
+}
+
+/// Prints what a Job has printed; with `--follow` until it ends.
+pub(crate) async fn logs(arguments: &JobLogs, tools: &Tools) -> Result<()> {
+    let job = Cluster::connect(&settings::cluster(&arguments.cluster)?).await?.submitted_job(&arguments.name).await?;
+    let print = |line: &str| tools.printer.line(line);
+    if !arguments.follow {
+        return job.log(&print).await;
+    }
+    job.follow(Duration::from_secs(arguments.pending_limit), tools.progress.as_ref(), &print).await
+}
+
+/// Removes a Job.
+pub(crate) async fn delete(name: &str, cluster: &InCluster, tools: &Tools) -> Result<()> {
+    Cluster::connect(&settings::cluster(cluster)?).await?.submitted_job(name).await?.delete().await?;
+    tools.printer.say(&format!("Job {name} deleted"));
+    Ok(())
 }

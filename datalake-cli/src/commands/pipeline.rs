@@ -143,5 +143,10 @@ pub(crate) async fn drive(errand: &str, tools: &Tools) -> Result<()> {
 /// Where to look next.
 fn look_at(lake: &dyn Lake, manifest: &Manifest) -> String {
     let folder = format!("{RUNS_BUCKET}/_runs/{}", manifest.run);
-    format!("\nreport    {lake}/{folder}/report.html\nmanifest  {lake}/{folder}/manifest.json")
+    let mut text = format!("\nreport    {lake}/{folder}/report.html\nmanifest  {lake}/{folder}/manifest.json");
+    // A browser has no key.
+    if lake.to_string().contains("://") {
+        text.push_str(&format!("\nto read   datalake cp lake://{folder}/report.html report.html"));
+    }
+    text
 }

@@ -62,7 +62,10 @@ fn wanted(arguments: &Setup, profile: &Profile, tools: &Tools) -> Result<SetupSe
     }
     wanted.rotate = arguments.rotate;
     wanted.timeout = Duration::from_secs(arguments.timeout);
-    wanted.bucket_prefix = settings::bucket_prefix()?;
+    let names = settings::names()?;
+    (wanted.bucket_prefix, wanted.buckets) = (names.bucket_prefix, names.buckets);
+    wanted.more_buckets.clone_from(&arguments.more_buckets);
+    wanted.no_more_buckets = arguments.no_more_buckets;
     profile.complete(&mut wanted);
     Ok(wanted)
 }
@@ -101,6 +104,9 @@ fn tell(done: &SetupDone, profile: Option<&str>, tools: &Tools) -> Result<()> {
         line("for pods", &done.url_in_cluster);
     }
     line("buckets", &done.buckets.join(", "));
+    if done.rotated {
+        line("keys", "new; the old ones have ended");
+    }
     if let Some(profile) = profile {
         line("profile", profile);
     }

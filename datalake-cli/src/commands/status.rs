@@ -181,13 +181,12 @@ async fn ids(lake: &dyn datalake_core::Lake) -> Result<Vec<RunId>, Error> {
 pub(crate) fn summary(manifest: &Manifest) -> String {
     let mut text = format!("run {} of {}: {}\n", manifest.run, manifest.pipeline, manifest.status);
     for step in &manifest.steps {
-        text.push_str(&format!(
-            "  {:<9} {:<12} {:<9} {:>7.2} s",
-            step.kind,
-            step.name,
-            step.status.to_string(),
-            step.seconds
-        ));
+        // How long it took is known at its end.
+        let seconds = match step.status {
+            Status::Done | Status::Skipped => format!("{:.2} s", step.seconds),
+            _ => String::new(),
+        };
+        text.push_str(&format!("  {:<9} {:<12} {:<9} {seconds:>9}", step.kind, step.name, step.status.to_string(),));
         if let Some(balance) = &step.report.balance {
             text.push_str(&format!(
                 "  {} seen = {} kept + {} quarantined + {} dropped; {} duplicates",

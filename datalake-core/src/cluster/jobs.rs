@@ -25,8 +25,8 @@ const LOOK_AT_PODS: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long an API server may be away.
 pub(crate) const OUTAGE: Duration = Duration::from_secs(300);
-/// The same for somebody who wants to stop: a command has two seconds for it.
-const OUTAGE_AT_STOP: Duration = Duration::from_secs(1);
+/// The same for somebody who does not want to wait, as at a stop: a command has two seconds for it.
+const OUTAGE_AT_ONCE: Duration = Duration::from_secs(1);
 /// How often a Job that is being removed is looked at before that takes too long: 90 seconds of an API server that answers.
 const LOOKS_AT_REMOVAL: u32 = 180;
 
@@ -103,9 +103,9 @@ impl<'a> Jobs<'a> {
         Self { cluster: cluster.clone(), api: cluster.api(), pending, outage: OUTAGE, progress }
     }
 
-    /// For somebody who wants to stop, and not to wait.
-    pub(crate) fn to_stop(cluster: &Cluster, progress: &'a dyn Progress) -> Self {
-        Self { outage: OUTAGE_AT_STOP, ..Self::new(cluster, Duration::ZERO, progress) }
+    /// For somebody who does not want to wait.
+    pub(crate) fn at_once(cluster: &Cluster, progress: &'a dyn Progress) -> Self {
+        Self { outage: OUTAGE_AT_ONCE, ..Self::new(cluster, Duration::ZERO, progress) }
     }
 
     async fn patiently<T, F, A>(&self, ask: F) -> Result<T>

@@ -37,6 +37,7 @@ mod runner;
 mod setup;
 pub mod store;
 mod submit;
+mod submitted;
 
 pub use client::{Cluster, ClusterOptions};
 pub use detach::{Detached, drive};
@@ -44,4 +45,5 @@ pub use manifests::{JobSettings, Toleration};
 pub use overview::{JobState, Overview, PodState};
 pub use runner::KubeJobs;
 pub use setup::{Checked, NodePorts, Opening, SetupDone, SetupSettings, TornDown};
-pub use submit::{Script, Submitted};
+pub use submit::Script;
+pub use submitted::Submitted;

@@ -33,6 +33,8 @@ pub const USER: i64 = 65532;
 pub const STORE_LABEL: &str = "datalake/store";
 /// What the names of the buckets on a claim begin with; empty where they have no prefix.
 pub const BUCKET_PREFIX_ANNOTATION: &str = "datalake/bucket-prefix";
+/// The buckets on a claim that Jobs may open beside the usual ones, and real names: `exports,sales=acme-sales`.
+pub const BUCKETS_ANNOTATION: &str = "datalake/buckets";
 /// A digest of the name of the root key: another key is another pod.
 pub const ROOT_KEY_ANNOTATION: &str = "datalake/root-key";
 /// Names of keys of Jobs that were replaced and have not ended yet.

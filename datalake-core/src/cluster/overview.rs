@@ -78,7 +78,8 @@ impl Cluster {
     }
 }
 
-fn job_state(job: &Job) -> JobState {
+/// How a Job stands.
+pub(crate) fn job_state(job: &Job) -> JobState {
     let label = |name: &str| job.metadata.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
     let status = job.status.as_ref();
     let count = |number: Option<i32>| u32::try_from(number.unwrap_or(0)).unwrap_or(0);

@@ -241,10 +241,21 @@ fn of_pod(job: &str, index: u32, pod: &Pod, end: &ContainerStateTerminated) -> E
         None if said.trim().is_empty() => error.with_reason(format_args!("it ended with exit code {}", end.exit_code)),
         None => error.with_reason(format_args!("it ended with exit code {}: {}", end.exit_code, said.trim())),
     };
-    match lines("hint:") {
-        Some(hint) => error.with_hint(hint),
-        None => error,
+    let closed = lines("error:").filter(|_| kind == ErrorKind::Denied).and_then(bucket_in);
+    match (lines("hint:"), closed) {
+        (hint, Some(bucket)) => error.with_hint(format_args!(
+            "{}may Jobs open `{bucket}`? datalake setup-datalake --namespace {} --more-buckets {bucket}",
+            hint.map(|hint| format!("{hint}; ")).unwrap_or_default(),
+            pod.metadata.namespace.as_deref().unwrap_or_default()
+        )),
+        (Some(hint), None) => error.with_hint(hint),
+        (None, None) => error,
     }
+}
+
+/// The bucket that an error of the lake speaks of.
+fn bucket_in(words: &str) -> Option<&str> {
+    words.split_once("bucket `")?.1.split_once('`').map(|(bucket, _)| bucket)
 }
 
 fn is_out_of_memory(end: &ContainerStateTerminated) -> bool {
@@ -294,6 +305,35 @@ mod tests {
         let mut leaving = pod(Some("n"), &json!({ "phase": "Running" }));
         leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-26T12:00:00Z")).unwrap();
         assert!(!is_at_work(&leaving));
+    }
+
+    #[test]
+    fn a_node_that_cannot_make_a_pod_says_why() {
+        let found = Trouble::stuck(&pod(Some("n"), &json!({})), "no space left on device\n");
+        assert_eq!((found.kind, found.limit), (ErrorKind::Exhausted, Limit::Pending));
+        assert!(found.words.ends_with("on its node: no space left on device"), "{}", found.words);
+        assert!(found.hint.contains("describe pod a"), "{}", found.hint);
+        let small =
+            Trouble::stuck(&pod(Some("n"), &json!({})), "container init was OOM-killed (memory limit too low?)");
+        assert_eq!(small.hint, "raise --memory");
+    }
+
+    #[test]
+    fn what_a_worker_was_denied_leads_to_the_buckets_of_jobs() {
+        let end = |code: i32, said: &str| ContainerStateTerminated {
+            exit_code: code,
+            message: Some(said.to_owned()),
+            ..ContainerStateTerminated::default()
+        };
+        let hint = |end| of_pod("j", 0, &Pod::default(), &end).hint().map(ToOwned::to_owned);
+        let denied = hint(end(3, "error: cannot open bucket `exports`: refused\nhint: check the key")).unwrap();
+        assert!(denied.starts_with("check the key; ") && denied.ends_with("--more-buckets exports"), "{denied}");
+        assert!(hint(end(3, "error: cannot open bucket `exports`")).unwrap().starts_with("may Jobs open"));
+        // Of other exits, and where no bucket is named, nothing is guessed.
+        for code in [1, 3] {
+            assert_eq!(hint(end(code, "error: no\nhint: look")).as_deref(), Some("look"));
+            assert_eq!(hint(end(code, "it ends so by itself")), None);
+        }
     }
 
     #[test]

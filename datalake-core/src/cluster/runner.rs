@@ -75,7 +75,7 @@ impl KubeJobs {
     /// # Errors
     /// Those of the cluster.
     pub async fn remove_of(cluster: &Cluster, run: &RunId) -> Result<usize> {
-        Jobs::to_stop(cluster, &Silent).remove_of(run).await
+        Jobs::at_once(cluster, &Silent).remove_of(run).await
     }
 
     fn jobs<'a>(&self, progress: &'a dyn Progress) -> Jobs<'a> {
@@ -266,7 +266,7 @@ impl Runner for KubeJobs {
     }
 
     async fn stop(&self, context: &Context) -> Result<()> {
-        let jobs = Jobs::to_stop(&self.cluster, context.progress.as_ref());
+        let jobs = Jobs::at_once(&self.cluster, context.progress.as_ref());
         jobs.remove_of(&context.run).await?;
         self.remove_orphans(&jobs, context.lake.as_ref()).await
     }

@@ -1,28 +1,25 @@
 //! Jobs that anybody submits: an image with a command or a script, which reach the lake by their environment.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Api;
-use kube::api::{LogParams, PostParams};
+use kube::api::PostParams;
 
 use super::client::{Cluster, failed};
-use super::jobs::{Ending, Jobs, Standing, name, standing};
+use super::jobs::{Jobs, name};
 use super::manifests::{JobSettings, script_map, submitted_job};
+use super::names::slug;
+use super::submitted::Submitted;
 use crate::error::{Error, ErrorKind, Result};
-use crate::progress::{Progress, Silent};
+use crate::pipeline::RunId;
+use crate::progress::Silent;
 
 /// The most that a script may have: an object of the API holds no more than a mebibyte.
 const LARGEST_SCRIPT: u64 = 900 * 1024;
-/// How long the rest of a log may take after its Job has failed.
-const REST: Duration = Duration::from_secs(10);
-/// How often a pod is looked for whose log can be read.
-const LOOK: Duration = Duration::from_millis(300);
 
 /// A program as text, and what runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,13 +66,6 @@ impl Script {
     }
 }
 
-/// A Job that was submitted.
-#[derive(Debug)]
-pub struct Submitted {
-    cluster: Cluster,
-    job: Job,
-}
-
 impl Cluster {
     /// Submits a Job: a command of an image, or a script that its interpreter runs. The lake's endpoint and the key of
     /// Jobs are in its environment (`DATALAKE_URL`, `AWS_*`), its user is not root, its home is `/tmp`.
@@ -89,22 +79,27 @@ impl Cluster {
         command: &[String],
         settings: &JobSettings,
     ) -> Result<Submitted> {
-        let job = submitted_job(name, script, command, settings)?;
+        // A name of its own: the script of an earlier Job of this name may still be there, and would be run.
+        let script = script.map(|script| (script, format!("{name}-{}", slug(RunId::now().as_str(), 40))));
+        let job = submitted_job(name, script.as_ref().map(|(script, map)| (*script, map.as_str())), command, settings)?;
         let jobs = Jobs::new(self, Duration::ZERO, &Silent);
         let Some(job) = jobs.create(&job).await? else {
             return Err(Error::new(ErrorKind::AlreadyExists, "submit", format_args!("the Job {name}"))
                 .with_reason("there is one of this name")
-                .with_hint(format_args!("choose another, or: kubectl -n {} delete job {name}", self.namespace())));
+                .with_hint(format_args!(
+                    "choose another, or remove that one: datalake job delete {name} --namespace {}",
+                    self.namespace()
+                )));
         };
-        if let Some(script) = script {
-            self.put_script(&job, script).await?;
+        if let Some((script, map)) = script {
+            self.put_script(&job, script, &map).await?;
         }
-        Ok(Submitted { cluster: self.clone(), job })
+        Ok(Submitted::new(self, job, true))
     }
 
     /// Puts the script beside its Job, which it leaves with. The pod waits for it.
-    async fn put_script(&self, job: &Job, script: &Script) -> Result<()> {
-        let mut map = script_map(name(job), script)?;
+    async fn put_script(&self, job: &Job, script: &Script, map: &str) -> Result<()> {
+        let mut map = script_map(map, script)?;
         map.metadata.owner_references = Some(vec![OwnerReference {
             api_version: "batch/v1".to_owned(),
             kind: "Job".to_owned(),
@@ -119,108 +114,6 @@ impl Cluster {
         match Jobs::new(self, Duration::ZERO, &Silent).remove(job).await {
             Ok(()) => Err(error),
             Err(left) => Err(error.with_hint(format_args!("remove the Job, which waits for it: {left}"))),
-        }
-    }
-}
-
-impl Submitted {
-    /// The Job's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        name(&self.job)
-    }
-
-    /// Waits until it ends, and hands on what its container prints, line by line.
-    ///
-    /// # Errors
-    /// Why it failed; those of the cluster.
-    pub async fn follow(
-        &self,
-        pending: Duration,
-        progress: &dyn Progress,
-        line: &(dyn Fn(&str) -> Result<()> + Send + Sync),
-    ) -> Result<()> {
-        let jobs = Jobs::new(&self.cluster, pending, progress);
-        let has_ended = AtomicBool::new(false);
-        let end = jobs.follow(&self.job);
-        tokio::pin!(end);
-        let print = self.print(&jobs, &has_ended, progress, line);
-        tokio::pin!(print);
-        let mut printed = false;
-        let ending = loop {
-            tokio::select! {
-                ending = &mut end => break ending?,
-                done = &mut print, if !printed => {
-                    done?;
-                    printed = true;
-                }
-            }
-        };
-        has_ended.store(true, Ordering::Relaxed);
-        match (printed, &ending) {
-            (true, _) => {}
-            (false, Ending::Complete) => print.await?,
-            // Its last lines may say why, and a node that is away would never give them.
-            (false, _) => match tokio::time::timeout(REST, print).await {
-                Ok(done) => done?,
-                Err(_) => progress.note("the rest of its log does not come"),
-            },
-        }
-        match ending {
-            Ending::Complete => Ok(()),
-            Ending::Failed(error) => {
-                // One that nothing will come of would go on trying, and hold its name.
-                if let Ok(Some(found)) = jobs.find(self.name()).await
-                    && standing(&found) == Standing::Running
-                    && let Err(left) = jobs.remove(&found).await
-                {
-                    progress.note(&format!("the Job {} is left as it is: {left}", self.name()));
-                }
-                Err(error)
-            }
-            Ending::Gone => Err(Error::new(ErrorKind::Cancelled, "follow", format_args!("the Job {}", self.name()))
-                .with_reason("somebody has removed it")),
-        }
-    }
-
-    /// Prints the log of the Job's pod, once there is one; of a Job that has ended without one there is nothing to print. A
-    /// log that breaks off is no reason not to wait for the Job.
-    async fn print(
-        &self,
-        jobs: &Jobs<'_>,
-        has_ended: &AtomicBool,
-        progress: &dyn Progress,
-        line: &(dyn Fn(&str) -> Result<()> + Send + Sync),
-    ) -> Result<()> {
-        let pods: Api<Pod> = self.cluster.api();
-        let has_begun = |pod: &Pod| {
-            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-            matches!(phase, Some("Running" | "Succeeded" | "Failed"))
-        };
-        let pod = loop {
-            // Asked first: what has begun before the end is seen.
-            let is_last = has_ended.load(Ordering::Relaxed);
-            match jobs.pods(&self.job).await?.into_iter().find(has_begun) {
-                Some(pod) => break pod.metadata.name.unwrap_or_default(),
-                None if is_last => return Ok(()),
-                None => tokio::time::sleep(LOOK).await,
-            }
-        };
-        let breaks_off = |error: Error| {
-            progress.note(&format!("{error}; its log breaks off here, and its Job is followed to its end"));
-            Ok(())
-        };
-        let follow = LogParams { follow: true, ..LogParams::default() };
-        let mut lines = match pods.log_stream(&pod, &follow).await {
-            Ok(stream) => stream.lines(),
-            Err(cause) => return breaks_off(failed("read", format_args!("the log of {pod}"), cause)),
-        };
-        loop {
-            match lines.try_next().await {
-                Ok(Some(text)) => line(&text)?,
-                Ok(None) => return Ok(()),
-                Err(cause) => return breaks_off(Error::io("read", format_args!("the log of {pod}"), cause)),
-            }
         }
     }
 }

@@ -35,6 +35,8 @@ mod transfer;
 mod url;
 mod writer;
 
+#[cfg(feature = "k8s")]
+pub(crate) use self::url::bucket_names;
 pub use self::url::{LakeOptions, open};
 pub use atomic_file::AtomicFile;
 pub use local::LocalLake;
@@ -42,6 +44,8 @@ pub use location::{Location, parse_object};
 pub use memory::MemoryLake;
 pub use pattern::ObjectPattern;
 pub use renamed::Renamed;
+#[cfg(feature = "k8s")]
+pub(crate) use renamed::real_name;
 #[cfg(feature = "s3")]
 use s3 as endpoint;
 #[cfg(feature = "s3")]

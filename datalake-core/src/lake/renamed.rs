@@ -57,10 +57,7 @@ impl Renamed {
     }
 
     fn real(&self, logical: &BucketName) -> Result<BucketName> {
-        match self.real.get(logical) {
-            Some(real) => Ok(real.clone()),
-            None => BucketName::new(format!("{}{logical}", self.prefix)),
-        }
+        real_name(logical, &self.prefix, &self.real)
     }
 
     /// The logical names that lead to a real one: one at most, unless the settings are wrong.
@@ -85,6 +82,18 @@ impl Renamed {
 impl Display for Renamed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
+    }
+}
+
+/// The name that a bucket has in the lake beneath: that of the table, else its own after the prefix.
+pub(crate) fn real_name(
+    logical: &BucketName,
+    prefix: &str,
+    table: &BTreeMap<BucketName, BucketName>,
+) -> Result<BucketName> {
+    match table.get(logical) {
+        Some(real) => Ok(real.clone()),
+        None => BucketName::new(format!("{prefix}{logical}")),
     }
 }
 

@@ -58,6 +58,18 @@ const PREFIX: &str = "DATALAKE_BUCKET_PREFIX";
 /// The variable that gives single buckets real names of their own: `logical=real`, with commas between them.
 const NAMES: &str = "DATALAKE_BUCKETS";
 
+/// Reads `raw-data=acme-landing,models=acme-forests`.
+pub(crate) fn bucket_names(names: &str) -> Result<BTreeMap<BucketName, BucketName>> {
+    let pairs = names.split(',').filter(|_| !names.is_empty()).map(|pair| {
+        let (logical, real) = pair.split_once('=').ok_or_else(|| {
+            Error::invalid("use", format_args!("{NAMES}={names}"))
+                .with_reason(format_args!("`{pair}` is no pair: wanted is logical=real, with commas between them"))
+        })?;
+        Ok((BucketName::new(logical)?, BucketName::new(real)?))
+    });
+    pairs.collect()
+}
+
 impl LakeOptions {
     /// Takes the real names of buckets from the variables `DATALAKE_BUCKET_PREFIX` and `DATALAKE_BUCKETS`
     /// (`raw-data=acme-landing,models=acme-forests`), in place of what is set here.
@@ -68,13 +80,7 @@ impl LakeOptions {
         let variable = |name| variable(name).filter(|value| !value.is_empty());
         self.bucket_prefix = variable(PREFIX).or(self.bucket_prefix);
         let Some(names) = variable(NAMES) else { return Ok(self) };
-        for pair in names.split(',') {
-            let (logical, real) = pair.split_once('=').ok_or_else(|| {
-                Error::invalid("use", format_args!("{NAMES}={names}"))
-                    .with_reason(format_args!("`{pair}` is no pair: wanted is logical=real, with commas between them"))
-            })?;
-            self.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);
-        }
+        self.buckets.extend(bucket_names(&names)?);
         Ok(self)
     }
 

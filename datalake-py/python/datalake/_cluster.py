@@ -36,6 +36,13 @@ class SetupOptions(TypedDict, total=False):
     """The host name at whose port 80 the ingress controller opens the store."""
     bucket_prefix: str | None
     """What the real names of buckets begin with."""
+    buckets: dict[str, str] | None
+    """Real names of single buckets, as for :class:`Lake`; these are made and opened to Jobs, too."""
+    more_buckets: Sequence[str]
+    """Buckets that are made and opened to Jobs beside `"raw-data"`, `"processed-data"`, `"models"` and those of earlier
+    setups."""
+    no_more_buckets: bool
+    """Whether those that earlier setups have named are closed to Jobs; they stay, with all that is in them."""
     rotate: bool
     """Whether new keys are made; the old ones end at once."""
     timeout: float | str
@@ -179,7 +186,19 @@ class Cluster:
         too. Its user is not root, and its home is `/tmp`. `command` gives the arguments of a script. With `follow` it
         prints what the Job prints, until it ends, and raises if it fails.
         """
-        return self._connection.submit(self.lake, name, script, list(command), pods, Lines() if follow else None)
+        return self._connection.submit(name, script, list(command), pods, Lines() if follow else None)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Say which submitted Jobs are there, and how they stand, by name; runs have their own: :meth:`runs`."""
+        return self._connection.submitted_jobs()
+
+    def job_logs(self, name: str, *, follow: bool = False) -> None:
+        """Print what a submitted Job has printed; with `follow` until it ends, and raise if it fails."""
+        self._connection.job_log(name, follow, Lines())
+
+    def delete_job(self, name: str) -> None:
+        """Remove a submitted Job, whether it has ended or not."""
+        self._connection.delete_job(name)
 
     def status(self) -> dict[str, Any]:
         """Say what is there: the lake, its buckets and their sizes, the last run, and how far it is; Jobs and pods.

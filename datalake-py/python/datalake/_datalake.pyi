@@ -362,7 +362,6 @@ class Connection:
         """Ask a run to stop, and remove its Jobs."""
     def submit(
         self,
-        lake: Lake,
         name: str,
         script: _Path | None,
         command: Sequence[str],
@@ -370,6 +369,12 @@ class Connection:
         display: Display | None,
     ) -> str:
         """Submit a Job of one's own; with a display, wait for its end, and note what it prints."""
+    def submitted_jobs(self) -> list[dict[str, Any]]:
+        """The Jobs that were submitted, and how they stand."""
+    def job_log(self, name: str, follow: bool, display: Display) -> None:
+        """Give a display the lines that a submitted Job has printed, as notes."""
+    def delete_job(self, name: str) -> None:
+        """Remove a submitted Job."""
 
 def get_file(path: _Path, lake: _Lake | None = None) -> bytes:
     """Read a local file or a lake object."""

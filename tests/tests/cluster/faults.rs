@@ -190,7 +190,18 @@ fn a_job_of_ones_own_reaches_the_lake() {
     let submit = ["job", "submit", "--name", "list", "--image", image, "--image-pull-policy", "Never", "--follow"];
     let listed = lake.user.ok(&[&submit[..], &["--", "/datalake", "ls"]].concat());
     assert!(listed.contains("raw-data") && listed.contains("models"), "{listed}");
-    lake.user.fails(&[&submit[..], &["--", "/datalake", "ls"]].concat(), 1, &["there is one of this name"]);
+    lake.user.fails(
+        &[&submit[..], &["--", "/datalake", "ls"]].concat(),
+        1,
+        &["there is one of this name", "job delete"],
+    );
+    let jobs = lake.user.json(&["job", "list"]);
+    assert_eq!((&jobs[0]["name"], &jobs[0]["status"], &jobs[1]), (&"list".into(), &"complete".into(), &Value::Null));
+    assert_eq!(lake.user.ok(&["job", "logs", "list"]), listed);
+    assert_eq!(lake.user.ok(&["job", "logs", "list", "--follow"]), listed);
+    lake.user.ok(&["job", "delete", "list"]);
+    lake.user.fails(&["job", "logs", "list"], 1, &["the Job list", "job list"]);
+    assert_eq!(lake.user.json(&["job", "list"]), serde_json::json!([]));
     let none = ["job", "submit", "--name", "none", "--image", image, "--image-pull-policy", "Never", "--follow"];
     lake.user.fails(&[&none[..], &["--", "/nothing"]].concat(), 1, &["cannot start", "in the image"]);
     let missing = ["job", "submit", "--name", "missing", "--image", "localhost/nothing:1", "--follow", "--", "/x"];

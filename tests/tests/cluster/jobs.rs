@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::harness::{Place, User, load_minio, load_own};
+use crate::harness::{Place, User, kubectl_reads, load_minio, load_own};
 
 /// A lake of its own in a namespace of its own, and a user whose profile leads to it.
 pub(crate) struct Lake {
@@ -91,6 +91,29 @@ pub(crate) fn digests_here(arguments: &[&str]) -> BTreeMap<String, String> {
     found
 }
 
+/// Brings up the exporter as `deploy/` has it, and sees that it shows this run.
+fn exporter_shows(lake: &Lake, run: &str) {
+    let written = include_str!("../../../deploy/kubernetes/exporter.yaml");
+    let here = written.replace("big-data", &lake.place.namespace).replace("localhost/datalake:0.1.0", load_own());
+    let applied = kubectl_reads(&here, &["apply", "--filename", "-"]);
+    assert!(applied.code == Some(0) && !applied.stderr.contains("Warning"), "{applied:?}");
+    lake.place.kubectl(&["rollout", "status", "deployment/datalake-exporter", "--timeout=60s"]);
+    let service = format!("/api/v1/namespaces/{}/services/datalake-exporter:metrics", lake.place.namespace);
+    let begun = std::time::Instant::now();
+    // The way to it opens a moment after it is ready.
+    let shown = loop {
+        let shown = kubectl_reads("", &["get", "--raw", &format!("{service}/proxy/metrics")]);
+        if shown.code == Some(0) {
+            break shown.stdout;
+        }
+        assert!(begun.elapsed().as_secs() < 30, "{shown:?}");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    };
+    assert!(shown.contains("datalake_run_status{") && shown.contains(run), "{shown}");
+    let removed = kubectl_reads(&here, &["delete", "--wait=true", "--filename", "-"]);
+    assert_eq!(removed.code, Some(0), "{removed:?}");
+}
+
 #[test]
 #[ignore = "needs a cluster: make test-cluster"]
 fn a_pipeline_on_the_cluster_gives_the_digests_of_this_machine() {
@@ -118,6 +141,7 @@ fn a_pipeline_on_the_cluster_gives_the_digests_of_this_machine() {
     assert!(lake.user.ok(&["runs"]).contains(run));
     let metrics = lake.user.ok(&["cat", &format!("processed-data/_runs/{run}/metrics.om")]);
     assert!(metrics.contains("datalake_run_status") && metrics.ends_with("# EOF\n"), "{metrics}");
+    exporter_shows(&lake, again["run"].as_str().unwrap());
     // After its pods are gone, and for who has only the lake.
     lake.place.kubectl(&["delete", "jobs", "--all", "--wait=true"]);
     assert_eq!(lake.user.ok(&["logs", run]), logs);

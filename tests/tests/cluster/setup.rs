@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::harness::{Place, User, kubectl, kubectl_reads, load_minio, load_own, load_versitygw, text_of};
+use crate::harness::{Place, Ran, User, kubectl, kubectl_reads, load_minio, load_own, load_versitygw, text_of};
 use crate::jobs::Lake;
 
 /// The kinds of which a lake consists.
@@ -165,6 +165,53 @@ fn what_is_not_asked_for_stays_as_it_is() {
     colleague.ok(&[&store[..], &["--no-ingress"]].concat());
     assert_eq!(hosts(), "");
     colleague.ok(&["teardown", "--delete-data", "--yes"]);
+}
+
+#[test]
+#[ignore = "needs a cluster: make test-cluster"]
+fn jobs_open_the_buckets_that_are_named_and_no_others() {
+    let Lake { user, place } = Lake::new("buckets");
+    let open = |job: &str, bucket: &str| {
+        let object = format!("{bucket}/it");
+        let submit =
+            ["job", "submit", "--name", job, "--image", load_own(), "--image-pull-policy", "Never", "--follow"];
+        user.run(&[&submit[..], &["--", "/datalake", "cat", &object]].concat())
+    };
+    let is_open = |ran: Ran| assert!(ran.code == Some(0) && ran.stdout == "it\n", "{ran:?}");
+    std::fs::write(user.path("it"), "it").unwrap();
+    user.ok(&["mb", "exports"]);
+    user.ok(&["cp", "it", "lake://exports/it"]);
+    let closed = open("closed", "exports");
+    assert!(closed.code == Some(3) && closed.stderr.contains("--more-buckets exports"), "{closed:?}");
+
+    let setup = ["setup-datalake", "--namespace", &place.namespace];
+    user.ok(&[&setup[..], &["--more-buckets", "exports"]].concat());
+    is_open(open("named", "exports"));
+    // By its real name; the other one stays open.
+    std::fs::write(user.path("datalake.toml"), "[buckets]\nsales = \"acme-sales-2\"\n").unwrap();
+    let done = user.json(&setup);
+    let names = done["buckets"].as_array().unwrap();
+    assert!(names.contains(&"acme-sales-2".into()) && names.contains(&"exports".into()), "{names:?}");
+    user.ok(&["cp", "it", "lake://sales/it"]);
+    is_open(open("real", "sales"));
+    is_open(open("still", "exports"));
+
+    // The names are kept with the data, for whoever comes next.
+    std::fs::remove_file(user.path("datalake.toml")).unwrap();
+    user.ok(&["teardown"]);
+    let ports = place.node_ports();
+    let again = ["--image", load_minio(), "--image-pull-policy", "Never", "--size", "1Gi", &ports];
+    let again = [&setup[..], &again].concat();
+    let done = user.json(&again);
+    assert_eq!(done["buckets"], serde_json::json!(["raw-data", "processed-data", "models", "exports", "acme-sales-2"]));
+    is_open(open("again", "sales"));
+    let other = [("DATALAKE_BUCKETS", "sales=other")];
+    let refused = user.command(&again).envs(other).output().unwrap();
+    let refused = Ran::of(&refused, &again);
+    assert!(refused.code == Some(1) && refused.stderr.contains("`acme-sales-2`"), "{refused:?}");
+    user.ok(&[&again[..], &["--no-more-buckets"]].concat());
+    assert_eq!(open("no-more", "exports").code, Some(3));
+    is_open(open("but-names", "sales"));
 }
 
 #[test]

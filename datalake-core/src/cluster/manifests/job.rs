@@ -178,7 +178,8 @@ mod tests {
     fn a_script_of_ones_own() {
         let (file, text) = ("train.py".to_owned(), "print(1)".to_owned());
         let script = Script { file, text, interpreter: "python3".to_owned() };
-        let job = submitted_job("mine", Some(&script), &["--fast".to_owned()], &JobSettings::new("python:3.13"));
+        let job =
+            submitted_job("mine", Some((&script, "mine-1")), &["--fast".to_owned()], &JobSettings::new("python:3.13"));
         is_as_written(&job.unwrap(), "script");
     }
 

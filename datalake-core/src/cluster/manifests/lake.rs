@@ -12,6 +12,7 @@ use super::super::store::{Key, StoreKind};
 use super::kube_object::{KubeObject, metadata};
 use super::store::slug;
 use crate::error::Result;
+use crate::lake::BucketName;
 
 /// What the keys of all our Secrets are called: the names of the variables that carry them.
 pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -22,6 +23,9 @@ pub(crate) const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 pub(crate) const LAKE_URL: &str = "DATALAKE_URL";
 /// See [`LAKE_URL`].
 pub(crate) const BUCKET_PREFIX: &str = "DATALAKE_BUCKET_PREFIX";
+
+/// See [`LAKE_URL`].
+pub(crate) const BUCKET_NAMES: &str = "DATALAKE_BUCKETS";
 
 /// The Secret with the root key of the store, which only the store and people read.
 pub(crate) fn root_secret(namespace: &str, root: &Key) -> Result<KubeObject> {
@@ -40,10 +44,21 @@ pub(crate) fn lake_secret(namespace: &str, kind: StoreKind, jobs: &Key, replaced
 }
 
 /// Where the lake is, for Jobs.
-pub(crate) fn lake_config(namespace: &str, url: &str, region: &str, prefix: Option<&str>) -> Result<KubeObject> {
+pub(crate) fn lake_config(
+    namespace: &str,
+    url: &str,
+    region: &str,
+    prefix: Option<&str>,
+    names: &BTreeMap<BucketName, BucketName>,
+) -> Result<KubeObject> {
     let mut data = BTreeMap::from([(LAKE_URL, url), ("AWS_REGION", region)]);
     if let Some(prefix) = prefix {
         data.insert(BUCKET_PREFIX, prefix);
+    }
+    let names: Vec<String> = names.iter().map(|(logical, real)| format!("{logical}={real}")).collect();
+    let names = names.join(",");
+    if !names.is_empty() {
+        data.insert(BUCKET_NAMES, &names);
     }
     KubeObject::new::<ConfigMap>(json!({ "metadata": metadata(namespace, LAKE, "lake"), "data": data }))
 }

@@ -18,11 +18,11 @@ pub(crate) use job::QUEUE_LABEL;
 pub use job_settings::{JobSettings, Toleration};
 pub(crate) use kube_object::KubeObject;
 pub(crate) use lake::{
-    ACCESS_KEY_ID, BUCKET_PREFIX, LAKE_URL, SECRET_ACCESS_KEY, lake_config, lake_secret, root_secret,
+    ACCESS_KEY_ID, BUCKET_NAMES, BUCKET_PREFIX, LAKE_URL, SECRET_ACCESS_KEY, lake_config, lake_secret, root_secret,
 };
 pub(crate) use network::{ingress, nodes_service, store_policy, store_service};
-pub(crate) use store::{claim, disruption_budget, has_console, slug as store_slug, stateful_set};
-pub(crate) use submitted::{script_map, submitted_job};
+pub(crate) use store::{Contents, claim, disruption_budget, has_console, slug as store_slug, stateful_set};
+pub(crate) use submitted::{SUBMITTED, script_map, submitted_job};
 pub(crate) use worker::{WorkerJob, worker_job};
 
 use super::submit::Script;

@@ -6,8 +6,8 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::{Value, json};
 
 use super::super::names::{
-    BUCKET_PREFIX_ANNOTATION, CONSOLE_PORT, ROOT_KEY_ANNOTATION, S3_PORT, STORE, STORE_LABEL, STORE_ROOT, labels,
-    selector,
+    BUCKET_PREFIX_ANNOTATION, BUCKETS_ANNOTATION, CONSOLE_PORT, ROOT_KEY_ANNOTATION, S3_PORT, STORE, STORE_LABEL,
+    STORE_ROOT, labels, selector,
 };
 use super::super::store::StoreKind;
 use super::kube_object::{KubeObject, metadata};
@@ -20,18 +20,30 @@ pub(crate) const CONTAINER: &str = "store";
 /// Where the volume is in it.
 const DATA: &str = "/data";
 
+/// What must be known of the data on a volume to find them again.
+#[derive(Debug)]
+pub(crate) struct Contents<'a> {
+    /// Which server reads them.
+    pub(crate) kind: StoreKind,
+    /// What the real names of buckets begin with.
+    pub(crate) bucket_prefix: Option<&'a str>,
+    /// The buckets that Jobs may open beside the usual ones, and real names: `exports,sales=acme-sales`.
+    pub(crate) buckets: &'a str,
+}
+
 /// The claim to the volume. It is not of the StatefulSet, so that it stays when that goes.
-/// What must be known of the data to find them again is kept with it.
 pub(crate) fn claim(
     namespace: &str,
-    kind: StoreKind,
     size: &str,
     storage_class: Option<&str>,
-    bucket_prefix: Option<&str>,
+    contents: &Contents<'_>,
 ) -> Result<KubeObject> {
     let mut metadata = metadata(namespace, STORE, "store");
-    metadata["labels"][STORE_LABEL] = json!(slug(kind));
-    metadata["annotations"] = json!({ BUCKET_PREFIX_ANNOTATION: bucket_prefix.unwrap_or_default() });
+    metadata["labels"][STORE_LABEL] = json!(slug(contents.kind));
+    metadata["annotations"] = json!({
+        BUCKET_PREFIX_ANNOTATION: contents.bucket_prefix.unwrap_or_default(),
+        BUCKETS_ANNOTATION: contents.buckets,
+    });
     let mut spec = json!({
         "accessModes": ["ReadWriteOnce"],
         "resources": { "requests": { "storage": size } },

@@ -16,24 +16,24 @@ pub(crate) const SUBMITTED: &str = "submitted";
 /// Where a script lies in its container.
 const FOLDER: &str = "/script";
 
-/// The ConfigMap that carries a script.
-pub(crate) fn script_map(job: &str, script: &Script) -> Result<ConfigMap> {
+/// The ConfigMap of this name that carries a script.
+pub(crate) fn script_map(name: &str, script: &Script) -> Result<ConfigMap> {
     object(
         "a script",
         json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": { "name": job, "labels": labels(SUBMITTED) },
+            "metadata": { "name": name, "labels": labels(SUBMITTED) },
             "immutable": true,
             "data": { script.file.as_str(): script.text },
         }),
     )
 }
 
-/// The Job: its user is never root, its home is `/tmp`, and its image's own user does not matter.
+/// The Job, whose script is in the ConfigMap named beside it: its user is never root, its home is `/tmp`, and its image's own user does not matter.
 pub(crate) fn submitted_job(
     name: &str,
-    script: Option<&Script>,
+    script: Option<(&Script, &str)>,
     command: &[String],
     settings: &JobSettings,
 ) -> Result<Job> {
@@ -46,13 +46,13 @@ pub(crate) fn submitted_job(
     let mut fields = json!({ "resources": settings.resources() });
     let mut volumes = Vec::new();
     match script {
-        Some(script) => {
+        Some((script, map)) => {
             let mut whole = vec![script.interpreter.clone(), format!("{FOLDER}/{}", script.file)];
             whole.extend_from_slice(command);
             fields["command"] = json!(whole);
             fields["workingDir"] = json!("/tmp");
             let mount = json!({ "name": "script", "mountPath": FOLDER, "readOnly": true });
-            volumes.push((json!({ "name": "script", "configMap": { "name": name } }), mount));
+            volumes.push((json!({ "name": "script", "configMap": { "name": map } }), mount));
         }
         None if !command.is_empty() => fields["command"] = json!(command),
         None => {}

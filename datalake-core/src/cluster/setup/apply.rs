@@ -80,7 +80,7 @@ fn namespace_rule(name: &str) -> String {
 mod tests {
     use kube::core::Status;
 
-    use super::super::super::manifests::{claim, namespace, nodes_service};
+    use super::super::super::manifests::{Contents, claim, namespace, nodes_service};
     use super::super::super::store::StoreKind;
     use super::super::opening::NodePorts;
     use super::*;
@@ -94,7 +94,8 @@ mod tests {
     fn refusals_say_what_to_ask_for_or_to_choose() {
         let lake = namespace("big-data").unwrap();
         let nodes = nodes_service("big-data", true, NodePorts::default()).unwrap();
-        let volume = claim("big-data", StoreKind::Minio, "1Gi", None, None).unwrap();
+        let contents = Contents { kind: StoreKind::Minio, bucket_prefix: None, buckets: "" };
+        let volume = claim("big-data", "1Gi", None, &contents).unwrap();
         for (object, code, reason, message, kind, hint) in [
             (
                 &lake,

@@ -17,6 +17,18 @@ impl SetupSettings {
         if self.store != StoreKind::External && self.image.as_deref().is_none_or(str::is_empty) {
             return invalid("no image of the store is named", "name one by --image");
         }
+        if self.store == StoreKind::External && (self.no_more_buckets || !self.more_buckets.is_empty()) {
+            return invalid(
+                "what a key may open in a store that is there already is said where it is",
+                "make the bucket by `datalake mb`, and let the key open it there",
+            );
+        }
+        if self.store == StoreKind::External && self.rotate {
+            return invalid(
+                "the keys of a store that is there already are made where it is",
+                "make a new one there, set its AWS_* variables, and run without --rotate",
+            );
+        }
         if let Some(external) = &self.external {
             // Never repeated: there may be a password in it.
             endpoint_of(&external.endpoint).map_err(|cause| {
@@ -25,7 +37,7 @@ impl SetupSettings {
                     .with_hint("name its endpoint alone, such as https://s3.eu-central-1.amazonaws.com")
             })?;
         }
-        self.buckets()?;
+        self.real_buckets()?;
         let is_size = |size: &String| {
             let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
             digits.parse::<f64>().is_ok_and(|size| size > 0.0)
@@ -64,6 +76,14 @@ mod tests {
             }
         }
         SetupSettings::external("https://h:9000/", key(), None).check().unwrap();
+    }
+
+    #[test]
+    fn keys_of_a_store_that_is_there_already_are_not_made_here() {
+        let key = Key { access_key_id: "ID".to_owned(), secret_access_key: "hush".to_owned() };
+        let mut settings = SetupSettings::external("https://h:9000/", key, None);
+        settings.rotate = true;
+        assert!(settings.check().unwrap_err().hint().unwrap().contains("without --rotate"));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct SetupDone {
     pub bucket_prefix: Option<String>,
     /// The region that requests are signed for.
     pub region: String,
+    /// Whether keys that were there have been replaced.
+    pub rotated: bool,
     /// The context by which kubectl finds the cluster.
     #[serde(skip)]
     context: Option<String>,
@@ -69,7 +71,7 @@ impl Cluster {
         let existing = Existing::look(self).await?;
         existing.fits(settings.store, self.namespace())?;
         let settings = &settings.settled(&existing, self.namespace())?;
-        let buckets = settings.buckets()?;
+        let buckets = settings.real_buckets()?;
         let keys = keys(settings, &existing)?;
         if let Some(external) = &settings.external {
             answers(&external.endpoint).await?;
@@ -88,6 +90,7 @@ impl Cluster {
             buckets: buckets.iter().map(ToString::to_string).collect(),
             bucket_prefix: settings.bucket_prefix.clone(),
             region: region.to_owned(),
+            rotated: settings.rotate && existing.root.is_some(),
             context: self.context().map(ToOwned::to_owned),
             key: None,
         };
@@ -298,6 +301,7 @@ mod tests {
             buckets: Vec::new(),
             bucket_prefix: None,
             region: "us-east-1".to_owned(),
+            rotated: false,
             context: Some("there".to_owned()),
             key: None,
         };

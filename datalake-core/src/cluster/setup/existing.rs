@@ -1,18 +1,21 @@
 //! What is in a cluster already before a lake is set up in it.
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Api;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
 
 use super::super::client::{Cluster, failed};
-use super::super::manifests::{ACCESS_KEY_ID, BUCKET_PREFIX, LAKE_URL, SECRET_ACCESS_KEY, store_slug};
+use super::super::manifests::{ACCESS_KEY_ID, BUCKET_NAMES, BUCKET_PREFIX, LAKE_URL, SECRET_ACCESS_KEY, store_slug};
 use super::super::names::{
-    BUCKET_PREFIX_ANNOTATION, CONSOLE_NODE_PORT, FIELD_MANAGER, LAKE, REPLACED_KEYS_ANNOTATION, STORE, STORE_LABEL,
-    STORE_NODES, STORE_ROOT,
+    BUCKET_PREFIX_ANNOTATION, BUCKETS_ANNOTATION, CONSOLE_NODE_PORT, FIELD_MANAGER, LAKE, REPLACED_KEYS_ANNOTATION,
+    STORE, STORE_LABEL, STORE_NODES, STORE_ROOT,
 };
 use super::super::store::{Key, StoreKind};
+use super::named_buckets::NamedBuckets;
 use super::opening::NodePorts;
 use super::settings::SetupSettings;
 use crate::error::{Error, ErrorKind, Result};
@@ -59,6 +62,8 @@ pub(super) struct Volume {
     pub(super) data_of: Option<String>,
     /// What the names of its buckets begin with; empty where they have no prefix, none where that is not known.
     pub(super) bucket_prefix: Option<String>,
+    /// What is known of its buckets, as it is written there.
+    pub(super) buckets: Option<String>,
 }
 
 /// Where Jobs find the lake.
@@ -67,6 +72,8 @@ pub(super) struct Endpoint {
     pub(super) url: String,
     /// Empty where the names of buckets have no prefix.
     pub(super) bucket_prefix: String,
+    /// Real names of single buckets, as they are written there.
+    pub(super) buckets: String,
 }
 
 impl Existing {
@@ -89,27 +96,16 @@ impl Existing {
     /// Looks.
     pub(super) async fn look(cluster: &Cluster) -> Result<Self> {
         let namespace = namespace(cluster).await?;
-        let claims: Api<PersistentVolumeClaim> = cluster.api();
-        let claim = claims
-            .get_opt(STORE)
-            .await
-            .map_err(|cause| failed("look at", format_args!("the volume {STORE}"), cause))?;
-        let sets: Api<StatefulSet> = cluster.api();
-        let set =
-            sets.get_opt(STORE).await.map_err(|cause| failed("look at", format_args!("the store {STORE}"), cause))?;
-        let services: Api<Service> = cluster.api();
-        let service = services
-            .get_opt(STORE_NODES)
-            .await
-            .map_err(|cause| failed("look at", format_args!("the Service {STORE_NODES}"), cause))?;
-        let maps: Api<ConfigMap> = cluster.api();
-        let map =
-            maps.get_opt(LAKE).await.map_err(|cause| failed("look at", format_args!("the ConfigMap {LAKE}"), cause))?;
-        let lake = secret(cluster, LAKE).await?;
+        let claim: Option<PersistentVolumeClaim> = found(cluster, STORE).await?;
+        let set: Option<StatefulSet> = found(cluster, STORE).await?;
+        let service: Option<Service> = found(cluster, STORE_NODES).await?;
+        let map: Option<ConfigMap> = found(cluster, LAKE).await?;
+        let root: Option<Secret> = found(cluster, STORE_ROOT).await?;
+        let lake: Option<Secret> = found(cluster, LAKE).await?;
         let replaced = lake.as_ref().and_then(|secret| annotation(&secret.metadata, REPLACED_KEYS_ANNOTATION));
         Ok(Self {
             namespace,
-            root: secret(cluster, STORE_ROOT).await?.map(|secret| key(STORE_ROOT, secret)).transpose()?,
+            root: root.map(|secret| key(STORE_ROOT, secret)).transpose()?,
             replaced: replaced.iter().flat_map(|names| names.split(',')).map(ToOwned::to_owned).collect(),
             jobs_of: lake.as_ref().and_then(|secret| label(&secret.metadata, STORE_LABEL)),
             jobs: lake.map(|secret| key(LAKE, secret)).transpose()?,
@@ -125,11 +121,32 @@ impl Existing {
     /// have no prefix. What Jobs are told may be of another store than that.
     pub(super) fn bucket_prefix(&self, settings: &SetupSettings, namespace: &str) -> Option<&str> {
         let of_volume = || self.volume.as_ref()?.bucket_prefix.as_deref();
-        let (url, _) = settings.within(namespace);
-        let is_meant = |told: &&Endpoint| told.url.trim_end_matches('/') == url.trim_end_matches('/');
         let is_ours = settings.store != StoreKind::External;
         let known = if is_ours { of_volume() } else { None };
-        known.or_else(|| self.told.as_ref().filter(is_meant).map(|told| told.bucket_prefix.as_str()))
+        known.or_else(|| self.told_of(settings, namespace).map(|told| told.bucket_prefix.as_str()))
+    }
+
+    /// What is known of the buckets of the store that these settings mean; none where that store is not known.
+    pub(super) fn named_buckets(&self, settings: &SetupSettings, namespace: &str) -> Result<Option<NamedBuckets>> {
+        let (place, text) = match settings.store {
+            StoreKind::External => ("ConfigMap", self.told_of(settings, namespace).map(|told| told.buckets.as_str())),
+            StoreKind::Minio | StoreKind::Versitygw => {
+                ("PersistentVolumeClaim", self.volume.as_ref().and_then(|volume| volume.buckets.as_deref()))
+            }
+        };
+        let named = text.map(NamedBuckets::parse).transpose();
+        named.map_err(|error| {
+            error.with_hint(format_args!(
+                "somebody has written that: mend {BUCKETS_ANNOTATION}, or {BUCKET_NAMES}, of the {place} in the namespace \
+                 {namespace}"
+            ))
+        })
+    }
+
+    /// What Jobs are told of the store that these settings mean.
+    fn told_of(&self, settings: &SetupSettings, namespace: &str) -> Option<&Endpoint> {
+        let (url, _) = settings.within(namespace);
+        self.told.as_ref().filter(|told| told.url.trim_end_matches('/') == url.trim_end_matches('/'))
     }
 
     /// Sees whether a store of this kind fits to what is there.
@@ -179,10 +196,13 @@ pub(super) async fn namespace(cluster: &Cluster) -> Result<NamespaceState> {
     })
 }
 
-/// A Secret of ours.
-async fn secret(cluster: &Cluster, name: &str) -> Result<Option<Secret>> {
-    let secrets: Api<Secret> = cluster.api();
-    secrets.get_opt(name).await.map_err(|cause| failed("read", format_args!("the Secret {name}"), cause))
+/// An object of ours, if it is there.
+async fn found<K>(cluster: &Cluster, name: &str) -> Result<Option<K>>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let all: Api<K> = cluster.api();
+    all.get_opt(name).await.map_err(|cause| failed("look at", format_args!("the {} {name}", K::kind(&())), cause))
 }
 
 /// The key in it. Half a key is not none: a new one in its place would not open what it opened.
@@ -217,6 +237,7 @@ impl Volume {
         });
         let (data_of, bucket_prefix) =
             (label(&claim.metadata, STORE_LABEL), annotation(&claim.metadata, BUCKET_PREFIX_ANNOTATION));
+        let buckets = annotation(&claim.metadata, BUCKETS_ANNOTATION);
         let spec = claim.spec.unwrap_or_default();
         let size = spec.resources.and_then(|resources| resources.requests?.remove("storage"));
         Self {
@@ -224,6 +245,7 @@ impl Volume {
             chosen_class: spec.storage_class_name.filter(|_| is_chosen),
             data_of,
             bucket_prefix,
+            buckets,
         }
     }
 }
@@ -231,7 +253,12 @@ impl Volume {
 impl Endpoint {
     fn of(map: ConfigMap) -> Option<Self> {
         let mut data = map.data?;
-        Some(Self { url: data.remove(LAKE_URL)?, bucket_prefix: data.remove(BUCKET_PREFIX).unwrap_or_default() })
+        let mut text = |name: &str| data.remove(name);
+        Some(Self {
+            url: text(LAKE_URL)?,
+            bucket_prefix: text(BUCKET_PREFIX).unwrap_or_default(),
+            buckets: text(BUCKET_NAMES).unwrap_or_default(),
+        })
     }
 }
 
@@ -261,8 +288,9 @@ async fn ingress_host(cluster: &Cluster) -> Result<Option<String>> {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::manifests::{KubeObject, claim, lake_config, nodes_service};
+    use super::super::super::manifests::{Contents, KubeObject, claim, lake_config, nodes_service};
     use super::*;
+    use crate::lake::bucket_names;
 
     fn read<K: serde::de::DeserializeOwned>(object: &KubeObject) -> K {
         serde_json::from_value(object.json.clone()).unwrap()
@@ -276,25 +304,34 @@ mod tests {
         let found = ports_on_nodes(read(&nodes_service("ns", false, ports).unwrap()));
         assert_eq!(found.map(|ports| ports.s3), Some(31900));
         for prefix in [Some("acme-"), None] {
-            let volume = Volume::of(read(&claim("ns", StoreKind::Minio, "5Gi", Some("fast"), prefix).unwrap()));
+            let named = "exports,sales=acme-sales";
+            let contents = Contents { kind: StoreKind::Minio, bucket_prefix: prefix, buckets: named };
+            let volume = Volume::of(read(&claim("ns", "5Gi", Some("fast"), &contents).unwrap()));
+            assert_eq!(volume.buckets.as_deref(), Some(named));
             assert_eq!((volume.size.as_deref(), volume.data_of.as_deref()), (Some("5Gi"), Some("minio")));
             assert_eq!(volume.bucket_prefix.as_deref(), Some(prefix.unwrap_or_default()));
-            let told = Endpoint::of(read(&lake_config("ns", "http://h", "r", prefix).unwrap())).unwrap();
-            assert_eq!((&*told.url, &*told.bucket_prefix), ("http://h", prefix.unwrap_or_default()));
+            for names in ["", "sales=acme-sales"] {
+                let config = lake_config("ns", "http://h", "r", prefix, &bucket_names(names).unwrap()).unwrap();
+                let told = Endpoint::of(read(&config)).unwrap();
+                assert_eq!((&*told.url, &*told.bucket_prefix), ("http://h", prefix.unwrap_or_default()));
+                assert_eq!(told.buckets, names);
+            }
         }
     }
 
     #[test]
     fn a_class_is_kept_where_a_setup_has_chosen_it() {
-        let mut object = claim("ns", StoreKind::Minio, "5Gi", Some("fast"), None).unwrap();
-        assert_eq!(Volume::of(read(&object)).chosen_class, None, "the cluster has chosen it");
+        let contents = Contents { kind: StoreKind::Minio, bucket_prefix: None, buckets: "" };
+        let mut object = claim("ns", "5Gi", Some("fast"), &contents).unwrap();
+        let volume = |object: &KubeObject| Volume::of(read(object));
+        assert_eq!(volume(&object).chosen_class, None, "the cluster has chosen it");
         object.json["metadata"]["managedFields"] = json!([{
             "manager": FIELD_MANAGER,
             "operation": "Apply",
             "fieldsType": "FieldsV1",
             "fieldsV1": { "f:spec": { "f:storageClassName": {} } },
         }]);
-        assert_eq!(Volume::of(read(&object)).chosen_class.as_deref(), Some("fast"));
+        assert_eq!(volume(&object).chosen_class.as_deref(), Some("fast"));
     }
 
     #[test]

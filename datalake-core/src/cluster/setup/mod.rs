@@ -8,6 +8,7 @@ mod existing;
 mod external;
 mod foreign;
 mod forward;
+mod named_buckets;
 mod opening;
 mod plan;
 mod reach;

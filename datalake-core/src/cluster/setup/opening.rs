@@ -72,8 +72,10 @@ impl FromStr for NodePorts {
         let ports: Option<Vec<u16>> = text.split(',').map(|port| port.trim().parse().ok()).collect();
         match ports.as_deref() {
             Some(&[s3, console]) if s3 != console && s3 != 0 && console != 0 => Ok(Self { s3, console }),
-            _ => Err(Error::invalid("use", format_args!("the node ports `{text}`"))
-                .with_reason("wanted are two numbers with a comma between them: that of S3, that of the console")),
+            _ => Err(Error::invalid("use", format_args!("the node ports `{text}`")).with_reason(
+                "wanted are two numbers with a comma between them, that of S3 and that of the console, which clusters give \
+                 from 30000 to 32767 where nothing else is set",
+            )),
         }
     }
 }

@@ -3,13 +3,14 @@
 use sha2::{Digest, Sha256};
 
 use super::super::manifests::{
-    ACCESS_KEY_ID, KubeObject, SECRET_ACCESS_KEY, claim, disruption_budget, has_console, ingress, job_accounts,
-    lake_config, lake_secret, namespace, nodes_service, root_secret, stateful_set, store_account, store_policy,
-    store_service,
+    ACCESS_KEY_ID, Contents, KubeObject, SECRET_ACCESS_KEY, claim, disruption_budget, has_console, ingress,
+    job_accounts, lake_config, lake_secret, namespace, nodes_service, root_secret, stateful_set, store_account,
+    store_policy, store_service,
 };
 use super::super::names::{LAKE, STORE_ROOT};
 use super::super::store::{Key, StoreKind};
 use super::existing::Existing;
+use super::named_buckets::NamedBuckets;
 use super::settings::{SIZE, SetupSettings};
 use crate::error::{Error, Result};
 use crate::format::digest::hex;
@@ -46,7 +47,7 @@ fn objects(settings: &SetupSettings, namespace: &str, root_key_digest: Option<&s
     let (url, region) = settings.within(namespace);
     let prefix = settings.bucket_prefix.as_deref();
     let mut objects = job_accounts(namespace)?;
-    objects.push(lake_config(namespace, &url, region, prefix)?);
+    objects.push(lake_config(namespace, &url, region, prefix, &settings.buckets)?);
     let Some(image) = settings.image.as_deref().filter(|_| settings.store != StoreKind::External) else {
         return Ok(objects);
     };
@@ -56,7 +57,9 @@ fn objects(settings: &SetupSettings, namespace: &str, root_key_digest: Option<&s
     objects.push(store_account(namespace)?);
     objects.push(store_policy(namespace, ports.is_some(), host.is_some())?);
     objects.push(disruption_budget(namespace)?);
-    objects.push(claim(namespace, settings.store, size, settings.storage_class.as_deref(), prefix)?);
+    let contents =
+        Contents { kind: settings.store, bucket_prefix: prefix, buckets: &NamedBuckets::of(settings).to_text() };
+    objects.push(claim(namespace, size, settings.storage_class.as_deref(), &contents)?);
     objects.push(store_service(namespace, console)?);
     if let Some(ports) = ports {
         objects.push(nodes_service(namespace, console, *ports)?);

@@ -1,17 +1,18 @@
 //! How a lake in a cluster is set up.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::names::{S3_PORT, STORE};
 use super::super::store::{Key, StoreKind};
 use super::opening::{NodePorts, Opening};
 use crate::error::Result;
-use crate::lake::BucketName;
+use crate::lake::{BucketName, real_name};
 
 /// How large the store's volume is where nothing says another size.
 pub(super) const SIZE: &str = "10Gi";
 /// The buckets that the built-in pipeline works in.
-const BUCKETS: [&str; 3] = ["raw-data", "processed-data", "models"];
+pub(super) const BUCKETS: [&str; 3] = ["raw-data", "processed-data", "models"];
 /// The region where nothing says another; servers other than Amazon's do not care.
 const REGION: &str = "us-east-1";
 
@@ -45,6 +46,13 @@ pub struct SetupSettings {
     pub ingress: Opening<String>,
     /// What the real names of buckets begin with; as in the lake that is there where not set. It cannot be changed.
     pub bucket_prefix: Option<String>,
+    /// Real names of single buckets, as in [`LakeOptions::buckets`](crate::lake::LakeOptions::buckets), beside those of the
+    /// lake that is there, which cannot be changed. These buckets are made and opened to Jobs, too.
+    pub buckets: BTreeMap<BucketName, BucketName>,
+    /// Buckets that are made and opened to Jobs beside `raw-data`, `processed-data`, `models` and those of earlier setups.
+    pub more_buckets: Vec<BucketName>,
+    /// Whether those that earlier setups have named are closed to Jobs; they stay, with all that is in them.
+    pub no_more_buckets: bool,
     /// Makes new keys.
     pub rotate: bool,
     /// How long the store may take to be ready.
@@ -92,16 +100,28 @@ impl SetupSettings {
             node_ports: if is_theirs { Opening::Closed } else { Opening::AsItIs },
             ingress: if is_theirs { Opening::Closed } else { Opening::AsItIs },
             bucket_prefix: None,
+            buckets: BTreeMap::new(),
+            more_buckets: Vec::new(),
+            no_more_buckets: false,
             rotate: false,
             timeout: Duration::from_secs(120),
             external,
         }
     }
 
-    /// The buckets, by the names that they have in the store.
-    pub(super) fn buckets(&self) -> Result<Vec<BucketName>> {
+    /// All buckets that Jobs may open, by the names that they have in the store.
+    pub(super) fn real_buckets(&self) -> Result<Vec<BucketName>> {
         let prefix = self.bucket_prefix.as_deref().unwrap_or_default();
-        BUCKETS.iter().map(|name| BucketName::new(format!("{prefix}{name}"))).collect()
+        let mut logical = BUCKETS.iter().map(|name| BucketName::new(*name)).collect::<Result<Vec<_>>>()?;
+        logical.extend(self.more_buckets.iter().chain(self.buckets.keys()).cloned());
+        let named: Result<Vec<_>> = logical.iter().map(|name| real_name(name, prefix, &self.buckets)).collect();
+        let mut real: Vec<BucketName> = Vec::new();
+        for name in named? {
+            if !real.contains(&name) {
+                real.push(name);
+            }
+        }
+        Ok(real)
     }
 
     /// Where pods find the store, and its region.
@@ -117,10 +137,27 @@ impl SetupSettings {
 mod tests {
     use super::*;
 
+    fn names(settings: &SetupSettings) -> Vec<String> {
+        settings.real_buckets().unwrap().iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn buckets_have_the_prefix() {
         let mut settings = SetupSettings::minio("x:1");
         settings.bucket_prefix = Some("acme-".to_owned());
-        assert_eq!(settings.buckets().unwrap()[0].as_str(), "acme-raw-data");
+        assert_eq!(names(&settings), ["acme-raw-data", "acme-processed-data", "acme-models"]);
+    }
+
+    #[test]
+    fn buckets_are_those_of_the_pipeline_and_those_that_are_named() {
+        let mut settings = SetupSettings::minio("x:1");
+        let name = |name: &str| BucketName::new(name).unwrap();
+        settings.bucket_prefix = Some("acme-".to_owned());
+        settings.buckets = [("raw-data", "landing"), ("sales", "acme-sales-2")].map(|(l, r)| (name(l), name(r))).into();
+        settings.more_buckets = vec![name("nutrients"), name("sales"), name("models")];
+        assert_eq!(
+            names(&settings),
+            ["landing", "acme-processed-data", "acme-models", "acme-nutrients", "acme-sales-2"]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::store::StoreKind;
 use super::existing::Existing;
+use super::named_buckets::NamedBuckets;
 use super::opening::NodePorts;
 use super::settings::{SIZE, SetupSettings};
 use crate::error::{Error, Result};
@@ -11,6 +12,12 @@ impl SetupSettings {
     pub(super) fn settled(&self, existing: &Existing, namespace: &str) -> Result<Self> {
         let mut settled = self.clone();
         settled.bucket_prefix = self.settled_prefix(existing, namespace)?;
+        let known = existing.named_buckets(self, namespace)?;
+        let named = match &known {
+            Some(known) => known.with(self, settled.bucket_prefix.as_deref().unwrap_or_default())?,
+            None => NamedBuckets::of(self),
+        };
+        (settled.buckets, settled.more_buckets) = (named.real, named.more);
         if self.store == StoreKind::External {
             return Ok(settled);
         }
@@ -65,12 +72,13 @@ mod tests {
             chosen_class: Some("fast".to_owned()),
             data_of: Some("minio".to_owned()),
             bucket_prefix: prefix.map(ToOwned::to_owned),
+            buckets: Some("nutrients".to_owned()),
         };
         Existing { volume: Some(volume), ..Existing::nothing() }
     }
 
     fn told(url: &str, prefix: &str) -> Option<Endpoint> {
-        Some(Endpoint { url: url.to_owned(), bucket_prefix: prefix.to_owned() })
+        Some(Endpoint { url: url.to_owned(), bucket_prefix: prefix.to_owned(), buckets: "sales=acme-sales".to_owned() })
     }
 
     #[test]
@@ -139,5 +147,24 @@ mod tests {
         assert_eq!((settled.size.as_deref(), settled.storage_class.as_deref()), (Some("5Gi"), Some("fast")));
         let settled = minio(None).settled(&Existing::nothing(), "ns").unwrap();
         assert_eq!((settled.size.as_deref(), settled.storage_class.as_deref()), (Some(SIZE), None));
+    }
+
+    #[test]
+    fn what_jobs_may_open_stays_open_to_them() {
+        let buckets = |settings: SetupSettings| {
+            let settled = settings.settled(&with_volume(None), "ns").unwrap();
+            settled.real_buckets().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(buckets(minio(None)), ["raw-data", "processed-data", "models", "nutrients"]);
+        // Those of the volume say nothing of another store, whatever somebody has written there.
+        let mut existing = with_volume(None);
+        existing.volume.as_mut().unwrap().buckets = Some("No Bucket".to_owned());
+        existing.told = told("https://h", "");
+        let key = Key { access_key_id: "ID".to_owned(), secret_access_key: "hush".to_owned() };
+        let settled = SetupSettings::external("https://h", key, None).settled(&existing, "ns").unwrap();
+        let names = settled.real_buckets().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names, ["raw-data", "processed-data", "models", "acme-sales"]);
+        let error = minio(None).settled(&existing, "ns").unwrap_err();
+        assert!(error.hint().unwrap().contains("datalake/buckets"), "{error:?}");
     }
 }

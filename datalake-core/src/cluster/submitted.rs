@@ -1,0 +1,218 @@
+//! Jobs that were submitted: found again, followed to their end, read, removed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::{AsyncBufReadExt, TryStreamExt};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::LogParams;
+
+use super::client::{Cluster, failed};
+use super::jobs::{Ending, Jobs, Standing, name, standing};
+use super::manifests::SUBMITTED;
+use super::names::managed;
+use super::overview::{JobState, job_state};
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::{Progress, Silent};
+
+/// How long the rest of a log may take after its Job has failed.
+const REST: Duration = Duration::from_secs(10);
+/// How often a pod is looked for whose log can be read.
+const LOOK: Duration = Duration::from_millis(300);
+/// The label that says what an object is for.
+const COMPONENT: &str = "app.kubernetes.io/component";
+
+/// A Job that was submitted.
+#[derive(Debug)]
+pub struct Submitted {
+    cluster: Cluster,
+    job: Job,
+    /// Whether whoever has it at hand has made it, and not just found it.
+    is_own: bool,
+}
+
+impl Cluster {
+    /// The Jobs that were submitted and are still there, by name.
+    ///
+    /// # Errors
+    /// Those of the cluster.
+    pub async fn submitted_jobs(&self) -> Result<Vec<JobState>> {
+        let jobs = Jobs::at_once(self, &Silent);
+        let found = jobs.list(&format!("{},{COMPONENT}={SUBMITTED}", managed())).await?;
+        Ok(found.iter().map(job_state).collect())
+    }
+
+    /// The Job of this name that was submitted.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is none; [`Invalid`](ErrorKind::Invalid) if it is somebody else's; those
+    /// of the cluster.
+    pub async fn submitted_job(&self, name: &str) -> Result<Submitted> {
+        let Some(job) = Jobs::at_once(self, &Silent).find(name).await? else {
+            return Err(Error::not_found("find", format_args!("the Job {name}")).with_hint(
+                "datalake job list shows those that are there; one that has ended is removed after its --ttl",
+            ));
+        };
+        let component = job.metadata.labels.as_ref().and_then(|labels| labels.get(COMPONENT));
+        if component.is_none_or(|component| component != SUBMITTED) {
+            return Err(Error::invalid("find", format_args!("the Job {name}"))
+                .with_reason("it was not submitted by `datalake job submit`")
+                .with_hint(format_args!("look at it: kubectl -n {} describe job {name}", self.namespace())));
+        }
+        Ok(Submitted::new(self, job, false))
+    }
+}
+
+impl Submitted {
+    pub(crate) fn new(cluster: &Cluster, job: Job, is_own: bool) -> Self {
+        Self { cluster: cluster.clone(), job, is_own }
+    }
+
+    /// The Job's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        name(&self.job)
+    }
+
+    /// Hands on what its container has printed so far, line by line.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) where it has not begun; those of the cluster.
+    pub async fn log(&self, line: &(dyn Fn(&str) -> Result<()> + Send + Sync)) -> Result<()> {
+        let pods = Jobs::at_once(&self.cluster, &Silent).pods(&self.job).await?;
+        let begun = pods.iter().filter(|pod| has_begun(pod));
+        // One that was taken away has a successor.
+        let Some(pod) = begun.max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0)) else {
+            let error = Error::not_found("read", format_args!("the log of the Job {}", self.name()));
+            return Err(match standing(&self.job) {
+                Standing::Running => error
+                    .with_reason("it has not begun")
+                    .with_hint("--follow waits for it, and says what is in its way"),
+                _ => error.with_reason("its pods are gone"),
+            });
+        };
+        self.read(pod, false, line).await?.map_or(Ok(()), Err)
+    }
+
+    /// Removes it, whether it has ended or not, with its pod and its script.
+    ///
+    /// # Errors
+    /// Those of the cluster.
+    pub async fn delete(&self) -> Result<()> {
+        Jobs::new(&self.cluster, Duration::ZERO, &Silent).remove(&self.job).await
+    }
+
+    /// Waits until it ends, and hands on what its container prints, line by line. One that was just submitted, and of
+    /// which nothing can come, is removed.
+    ///
+    /// # Errors
+    /// Why it failed; those of the cluster.
+    pub async fn follow(
+        &self,
+        pending: Duration,
+        progress: &dyn Progress,
+        line: &(dyn Fn(&str) -> Result<()> + Send + Sync),
+    ) -> Result<()> {
+        let jobs = Jobs::new(&self.cluster, pending, progress);
+        let has_ended = AtomicBool::new(false);
+        let end = jobs.follow(&self.job);
+        tokio::pin!(end);
+        let print = self.print(&jobs, &has_ended, progress, line);
+        tokio::pin!(print);
+        let mut printed = false;
+        let ending = loop {
+            tokio::select! {
+                ending = &mut end => break ending?,
+                done = &mut print, if !printed => {
+                    done?;
+                    printed = true;
+                }
+            }
+        };
+        has_ended.store(true, Ordering::Relaxed);
+        match (printed, &ending) {
+            (true, _) => {}
+            (false, Ending::Complete) => print.await?,
+            // Its last lines may say why, and a node that is away would never give them.
+            (false, _) => match tokio::time::timeout(REST, print).await {
+                Ok(done) => done?,
+                Err(_) => progress.note("the rest of its log does not come"),
+            },
+        }
+        match ending {
+            Ending::Complete => Ok(()),
+            Ending::Failed(error) => {
+                // One that nothing will come of would go on trying, and hold its name. Whoever just watches leaves it.
+                if self.is_own
+                    && let Ok(Some(found)) = jobs.find(self.name()).await
+                    && standing(&found) == Standing::Running
+                    && let Err(left) = jobs.remove(&found).await
+                {
+                    progress.note(&format!("the Job {} is left as it is: {left}", self.name()));
+                }
+                Err(error)
+            }
+            Ending::Gone => Err(Error::new(ErrorKind::Cancelled, "follow", format_args!("the Job {}", self.name()))
+                .with_reason("somebody has removed it")),
+        }
+    }
+
+    /// Prints the log of the Job's pod, once there is one; of a Job that has ended without one there is nothing to print. A
+    /// log that breaks off is no reason not to wait for the Job.
+    async fn print(
+        &self,
+        jobs: &Jobs<'_>,
+        has_ended: &AtomicBool,
+        progress: &dyn Progress,
+        line: &(dyn Fn(&str) -> Result<()> + Send + Sync),
+    ) -> Result<()> {
+        let pod = loop {
+            // Asked first: what has begun before the end is seen.
+            let is_last = has_ended.load(Ordering::Relaxed);
+            match jobs.pods(&self.job).await?.into_iter().find(has_begun) {
+                Some(pod) => break pod,
+                None if is_last => return Ok(()),
+                None => tokio::time::sleep(LOOK).await,
+            }
+        };
+        match self.read(&pod, true, line).await? {
+            None => {}
+            Some(broken) => {
+                progress.note(&format!("{broken}; its log breaks off here, and its Job is followed to its end"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on the lines of a pod's log, to its end or to what is there now. Errors are those of `line`; what the cluster
+    /// says is returned.
+    async fn read(
+        &self,
+        pod: &Pod,
+        follow: bool,
+        line: &(dyn Fn(&str) -> Result<()> + Send + Sync),
+    ) -> Result<Option<Error>> {
+        let pods: Api<Pod> = self.cluster.api();
+        let pod = pod.metadata.name.as_deref().unwrap_or_default();
+        let subject = format!("the log of {pod}");
+        let mut lines = match pods.log_stream(pod, &LogParams { follow, ..LogParams::default() }).await {
+            Ok(stream) => stream.lines(),
+            Err(cause) => return Ok(Some(failed("read", subject, cause))),
+        };
+        loop {
+            match lines.try_next().await {
+                Ok(Some(text)) => line(&text)?,
+                Ok(None) => return Ok(None),
+                Err(cause) => return Ok(Some(Error::io("read", subject, cause))),
+            }
+        }
+    }
+}
+
+/// Whether a pod has something to say.
+fn has_begun(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Running" | "Succeeded" | "Failed"))
+}
