@@ -190,7 +190,6 @@ impl Connection {
     }
 
     /// Submits a Job of one's own. With a display, which is given the lines that it prints as notes, it waits for the end.
-    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn submit(
         &self,
         py: Python<'_>,

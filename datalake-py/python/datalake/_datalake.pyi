@@ -370,7 +370,7 @@ class Connection:
     ) -> str:
         """Submit a Job of one's own; with a display, wait for its end, and note what it prints."""
     def submitted_jobs(self) -> list[dict[str, Any]]:
-        """The Jobs that were submitted, and how they stand."""
+        """Give the Jobs that were submitted, and how they stand."""
     def job_log(self, name: str, follow: bool, display: Display) -> None:
         """Give a display the lines that a submitted Job has printed, as notes."""
     def delete_job(self, name: str) -> None:
