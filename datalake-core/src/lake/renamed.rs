@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A lake whose buckets have other names in the lake beneath.
 ///
-/// A name in the table is mapped by it, every other name gets the prefix. Buckets that no logical name leads to
-/// do not belong to this lake and are not listed.
+/// A name in the table is mapped by it, every other name gets the prefix. A bucket of the table goes by its name there
+/// alone. Buckets that no logical name leads to do not belong to this lake and are not listed.
 #[derive(Debug)]
 pub struct Renamed {
     inner: Arc<dyn Lake>,
@@ -24,7 +24,7 @@ impl Renamed {
     /// Names over `inner`: a prefix (possibly empty), and exceptions from logical to real.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if two logical names lead to one real bucket.
+    /// [`ErrorKind::Invalid`] if two logical names of the table lead to one real bucket.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -45,27 +45,25 @@ impl Renamed {
         prefix: impl Into<String>,
         real: BTreeMap<BucketName, BucketName>,
     ) -> Result<Self> {
-        let renamed = Self { inner, prefix: prefix.into(), real };
-        for (logical, real) in &renamed.real {
-            let others = renamed.logical(real);
-            if let Some(other) = others.iter().find(|other| *other != logical) {
+        for (logical, name) in &real {
+            if let Some(other) = names_of(name, &real).find(|other| *other != logical) {
                 return Err(Error::invalid("map", format_args!("bucket `{logical}`"))
-                    .with_reason(format_args!("`{other}` leads to `{real}` too")));
+                    .with_reason(format_args!("`{other}` leads to `{name}` too")));
             }
         }
-        Ok(renamed)
+        Ok(Self { inner, prefix: prefix.into(), real })
     }
 
     fn real(&self, logical: &BucketName) -> Result<BucketName> {
         real_name(logical, &self.prefix, &self.real)
     }
 
-    /// The logical names that lead to a real one: one at most, unless the settings are wrong.
-    fn logical(&self, real: &BucketName) -> Vec<BucketName> {
-        let listed = self.real.iter().filter(|(_, found)| *found == real).map(|(logical, _)| logical.clone());
-        let prefixed = real.as_str().strip_prefix(&self.prefix).and_then(|name| BucketName::new(name).ok());
+    /// The logical name that leads to a real one, if one does.
+    fn logical(&self, real: &BucketName) -> Option<BucketName> {
+        let prefixed = || real.as_str().strip_prefix(&self.prefix).and_then(|name| BucketName::new(name).ok());
         // A name with an entry of its own is not reached by the prefix.
-        listed.chain(prefixed.filter(|name| !self.real.contains_key(name))).collect()
+        let listed = names_of(real, &self.real).next().cloned();
+        listed.or_else(|| prefixed().filter(|name| !self.real.contains_key(name)))
     }
 
     /// The errors of the lake beneath speak of the real bucket; what to do is said in logical names.
@@ -85,15 +83,30 @@ impl Display for Renamed {
     }
 }
 
-/// The name that a bucket has in the lake beneath: that of the table, else its own after the prefix.
+/// The names in a table that lead to a real one.
+fn names_of<'a>(
+    real: &'a BucketName,
+    table: &'a BTreeMap<BucketName, BucketName>,
+) -> impl Iterator<Item = &'a BucketName> {
+    table.iter().filter(move |(_, found)| *found == real).map(|(logical, _)| logical)
+}
+
+/// The name that a bucket has in the lake beneath: that of the table, else its own after the prefix, unless that is the
+/// real name of one in the table.
 pub(crate) fn real_name(
     logical: &BucketName,
     prefix: &str,
     table: &BTreeMap<BucketName, BucketName>,
 ) -> Result<BucketName> {
-    match table.get(logical) {
-        Some(real) => Ok(real.clone()),
-        None => BucketName::new(format!("{prefix}{logical}")),
+    if let Some(real) = table.get(logical) {
+        return Ok(real.clone());
+    }
+    let real = BucketName::new(format!("{prefix}{logical}"))?;
+    let taken = names_of(&real, table).next().cloned();
+    match taken {
+        None => Ok(real),
+        Some(name) => Err(Error::invalid("open", format_args!("bucket `{logical}`"))
+            .with_reason(format_args!("`{real}` goes by the name `{name}` in this lake"))),
     }
 }
 
@@ -111,10 +124,8 @@ impl Lake for Renamed {
 
     async fn buckets(&self) -> Result<Vec<BucketInfo>> {
         let found = self.inner.buckets().await?;
-        let named = |info: BucketInfo| {
-            self.logical(&info.name).into_iter().map(move |name| BucketInfo { name, created: info.created })
-        };
-        let mut buckets: Vec<_> = found.into_iter().flat_map(named).collect();
+        let named = |info: BucketInfo| self.logical(&info.name).map(|name| BucketInfo { name, created: info.created });
+        let mut buckets: Vec<_> = found.into_iter().filter_map(named).collect();
         buckets.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(buckets)
     }
@@ -166,10 +177,30 @@ mod tests {
 
     #[test]
     fn two_names_of_one_bucket_are_refused() {
-        let inner = || Arc::new(MemoryLake::default());
+        let inner = Arc::new(MemoryLake::default());
         let table = BTreeMap::from([(name("aaa"), name("ccc")), (name("bbb"), name("ccc"))]);
-        assert_eq!(Renamed::new(inner(), "", table).unwrap_err().kind(), ErrorKind::Invalid);
-        let table = BTreeMap::from([(name("aaa"), name("x-bbb"))]);
-        assert_eq!(Renamed::new(inner(), "x-", table).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(Renamed::new(inner, "", table).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[tokio::test]
+    async fn a_bucket_of_the_table_goes_by_its_name_there_alone() {
+        for prefix in ["", "x-"] {
+            let inner = Arc::new(MemoryLake::default());
+            let table = BTreeMap::from([(name("sales"), name(&format!("{prefix}sales-2")))]);
+            let lake = Renamed::new(inner.clone(), prefix, table).unwrap();
+            lake.create_bucket(&name("sales")).await.unwrap();
+            lake.create_bucket(&name("other")).await.unwrap();
+            // One of the plain name is another, and out of reach.
+            inner.create_bucket(&name(&format!("{prefix}sales"))).await.unwrap();
+            let listed: Vec<_> = lake.buckets().await.unwrap().into_iter().map(|info| info.name.to_string()).collect();
+            assert_eq!(listed, ["other", "sales"]);
+            for taken in [lake.bucket(&name("sales-2")).await, lake.create_bucket(&name("sales-2")).await] {
+                let error = taken.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Invalid);
+                assert!(error.to_string().contains("by the name `sales`"), "{error}");
+            }
+            lake.delete_bucket(&name("sales")).await.unwrap();
+            assert!(inner.buckets().await.unwrap().iter().all(|info| info.name.as_str() != format!("{prefix}sales-2")));
+        }
     }
 }
