@@ -65,7 +65,8 @@ pub(crate) struct Setup {
     /// own, and those of earlier setups.
     #[arg(long, value_name = "BUCKET,…", value_delimiter = ',', value_parser = bucket)]
     pub(crate) more_buckets: Vec<BucketName>,
-    /// Closes those that earlier setups have named to Jobs; they stay, with all that is in them.
+    /// Closes those that earlier setups have added by --more-buckets to Jobs; they stay, with all that is in them, and those
+    /// with a real name of their own stay open.
     #[arg(long)]
     pub(crate) no_more_buckets: bool,
     /// Makes new keys; the old ones end at once.

@@ -76,7 +76,17 @@ impl Profile {
         let known = self.lake.as_ref();
         let url = named.or_else(|| known.map(|lake| lake.url.clone())).unwrap_or_else(|| otherwise.to_owned());
         let Some(known) = known.filter(|lake| lake.is_at(&url)) else { return (url, options) };
-        options.bucket_prefix = options.bucket_prefix.or_else(|| known.bucket_prefix.clone());
+        let prefix = known.bucket_prefix.as_deref().unwrap_or_default();
+        // With another prefix, the names are those of another lake.
+        if options.bucket_prefix.as_deref().is_none_or(|asked| asked == prefix) {
+            options.bucket_prefix.clone_from(&known.bucket_prefix);
+            for (logical, real) in &known.buckets {
+                // A bucket that is named otherwise has no second name.
+                if !options.buckets.values().any(|named| named == real) {
+                    options.buckets.entry(logical.clone()).or_insert_with(|| real.clone());
+                }
+            }
+        }
         if let Some(key) = known.key().filter(|_| !NAMES_KEY.iter().any(|name| variable(name).is_some())) {
             options = options.with_credentials(key.access_key_id, key.secret_access_key);
             if let Some(region) = &known.region {
@@ -128,7 +138,9 @@ impl Profile {
 
     /// Leads to a lake that was set up in this cluster.
     pub fn remember(&mut self, cluster: ClusterProfile, settings: &SetupSettings, done: &SetupDone) {
-        let lake = LakeProfile::new(&done.url).with_bucket_prefix(done.bucket_prefix.clone());
+        let lake = LakeProfile::new(&done.url)
+            .with_bucket_prefix(done.bucket_prefix.clone())
+            .with_buckets(done.bucket_names.clone());
         self.lake = Some(match &done.key {
             Some(key) => lake.with_key(key).with_region(Some(done.region.clone())),
             None => lake,
@@ -160,6 +172,7 @@ impl Profile {
 mod tests {
     use super::super::store::Key;
     use super::*;
+    use crate::lake::bucket_names;
 
     const AT: &str = "http://h:30900";
 
@@ -209,6 +222,25 @@ mod tests {
         assert_eq!((named.image.as_str(), named.image_pull_policy), ("r/d:2", None));
         assert_eq!((own.image.as_str(), own.image_pull_policy.as_deref()), ("r/d:1", Some("Never")));
         assert_eq!(Profile::default().job_settings(None).image, own_image());
+    }
+
+    #[test]
+    fn names_of_buckets_are_those_of_the_profile_where_nothing_else_is_said() {
+        let mut profile = known();
+        let names = bucket_names("models=forests,sales=acme-sales-2").unwrap();
+        profile.lake = profile.lake.map(|lake| lake.with_buckets(names));
+        let opened = |prefix: Option<&str>, named: &str| {
+            let mut options = LakeOptions::default();
+            options.bucket_prefix = prefix.map(ToOwned::to_owned);
+            options.buckets = bucket_names(named).unwrap();
+            let (_, options) = profile.lake(None, "./lake", options, &|_| None);
+            options.names()["DATALAKE_BUCKETS"].clone()
+        };
+        assert_eq!(opened(None, ""), "models=forests,sales=acme-sales-2");
+        assert_eq!(opened(Some("acme-"), "raw-data=landing"), "models=forests,raw-data=landing,sales=acme-sales-2");
+        assert_eq!(opened(None, "sales=other"), "models=forests,sales=other");
+        assert_eq!(opened(None, "trade=acme-sales-2"), "models=forests,trade=acme-sales-2");
+        assert_eq!(opened(Some("b-"), "sales=other"), "sales=other");
     }
 
     #[test]

@@ -241,21 +241,17 @@ fn of_pod(job: &str, index: u32, pod: &Pod, end: &ContainerStateTerminated) -> E
         None if said.trim().is_empty() => error.with_reason(format_args!("it ended with exit code {}", end.exit_code)),
         None => error.with_reason(format_args!("it ended with exit code {}: {}", end.exit_code, said.trim())),
     };
-    let closed = lines("error:").filter(|_| kind == ErrorKind::Denied).and_then(bucket_in);
-    match (lines("hint:"), closed) {
-        (hint, Some(bucket)) => error.with_hint(format_args!(
-            "{}may Jobs open `{bucket}`? datalake setup-datalake --namespace {} --more-buckets {bucket}",
+    // By its name in the store, which need not be the one in the lake.
+    let is_closed = kind == ErrorKind::Denied && lines("error:").is_some_and(|words| words.contains("bucket `"));
+    match (lines("hint:"), is_closed) {
+        (hint, true) => error.with_hint(format_args!(
+            "{}may Jobs open this bucket? datalake setup-datalake --namespace {} --more-buckets BUCKET",
             hint.map(|hint| format!("{hint}; ")).unwrap_or_default(),
             pod.metadata.namespace.as_deref().unwrap_or_default()
         )),
-        (Some(hint), None) => error.with_hint(hint),
-        (None, None) => error,
+        (Some(hint), false) => error.with_hint(hint),
+        (None, false) => error,
     }
-}
-
-/// The bucket that an error of the lake speaks of.
-fn bucket_in(words: &str) -> Option<&str> {
-    words.split_once("bucket `")?.1.split_once('`').map(|(bucket, _)| bucket)
 }
 
 fn is_out_of_memory(end: &ContainerStateTerminated) -> bool {
@@ -327,7 +323,7 @@ mod tests {
         };
         let hint = |end| of_pod("j", 0, &Pod::default(), &end).hint().map(ToOwned::to_owned);
         let denied = hint(end(3, "error: cannot open bucket `exports`: refused\nhint: check the key")).unwrap();
-        assert!(denied.starts_with("check the key; ") && denied.ends_with("--more-buckets exports"), "{denied}");
+        assert!(denied.starts_with("check the key; ") && denied.ends_with("--more-buckets BUCKET"), "{denied}");
         assert!(hint(end(3, "error: cannot open bucket `exports`")).unwrap().starts_with("may Jobs open"));
         // Of other exits, and where no bucket is named, nothing is guessed.
         for code in [1, 3] {

@@ -1,5 +1,6 @@
 //! The user's profile: which lake and cluster are meant where nothing else says so.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store::Key;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lake::BucketName;
 
 /// What the user's configuration file says. It holds a secret, so only the user may read the file.
 ///
@@ -57,6 +59,9 @@ pub struct LakeProfile {
     /// The region that requests with the key are signed for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// Real names of single buckets, by logical name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<BucketName, BucketName>,
 }
 
 /// A cluster, and where in it.
@@ -117,6 +122,13 @@ impl LakeProfile {
         self
     }
 
+    /// Sets the real names of single buckets.
+    #[must_use]
+    pub fn with_buckets(mut self, buckets: BTreeMap<BucketName, BucketName>) -> Self {
+        self.buckets = buckets;
+        self
+    }
+
     /// Sets the region.
     #[must_use]
     pub fn with_region(mut self, region: Option<String>) -> Self {
@@ -145,6 +157,7 @@ impl fmt::Debug for LakeProfile {
             .field("access_key_id", &self.access_key_id)
             .field("bucket_prefix", &self.bucket_prefix)
             .field("region", &self.region)
+            .field("buckets", &self.buckets)
             .finish_non_exhaustive()
     }
 }
@@ -252,8 +265,10 @@ mod tests {
     fn a_profile_is_of_the_user_alone_and_hides_its_secret() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deep/config.toml");
+        let name = |name: &str| BucketName::new(name).unwrap();
+        let names = BTreeMap::from([(name("raw-data"), name("landing"))]);
         let profile = Profile {
-            lake: Some(LakeProfile::new("http://h:1").with_key(&key())),
+            lake: Some(LakeProfile::new("http://h:1").with_key(&key()).with_buckets(names)),
             cluster: Some(ClusterProfile::new(None, "big-data")),
             ..Profile::default()
         };

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -35,9 +36,9 @@ mod transfer;
 mod url;
 mod writer;
 
-#[cfg(feature = "k8s")]
-pub(crate) use self::url::bucket_names;
 pub use self::url::{LakeOptions, open};
+#[cfg(feature = "k8s")]
+pub(crate) use self::url::{bucket_names, bucket_names_text};
 pub use atomic_file::AtomicFile;
 pub use local::LocalLake;
 pub use location::{Location, parse_object};
@@ -45,7 +46,7 @@ pub use memory::MemoryLake;
 pub use pattern::ObjectPattern;
 pub use renamed::Renamed;
 #[cfg(feature = "k8s")]
-pub(crate) use renamed::real_name;
+pub(crate) use renamed::{check_names, real_name};
 #[cfg(feature = "s3")]
 use s3 as endpoint;
 #[cfg(feature = "s3")]
@@ -55,6 +56,7 @@ pub(crate) use s3::{S3Failure, S3Request, endpoint_of, knock};
 pub use staging::abandon_writes;
 pub use store_error::store_error;
 pub use transfer::{Copied, copy};
+pub(crate) use writer::PART;
 pub use writer::{ObjectWriter, Stored};
 
 /// A place that holds buckets: a folder, memory, or an S3 endpoint.
@@ -104,7 +106,8 @@ pub struct BucketInfo {
 }
 
 /// A bucket's name by the rules of S3.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct BucketName(String);
 
 /// A bucket at hand: its name and the store of its objects.
@@ -141,6 +144,20 @@ impl BucketName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for BucketName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        Self::new(name)
+    }
+}
+
+impl From<BucketName> for String {
+    fn from(name: BucketName) -> Self {
+        name.0
     }
 }
 

@@ -45,12 +45,7 @@ impl Renamed {
         prefix: impl Into<String>,
         real: BTreeMap<BucketName, BucketName>,
     ) -> Result<Self> {
-        for (logical, name) in &real {
-            if let Some(other) = names_of(name, &real).find(|other| *other != logical) {
-                return Err(Error::invalid("map", format_args!("bucket `{logical}`"))
-                    .with_reason(format_args!("`{other}` leads to `{name}` too")));
-            }
-        }
+        check_names(&real)?;
         Ok(Self { inner, prefix: prefix.into(), real })
     }
 
@@ -91,6 +86,18 @@ fn names_of<'a>(
     table.iter().filter(move |(_, found)| *found == real).map(|(logical, _)| logical)
 }
 
+/// Sees whether every name of a table leads to a bucket of its own.
+pub(crate) fn check_names(table: &BTreeMap<BucketName, BucketName>) -> Result<()> {
+    for (logical, real) in table {
+        if let Some(other) = names_of(real, table).find(|other| *other != logical) {
+            return Err(Error::invalid("map", format_args!("bucket `{logical}`"))
+                .with_reason(format_args!("`{other}` leads to `{real}` too"))
+                .with_hint("give each a real name of its own, or leave one of them out"));
+        }
+    }
+    Ok(())
+}
+
 /// The name that a bucket has in the lake beneath: that of the table, else its own after the prefix, unless that is the
 /// real name of one in the table.
 pub(crate) fn real_name(
@@ -106,7 +113,8 @@ pub(crate) fn real_name(
     match taken {
         None => Ok(real),
         Some(name) => Err(Error::invalid("open", format_args!("bucket `{logical}`"))
-            .with_reason(format_args!("`{real}` goes by the name `{name}` in this lake"))),
+            .with_reason(format_args!("`{real}` goes by the name `{name}` in this lake"))
+            .with_hint(format_args!("say `{name}`, or give that one another real name"))),
     }
 }
 

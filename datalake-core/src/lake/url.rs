@@ -70,6 +70,11 @@ pub(crate) fn bucket_names(names: &str) -> Result<BTreeMap<BucketName, BucketNam
     pairs.collect()
 }
 
+/// The text that [`bucket_names`] reads.
+pub(crate) fn bucket_names_text(names: &BTreeMap<BucketName, BucketName>) -> String {
+    names.iter().map(|(logical, real)| format!("{logical}={real}")).collect::<Vec<_>>().join(",")
+}
+
 impl LakeOptions {
     /// Takes the real names of buckets from the variables `DATALAKE_BUCKET_PREFIX` and `DATALAKE_BUCKETS`
     /// (`raw-data=acme-landing,models=acme-forests`), in place of what is set here.
@@ -87,9 +92,8 @@ impl LakeOptions {
     /// The variables by which another process gives buckets the same real names.
     #[must_use]
     pub fn names(&self) -> BTreeMap<String, String> {
-        let pairs: Vec<String> = self.buckets.iter().map(|(logical, real)| format!("{logical}={real}")).collect();
         let prefix = self.bucket_prefix.clone().unwrap_or_default();
-        BTreeMap::from([(PREFIX.to_owned(), prefix), (NAMES.to_owned(), pairs.join(","))])
+        BTreeMap::from([(PREFIX.to_owned(), prefix), (NAMES.to_owned(), bucket_names_text(&self.buckets))])
     }
 
     /// Sets what the real names of buckets begin with.

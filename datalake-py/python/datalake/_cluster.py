@@ -42,7 +42,8 @@ class SetupOptions(TypedDict, total=False):
     """Buckets that are made and opened to Jobs beside `"raw-data"`, `"processed-data"`, `"models"` and those of earlier
     setups."""
     no_more_buckets: bool
-    """Whether those that earlier setups have named are closed to Jobs; they stay, with all that is in them."""
+    """Whether those that earlier setups have added by `more_buckets` are closed to Jobs. They stay, with all that is in
+    them; and those with a real name of their own stay open."""
     rotate: bool
     """Whether new keys are made; the old ones end at once."""
     timeout: float | str

@@ -182,7 +182,7 @@ fn jobs_open_the_buckets_that_are_named_and_no_others() {
     user.ok(&["mb", "exports"]);
     user.ok(&["cp", "it", "lake://exports/it"]);
     let closed = open("closed", "exports");
-    assert!(closed.code == Some(3) && closed.stderr.contains("--more-buckets exports"), "{closed:?}");
+    assert!(closed.code == Some(3) && closed.stderr.contains("--more-buckets BUCKET"), "{closed:?}");
 
     let setup = ["setup-datalake", "--namespace", &place.namespace];
     user.ok(&[&setup[..], &["--more-buckets", "exports"]].concat());
@@ -205,10 +205,21 @@ fn jobs_open_the_buckets_that_are_named_and_no_others() {
     let done = user.json(&again);
     assert_eq!(done["buckets"], serde_json::json!(["raw-data", "processed-data", "models", "exports", "acme-sales-2"]));
     is_open(open("again", "sales"));
-    let other = [("DATALAKE_BUCKETS", "sales=other")];
-    let refused = user.command(&again).envs(other).output().unwrap();
-    let refused = Ran::of(&refused, &again);
-    assert!(refused.code == Some(1) && refused.stderr.contains("`acme-sales-2`"), "{refused:?}");
+    assert_eq!(user.ok(&["cat", "lake://sales/it"]), "it", "the profile has learnt the names");
+    // Other ones are refused before anything is applied.
+    let before = versions(&place);
+    for (names, words) in [
+        ("sales=other", "it is `acme-sales-2` in the store"),
+        ("trade=acme-sales-2", "`sales` leads to `acme-sales-2` too"),
+        ("trade=exports", "`exports` goes by the name `trade`"),
+    ] {
+        for arguments in [again.clone(), [&again[..], &["--dry-run"]].concat()] {
+            let refused = user.command(&arguments).env("DATALAKE_BUCKETS", names).output().unwrap();
+            let refused = Ran::of(&refused, &arguments);
+            assert!(refused.code == Some(1) && refused.stderr.contains(words), "{names}: {refused:?}");
+        }
+    }
+    assert_eq!(versions(&place), before);
     user.ok(&[&again[..], &["--no-more-buckets"]].concat());
     assert_eq!(open("no-more", "exports").code, Some(3));
     is_open(open("but-names", "sales"));

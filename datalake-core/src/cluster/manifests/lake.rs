@@ -12,7 +12,7 @@ use super::super::store::{Key, StoreKind};
 use super::kube_object::{KubeObject, metadata};
 use super::store::slug;
 use crate::error::Result;
-use crate::lake::BucketName;
+use crate::lake::{BucketName, bucket_names_text};
 
 /// What the keys of all our Secrets are called: the names of the variables that carry them.
 pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -55,11 +55,9 @@ pub(crate) fn lake_config(
     if let Some(prefix) = prefix {
         data.insert(BUCKET_PREFIX, prefix);
     }
-    let names: Vec<String> = names.iter().map(|(logical, real)| format!("{logical}={real}")).collect();
-    let names = names.join(",");
-    if !names.is_empty() {
-        data.insert(BUCKET_NAMES, &names);
-    }
+    // Empty ones, too: so it is known that there are none.
+    let names = bucket_names_text(names);
+    data.insert(BUCKET_NAMES, &names);
     KubeObject::new::<ConfigMap>(json!({ "metadata": metadata(namespace, LAKE, "lake"), "data": data }))
 }
 

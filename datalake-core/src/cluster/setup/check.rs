@@ -3,7 +3,7 @@
 use super::super::store::StoreKind;
 use super::settings::SetupSettings;
 use crate::error::{Error, Result};
-use crate::lake::endpoint_of;
+use crate::lake::{check_names, endpoint_of};
 
 impl SetupSettings {
     /// Sees whether a store can be made by these settings.
@@ -37,7 +37,11 @@ impl SetupSettings {
                     .with_hint("name its endpoint alone, such as https://s3.eu-central-1.amazonaws.com")
             })?;
         }
-        self.real_buckets()?;
+        // What the names of the others are may be known of the lake alone.
+        match self.bucket_prefix {
+            Some(_) => self.real_buckets().map(drop)?,
+            None => check_names(&self.buckets)?,
+        }
         let is_size = |size: &String| {
             let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
             digits.parse::<f64>().is_ok_and(|size| size > 0.0)
@@ -53,6 +57,7 @@ impl SetupSettings {
 mod tests {
     use super::super::super::store::Key;
     use super::*;
+    use crate::lake::bucket_names;
 
     #[test]
     fn sizes_are_seen_before_anything_is_made() {
@@ -91,5 +96,12 @@ mod tests {
         let mut settings = SetupSettings::minio("x:1");
         settings.bucket_prefix = Some("Not_A_Name".to_owned());
         assert!(settings.check().is_err() && settings.to_yaml("big-data").is_err());
+        settings.bucket_prefix = None;
+        settings.buckets = bucket_names("trade=raw-data").unwrap();
+        // It may be that all others have a prefix.
+        settings.check().unwrap();
+        assert!(settings.to_yaml("big-data").is_err());
+        settings.buckets = bucket_names("sales=acme,trade=acme").unwrap();
+        assert!(settings.check().is_err());
     }
 }

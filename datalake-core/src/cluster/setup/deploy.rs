@@ -1,5 +1,6 @@
 //! A lake brought up in a cluster: objects, a store that is ready, buckets, the key of Jobs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,6 +17,7 @@ use super::reach::{Reached, reach};
 use super::ready::wait_until_ready;
 use super::settings::SetupSettings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lake::BucketName;
 use crate::progress::Progress;
 
 /// How long an external endpoint may take to answer.
@@ -43,6 +45,8 @@ pub struct SetupDone {
     pub buckets: Vec<String>,
     /// What the real names of buckets begin with.
     pub bucket_prefix: Option<String>,
+    /// Real names of single buckets, by logical name.
+    pub bucket_names: BTreeMap<BucketName, BucketName>,
     /// The region that requests are signed for.
     pub region: String,
     /// Whether keys that were there have been replaced.
@@ -89,6 +93,7 @@ impl Cluster {
             url_in_cluster,
             buckets: buckets.iter().map(ToString::to_string).collect(),
             bucket_prefix: settings.bucket_prefix.clone(),
+            bucket_names: settings.buckets.clone(),
             region: region.to_owned(),
             rotated: settings.rotate && existing.root.is_some(),
             context: self.context().map(ToOwned::to_owned),
@@ -300,6 +305,7 @@ mod tests {
             url_in_cluster: String::new(),
             buckets: Vec::new(),
             bucket_prefix: None,
+            bucket_names: BTreeMap::new(),
             region: "us-east-1".to_owned(),
             rotated: false,
             context: Some("there".to_owned()),

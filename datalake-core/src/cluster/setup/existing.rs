@@ -19,6 +19,7 @@ use super::named_buckets::NamedBuckets;
 use super::opening::NodePorts;
 use super::settings::SetupSettings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lake::check_names;
 
 /// How the namespace stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +73,8 @@ pub(super) struct Endpoint {
     pub(super) url: String,
     /// Empty where the names of buckets have no prefix.
     pub(super) bucket_prefix: String,
-    /// Real names of single buckets, as they are written there.
-    pub(super) buckets: String,
+    /// Real names of single buckets, as they are written there; an older version has written none.
+    pub(super) buckets: Option<String>,
 }
 
 impl Existing {
@@ -129,12 +130,18 @@ impl Existing {
     /// What is known of the buckets of the store that these settings mean; none where that store is not known.
     pub(super) fn named_buckets(&self, settings: &SetupSettings, namespace: &str) -> Result<Option<NamedBuckets>> {
         let (place, text) = match settings.store {
-            StoreKind::External => ("ConfigMap", self.told_of(settings, namespace).map(|told| told.buckets.as_str())),
+            StoreKind::External => {
+                ("ConfigMap", self.told_of(settings, namespace).and_then(|told| told.buckets.as_deref()))
+            }
             StoreKind::Minio | StoreKind::Versitygw => {
                 ("PersistentVolumeClaim", self.volume.as_ref().and_then(|volume| volume.buckets.as_deref()))
             }
         };
-        let named = text.map(NamedBuckets::parse).transpose();
+        let read = |text: &str| {
+            let named = NamedBuckets::parse(text)?;
+            check_names(&named.real).map(|()| named)
+        };
+        let named = text.map(read).transpose();
         named.map_err(|error| {
             error.with_hint(format_args!(
                 "somebody has written that: mend {BUCKETS_ANNOTATION}, or {BUCKET_NAMES}, of the {place} in the namespace \
@@ -257,7 +264,7 @@ impl Endpoint {
         Some(Self {
             url: text(LAKE_URL)?,
             bucket_prefix: text(BUCKET_PREFIX).unwrap_or_default(),
-            buckets: text(BUCKET_NAMES).unwrap_or_default(),
+            buckets: text(BUCKET_NAMES),
         })
     }
 }
@@ -314,7 +321,7 @@ mod tests {
                 let config = lake_config("ns", "http://h", "r", prefix, &bucket_names(names).unwrap()).unwrap();
                 let told = Endpoint::of(read(&config)).unwrap();
                 assert_eq!((&*told.url, &*told.bucket_prefix), ("http://h", prefix.unwrap_or_default()));
-                assert_eq!(told.buckets, names);
+                assert_eq!(told.buckets.as_deref(), Some(names));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::settings::{BUCKETS, SetupSettings};
 use crate::error::{Error, Result};
-use crate::lake::{BucketName, bucket_names, real_name};
+use crate::lake::{BucketName, bucket_names, bucket_names_text, real_name};
 
 /// What is known of the buckets of a lake that is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +34,8 @@ impl NamedBuckets {
     /// The text that [`parse`](Self::parse) reads.
     pub(super) fn to_text(&self) -> String {
         let more = self.more.iter().map(ToString::to_string);
-        more.chain(self.real.iter().map(|(logical, real)| format!("{logical}={real}"))).collect::<Vec<_>>().join(",")
+        let real = Some(bucket_names_text(&self.real)).filter(|names| !names.is_empty());
+        more.chain(real).collect::<Vec<_>>().join(",")
     }
 
     /// Those that settings name on top of these. Other real names than those of a lake that is there would be other buckets.
@@ -47,8 +48,8 @@ impl NamedBuckets {
             let is_known = self.real.contains_key(logical)
                 || self.more.contains(logical)
                 || BUCKETS.iter().any(|usual| *usual == logical.as_str());
-            let known = real_name(logical, prefix, &self.real)?;
-            if is_known && known != *asked {
+            let known = if is_known { &real_name(logical, prefix, &self.real)? } else { asked };
+            if known != asked {
                 return Err(Error::invalid("set up", format_args!("the bucket `{logical}`"))
                     .with_reason(format_args!("it is `{known}` in the store, and `{asked}` is asked for"))
                     .with_hint(
@@ -102,6 +103,8 @@ mod tests {
         let mut only = asked("reports", "");
         only.no_more_buckets = true;
         assert_eq!(joined(&only).unwrap(), "reports,sales=acme-sales");
+        let settings = asked("", "acme-sales=other");
+        assert_eq!(joined(&settings).unwrap(), "exports,acme-sales=other,sales=acme-sales");
         for (real, words) in [
             ("sales=other", "`acme-sales` in the store"),
             ("exports=other", "`exports` in the store"),

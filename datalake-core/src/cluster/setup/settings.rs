@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use indexmap::IndexSet;
+
 use super::super::names::{S3_PORT, STORE};
 use super::super::store::{Key, StoreKind};
 use super::opening::{NodePorts, Opening};
 use crate::error::Result;
-use crate::lake::{BucketName, real_name};
+use crate::lake::{BucketName, check_names, real_name};
 
 /// How large the store's volume is where nothing says another size.
 pub(super) const SIZE: &str = "10Gi";
@@ -51,7 +53,8 @@ pub struct SetupSettings {
     pub buckets: BTreeMap<BucketName, BucketName>,
     /// Buckets that are made and opened to Jobs beside `raw-data`, `processed-data`, `models` and those of earlier setups.
     pub more_buckets: Vec<BucketName>,
-    /// Whether those that earlier setups have named are closed to Jobs; they stay, with all that is in them.
+    /// Whether those that earlier setups have added by [`more_buckets`](Self::more_buckets) are closed to Jobs. They stay,
+    /// with all that is in them; and those with a real name of their own stay open.
     pub no_more_buckets: bool,
     /// Makes new keys.
     pub rotate: bool,
@@ -110,18 +113,16 @@ impl SetupSettings {
     }
 
     /// All buckets that Jobs may open, by the names that they have in the store.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) where two of their names would lead to one bucket.
     pub(super) fn real_buckets(&self) -> Result<Vec<BucketName>> {
         let prefix = self.bucket_prefix.as_deref().unwrap_or_default();
         let mut logical = BUCKETS.iter().map(|name| BucketName::new(*name)).collect::<Result<Vec<_>>>()?;
         logical.extend(self.more_buckets.iter().chain(self.buckets.keys()).cloned());
-        let named: Result<Vec<_>> = logical.iter().map(|name| real_name(name, prefix, &self.buckets)).collect();
-        let mut real: Vec<BucketName> = Vec::new();
-        for name in named? {
-            if !real.contains(&name) {
-                real.push(name);
-            }
-        }
-        Ok(real)
+        check_names(&self.buckets)?;
+        let real: Result<IndexSet<_>> = logical.iter().map(|name| real_name(name, prefix, &self.buckets)).collect();
+        Ok(real?.into_iter().collect())
     }
 
     /// Where pods find the store, and its region.

@@ -18,6 +18,8 @@ impl SetupSettings {
             None => NamedBuckets::of(self),
         };
         (settled.buckets, settled.more_buckets) = (named.real, named.more);
+        // Jobs would refuse names that are at odds with those of the lake.
+        settled.real_buckets()?;
         if self.store == StoreKind::External {
             return Ok(settled);
         }
@@ -59,6 +61,7 @@ mod tests {
     use super::super::existing::{Endpoint, Volume};
     use super::super::opening::Opening;
     use super::*;
+    use crate::lake::bucket_names;
 
     fn minio(prefix: Option<&str>) -> SetupSettings {
         let mut settings = SetupSettings::minio("x:1");
@@ -78,7 +81,11 @@ mod tests {
     }
 
     fn told(url: &str, prefix: &str) -> Option<Endpoint> {
-        Some(Endpoint { url: url.to_owned(), bucket_prefix: prefix.to_owned(), buckets: "sales=acme-sales".to_owned() })
+        Some(Endpoint {
+            url: url.to_owned(),
+            bucket_prefix: prefix.to_owned(),
+            buckets: Some("sales=acme-sales".to_owned()),
+        })
     }
 
     #[test]
@@ -166,5 +173,38 @@ mod tests {
         assert_eq!(names, ["raw-data", "processed-data", "models", "acme-sales"]);
         let error = minio(None).settled(&existing, "ns").unwrap_err();
         assert!(error.hint().unwrap().contains("datalake/buckets"), "{error:?}");
+    }
+
+    #[test]
+    fn names_at_odds_with_those_of_the_lake_are_refused() {
+        let mut existing = with_volume(None);
+        existing.volume.as_mut().unwrap().buckets = Some("exports,sales=acme-sales".to_owned());
+        let asked = |real: &str| {
+            let mut settings = minio(None);
+            settings.buckets = bucket_names(real).unwrap();
+            settings.settled(&existing, "ns")
+        };
+        asked("sales=acme-sales,trade=acme-trade").unwrap();
+        for (real, words) in [
+            ("trade=acme-sales", "leads to `acme-sales` too"),
+            ("trade=exports", "goes by the name `trade`"),
+            ("trade=raw-data", "goes by the name `trade`"),
+        ] {
+            let error = asked(real).unwrap_err();
+            assert!(error.reason().unwrap().contains(words), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_older_version_has_not_told_is_not_known() {
+        let key = Key { access_key_id: "ID".to_owned(), secret_access_key: "hush".to_owned() };
+        let mut settings = SetupSettings::external("https://h", key, None);
+        settings.buckets = bucket_names("raw-data=landing").unwrap();
+        let mut existing = Existing::nothing();
+        for (told, is_taken) in [(None, true), (Some(""), false), (Some("raw-data=landing"), true)] {
+            let buckets = told.map(ToOwned::to_owned);
+            existing.told = Some(Endpoint { url: "https://h".to_owned(), bucket_prefix: String::new(), buckets });
+            assert_eq!(settings.settled(&existing, "ns").is_ok(), is_taken, "{told:?}");
+        }
     }
 }
