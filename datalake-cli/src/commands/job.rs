@@ -51,9 +51,9 @@ pub(crate) async fn submit(arguments: JobSubmit, tools: &Tools) -> Result<()> {
             return tools.printer.document(&serde_json::json!({ "job": job.name(), "namespace": cluster.namespace() }));
         }
         return tools.printer.line(&format!(
-            "Job {0} submitted; what it prints: datalake job logs -f {0} --namespace {1}",
+            "Job {0} submitted; what it prints: datalake job logs -f {0} {1}",
             job.name(),
-            cluster.namespace()
+            cluster.arguments()
         ));
     }
     job.follow(arguments.pods.pending(), tools.progress.as_ref(), &|line| tools.printer.line(line)).await

@@ -1,5 +1,6 @@
 //! The connection to a cluster, and its answers as errors that say what is missing.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 
 use k8s_openapi::NamespaceResourceScope;
@@ -106,6 +107,12 @@ impl Cluster {
         &self.namespace
     }
 
+    /// This cluster and namespace, as the commands of `datalake` name them.
+    #[must_use]
+    pub fn arguments(&self) -> String {
+        arguments(self.context(), &self.namespace)
+    }
+
     /// This cluster and namespace, as a profile knows them.
     #[must_use]
     pub fn profile(&self) -> ClusterProfile {
@@ -161,11 +168,27 @@ fn is_meant(options: &ClusterOptions, found: &str, context: Option<&str>) -> Res
 
 /// kubectl in a namespace of the cluster of this context, for people to copy.
 pub(crate) fn kubectl(context: Option<&str>, namespace: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
     match context {
-        Some(context) if context.chars().all(is_plain) => format!("kubectl --context {context} -n {namespace}"),
-        Some(context) => format!("kubectl --context '{}' -n {namespace}", context.replace('\'', "'\\''")),
+        Some(context) => format!("kubectl --context {} -n {namespace}", quoted(context)),
         None => format!("kubectl -n {namespace}"),
+    }
+}
+
+/// The same for the commands of `datalake`.
+fn arguments(context: Option<&str>, namespace: &str) -> String {
+    match context {
+        Some(context) => format!("--context {} --namespace {namespace}", quoted(context)),
+        None => format!("--namespace {namespace}"),
+    }
+}
+
+/// A context as a shell takes it.
+fn quoted(context: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    if !context.is_empty() && context.chars().all(is_plain) {
+        context.into()
+    } else {
+        format!("'{}'", context.replace('\'', "'\\''")).into()
     }
 }
 
@@ -345,6 +368,9 @@ mod tests {
         assert_eq!(kubectl(None, "lake"), "kubectl -n lake");
         assert_eq!(kubectl(Some("me@eks:1/a"), "lake"), "kubectl --context me@eks:1/a -n lake");
         assert_eq!(kubectl(Some("it's"), "lake"), r"kubectl --context 'it'\''s' -n lake");
+        assert_eq!(arguments(None, "lake"), "--namespace lake");
+        assert_eq!(arguments(Some("a b"), "lake"), "--context 'a b' --namespace lake");
+        assert_eq!(arguments(Some(""), "lake"), "--context '' --namespace lake");
     }
 
     #[test]

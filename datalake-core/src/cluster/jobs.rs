@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 
-use super::client::{Cluster, failed, is_missing, is_taken};
+use super::client::{Cluster, failed, is_missing, is_taken, kubectl};
 use super::manifests::QUEUE_LABEL;
 use super::names::RUN_LABEL;
 use super::pods::{Limit, Trouble, failure, is_at_work, is_being_made, trouble};
@@ -187,7 +187,10 @@ impl<'a> Jobs<'a> {
         }
         Err(Error::new(ErrorKind::Unavailable, "remove", format_args!("the Job {name}"))
             .with_reason(format_args!("it is still there after {} s", (LOOK * LOOKS_AT_REMOVAL).as_secs()))
-            .with_hint(format_args!("see what holds it: kubectl -n {} describe job {name}", self.cluster.namespace())))
+            .with_hint(format_args!(
+                "see what holds it: {} describe job {name}",
+                kubectl(self.cluster.context(), self.cluster.namespace())
+            )))
     }
 
     /// Waits until a Job ends, tells how many of its shards are done, and gives up where nothing can come of it.

@@ -87,8 +87,8 @@ impl Cluster {
             return Err(Error::new(ErrorKind::AlreadyExists, "submit", format_args!("the Job {name}"))
                 .with_reason("there is one of this name")
                 .with_hint(format_args!(
-                    "choose another, or remove that one: datalake job delete {name} --namespace {}",
-                    self.namespace()
+                    "choose another, or remove that one: datalake job delete {name} {}",
+                    self.arguments()
                 )));
         };
         if let Some((script, map)) = script {

@@ -9,10 +9,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
 
-use super::client::{Cluster, failed};
+use super::client::{Cluster, failed, kubectl};
 use super::jobs::{Ending, Jobs, Standing, name, standing};
 use super::manifests::SUBMITTED;
-use super::names::managed;
+use super::names::labels;
 use super::overview::{JobState, job_state};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Progress, Silent};
@@ -21,8 +21,6 @@ use crate::progress::{Progress, Silent};
 const REST: Duration = Duration::from_secs(10);
 /// How often a pod is looked for whose log can be read.
 const LOOK: Duration = Duration::from_millis(300);
-/// The label that says what an object is for.
-const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// A Job that was submitted.
 #[derive(Debug)]
@@ -40,7 +38,8 @@ impl Cluster {
     /// Those of the cluster.
     pub async fn submitted_jobs(&self) -> Result<Vec<JobState>> {
         let jobs = Jobs::at_once(self, &Silent);
-        let found = jobs.list(&format!("{},{COMPONENT}={SUBMITTED}", managed())).await?;
+        let wanted: Vec<String> = labels(SUBMITTED).iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let found = jobs.list(&wanted.join(",")).await?;
         Ok(found.iter().map(job_state).collect())
     }
 
@@ -52,14 +51,16 @@ impl Cluster {
     pub async fn submitted_job(&self, name: &str) -> Result<Submitted> {
         let Some(job) = Jobs::at_once(self, &Silent).find(name).await? else {
             return Err(Error::not_found("find", format_args!("the Job {name}")).with_hint(
-                "datalake job list shows those that are there; one that has ended is removed after its --ttl",
+                "`datalake job list` shows those that are there; one that has ended is removed after its --ttl",
             ));
         };
-        let component = job.metadata.labels.as_ref().and_then(|labels| labels.get(COMPONENT));
-        if component.is_none_or(|component| component != SUBMITTED) {
+        let has =
+            |name: &str, value: &String| job.metadata.labels.as_ref().and_then(|all| all.get(name)) == Some(value);
+        if !labels(SUBMITTED).iter().all(|(name, value)| has(name, value)) {
+            let kubectl = kubectl(self.context(), self.namespace());
             return Err(Error::invalid("find", format_args!("the Job {name}"))
                 .with_reason("it was not submitted by `datalake job submit`")
-                .with_hint(format_args!("look at it: kubectl -n {} describe job {name}", self.namespace())));
+                .with_hint(format_args!("look at it: {kubectl} describe job {name}")));
         }
         Ok(Submitted::new(self, job, false))
     }
@@ -82,9 +83,7 @@ impl Submitted {
     /// [`NotFound`](ErrorKind::NotFound) where it has not begun; those of the cluster.
     pub async fn log(&self, line: &(dyn Fn(&str) -> Result<()> + Send + Sync)) -> Result<()> {
         let pods = Jobs::at_once(&self.cluster, &Silent).pods(&self.job).await?;
-        let begun = pods.iter().filter(|pod| has_begun(pod));
-        // One that was taken away has a successor.
-        let Some(pod) = begun.max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0)) else {
+        let Some(pod) = last_begun(pods) else {
             let error = Error::not_found("read", format_args!("the log of the Job {}", self.name()));
             return Err(match standing(&self.job) {
                 Standing::Running => error
@@ -93,7 +92,7 @@ impl Submitted {
                 _ => error.with_reason("its pods are gone"),
             });
         };
-        self.read(pod, false, line).await?.map_or(Ok(()), Err)
+        self.read(&pod, false, line).await?.map_or(Ok(()), Err)
     }
 
     /// Removes it, whether it has ended or not, with its pod and its script.
@@ -159,7 +158,7 @@ impl Submitted {
         }
     }
 
-    /// Prints the log of the Job's pod, once there is one; of a Job that has ended without one there is nothing to print. A
+    /// Prints the log of the Job's pod, once there is one, and of the one that follows where that is taken away. A
     /// log that breaks off is no reason not to wait for the Job.
     async fn print(
         &self,
@@ -168,22 +167,23 @@ impl Submitted {
         progress: &dyn Progress,
         line: &(dyn Fn(&str) -> Result<()> + Send + Sync),
     ) -> Result<()> {
-        let pod = loop {
+        let mut printed = None;
+        loop {
             // Asked first: what has begun before the end is seen.
             let is_last = has_ended.load(Ordering::Relaxed);
-            match jobs.pods(&self.job).await?.into_iter().find(has_begun) {
-                Some(pod) => break pod,
+            let pod = last_begun(jobs.pods(&self.job).await?).filter(|pod| pod.metadata.uid != printed);
+            match pod {
+                Some(pod) => {
+                    if let Some(broken) = self.read(&pod, true, line).await? {
+                        progress
+                            .note(&format!("{broken}; its log breaks off here, and its Job is followed to its end"));
+                    }
+                    printed = pod.metadata.uid;
+                }
                 None if is_last => return Ok(()),
                 None => tokio::time::sleep(LOOK).await,
             }
-        };
-        match self.read(&pod, true, line).await? {
-            None => {}
-            Some(broken) => {
-                progress.note(&format!("{broken}; its log breaks off here, and its Job is followed to its end"));
-            }
         }
-        Ok(())
     }
 
     /// Hands on the lines of a pod's log, to its end or to what is there now. Errors are those of `line`; what the cluster
@@ -211,8 +211,12 @@ impl Submitted {
     }
 }
 
-/// Whether a pod has something to say.
-fn has_begun(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Running" | "Succeeded" | "Failed"))
+/// The pod that has something to say: of several the last, which is the successor of those that were taken away.
+fn last_begun(pods: Vec<Pod>) -> Option<Pod> {
+    let has_begun = |pod: &Pod| {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        matches!(phase, Some("Running" | "Succeeded" | "Failed"))
+    };
+    let begun = pods.into_iter().filter(has_begun);
+    begun.max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
