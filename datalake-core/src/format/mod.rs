@@ -72,6 +72,7 @@ pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
 pub use reject::{OnRowError, Reject, Rejects};
 pub use schema::{Inferred, Misfit};
+pub(crate) use sink::Output;
 pub use sink::{Sink, Written};
 pub use source::{Source, Spooled};
 pub use spec::{ColumnSpec, DecimalMark};

@@ -9,7 +9,7 @@ use super::{Bucket, store_error};
 use crate::error::{Error, Result};
 
 /// The size of a part in bytes, and the largest object that is put in one request.
-const PART: usize = 8 * 1024 * 1024;
+pub(crate) const PART: usize = 8 * 1024 * 1024;
 /// After so many parts they grow by [`PART`], so that the 10,000 parts that S3 allows hold 429 GiB.
 const PARTS_PER_SIZE: usize = 1000;
 /// How many parts are under way at a time.
@@ -62,12 +62,18 @@ impl ObjectWriter {
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
         self.check()?;
         self.written += bytes.len() as u64;
+        let whole = bytes.len();
         loop {
             let size = self.upload.as_ref().map_or(PART, Upload::part_size);
             let room = size - self.buffer.len();
             // A full buffer waits for the next byte: an object of exactly one part is put in one request.
             if bytes.len() <= room {
-                self.buffer.extend_from_slice(&bytes);
+                if self.buffer.is_empty() && bytes.len() == whole && whole > size / 2 {
+                    // Taken over where nobody else has them. Smaller ones may be all that is wanted of much memory.
+                    self.buffer = bytes.into();
+                } else {
+                    self.buffer.extend_from_slice(&bytes);
+                }
                 return Ok(());
             }
             self.buffer.extend_from_slice(&bytes.split_to(room));

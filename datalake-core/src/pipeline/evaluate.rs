@@ -24,7 +24,7 @@ use crate::pipeline::manifest::{ObjectVersion, Output, StepReport};
 use crate::pipeline::predict::open_model;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::{Evaluate, Reference, Train};
-use crate::pipeline::table::{Split, same_table, split};
+use crate::pipeline::table::{Columns, Split, same_table, split};
 use crate::query::RowExpression;
 
 /// At most so many held-out rows are kept for plots.
@@ -93,7 +93,8 @@ impl Score {
 pub(crate) async fn run(step: &Evaluate, context: &Context) -> Result<StepReport> {
     let (model, envelope) = open_model(context.lake.as_ref(), &step.train.destination()).await?;
     same_table("evaluate", &step.train, &envelope.lineage, context).await?;
-    let split = split(&step.train.with_features_of(model.as_ref()), context).await?;
+    // A reference may be a formula over any of them.
+    let split = split(&step.train.with_features_of(model.as_ref()), Columns::All, context).await?;
     let work = Work { step: step.clone(), model, split, progress: Arc::clone(&context.progress) };
     let out_of_bag = out_of_bag(&step.train, &envelope.metrics);
     let evaluation = compute::run(move || work.evaluate(out_of_bag)).await?;

@@ -11,7 +11,7 @@ use crate::ml::{PermutationImportances, PermutationParams, permutation_importanc
 use crate::pipeline::predict::open_model;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Train;
-use crate::pipeline::table::{same_table, split};
+use crate::pipeline::table::{Columns, same_table, split};
 
 /// How much worse the model at `path` predicts without what each of its columns says: on the rows held out when it was
 /// trained, or `out_of_bag`, each tree on the rows that it has not seen.
@@ -28,7 +28,7 @@ pub async fn importances(
     let (model, envelope) = open_model(context.lake.as_ref(), path).await?;
     let train = Train::of_model("measure the importances of", path, &envelope.lineage)?;
     same_table("measure the importances of", &train, &envelope.lineage, context).await?;
-    let split = split(&train.with_features_of(model.as_ref()), context).await?;
+    let split = split(&train.with_features_of(model.as_ref()), Columns::Needed, context).await?;
     let (params, progress) = (params.clone(), Arc::clone(&context.progress));
     let subject = path.to_owned();
     compute::run(move || {

@@ -12,7 +12,7 @@ use crate::pipeline::manifest::StepReport;
 use crate::pipeline::predict::open_model;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Train;
-use crate::pipeline::table::{same_table, split};
+use crate::pipeline::table::{Columns, same_table, split};
 use crate::pipeline::train::{Trained, publish};
 
 /// Joins parts of a forest, which training made with some of its trees each, into a model at `destination`.
@@ -75,7 +75,7 @@ async fn publish_joined(
     context: &Context,
 ) -> Result<StepReport> {
     let input = same_table("merge", step, lineage, context).await?;
-    let split = split(&step.with_features_of(&forest), context).await?;
+    let split = split(&step.with_features_of(&forest), Columns::Needed, context).await?;
     let rows = split.frame.select(&split.train)?;
     let forest = compute::run(move || {
         forest.score_out_of_bag(&rows)?;

@@ -2,22 +2,21 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use futures::StreamExt;
 use object_store::{GetResult, GetResultPayload, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Batches, ReadOptions, Tally};
+use crate::format::{Batches, ReadOptions};
 use crate::lake::{Lake, ObjectPattern, parse_object, store_error};
 use crate::ml::{Envelope, InputReport, Model, ModelFile, Task};
 use crate::pipeline::manifest::StepReport;
+use crate::pipeline::predictions::each_predicted;
 use crate::pipeline::publish::publish;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Predict;
-use crate::pipeline::table::at_row;
 use crate::query::DataSet;
 
 /// Opens a model file of the lake.
@@ -106,12 +105,10 @@ pub(crate) fn locked(input: &Mutex<InputReport>) -> MutexGuard<'_, InputReport> 
 /// Adds a column `predicted_TARGET` for each target to every batch, and notes what the model has not seen in training.
 fn with_predictions(model: Arc<dyn Model>, rows: Batches, input: Arc<Mutex<InputReport>>) -> Result<Batches> {
     let schema = Targets::of(model.as_ref()).join(rows.schema())?;
-    let joined = Arc::clone(&schema);
-    Ok(each(rows, schema, 0, move |batch| {
-        let mut columns = batch.columns().to_vec();
-        columns.extend(predictions(model.as_ref(), batch)?);
-        locked(&input).add(model.features(), batch)?;
-        of_columns(&joined, columns)
+    let (joined, features) = (Arc::clone(&schema), model.features().to_vec());
+    Ok(each_predicted(model, rows, schema, 0, move |batch, predicted| {
+        locked(&input).add(&features, batch)?;
+        of_columns(&joined, batch.columns().iter().cloned().chain(predicted).collect())
     }))
 }
 
@@ -146,47 +143,19 @@ impl Targets {
     }
 }
 
-/// What a model predicts for rows, a column a target.
-pub(crate) fn predictions(model: &dyn Model, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
-    let predicted = model.predict(rows)?;
-    Ok(match predicted.as_struct_opt() {
-        Some(several) => several.columns().to_vec(),
-        None => vec![predicted],
-    })
-}
-
 pub(crate) fn of_columns(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::clone(schema), columns)
         .map_err(|cause| Error::internal("add", "a column of predictions").with_source(cause))
 }
 
-/// Makes a batch of `schema` of every batch, on the CPU threads. Models count rows within a batch, and users within
-/// their table, in which the first row is the one of number `first`, from 0.
-pub(crate) fn each<F>(rows: Batches, schema: SchemaRef, first: u64, make: F) -> Batches
-where
-    F: Fn(&RecordBatch) -> Result<RecordBatch> + Send + Sync + 'static,
-{
-    let make = Arc::new(make);
-    let mut read = first;
-    let stream = rows.then(move |batch| {
-        let make = Arc::clone(&make);
-        let before = read;
-        read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-        async move {
-            let batch = batch?;
-            compute::run(move || make(&batch).map_err(|error| at_row(error, |row| before + row))).await
-        }
-    });
-    Batches::new(schema, stream.boxed(), Arc::new(Tally::default()))
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Float64Array, StringArray};
+    use arrow::array::{AsArray, Float64Array, StringArray};
     use arrow::datatypes::Float64Type;
-    use futures::TryStreamExt;
+    use futures::{StreamExt, TryStreamExt};
 
     use super::*;
+    use crate::format::Tally;
     use crate::ml::conformance::{FEATURES, foods};
     use crate::ml::{Frame, trainer};
     use crate::progress::Silent;
@@ -204,20 +173,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_batch_is_predicted_when_it_is_asked_for() {
+    async fn each_batch_has_its_predictions() {
         let (model, table) = (model(), foods(90, 2));
         let input = Arc::<Mutex<InputReport>>::default();
         let parts = vec![table.slice(0, 30), table.slice(30, 0), table.slice(30, 60)];
-        let mut predicted = with_predictions(Arc::clone(&model), stream_of(parts), Arc::clone(&input)).unwrap();
-        let first = predicted.try_next().await.unwrap().unwrap();
-        assert_eq!((first.num_rows(), locked(&input).rows), (30, 30), "no batch is read ahead of its turn");
-        let rest: Vec<RecordBatch> = predicted.try_collect().await.unwrap();
-        assert_eq!(rest.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [0, 60]);
+        let predicted = with_predictions(Arc::clone(&model), stream_of(parts), Arc::clone(&input)).unwrap();
+        let predicted: Vec<RecordBatch> = predicted.try_collect().await.unwrap();
+        assert_eq!(predicted.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [30, 0, 60]);
         assert_eq!(locked(&input).rows, 90);
         let column = |batch: &RecordBatch| batch["predicted_kcal"].as_primitive::<Float64Type>().values().to_vec();
-        let found: Vec<f64> = std::iter::once(&first).chain(&rest).flat_map(column).collect();
+        let found: Vec<f64> = predicted.iter().flat_map(column).collect();
         assert_eq!(found, model.predict(&table).unwrap().as_primitive::<Float64Type>().values().to_vec());
-        assert_eq!(first.columns()[..table.num_columns()], table.slice(0, 30).columns()[..]);
+        assert_eq!(predicted[0].columns()[..table.num_columns()], table.slice(0, 30).columns()[..]);
     }
 
     #[tokio::test]

@@ -9,13 +9,15 @@ use arrow::datatypes::{Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use crate::compute;
 use crate::error::{Error, Result};
 use crate::format::{Batches, Format, Inferred, Parquet, ReadOptions, Tally};
 use crate::lake::ObjectPattern;
 use crate::ml::{Feature, InputReport, Model};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::parts::rows_of;
-use crate::pipeline::predict::{Targets, each, finish, locked, of_columns, open_model, predictions};
+use crate::pipeline::predict::{Targets, finish, locked, of_columns, open_model};
+use crate::pipeline::predictions::each_predicted;
 use crate::pipeline::publish::publish;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Predict;
@@ -59,7 +61,7 @@ pub(crate) async fn predict_rows(step: &Predict, rows: Range<u64>, to: &str, con
     let schema = targets.join(&Schema::empty())?;
     let alone = Arc::clone(&schema);
     let predicted =
-        each(batches, schema, rows.start, move |batch| of_columns(&alone, predictions(model.as_ref(), batch)?));
+        each_predicted(model, batches, schema, rows.start, move |_, predicted| of_columns(&alone, predicted));
     publish(context.lake.as_ref(), &[to.to_owned()], predicted).await?;
     Ok(Predicted { targets, features })
 }
@@ -77,11 +79,24 @@ pub(crate) async fn join(
     let input = Arc::<Mutex<InputReport>>::default();
     let seen = Arc::clone(&input);
     let joined = side_by_side(data.read(None), rows_of(context, parts, alone), Arc::clone(&schema));
-    let joined = each(joined, schema, 0, move |batch| {
-        locked(&seen).add(&features, batch)?;
-        Ok(batch.clone())
-    });
+    let joined = looked_at(joined, move |batch| locked(&seen).add(&features, batch));
     finish(step, joined, &input, context).await
+}
+
+/// The same batches, looked at on the CPU threads before they are handed on.
+fn looked_at<F>(rows: Batches, look: F) -> Batches
+where
+    F: Fn(&RecordBatch) -> Result<()> + Send + Sync + 'static,
+{
+    let (schema, look) = (Arc::clone(rows.schema()), Arc::new(look));
+    let stream = rows.and_then(move |batch| {
+        let look = Arc::clone(&look);
+        compute::run(move || {
+            look(&batch)?;
+            Ok(batch)
+        })
+    });
+    Batches::new(schema, stream.boxed(), Arc::new(Tally::default()))
 }
 
 /// The columns of two streams of as many rows, those of the second behind those of the first; batches are those of the first.

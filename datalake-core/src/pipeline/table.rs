@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Position, Result};
@@ -43,20 +43,23 @@ const FEW_ROWS: usize = 10;
 /// What to do for a column that is left out.
 const AS_FEATURE: &str = "to learn from it, name all columns to learn from as features";
 
-/// Reads an object as one table, and passes on what there is to know of its types.
-pub(crate) async fn read(context: &Context, path: &str) -> Result<RecordBatch> {
-    let data = DataSet::open(&context.lake, path, ReadOptions::default()).await?;
-    data.notes().iter().for_each(|note| context.progress.note(note));
-    data.collect(None).await
+/// Which columns of a step's table are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// Those that it learns from, and those that its rows are split and weighed by.
+    Needed,
+    /// All of them.
+    All,
 }
 
 /// Reads a step's table and splits it: the same settings give the same split.
-pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
-    let whole = read(context, &step.table).await?;
-    let target = column(&whole, &step.target, step).map_err(|error| match step.target.contains(',') {
-        true => error.with_hint("a pipeline learns one target; the Python module and the Rust crate learn several"),
-        false => error,
-    })?;
+pub(crate) async fn split(step: &Train, columns: Columns, context: &Context) -> Result<Split> {
+    let data = DataSet::open(&context.lake, &step.table, ReadOptions::default()).await?;
+    data.notes().iter().for_each(|note| context.progress.note(note));
+    are_there(step, data.schema())?;
+    let needed = (columns == Columns::Needed).then(|| needed(step, data.schema()));
+    let whole = data.collect(needed).await?;
+    let target = column(&whole, &step.target, step)?;
     let present: BooleanArray = (0..whole.num_rows()).map(|row| Some(target.is_valid(row))).collect();
     // Rows are counted as in the whole table, where a user looks for them.
     let in_whole = |error| at_row(error, |row| place(&present, row));
@@ -80,16 +83,37 @@ pub(crate) async fn split(step: &Train, context: &Context) -> Result<Split> {
             .with_hint("is it an identifier, or a number with a few words among its values?"));
     }
     if let Some(by) = &step.split_by {
-        column(&table, by, step)?;
         frame = frame.with_groups(&table, by)?;
     }
     if let Some(weights) = &step.weights {
-        column(&table, weights, step)?;
         frame = frame.with_weight_column(&table, weights).map_err(in_whole)?;
     }
     let keep = frame.groups().map_or(Keep::Nothing, Keep::Groups);
     let rows = holdout(frame.rows(), step.test, step.seed, keep)?;
     Ok(Split { table, frame, train: rows.train, test: rows.test, without_target })
+}
+
+/// Sees whether the columns that a step names are in its table.
+fn are_there(step: &Train, schema: &Schema) -> Result<()> {
+    known(schema, &step.target, step).map_err(|error| match step.target.contains(',') {
+        true => error.with_hint("a pipeline learns one target; the Python module and the Rust crate learn several"),
+        false => error,
+    })?;
+    let others = [&step.categorical_features, &step.features, &step.exclude].into_iter().flatten();
+    let mut others = others.chain(&step.split_by).chain(&step.weights);
+    others.try_for_each(|name| known(schema, name, step).map(drop))
+}
+
+/// The columns without which a step can do, left out.
+fn needed(step: &Train, schema: &Schema) -> Vec<String> {
+    let is_named = |name: &String| {
+        let lists = [&step.features, &step.categorical_features];
+        lists.iter().any(|list| list.contains(name))
+            || [Some(&step.target), step.split_by.as_ref(), step.weights.as_ref()].contains(&Some(name))
+    };
+    let is_learnt_from = |name: &String| step.features.is_empty() && !step.exclude.contains(name);
+    let names = schema.fields().iter().map(|field| field.name());
+    names.filter(|name| is_named(name) || is_learnt_from(name)).cloned().collect()
 }
 
 /// The same error, its row counted as `place` says: from 1, as in every position.
@@ -132,7 +156,6 @@ pub(crate) async fn same_table(
 /// The table with the step's categorical features as text.
 fn as_categories(table: &RecordBatch, step: &Train) -> Result<RecordBatch> {
     for name in &step.categorical_features {
-        column(table, name, step)?;
         if *name == step.target {
             return Err(Error::invalid("train", format_args!("model `{}`", step.name))
                 .with_reason(format_args!("the target `{name}` is among its categorical features")));
@@ -143,9 +166,6 @@ fn as_categories(table: &RecordBatch, step: &Train) -> Result<RecordBatch> {
 
 /// The columns to learn from: those named, or all but the target and those excluded.
 fn features(step: &Train, table: &RecordBatch) -> Result<Vec<String>> {
-    for name in step.features.iter().chain(&step.exclude).chain(&step.weights) {
-        column(table, name, step)?;
-    }
     if step.features.contains(&step.target) {
         return Err(Error::invalid("train", format_args!("model `{}`", step.name))
             .with_reason(format_args!("the target `{}` is among its features", step.target)));
@@ -207,10 +227,14 @@ fn leave_out_names(features: &mut Vec<String>, table: &RecordBatch, step: &Train
 }
 
 fn column<'a>(table: &'a RecordBatch, name: &str, step: &Train) -> Result<&'a dyn Array> {
-    if let Some(column) = table.column_by_name(name) {
-        return Ok(column.as_ref());
+    known(table.schema_ref(), name, step).map(|place| table.column(place).as_ref())
+}
+
+/// Where a column is in a table of this schema.
+fn known(schema: &Schema, name: &str, step: &Train) -> Result<usize> {
+    if let Ok(place) = schema.index_of(name) {
+        return Ok(place);
     }
-    let schema = table.schema();
     let known = || schema.fields().iter().map(|field| field.name().as_str());
     let hint = match nearest(name, known()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -222,6 +246,8 @@ fn column<'a>(table: &'a RecordBatch, name: &str, step: &Train) -> Result<&'a dy
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use arrow::datatypes::Field;
 
     use super::*;
     use crate::lake::{BucketName, Lake, MemoryLake};
@@ -251,7 +277,38 @@ mod tests {
             "features": ["x"], "weights": "w",
         });
         let step: Train = serde_json::from_value(step).unwrap();
-        let error = split(&step, &context).await.unwrap_err();
+        let error = split(&step, Columns::Needed, &context).await.unwrap_err();
         assert!(error.to_string().contains("at row 4: "), "{error}");
+    }
+
+    #[test]
+    fn columns_that_nobody_needs_are_not_read() {
+        let fields = ["code", "name", "x", "w", "by", "y"].map(|name| Field::new(name, DataType::Float64, true));
+        let schema = Schema::new(fields.to_vec());
+        let step = |more: Value| -> Train {
+            let mut step = json!({ "name": "m", "task": "regression", "table": "raw-data/t.csv", "target": "y" });
+            step.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            serde_json::from_value(step).unwrap()
+        };
+        for (more, wanted) in [
+            (json!({}), &["code", "name", "x", "w", "by", "y"][..]),
+            (json!({ "exclude": ["code", "name"] }), &["x", "w", "by", "y"][..]),
+            (json!({ "exclude": ["code", "by", "y"], "split_by": "by" }), &["name", "x", "w", "by", "y"][..]),
+            (json!({ "features": ["x"], "weights": "w" }), &["x", "w", "y"][..]),
+            (json!({ "features": ["x"], "split_by": "by", "exclude": ["name"] }), &["x", "by", "y"][..]),
+        ] {
+            assert_eq!(needed(&step(more.clone()), &schema), wanted, "{more}");
+        }
+        for more in [
+            json!({ "target": "z" }),
+            json!({ "features": ["z"] }),
+            json!({ "exclude": ["z"] }),
+            json!({ "split_by": "z" }),
+            json!({ "weights": "z" }),
+            json!({ "categorical_features": ["z"] }),
+        ] {
+            let error = are_there(&step(more.clone()), &schema).unwrap_err();
+            assert_eq!(error.hint(), Some("it has: code, name, x, w, by, y"), "{more}");
+        }
     }
 }

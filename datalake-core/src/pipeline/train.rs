@@ -1,15 +1,14 @@
 //! Train: a table into a model file, with its lineage.
 
-use chrono::Utc;
-use object_store::{PutMode, PutPayloadMut};
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::Utc;
+use serde_json::{Map, Value, json};
+
 use crate::compute;
 use crate::error::{ErrorKind, Result};
-use crate::format::digest::hex;
+use crate::format::Sink;
 use crate::lake::parse_object;
 use crate::ml::forest::{ForestParams, ForestTrainer};
 use crate::ml::{DummyTrainer, Envelope, Model, Trainer, encode_to, evaluate, trainer};
@@ -17,14 +16,12 @@ use crate::pipeline::manifest::{ObjectVersion, Output, StepReport, code_version,
 use crate::pipeline::origin::origin;
 use crate::pipeline::run::Context;
 use crate::pipeline::step::Train;
-use crate::pipeline::table::{Split, split};
-
-/// A model file is put in pieces of so many bytes.
-const PIECE: usize = 4 << 20;
+use crate::pipeline::streamed;
+use crate::pipeline::table::{Columns, Split, split};
 
 pub(crate) async fn run(step: &Train, context: &Context) -> Result<StepReport> {
     let input = version(context.lake.as_ref(), &step.table).await?;
-    let split = split(step, context).await?;
+    let split = split(step, Columns::Needed, context).await?;
     let rows = split.frame.select(&split.train)?;
     let progress = Arc::clone(&context.progress);
     let model: Box<dyn Model> = if let Some(trees) = step.trees {
@@ -79,31 +76,27 @@ pub(crate) async fn publish(step: &Train, trained: Trained<'_>, context: &Contex
     }
     envelope = envelope.with_out_of_bag(model.as_ref());
     highlights.extend(model.out_of_bag().and_then(|seen| seen.score).map(|score| format!("out-of-bag {score:.4}")));
-    let compression = step.compression;
-    let (file, sha256, digest) = compute::run(move || {
-        // In pieces: one that grows would be copied again and again.
-        let (mut file, mut sha256) = (PutPayloadMut::new().with_block_size(PIECE), Sha256::new());
-        let digest = encode_to(model.as_ref(), &envelope, compression, &mut |bytes| {
-            sha256.update(bytes);
-            file.extend_from_slice(bytes);
-            Ok(())
-        })?;
-        Ok((file.freeze(), hex(&sha256.finalize()), digest))
-    })
-    .await?;
-    let path = step.destination();
-    let (bucket, key) = parse_object(&path)?;
-    let bucket = context.lake.bucket(&bucket).await?;
-    bucket.put(&key, file, PutMode::Overwrite).await?;
-    let meta = bucket.head(&key).await?;
-    let object = ObjectVersion { path, size: meta.size, etag: meta.e_tag };
-    let output = Output { object, sha256, digest: Some(digest), rows: None };
+    let output = write(model, envelope, step, context).await?;
     let counts = BTreeMap::from([
         ("train".to_owned(), split.train.len() as u64),
         ("held_out".to_owned(), split.test.len() as u64),
         ("dropped_without_target".to_owned(), split.without_target),
     ]);
     Ok(StepReport { outputs: vec![output], counts, highlights, ..StepReport::default() })
+}
+
+/// Writes a model file.
+async fn write(model: Arc<dyn Model>, envelope: Envelope, step: &Train, context: &Context) -> Result<Output> {
+    let path = step.destination();
+    let (bucket, key) = parse_object(&path)?;
+    let bucket = context.lake.bucket(&bucket).await?;
+    let sink = Sink::Object { bucket: bucket.clone(), path: key.clone() };
+    let compression = step.compression;
+    let written = streamed::put(sink, move |sink| encode_to(model.as_ref(), &envelope, compression, sink));
+    let (digest, sha256) = written.await?;
+    let meta = bucket.head(&key).await?;
+    let object = ObjectVersion { path, size: meta.size, etag: meta.e_tag };
+    Ok(Output { object, sha256, digest: Some(digest), rows: None })
 }
 
 /// The figures of the model on the rows held out, beside those of a model that knows no features; none where they
