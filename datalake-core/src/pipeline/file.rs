@@ -482,3 +482,7 @@ mod tests {
         assert!(read(&text).unwrap_err().to_string().contains("both write processed-data/a.csv"));
     }
 }
+
+#[cfg(test)]
+#[path = "reference_tests.rs"]
+mod reference_tests;
