@@ -2,10 +2,10 @@
 # A real MinIO server on loopback, for tests; no container needed.
 #
 #   minio.sh install             build the server into the cache, unless it is there
+#   minio.sh static              the same, and print its path: for images
 #   minio.sh start DIR [OWNER]   serve DIR on a free port, print shell exports and MINIO_PID;
 #                                ends by itself when the process OWNER does
 #   minio.sh stop PID            end a server that `start` began
-#   minio.sh static              build a static server, unless it is there, and print its path: for images
 #
 # The server is built by the Go toolchain at a fixed version, once, into DATALAKE_TOOLS (by default below the
 # user's cache folder, outside of any clone). Exit status 3: there is no Go to build it with.
@@ -15,17 +15,11 @@ me=minio
 # shellcheck source=tests/server.sh
 source "$(dirname "$0")/server.sh"
 package=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
-server=$tools/minio
-static_server=$tools/minio-static
+server=$tools/static/minio
 user=datalake-tests
 password=datalake-tests-secret
 
-install() { build "$server" "$package"; }
-
-install_static() {
-  build "$static_server" "$package" CGO_ENABLED=0 GOFLAGS='-trimpath "-ldflags=-s -w"' >&2
-  printf '%s\n' "$static_server"
-}
+install() { build "$server" "$package" CGO_ENABLED=0 GOFLAGS='-trimpath "-ldflags=-s -w"'; }
 
 serve() {
   mkdir -p "$1/data"
@@ -47,7 +41,10 @@ exports() {
 
 case ${1:-} in
   install) install ;;
-  static) install_static ;;
+  static)
+    install >&2
+    printf '%s\n' "$server"
+    ;;
   start) start "${2:?minio.sh start DIR [OWNER]}" "${3:-}" ;;
   stop) stop "${2:?minio.sh stop PID}" ;;
   *) usage ;;
