@@ -58,6 +58,14 @@ impl Smaller {
         user.ok(&[lake, &["sample", "foods", "--rows", rows]].concat());
     }
 
+    /// Lets the forest have so many trees.
+    pub(crate) fn with_trees(user: &User, trees: u32) {
+        let file = user.path(Self::FILE);
+        let mut pipeline: toml::Table = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        pipeline["train"][0]["forest"]["n_estimators"] = trees.into();
+        std::fs::write(file, toml::to_string(&pipeline).unwrap()).unwrap();
+    }
+
     /// The digests of what it writes on this machine, in one process.
     pub(crate) fn digests_here(rows: &str) -> BTreeMap<String, String> {
         let (user, lake) = (User::new(), ["--lake", "./lake"]);
