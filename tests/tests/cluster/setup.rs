@@ -210,7 +210,7 @@ fn jobs_open_the_buckets_that_are_named_and_no_others() {
     let before = versions(&place);
     for (names, words) in [
         ("sales=other", "it is `acme-sales-2` in the store"),
-        ("trade=acme-sales-2", "`sales` leads to `acme-sales-2` too"),
+        ("trade=acme-sales-2", "leads to `acme-sales-2` too"),
         ("trade=exports", "`exports` goes by the name `trade`"),
     ] {
         for arguments in [again.clone(), [&again[..], &["--dry-run"]].concat()] {
