@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The programs of the README, as a package outside of the workspace: the first with the crate's default features and with
-# none, the second with the default ones.
+# Whether the programs of the README compile as a package outside of the workspace: the first with the crate's default
+# features and with none, the second with the default ones. The documentation tests run them.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
@@ -13,8 +13,8 @@ program() { # NUMBER
   test -s "$work/src/main.rs"
 }
 
-run() { # FEATURES [CARGO OPTION ...]
-  # The versions of the workspace, so that what it has compiled is used again; a run with fewer features drops some.
+check() { # [FEATURES]
+  # The versions of the workspace, so that what was looked at for it need not be again; with fewer features some are dropped.
   cp "$root/Cargo.lock" "$work/Cargo.lock"
   cat >"$work/Cargo.toml" <<EOF
 [package]
@@ -23,19 +23,18 @@ version = "0.1.0"
 edition = "2024"
 
 [dependencies]
-datalake-core = { path = "$root/datalake-core"$1 }
+datalake-core = { path = "$root/datalake-core"${1:-} }
 tokio = { version = "1", features = ["rt-multi-thread", "macros"] }
 
 [workspace]
 EOF
   sed -n '/^\[profile/,$p' "$root/Cargo.toml" >>"$work/Cargo.toml"
-  (cd "$work" && cargo run --quiet "${@:2}")
+  (cd "$work" && cargo check --quiet --release)
 }
 
 program 1
-run '' --release
-# Without features arrow has fewer features too, and would be compiled anew with optimisation.
-run ', default-features = false'
+check ', default-features = false'
+check
 program 2
-run '' --release
-echo "the programs of the README run"
+check
+echo "the programs of the README compile"

@@ -7,6 +7,10 @@
 //! - `pipeline`: prepare, train, evaluate and predict from one file, with a manifest of what happened;
 //! - `cluster`: container images, and pipelines as Jobs on Kubernetes.
 
+// The report of the example is tested here too, and names the crate as an example does.
+#[cfg(all(test, feature = "report"))]
+extern crate self as datalake_core;
+
 #[cfg(feature = "k8s")]
 pub mod cluster;
 pub mod compute;

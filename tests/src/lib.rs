@@ -2,6 +2,11 @@
 
 pub mod servers;
 
+/// The programs of the README, which run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
 use std::path::PathBuf;
 
 /// The folder of this package, as cargo names it to a running test: one that lies in a build cache shared by clones

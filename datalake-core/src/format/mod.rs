@@ -33,7 +33,6 @@ mod batches;
 mod cell;
 mod compression;
 mod conform;
-#[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod convert;
 mod csv;
@@ -72,6 +71,7 @@ pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
 pub use reject::{OnRowError, Reject, Rejects};
 pub use schema::{Inferred, Misfit};
+#[cfg(feature = "pipeline")]
 pub(crate) use sink::Output;
 pub use sink::{Sink, Written};
 pub use source::{Source, Spooled};

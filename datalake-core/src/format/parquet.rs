@@ -406,6 +406,7 @@ impl Encode for Encoder {
     }
 }
 
+#[cfg(any(test, feature = "pipeline"))]
 impl Parquet {
     /// Reads some of the rows, counted from 0; row groups without any of them are not touched. Positions in errors and row
     /// numbers are those in the whole file.

@@ -159,6 +159,7 @@ impl Quarantine {
 
     /// An empty quarantine for the sources of a step, or for some of them: a percentage is of the rows of all, so it is held
     /// to in the end alone. Else it would depend on how many workers share them whether there are too many bad rows.
+    #[cfg(any(test, feature = "pipeline"))]
     pub(crate) fn of_scan(limit: Limit) -> Self {
         Self { is_early: false, ..Self::new(limit) }
     }

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 
 mod atomic_file;
-#[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 #[cfg(test)]
 mod crash_tests;
@@ -56,6 +55,7 @@ pub(crate) use s3::{S3Failure, S3Request, endpoint_of, knock};
 pub use staging::abandon_writes;
 pub use store_error::store_error;
 pub use transfer::{Copied, copy};
+#[cfg(feature = "pipeline")]
 pub(crate) use writer::PART;
 pub use writer::{ObjectWriter, Stored};
 

@@ -29,7 +29,6 @@
 
 mod categorical;
 mod codec;
-#[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod dummy;
 mod feature;

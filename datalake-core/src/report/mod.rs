@@ -5,7 +5,8 @@
 mod card;
 mod charts;
 mod data;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(test)]
+#[path = "../../examples/report/demo.rs"]
 mod demo;
 mod number;
 mod svg;
@@ -17,8 +18,6 @@ pub use data::{
     ColumnLine, Combine, Evaluation, Harm, Harms, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart,
     Report, Role, ScoreLine, SourceLine, Status, StepLine,
 };
-#[cfg(any(test, feature = "testing"))]
-pub use demo::demo;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};

@@ -3,6 +3,7 @@
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
+use super::demo::demo;
 use super::*;
 
 /// The names of all elements, if every one of them is closed in turn and every attribute is quoted.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{
+use datalake_core::random::Draws;
+use datalake_core::report::{
     ColumnLine, Combine, Evaluation, Harm, Harms, Importance, LineageLine, Metric, ModelPart, Parameter, PreparePart,
     Report, Role, ScoreLine, SourceLine, Status, StepLine,
 };
-use crate::random::Draws;
 
 const FEATURES: [&str; 13] = [
     "fat_g",
@@ -46,8 +46,7 @@ const GROUPS: [&str; 18] = [
 ];
 
 /// A full report from made-up numbers.
-#[must_use]
-pub fn demo() -> Report {
+pub(crate) fn demo() -> Report {
     Report {
         title: "Food Calorie Analysis".to_owned(),
         run: "20260102-030405-7f3a".to_owned(),
