@@ -33,5 +33,13 @@ unset KUBECONFIG
 leads_to=$("$root/tests/kube.sh" up $$)
 eval "$leads_to"
 # Of the same packages as the other tests, so that they are compiled once.
-cargo test --release --locked --workspace --exclude datalake-py --test cluster -- --ignored --test-threads 1 "$@"
-if [ "$#" = 0 ]; then DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster; fi
+tests() { cargo test --release --locked --test cluster -- --ignored "$@"; }
+if [ "$#" != 0 ]; then
+  tests --test-threads 1 "$@"
+  exit
+fi
+# These want the node for themselves: they kill by the names of programs, and measure.
+alone=(killed_removed_and_interrupted_work_is_done_again what_workers_cost)
+tests --test-threads 3 "${alone[@]/#/--skip=}"
+tests --test-threads 1 "${alone[@]}"
+DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster

@@ -10,7 +10,9 @@
 #   kube.sh down                 stop all and leave nothing behind: processes, mounts, rules, bridge, data
 #   kube.sh status               what runs, and its memory; status 1: it is not up
 #   kube.sh load IMAGE.tar...    bring images into the node; pods use them with imagePullPolicy: Never
-#   kube.sh volume NAME SIZE     make an empty PersistentVolume of 65532:65532, for claims without a storage class
+#   kube.sh volume NAME SIZE [NAMESPACE/CLAIM]
+#                                make an empty PersistentVolume of 65532:65532, for claims without a storage class, or for
+#                                that one alone
 #   kube.sh api-restart [SECONDS]  kill the API server alone, and start it again SECONDS later (by default, at once)
 #   kube.sh kubectl ARGS...      kubectl, as the administrator
 #   kube.sh ctr ARGS...          ctr, for the node's containerd
@@ -176,6 +178,23 @@ build_of_module() {
   go_build "$dir" "$module" "$bin/$name-$version"
 }
 
+# With the plugins that the cluster's file names, and without the clouds whose clients the others would have compiled.
+build_coredns() {
+  local dir=$cache/src/coredns-$coredns module=github.com/coredns/coredns plugin
+  local used=(bind errors cache kubernetes) # a query passes them in this order
+  if [ -x "$bin/coredns-$coredns" ]; then return; fi
+  mkdir -p "$dir"
+  printf 'module localhost/coredns\n\ngo 1.24\n\nrequire %s %s\n' "$module" "$coredns" >"$dir/go.mod"
+  {
+    printf 'package main\n\nimport (\n\t"%s/core/dnsserver"\n\t"%s/coremain"\n' "$module" "$module"
+    for plugin in "${used[@]}"; do printf '\t_ "%s/plugin/%s"\n' "$module" "$plugin"; done
+    printf ')\n\nfunc main() {\n\tdnsserver.Directives = []string{'
+    printf '"%s", ' "${used[@]}"
+    printf '}\n\tcoremain.Run()\n}\n'
+  } >"$dir/main.go"
+  go_build "$dir" . "$bin/coredns-$coredns"
+}
+
 # What every pod's sandbox runs: it holds the namespaces, and reaps what is left by the pod's processes.
 build_pause() {
   local dir=$cache/src/pause
@@ -224,7 +243,7 @@ build() {
     build_of_module etcd "$etcd" go.etcd.io/etcd/server/v3
     for name in "${parts[@]}"; do build_kubernetes "$name"; done
     command -v kubectl >/dev/null || build_kubernetes kubectl
-    build_of_module coredns "$coredns" github.com/coredns/coredns
+    build_coredns
   ) 9>"$cache/lock"
 }
 
@@ -706,7 +725,7 @@ load() {
 }
 
 volume() {
-  local name=$1 size=$2 phase
+  local name=$1 size=$2 claim=${3:-} phase
   [[ $name =~ ^[a-z0-9][a-z0-9-]*$ ]] || die "no name for a volume: $name"
   must_be_up kube-apiserver
   phase=$(administrate get persistentvolume "$name" --ignore-not-found -o 'jsonpath={.status.phase}')
@@ -726,6 +745,7 @@ spec:
   accessModes: [ReadWriteOnce, ReadOnlyMany, ReadWriteMany]
   persistentVolumeReclaimPolicy: Retain
   hostPath: {path: $state/volumes/$name, type: Directory}
+$([ -z "$claim" ] || printf '  claimRef: {namespace: %s, name: %s}' "${claim%/*}" "${claim#*/}")
 YAML
 }
 
@@ -748,7 +768,7 @@ case ${1:-} in
   down) down ;;
   status) status ;;
   load) load "${@:2}" ;;
-  volume) volume "${2:?kube.sh volume NAME SIZE}" "${3:?kube.sh volume NAME SIZE}" ;;
+  volume) volume "${2:?kube.sh volume NAME SIZE}" "${3:?kube.sh volume NAME SIZE}" "${4:-}" ;;
   api-restart) api_restart "${2:-0}" ;;
   kubectl) administrate "${@:2}" ;;
   ctr) containers "${@:2}" ;;

@@ -245,7 +245,7 @@ fn of_pod(job: &str, index: u32, pod: &Pod, end: &ContainerStateTerminated) -> E
     let is_closed = kind == ErrorKind::Denied && lines("error:").is_some_and(|words| words.contains("bucket `"));
     match (lines("hint:"), is_closed) {
         (hint, true) => error.with_hint(format_args!(
-            "{}may Jobs open this bucket? datalake setup-datalake --namespace {} --more-buckets BUCKET",
+            "{}may Jobs open this bucket? set up the namespace {} as before, with its name in the lake in --more-buckets",
             hint.map(|hint| format!("{hint}; ")).unwrap_or_default(),
             pod.metadata.namespace.as_deref().unwrap_or_default()
         )),
@@ -284,11 +284,12 @@ fn memory(pod: &Pod) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::manifests::object;
     use super::*;
 
     fn pod(node: Option<&str>, status: &Value) -> Pod {
         let spec = json!({ "containers": [], "nodeName": node });
-        serde_json::from_value(json!({ "metadata": { "name": "a" }, "spec": spec, "status": status })).unwrap()
+        object("Pod", &json!({ "metadata": { "name": "a" }, "spec": spec, "status": status })).unwrap()
     }
 
     #[test]
@@ -323,7 +324,7 @@ mod tests {
         };
         let hint = |end| of_pod("j", 0, &Pod::default(), &end).hint().map(ToOwned::to_owned);
         let denied = hint(end(3, "error: cannot open bucket `exports`: refused\nhint: check the key")).unwrap();
-        assert!(denied.starts_with("check the key; ") && denied.ends_with("--more-buckets BUCKET"), "{denied}");
+        assert!(denied.starts_with("check the key; ") && denied.ends_with("in --more-buckets"), "{denied}");
         assert!(hint(end(3, "error: cannot open bucket `exports`")).unwrap().starts_with("may Jobs open"));
         // Of other exits, and where no bucket is named, nothing is guessed.
         for code in [1, 3] {

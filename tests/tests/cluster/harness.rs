@@ -125,9 +125,9 @@ impl Place {
         Self { namespace: format!("test-{test}-{}", std::process::id()), port: 31000 + process * 4 + 2 * number % 1000 }
     }
 
-    /// Makes the volume that a claim in this place will take.
+    /// Makes the volume that the store's claim in this place will take, and no other one.
     pub(crate) fn with_volume(self, size: &str) -> Self {
-        kube(&["volume", &self.namespace, size]);
+        kube(&["volume", &self.namespace, size, &format!("{}/datalake-store", self.namespace)]);
         self
     }
 

@@ -182,7 +182,7 @@ fn jobs_open_the_buckets_that_are_named_and_no_others() {
     user.ok(&["mb", "exports"]);
     user.ok(&["cp", "it", "lake://exports/it"]);
     let closed = open("closed", "exports");
-    assert!(closed.code == Some(3) && closed.stderr.contains("--more-buckets BUCKET"), "{closed:?}");
+    assert!(closed.code == Some(3) && closed.stderr.contains("in --more-buckets"), "{closed:?}");
 
     let setup = ["setup-datalake", "--namespace", &place.namespace];
     user.ok(&[&setup[..], &["--more-buckets", "exports"]].concat());
@@ -265,7 +265,7 @@ fn versitygw_without_node_ports_is_prepared_through_the_api_server() {
     user.ok(&[&wanted[..], &["--rotate"]].concat());
     assert!(!place.kubectl(&["get", "service", "--output=name"]).contains("datalake-store-nodes"));
     // The data of one server are not for another.
-    user.fails(&["setup-datalake", "--image", "x:1"], 1, &["versitygw", "teardown --delete-data"]);
+    user.fails(&["setup-datalake", "--image", "x:1"], 1, &["versitygw", "datalake teardown --", "--delete-data"]);
     // Nor is the image of one that of another.
     user.fails(&["setup-datalake"], 2, &["--image"]);
     user.ok(&["teardown", "--delete-data", "--yes"]);

@@ -62,7 +62,10 @@ fn refused(object: &KubeObject, cause: kube::Error) -> Error {
              there",
         ),
         ErrorKind::Invalid if message.contains("updates to statefulset spec") => {
-            error.with_hint("take the store down, which keeps its data, and set it up again: datalake teardown")
+            error.with_hint(format_args!(
+                "take the store down, which keeps its data, and set it up again: datalake teardown --namespace {}",
+                object.namespace().unwrap_or_default()
+            ))
         }
         _ => error,
     }

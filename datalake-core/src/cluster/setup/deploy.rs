@@ -73,7 +73,7 @@ impl Cluster {
     pub async fn setup(&self, settings: &SetupSettings, progress: &dyn Progress) -> Result<SetupDone> {
         settings.check()?;
         let existing = Existing::look(self).await?;
-        existing.fits(settings.store, self.namespace())?;
+        existing.fits(settings.store, self)?;
         let settings = &settings.settled(&existing, self.namespace())?;
         let buckets = settings.real_buckets()?;
         let keys = keys(settings, &existing)?;

@@ -39,7 +39,7 @@ impl Cluster {
     pub async fn dry_run_setup(&self, settings: &SetupSettings) -> Result<Vec<Checked>> {
         settings.check()?;
         let existing = Existing::look(self).await?;
-        existing.fits(settings.store, self.namespace())?;
+        existing.fits(settings.store, self)?;
         let settings = settings.settled(&existing, self.namespace())?;
         let all = all_objects(&settings, self.namespace(), &keys(&settings, &existing)?)?;
         let mut checked = Vec::new();
@@ -77,7 +77,7 @@ impl Cluster {
                 "resource": object.resource.plural,
                 "verb": verb,
             }}});
-            let asked: SelfSubjectAccessReview = super::super::manifests::object("a question about rights", asked)?;
+            let asked: SelfSubjectAccessReview = super::super::manifests::object("a question about rights", &asked)?;
             let answer = reviews.create(&PostParams::default(), &asked).await;
             let answer = answer.map_err(|cause| failed("ask for the right to make", object.title(), cause))?;
             if !answer.status.is_some_and(|status| status.allowed) {

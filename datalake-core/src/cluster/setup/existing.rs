@@ -157,25 +157,29 @@ impl Existing {
     }
 
     /// Sees whether a store of this kind fits to what is there.
-    pub(super) fn fits(&self, kind: StoreKind, namespace: &str) -> Result<()> {
-        let subject = format!("a lake in the namespace {namespace}");
+    pub(super) fn fits(&self, kind: StoreKind, cluster: &Cluster) -> Result<()> {
+        let subject = format!("a lake in the namespace {}", cluster.namespace());
         if self.namespace == NamespaceState::Leaving {
             return Err(Error::new(ErrorKind::Unavailable, "set up", subject)
                 .with_reason("the namespace is being removed")
                 .with_hint("wait until it is gone, then run again"));
         }
         if kind == StoreKind::External && self.has_store {
-            return Err(Error::invalid("set up", subject)
-                .with_reason("it has a store of its own already")
-                .with_hint("take that down, which keeps its data: datalake teardown; or choose another --namespace"));
+            return Err(Error::invalid("set up", subject).with_reason("it has a store of its own already").with_hint(
+                format_args!(
+                    "take that down, which keeps its data: datalake teardown {}; or choose another --namespace",
+                    cluster.arguments()
+                ),
+            ));
         }
         match self.volume.as_ref().and_then(|volume| volume.data_of.as_ref()) {
             Some(found) if kind != StoreKind::External && found != store_slug(kind) => {
                 Err(Error::invalid("set up", subject)
                     .with_reason(format_args!("its volume holds the data of {found}, which {kind} cannot read"))
                     .with_hint(format_args!(
-                        "keep to --store {found}, choose another --namespace, or remove the data: datalake teardown \
-                         --delete-data"
+                        "keep to --store {found}, choose another --namespace, or remove the data: datalake teardown {} \
+                         --delete-data",
+                        cluster.arguments()
                     )))
             }
             _ => Ok(()),
@@ -295,12 +299,12 @@ async fn ingress_host(cluster: &Cluster) -> Result<Option<String>> {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::manifests::{Contents, KubeObject, claim, lake_config, nodes_service};
+    use super::super::super::manifests::{self, Contents, KubeObject, claim, lake_config, nodes_service};
     use super::*;
     use crate::lake::bucket_names;
 
     fn read<K: serde::de::DeserializeOwned>(object: &KubeObject) -> K {
-        serde_json::from_value(object.json.clone()).unwrap()
+        manifests::object(&object.resource.kind, &object.json).unwrap()
     }
 
     #[test]
@@ -344,7 +348,7 @@ mod tests {
     #[test]
     fn half_a_key_is_an_error_that_shows_no_secret() {
         let secret = json!({ "data": { "AWS_SECRET_ACCESS_KEY": "aHVzaA==" } });
-        let error = key(STORE_ROOT, serde_json::from_value(secret).unwrap()).unwrap_err();
+        let error = key(STORE_ROOT, manifests::object("Secret", &secret).unwrap()).unwrap_err();
         assert!(error.reason().unwrap().contains("AWS_ACCESS_KEY_ID"), "{error:?}");
         assert!(!format!("{error:?}").contains("hush"), "{error:?}");
     }
