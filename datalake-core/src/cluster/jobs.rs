@@ -8,6 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::core::Selector;
 
 use super::client::{Cluster, failed, is_missing, is_taken, kubectl};
 use super::manifests::QUEUE_LABEL;
@@ -138,8 +139,8 @@ impl<'a> Jobs<'a> {
     }
 
     /// Jobs with these labels.
-    pub(crate) async fn list(&self, labels: &str) -> Result<Vec<Job>> {
-        let wanted = ListParams::default().labels(labels);
+    pub(crate) async fn list(&self, selector: &Selector) -> Result<Vec<Job>> {
+        let wanted = ListParams::default().labels_from(selector);
         let found =
             self.patiently(|| async { self.api.list(&wanted).await.map_err(|cause| failed("list", "Jobs", cause)) });
         Ok(found.await?.items)
@@ -148,7 +149,7 @@ impl<'a> Jobs<'a> {
     /// Removes the Jobs of a run that are at work, and says how many those were.
     pub(crate) async fn remove_of(&self, run: &RunId) -> Result<usize> {
         let mut removed = 0;
-        for job in self.list(&format!("{RUN_LABEL}={run}")).await? {
+        for job in self.list(&Selector::from_iter([(RUN_LABEL.to_owned(), run.to_string())])).await? {
             if standing(&job) == Standing::Running {
                 self.remove(&job).await?;
                 removed += 1;

@@ -8,6 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
+use kube::core::Selector;
 
 use super::client::{Cluster, failed, kubectl};
 use super::jobs::{Ending, Jobs, Standing, name, standing};
@@ -21,6 +22,8 @@ use crate::progress::{Progress, Silent};
 const REST: Duration = Duration::from_secs(10);
 /// How often a pod is looked for whose log can be read.
 const LOOK: Duration = Duration::from_millis(300);
+/// The same where one has been printed: another one is rare.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A Job that was submitted.
 #[derive(Debug)]
@@ -38,8 +41,7 @@ impl Cluster {
     /// Those of the cluster.
     pub async fn submitted_jobs(&self) -> Result<Vec<JobState>> {
         let jobs = Jobs::at_once(self, &Silent);
-        let wanted: Vec<String> = labels(SUBMITTED).iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let found = jobs.list(&wanted.join(",")).await?;
+        let found = jobs.list(&Selector::from_iter(labels(SUBMITTED))).await?;
         Ok(found.iter().map(job_state).collect())
     }
 
@@ -181,7 +183,7 @@ impl Submitted {
                     printed = pod.metadata.uid;
                 }
                 None if is_last => return Ok(()),
-                None => tokio::time::sleep(LOOK).await,
+                None => tokio::time::sleep(if printed.is_some() { LOOK_AGAIN } else { LOOK }).await,
             }
         }
     }

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::compute;
@@ -14,12 +15,12 @@ use crate::format::{Batches, Tally};
 use crate::ml::Model;
 use crate::pipeline::table::at_row;
 
-/// How many rows a model is given at a time: a tree that is larger than the caches passes by once for all of them, and is
+/// No further batch is gathered once there are so many rows: a tree that is larger than the caches passes by once for all of them, and is
 /// worth being laid out for.
 const MOST_ROWS: usize = 1 << 17;
-/// The most bytes of rows that are gathered for it.
+/// No further batch is gathered once there are so many bytes of rows.
 const MOST_BYTES: usize = 64 << 20;
-/// The most numbers that it computes for them: rows times classes.
+/// The numbers that it computes for them, rows times classes, and one batch beyond.
 const MOST_NUMBERS: usize = 1 << 22;
 
 /// Makes a batch of `schema` of every batch and what the model predicts for it, a column a target. Models count rows within
@@ -74,8 +75,9 @@ where
                 return Ok(None);
             }
             let (model, make, before) = (Arc::clone(&self.model), Arc::clone(&self.make), self.read);
+            let schema = Arc::clone(self.rows.schema());
             self.read += batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
-            self.made = compute::run(move || of_all(model.as_ref(), &batches, before, &*make)).await?;
+            self.made = compute::run(move || of_all(model.as_ref(), &schema, &batches, before, &*make)).await?;
         }
     }
 
@@ -94,11 +96,13 @@ where
 
 fn of_all(
     model: &dyn Model,
+    schema: &SchemaRef,
     batches: &[RecordBatch],
     before: u64,
     make: &dyn Fn(&RecordBatch, Vec<ArrayRef>) -> Result<RecordBatch>,
 ) -> Result<VecDeque<RecordBatch>> {
-    let predicted = predictions(model, &as_one(model, batches)?).map_err(|error| at_row(error, |row| before + row))?;
+    let predicted =
+        predictions(model, &as_one(model, schema, batches)?).map_err(|error| at_row(error, |row| before + row))?;
     let mut first = 0;
     let made = batches.iter().map(|batch| {
         let own = predicted.iter().map(|column| column.slice(first, batch.num_rows())).collect();
@@ -109,17 +113,29 @@ fn of_all(
     made.collect()
 }
 
-/// The columns that a model looks at, of all batches; those of the first where they lack one, which the model says.
-fn as_one(model: &dyn Model, batches: &[RecordBatch]) -> Result<RecordBatch> {
+/// The columns that a model looks at, of all batches; no row where they lack one, which the model says. Dictionaries of
+/// several batches may have no room in one, so these become their values.
+fn as_one(model: &dyn Model, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch> {
     let failed = |cause| Error::internal("join", "batches of rows").with_source(cause);
-    let [first, ..] = batches else { return Err(Error::internal("join", "no batches")) };
-    let schema = first.schema();
     let wanted: Option<Vec<usize>> =
         model.features().iter().map(|feature| schema.index_of(&feature.name).ok()).collect();
-    let Some(wanted) = wanted else { return Ok(first.clone()) };
-    let columns = batches.iter().map(|batch| batch.project(&wanted)).collect::<std::result::Result<Vec<_>, _>>();
-    let columns = columns.map_err(failed)?;
-    concat_batches(&columns[0].schema(), &columns).map_err(failed)
+    let Some(wanted) = wanted else { return Ok(RecordBatch::new_empty(Arc::clone(schema))) };
+    let value_of = |kind: &DataType| match kind {
+        DataType::Dictionary(_, values) => values.as_ref().clone(),
+        kind => kind.clone(),
+    };
+    let fields = wanted.iter().map(|&place| schema.field(place));
+    let fields = fields.map(|field| field.clone().with_data_type(value_of(field.data_type())).with_nullable(true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let plain = |batch: &RecordBatch| {
+        let columns = wanted.iter().map(|&place| batch.column(place));
+        let columns =
+            columns.map(|column| cast(column, &value_of(column.data_type()))).collect::<Result<_, ArrowError>>();
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&schema), columns?, &rows)
+    };
+    let batches = batches.iter().map(plain).collect::<Result<Vec<_>, ArrowError>>().map_err(failed)?;
+    concat_batches(&schema, &batches).map_err(failed)
 }
 
 /// What a model predicts for rows, a column a target.
@@ -135,8 +151,8 @@ fn predictions(model: &dyn Model, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use arrow::array::Float64Array;
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::array::{DictionaryArray, Float64Array, StringArray};
+    use arrow::datatypes::{Field, Int8Type};
 
     use super::*;
     use crate::ml::conformance::{FEATURES, foods};
@@ -180,6 +196,30 @@ mod tests {
             assert_eq!(all.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [30, 20, 0, 40]);
             assert_eq!(concat_batches(&all[0].schema(), &all).unwrap().column(0), &expected);
         }
+    }
+
+    #[tokio::test]
+    async fn dictionaries_that_have_no_room_in_one_are_predicted_as_their_values() {
+        let with_colors = |table: &RecordBatch, colors: ArrayRef| {
+            let mut columns = table.columns().to_vec();
+            columns[table.schema().index_of("color").unwrap()] = colors;
+            let schema = table.schema();
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            RecordBatch::try_from_iter(names.zip(columns)).unwrap()
+        };
+        // Each batch has names of its own, and one that the model knows.
+        let name = |row: usize| if row.is_multiple_of(90) { "red".to_owned() } else { format!("x{row}") };
+        let names: Vec<String> = (0..180).map(name).collect();
+        let table = foods(180, 2);
+        let parts = [0, 90].map(|first| {
+            let coded: DictionaryArray<Int8Type> = names[first..][..90].iter().map(String::as_str).collect();
+            with_colors(&table.slice(first, 90), Arc::new(coded))
+        });
+        let plain = with_colors(&table, Arc::new(StringArray::from(names.clone())));
+        let (predicted, _) = alone(1000, parts.to_vec());
+        let all: Vec<RecordBatch> = predicted.try_collect().await.unwrap();
+        let found = concat_batches(&all[0].schema(), &all).unwrap();
+        assert_eq!(found.column(0), &model().predict(&plain).unwrap());
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! An object that is made on the CPU threads while it is put, so that it is not in memory a second time as bytes.
+//! An object that is made on the CPU threads while it is put, some parts of it in memory at a time.
 
 use bytes::{Bytes, BytesMut};
 use futures::future::try_join;

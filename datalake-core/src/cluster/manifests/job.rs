@@ -85,7 +85,7 @@ impl LakeJob<'_> {
         }
         let mut metadata = metadata(&self.labels, &self.annotations);
         metadata["name"] = json!(self.name);
-        object("a Job", json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec }))
+        object("a Job", &json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec }))
     }
 }
 

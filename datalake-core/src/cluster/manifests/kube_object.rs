@@ -27,8 +27,9 @@ impl KubeObject {
         let resource = ApiResource::erase::<K>(&());
         json["apiVersion"] = json!(resource.api_version);
         json["kind"] = json!(resource.kind);
-        let typed: K = object(&resource.kind, json.clone())?;
-        let kept = serde_json::to_value(&typed)
+        let typed: K = object(&resource.kind, &json)?;
+        let kept: Value = serde_json::to_vec(&typed)
+            .and_then(|text| serde_json::from_slice(&text))
             .map_err(|cause| Error::internal("describe", &resource.kind).with_source(cause))?;
         if kept != json {
             return Err(Error::internal("describe", &resource.kind)

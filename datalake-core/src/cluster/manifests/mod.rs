@@ -31,7 +31,8 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// An object of the API from the same as JSON.
-pub(crate) fn object<K: serde::de::DeserializeOwned>(what: &str, json: Value) -> Result<K> {
-    serde_json::from_value(json).map_err(|cause| Error::internal("describe", what).with_source(cause))
+/// An object of the API from the same as JSON; by its text, since that is how answers are read too, and a second way to read
+/// all kinds would have to be compiled.
+pub(crate) fn object<K: serde::de::DeserializeOwned>(what: &str, json: &Value) -> Result<K> {
+    serde_json::from_str(&json.to_string()).map_err(|cause| Error::internal("describe", what).with_source(cause))
 }

@@ -20,7 +20,7 @@ const FOLDER: &str = "/script";
 pub(crate) fn script_map(name: &str, script: &Script) -> Result<ConfigMap> {
     object(
         "a script",
-        json!({
+        &json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": { "name": name, "labels": labels(SUBMITTED) },

@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::ListParams;
+use kube::core::Selector;
 
 use super::super::client::{Cluster, failed, kubectl};
 use super::super::names::{STORE, selector};
@@ -92,9 +93,8 @@ async fn look(cluster: &Cluster) -> Result<Found> {
     if is_ready(&set) {
         return Ok(Found::Ready(format!("{STORE}-0")));
     }
-    let labels: Vec<String> = selector("store").iter().map(|(name, value)| format!("{name}={value}")).collect();
     let pods: Api<Pod> = cluster.api();
-    let found = pods.list(&ListParams::default().labels(&labels.join(","))).await;
+    let found = pods.list(&ListParams::default().labels_from(&Selector::from_iter(selector("store")))).await;
     let found = found.map_err(|cause| failed("list", "the pods of the store", cause))?;
     if found.items.is_empty() {
         return Ok(Found::Waiting(refused(cluster, &set).await));
@@ -181,19 +181,20 @@ async fn last_event(cluster: &Cluster, fields: &str) -> Option<String> {
 mod tests {
     use serde_json::json;
 
+    use super::super::super::manifests::object;
     use super::*;
 
     #[test]
     fn a_store_is_ready_when_its_newest_pod_is() {
         let set = |observed: i64, updated: i32, ready: i32| -> StatefulSet {
-            serde_json::from_value(json!({
+            let json = json!({
                 "metadata": { "generation": 2 },
                 "spec": { "selector": {}, "serviceName": "s", "template": {} },
                 "status": {
                     "observedGeneration": observed, "replicas": 1, "updatedReplicas": updated, "readyReplicas": ready,
                 },
-            }))
-            .unwrap()
+            });
+            object("StatefulSet", &json).unwrap()
         };
         assert!(is_ready(&set(2, 1, 1)));
         assert!(!is_ready(&set(1, 1, 1)), "the controller has not seen the change");

@@ -426,13 +426,21 @@ mod tests {
         assert_eq!(found, [10, 20, 30, 20, 20]);
     }
 
-    /// A tree as deep as it gets: each split has a leaf on the side that its number says.
-    fn chain(splits: u32, features: u32) -> Tree {
+    /// A tree as deep as it gets: each split has a leaf on the side that its number says. Features whose number is odd are
+    /// categories where there are some.
+    fn chain(splits: u32, features: u32, categories: u32) -> Tree {
         let mut tree = Tree::new(1, features as usize);
         let mut open = Vec::new();
         for number in 0..splits {
-            let (threshold, missing_left) = (number as f32 * 0.5, number.is_multiple_of(3));
-            let split = tree.push_split(&Split::Numeric { feature: number % features, threshold, missing_left });
+            let (feature, missing_left) = (number % features, number.is_multiple_of(3));
+            let split = if categories > 0 && feature % 2 == 1 {
+                // Most go on, as they must for a row to come far.
+                let left: u64 = if number.is_multiple_of(2) { 1 << (number % 64) } else { !(1 << (number % 64)) };
+                let left = vec![left; categories.div_ceil(64) as usize];
+                tree.push_split(&Split::Categorical { feature, left, missing_left })
+            } else {
+                tree.push_split(&Split::Numeric { feature, threshold: number as f32 * 0.5, missing_left })
+            };
             if number.is_multiple_of(2) {
                 tree.push_leaf(&[f64::from(number)]);
                 tree.set_right(split);
@@ -451,10 +459,9 @@ mod tests {
     #[test]
     fn rows_end_in_the_same_leaves_one_by_one_and_many_at_a_time() {
         let (mut slots, mut tile, mut alone) = (Slots::default(), Tile::default(), Vec::new());
-        for (splits, features) in
-            [(1, 1), (2, 3), (40, 3), (101, 7), (700, 256), (700, 257), (4200, 4096), (4200, 4097)]
-        {
-            let tree = chain(splits, features);
+        let shapes = [(1, 1), (2, 3), (40, 3), (101, 7), (700, 256), (700, 257), (4200, 4096), (4200, 4097)];
+        for ((splits, features), categories) in shapes.into_iter().flat_map(|shape| [(shape, 0), (shape, 100)]) {
+            let tree = chain(splits, features, categories);
             let counts: &[u32] =
                 if features > 1000 { &[600] } else { &[0, 1, 5, 6, 7, 15, 16, 17, 100, 1023, 1024, 1025] };
             for (rows, some_missing) in counts.iter().flat_map(|&rows| [(rows, false), (rows, true)]) {
@@ -464,7 +471,12 @@ mod tests {
                     index if index.is_multiple_of(17) => f32::INFINITY,
                     index => (index * 7 % (splits + 2)) as f32 * 0.5 - 0.5,
                 };
-                let words = (0..rows * features).map(|index| value(index).to_bits()).collect();
+                let word = |index: u32| match index {
+                    index if categories == 0 || index % features % 2 == 0 => value(index).to_bits(),
+                    index if some_missing && index.is_multiple_of(11) => MISSING,
+                    index => index * 7 % categories,
+                };
+                let words = (0..rows * features).map(word).collect();
                 let rows = RowBits::of_words(words, features as usize);
                 let one_by_one: Vec<u32> = rows
                     .iter()
@@ -478,10 +490,15 @@ mod tests {
                     .collect();
                 let mut many = vec![7; 3];
                 slots.of(&tree, features as usize, rows.len()).leaves(&rows, &mut tile, &mut many);
-                assert_eq!(many, one_by_one, "{} rows through {splits} splits", rows.len());
+                assert_eq!(many, one_by_one, "{} rows through {splits} splits, {categories} categories", rows.len());
                 let mut plain = vec![0; rows.len()];
                 tree.walk(rows.words(), rows.features(), &mut plain);
-                assert_eq!(plain, one_by_one, "{} rows through {splits} splits, plain", rows.len());
+                assert_eq!(
+                    plain,
+                    one_by_one,
+                    "{} rows through {splits} splits, {categories} categories, plain",
+                    rows.len()
+                );
                 for (row, leaf) in rows.iter().zip(&one_by_one) {
                     leaves_of_row(std::slice::from_ref(&tree), row, &mut alone);
                     assert_eq!(alone, [*leaf], "a row alone through {splits} splits");
@@ -493,13 +510,13 @@ mod tests {
     #[test]
     #[should_panic(expected = "rows lack feature Some(4)")]
     fn a_tree_is_not_laid_out_for_rows_that_lack_its_features() {
-        Slots::default().of(&chain(9, 5), 4, 100);
+        Slots::default().of(&chain(9, 5, 0), 4, 100);
     }
 
     #[test]
     #[should_panic(expected = "laid out for other rows")]
     fn a_tree_is_not_walked_by_other_rows_than_it_was_laid_out_for() {
-        let (tree, mut slots, mut found) = (chain(9, 5), Slots::default(), Vec::new());
+        let (tree, mut slots, mut found) = (chain(9, 5, 0), Slots::default(), Vec::new());
         let rows = RowBits::of_words(vec![0; 400], 4);
         slots.of(&tree, 5, 100).leaves(&rows, &mut Tile::default(), &mut found);
     }
