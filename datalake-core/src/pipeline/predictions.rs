@@ -15,12 +15,12 @@ use crate::format::{Batches, Tally};
 use crate::ml::Model;
 use crate::pipeline::table::at_row;
 
-/// No further batch is gathered once there are so many rows: a tree that is larger than the caches passes by once for all of them, and is
-/// worth being laid out for.
+/// No further batch is gathered once there are so many rows: a tree that is larger than the caches passes by once for all of
+/// them, and is worth being laid out for.
 const MOST_ROWS: usize = 1 << 17;
 /// No further batch is gathered once there are so many bytes of rows.
 const MOST_BYTES: usize = 64 << 20;
-/// The numbers that it computes for them, rows times classes, and one batch beyond.
+/// No further batch is gathered once the model computes so many numbers: rows times classes.
 const MOST_NUMBERS: usize = 1 << 22;
 
 /// Makes a batch of `schema` of every batch and what the model predicts for it, a column a target. Models count rows within
