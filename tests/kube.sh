@@ -168,14 +168,13 @@ build_kubernetes() {
     "-X $version.gitVersion=$kubernetes -X $version.gitMajor=1 -X $version.gitMinor=$minor"
 }
 
-# A program of one module, by a module of our own for the same reason.
-build_of_module() {
-  local name=$1 version=$2 module=$3
-  local dir=$cache/src/$name-$version
-  if [ -x "$bin/$name-$version" ]; then return; fi
+# By a module of our own for the same reason.
+build_etcd() {
+  local dir=$cache/src/etcd-$etcd module=go.etcd.io/etcd/server/v3
+  if [ -x "$bin/etcd-$etcd" ]; then return; fi
   mkdir -p "$dir"
-  printf 'module localhost/%s\n\ngo 1.24\n\nrequire %s %s\n' "$name" "$module" "$version" >"$dir/go.mod"
-  go_build "$dir" "$module" "$bin/$name-$version"
+  printf 'module localhost/etcd\n\ngo 1.24\n\nrequire %s %s\n' "$module" "$etcd" >"$dir/go.mod"
+  go_build "$dir" "$module" "$bin/etcd-$etcd"
 }
 
 # With the plugins that the cluster's file names, and without the clouds whose clients the others would have compiled.
@@ -240,7 +239,7 @@ build() {
     flock 9
     is_built || command -v go >/dev/null || cannot "there is no Go toolchain to build it with"
     if [ "$#" = 0 ]; then build_pause; fi # first, since it may miss DATALAKE
-    build_of_module etcd "$etcd" go.etcd.io/etcd/server/v3
+    build_etcd
     for name in "${parts[@]}"; do build_kubernetes "$name"; done
     command -v kubectl >/dev/null || build_kubernetes kubectl
     build_coredns

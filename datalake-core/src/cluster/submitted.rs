@@ -222,3 +222,27 @@ fn last_begun(pods: Vec<Pod>) -> Option<Pod> {
     let begun = pods.into_iter().filter(has_begun);
     begun.max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::manifests::object;
+    use super::*;
+
+    #[test]
+    fn the_pod_to_read_is_the_last_that_has_begun() {
+        let pod = |name: &str, created: u32, phase: &str| -> Pod {
+            let metadata = json!({ "name": name, "creationTimestamp": format!("2026-11-26T12:00:{created:02}Z") });
+            object("Pod", &json!({ "metadata": metadata, "status": { "phase": phase } })).unwrap()
+        };
+        let last = |pods: Vec<Pod>| last_begun(pods).and_then(|pod| pod.metadata.name);
+        assert_eq!(last(Vec::new()), None);
+        assert_eq!(last(vec![pod("waits", 1, "Pending")]), None);
+        // The API gives them by name, not by age.
+        let taken_away = || pod("b", 1, "Failed");
+        assert_eq!(last(vec![pod("a", 5, "Running"), taken_away()]).as_deref(), Some("a"));
+        assert_eq!(last(vec![pod("a", 5, "Pending"), taken_away()]).as_deref(), Some("b"));
+        assert_eq!(last(vec![taken_away(), pod("c", 9, "Succeeded")]).as_deref(), Some("c"));
+    }
+}

@@ -156,15 +156,10 @@ mod tests {
 
     use super::*;
     use crate::format::Tally;
-    use crate::ml::conformance::{FEATURES, foods};
+    use crate::ml::conformance::foods;
     use crate::ml::{Frame, trainer};
+    use crate::pipeline::predictions::tests::model;
     use crate::progress::Silent;
-
-    fn model() -> Arc<dyn Model> {
-        let frame = Frame::new(&foods(100, 1), &FEATURES, "kcal", Task::Regression).unwrap();
-        let settings = serde_json::json!({ "n_estimators": 5 });
-        Arc::from(trainer("forest", Task::Regression, &settings).unwrap().train(&frame, &Silent).unwrap())
-    }
 
     fn stream_of(batches: Vec<RecordBatch>) -> Batches {
         let schema = batches[0].schema();

@@ -148,7 +148,7 @@ fn predictions(model: &dyn Model, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use arrow::array::{DictionaryArray, Float64Array, StringArray};
@@ -159,7 +159,8 @@ mod tests {
     use crate::ml::{Frame, Task, trainer};
     use crate::progress::Silent;
 
-    fn model() -> Arc<dyn Model> {
+    /// A small forest over the rows of `foods`.
+    pub(in crate::pipeline) fn model() -> Arc<dyn Model> {
         let frame = Frame::new(&foods(100, 1), &FEATURES, "kcal", Task::Regression).unwrap();
         let settings = serde_json::json!({ "n_estimators": 5 });
         Arc::from(trainer("forest", Task::Regression, &settings).unwrap().train(&frame, &Silent).unwrap())
