@@ -28,12 +28,15 @@ trap finish EXIT
 cp "$binary" "$scratch/datalake"
 export DATALAKE=$scratch/datalake DATALAKE_CLI=$scratch/datalake
 
-# Never the cluster of whoever runs this.
+# Never the cluster of whoever runs this, and one at a time: the cluster is the machine's, and ends with these tests.
 unset KUBECONFIG
-leads_to=$("$root/tests/kube.sh" up $$)
+exec 7>"${TMPDIR:-/tmp}/datalake-cluster-tests.lock"
+flock --nonblock 7 || { echo "tests/cluster.sh: waits for other tests on the cluster" >&2 && flock 7; }
+if [ -n "${KEEP:-}" ]; then owner=; else owner=$$; fi
+leads_to=$("$root/tests/kube.sh" up "$owner" 7>&-)
 eval "$leads_to"
 # Of the same packages as the other tests, so that they are compiled once.
-tests() { cargo test --release --locked --test cluster -- --ignored "$@"; }
+tests() { cargo test --release --locked --test cluster -- --ignored "$@" 7>&-; }
 if [ "$#" != 0 ]; then
   tests --test-threads 1 "$@"
   exit
@@ -42,4 +45,4 @@ fi
 alone=(killed_removed_and_interrupted_work_is_done_again what_workers_cost)
 tests --test-threads 3 "${alone[@]/#/--skip=}"
 tests --test-threads 1 "${alone[@]}"
-DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster
+DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster 7>&-

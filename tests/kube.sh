@@ -29,8 +29,10 @@ kubernetes=v1.34.10 # takes cgroup v1 and containerd 1.6, which later ones do no
 parts=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet) # in that version
 etcd=v3.6.16
 coredns=v1.15.0
+coredns_plugins=(bind errors cache kubernetes) # a query passes them in this order
 cache=${DATALAKE_KUBE:-${XDG_CACHE_HOME:-$HOME/.cache}/datalake/kube}
 bin=$cache/bin
+coredns_server=$bin/coredns-$coredns-$(IFS=- && echo "${coredns_plugins[*]}")
 self=$(readlink -f "$0")
 state=$(realpath -m "${KUBE_STATE:-${TMPDIR:-/tmp}/datalake-kube}")
 api_port=16443
@@ -92,7 +94,7 @@ missing_packages() {
 
 is_built() {
   local program
-  for program in "etcd-$etcd" "coredns-$coredns" "${parts[@]/%/-$kubernetes}"; do
+  for program in "etcd-$etcd" "${coredns_server##*/}" "${parts[@]/%/-$kubernetes}"; do
     [ -x "$bin/$program" ] || return 1
   done
   command -v kubectl >/dev/null || [ -x "$bin/kubectl-$kubernetes" ] || return 1
@@ -180,18 +182,17 @@ build_etcd() {
 # With the plugins that the cluster's file names, and without the clouds whose clients the others would have compiled.
 build_coredns() {
   local dir=$cache/src/coredns-$coredns module=github.com/coredns/coredns plugin
-  local used=(bind errors cache kubernetes) # a query passes them in this order
-  if [ -x "$bin/coredns-$coredns" ]; then return; fi
+  if [ -x "$coredns_server" ]; then return; fi
   mkdir -p "$dir"
   printf 'module localhost/coredns\n\ngo 1.24\n\nrequire %s %s\n' "$module" "$coredns" >"$dir/go.mod"
   {
     printf 'package main\n\nimport (\n\t"%s/core/dnsserver"\n\t"%s/coremain"\n' "$module" "$module"
-    for plugin in "${used[@]}"; do printf '\t_ "%s/plugin/%s"\n' "$module" "$plugin"; done
+    for plugin in "${coredns_plugins[@]}"; do printf '\t_ "%s/plugin/%s"\n' "$module" "$plugin"; done
     printf ')\n\nfunc main() {\n\tdnsserver.Directives = []string{'
-    printf '"%s", ' "${used[@]}"
+    printf '"%s", ' "${coredns_plugins[@]}"
     printf '}\n\tcoremain.Run()\n}\n'
   } >"$dir/main.go"
-  go_build "$dir" . "$bin/coredns-$coredns"
+  go_build "$dir" . "$coredns_server"
 }
 
 # What every pod's sandbox runs: it holds the namespaces, and reaps what is left by the pod's processes.
@@ -560,7 +561,7 @@ YAML
   cache 5
 }
 CONF
-  launch coredns "$bin/coredns-$coredns" -conf "$state/conf/Corefile"
+  launch coredns "$coredns_server" -conf "$state/conf/Corefile"
 }
 
 # Puts back what was noted of the machine's settings, all or those whose names begin with one of the words given.

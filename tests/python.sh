@@ -16,6 +16,9 @@ fi
 version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 key=$({ echo "$version"; cat tests/python/requirements.txt; } | sha256sum | cut -c1-16)
 venv=$cache/python-tests-$key
+# The wheel in it is that of whoever tests now.
+mkdir -p "$cache"
+if command -v flock >/dev/null; then exec 9>"$venv.lock" && flock 9; fi
 if [ ! -f "$venv/complete" ]; then
   rm -rf "$venv"
   "$python" -m venv "$venv"

@@ -27,7 +27,7 @@ pub(crate) struct Train {
     /// Columns of whole numbers or booleans that are categories, as text is.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) categorical_features: Vec<String>,
-    /// Which trainer: forest, linear, logistic, linfa-trees or dummy.
+    /// Which trainer: forest, linear, logistic or dummy.
     #[arg(long, default_value = "forest")]
     pub(crate) trainer: String,
     /// How many trees; `auto` grows them until more would hardly lower the error out of bag, 30 to 1000.

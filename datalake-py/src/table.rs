@@ -70,7 +70,13 @@ impl Table {
         let without = [("drop", true)].into_py_dict(rows.py())?;
         let reset = indexed.then(|| rows.call_method("reset_index", (), Some(&without))).transpose()?;
         let (batches, schema) = reset.as_ref().unwrap_or(rows).extract::<AnyRecordBatch>()?.into_table()?.into_inner();
-        Ok(Self::of(schema, batches))
+        let roomy = Arc::new(format::with_room(&schema));
+        if batches.len() < 2 || roomy == schema {
+            return Ok(Self::of(schema, batches));
+        }
+        // Their dictionaries may have no room in one, to which the batches are joined.
+        let batches = batches.iter().map(|batch| cast_to(&roomy, batch)).collect::<Result<_>>();
+        Ok(Self::of(roomy, batches.map_err(|error| raised(rows.py(), &error))?))
     }
 
     /// Makes a table of one-dimensional `float64` or `int64` arrays, lists of booleans or lists of text.
@@ -264,7 +270,7 @@ impl Table {
     pub(crate) fn plain(&self) -> Result<Batches> {
         let fields: Vec<Field> = self.schema.fields().iter().map(|field| plain_field(field)).collect();
         let schema = Arc::new(Schema::new(fields));
-        let batches = self.batches.iter().map(|batch| plain_batch(batch, &schema)).collect::<Result<Vec<_>>>()?;
+        let batches = self.batches.iter().map(|batch| cast_to(&schema, batch)).collect::<Result<Vec<_>>>()?;
         Ok(Batches::from_vec(schema, batches))
     }
 }
@@ -308,12 +314,13 @@ fn plain_field(field: &Field) -> Field {
     Field::new(field.name(), plain, field.is_nullable())
 }
 
-fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// The batch with the types of another schema.
+fn cast_to(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch.columns().iter().zip(schema.fields());
     let columns: Result<Vec<_>, _> = columns.map(|(column, field)| cast(column, field.data_type())).collect();
     columns
         .and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns))
-        .map_err(|cause| Error::invalid("write", "the table").with_source(cause))
+        .map_err(|cause| Error::invalid("convert", "the columns of the table").with_source(cause))
 }
 
 /// Reads a local file, or objects of a lake (`lake://bucket/key`, with `*` and `**`).

@@ -62,6 +62,28 @@ def test_a_pandas_index_and_categories_do_not_matter(lake: datalake.Lake) -> Non
     assert lake.read("raw-data/a.parquet").to_pyarrow().to_pydict() == {"a": [1, 2], "group": ["x", "y"]}
 
 
+def test_categories_of_several_tables_are_joined(lake: datalake.Lake, tmp_path: Path) -> None:
+    tables = []
+    for part in range(2):
+        kinds = pd.Categorical([f"{part}-{number}" for number in range(100)])
+        frame = pd.DataFrame({"kind": kinds, "kcal": np.arange(100.0) + 500 * part})
+        frame.to_parquet(tmp_path / "part.parquet")
+        lake.upload(tmp_path / "part.parquet", f"raw-data/parts/{part}.parquet")
+        tables.append(pa.Table.from_pandas(frame))
+    # Codes of 8 bits cannot count the categories of both.
+    assert tables[0].schema.field("kind").type.index_type == pa.int8()
+    both = pa.concat_tables(tables)
+    found = lake.read("raw-data/parts/*.parquet").to_pyarrow()
+    assert found["kind"].to_pylist() == both["kind"].to_pylist()
+    assert lake.write("raw-data/both.parquet", both)["rows"] == 200
+
+    forests = [datalake.RandomForestRegressor(5).fit(rows.select(["kind"]), both["kcal"]) for rows in [both, found]]
+    assert forests[0].digest_ == forests[1].digest_
+    predicted = forests[0].predict(pl.DataFrame({"kind": both["kind"].to_pylist()}))
+    for rows in [both, found]:
+        np.testing.assert_array_equal(forests[0].predict(rows.select(["kind"])), predicted)
+
+
 def test_a_table_without_rows(lake: datalake.Lake, rows: datalake.Table) -> None:
     lake.write("raw-data/none.parquet", rows.to_polars().head(0))
     again = lake.read("raw-data/none.parquet")

@@ -11,8 +11,8 @@ use kube::api::PostParams;
 
 use super::client::{Cluster, failed};
 use super::jobs::{Jobs, name};
-use super::manifests::{JobSettings, script_map, submitted_job};
-use super::names::slug;
+use super::manifests::{JobSettings, script_map, script_name, submitted_job};
+use super::names::{SUBMISSION_ANNOTATION, slug};
 use super::submitted::Submitted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::RunId;
@@ -79,11 +79,15 @@ impl Cluster {
         command: &[String],
         settings: &JobSettings,
     ) -> Result<Submitted> {
-        // A name of its own: the script of an earlier Job of this name may still be there, and would be run.
-        let script = script.map(|script| (script, format!("{name}-{}", slug(RunId::now().as_str(), 40))));
-        let job = submitted_job(name, script.as_ref().map(|(script, map)| (*script, map.as_str())), command, settings)?;
+        let submission = slug(RunId::now().as_str(), 40);
+        let job = submitted_job(name, &submission, script, command, settings)?;
         let jobs = Jobs::new(self, Duration::ZERO, &Silent);
-        let Some(job) = jobs.create(&job).await? else {
+        let made = match jobs.create(&job).await? {
+            Some(made) => Some(made),
+            // An earlier try may have made it, and its answer was lost.
+            None => jobs.find(name).await?.filter(|found| submission_of(found) == submission_of(&job)),
+        };
+        let Some(job) = made else {
             return Err(Error::new(ErrorKind::AlreadyExists, "submit", format_args!("the Job {name}"))
                 .with_reason("there is one of this name")
                 .with_hint(format_args!(
@@ -91,8 +95,8 @@ impl Cluster {
                     self.arguments()
                 )));
         };
-        if let Some((script, map)) = script {
-            self.put_script(&job, script, &map).await?;
+        if let Some(script) = script {
+            self.put_script(&job, script, &script_name(name, &submission)).await?;
         }
         Ok(Submitted::new(self, job, true))
     }
@@ -116,4 +120,9 @@ impl Cluster {
             Err(left) => Err(error.with_hint(format_args!("remove the Job, which waits for it: {left}"))),
         }
     }
+}
+
+/// Which call has submitted a Job.
+fn submission_of(job: &Job) -> Option<&String> {
+    job.metadata.annotations.as_ref()?.get(SUBMISSION_ANNOTATION)
 }

@@ -28,6 +28,7 @@ use super::Format;
 use super::batches::{Batches, Tally};
 use super::compression::{Compression, Deflate};
 use super::conform::with_nulls;
+use super::dictionaries::with_room;
 use super::drive::{self, Encode};
 use super::intake::{Intake, Origin, Place, Records};
 use super::options::{ReadOptions, WriteOptions};
@@ -230,16 +231,21 @@ async fn metadata(input: &Input) -> Result<ParquetMetaData> {
 }
 
 /// The metadata with the Arrow schema that the writer left in it; without that where other writers, nanoparquet for
-/// one, left what Arrow cannot read: Parquet's own schema says all that is needed.
+/// one, left what Arrow cannot read: Parquet's own schema says all that is needed. Dictionaries get room for those of
+/// other batches and files.
 async fn with_schema(input: &Input, metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
-    let again = Arc::clone(&metadata);
-    match decode(input, move || ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())).await {
-        Ok(metadata) => Ok(metadata),
-        Err(_) => {
-            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-            decode(input, move || ArrowReaderMetadata::try_new(again, options)).await
-        }
+    let open = |options| {
+        let metadata = Arc::clone(&metadata);
+        decode(input, move || ArrowReaderMetadata::try_new(metadata, options))
+    };
+    let Ok(opened) = open(ArrowReaderOptions::new()).await else {
+        return open(ArrowReaderOptions::new().with_skip_arrow_metadata(true)).await;
+    };
+    let roomy = with_room(opened.schema());
+    if roomy == **opened.schema() {
+        return Ok(opened);
     }
+    open(ArrowReaderOptions::new().with_schema(Arc::new(roomy))).await
 }
 
 /// Runs decoding on the CPU threads. The decoder's panics, too, come of the file's bytes.

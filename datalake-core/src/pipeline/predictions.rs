@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::compute;
 use crate::error::{Error, Result};
-use crate::format::{Batches, Tally};
+use crate::format::{Batches, Tally, with_room};
 use crate::ml::Model;
 use crate::pipeline::table::at_row;
 
@@ -113,28 +113,20 @@ fn of_all(
     made.collect()
 }
 
-/// The columns that a model looks at, of all batches; no row where they lack one, which the model says. Dictionaries of
-/// several batches may have no room in one, so these become their values.
+/// The columns that a model looks at, of all batches; no row where they lack one, which the model says.
 fn as_one(model: &dyn Model, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch> {
     let failed = |cause| Error::internal("join", "batches of rows").with_source(cause);
     let wanted: Option<Vec<usize>> =
         model.features().iter().map(|feature| schema.index_of(&feature.name).ok()).collect();
     let Some(wanted) = wanted else { return Ok(RecordBatch::new_empty(Arc::clone(schema))) };
-    let value_of = |kind: &DataType| match kind {
-        DataType::Dictionary(_, values) => values.as_ref().clone(),
-        kind => kind.clone(),
-    };
-    let fields = wanted.iter().map(|&place| schema.field(place));
-    let fields = fields.map(|field| field.clone().with_data_type(value_of(field.data_type())).with_nullable(true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let plain = |batch: &RecordBatch| {
-        let columns = wanted.iter().map(|&place| batch.column(place));
-        let columns =
-            columns.map(|column| cast(column, &value_of(column.data_type()))).collect::<Result<_, ArrowError>>();
+    let schema = Arc::new(with_room(&schema.project(&wanted).map_err(failed)?));
+    let roomy = |batch: &RecordBatch| {
+        let columns = wanted.iter().zip(schema.fields());
+        let columns = columns.map(|(&place, field)| cast(batch.column(place), field.data_type()));
         let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&schema), columns?, &rows)
+        RecordBatch::try_new_with_options(Arc::clone(&schema), columns.collect::<Result<_, ArrowError>>()?, &rows)
     };
-    let batches = batches.iter().map(plain).collect::<Result<Vec<_>, ArrowError>>().map_err(failed)?;
+    let batches = batches.iter().map(roomy).collect::<Result<Vec<_>, ArrowError>>().map_err(failed)?;
     concat_batches(&schema, &batches).map_err(failed)
 }
 
@@ -152,7 +144,7 @@ pub(super) mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use arrow::array::{DictionaryArray, Float64Array, StringArray};
-    use arrow::datatypes::{Field, Int8Type};
+    use arrow::datatypes::{DataType, Field, Int8Type, Schema};
 
     use super::*;
     use crate::ml::conformance::{FEATURES, foods};
@@ -200,7 +192,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn dictionaries_that_have_no_room_in_one_are_predicted_as_their_values() {
+    async fn dictionaries_that_have_no_room_in_one_are_predicted() {
         let with_colors = |table: &RecordBatch, colors: ArrayRef| {
             let mut columns = table.columns().to_vec();
             columns[table.schema().index_of("color").unwrap()] = colors;

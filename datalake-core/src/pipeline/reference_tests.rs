@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::ml::TRAINERS;
 
 const PAGE: &str = include_str!("../../../docs/pipeline.md");
 
@@ -73,4 +74,17 @@ fn every_key_is_on_the_page_and_no_other() {
         let page: BTreeSet<String> = documented[heading].iter().map(|key| (*key).to_owned()).collect();
         assert_eq!(page, known, "{heading}");
     }
+}
+
+#[test]
+fn the_trainers_on_the_page_are_those_whose_models_can_be_kept() {
+    let line = PAGE.lines().find(|line| line.starts_with("| `trainer` |")).unwrap();
+    let named = names(line.split('|').nth(2).unwrap());
+    let is_kept = |trainer: &&str| {
+        ["regression", "classification"].iter().any(|task| {
+            let table = "name = \"m\"\ntable = \"raw-data/t\"\ntarget = \"y\"";
+            read(&format!("name = \"p\"\n[train]\n{table}\ntask = \"{task}\"\ntrainer = \"{trainer}\"")).is_ok()
+        })
+    };
+    assert_eq!(named, TRAINERS.into_iter().filter(is_kept).collect());
 }

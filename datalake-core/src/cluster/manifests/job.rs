@@ -178,15 +178,15 @@ mod tests {
     fn a_script_of_ones_own() {
         let (file, text) = ("train.py".to_owned(), "print(1)".to_owned());
         let script = Script { file, text, interpreter: "python3".to_owned() };
-        let job =
-            submitted_job("mine", Some((&script, "mine-1")), &["--fast".to_owned()], &JobSettings::new("python:3.13"));
+        let settings = JobSettings::new("python:3.13");
+        let job = submitted_job("mine", "first", Some(&script), &["--fast".to_owned()], &settings);
         is_as_written(&job.unwrap(), "script");
     }
 
     #[test]
     fn a_command_of_ones_own() {
         let command = ["/datalake".to_owned(), "ls".to_owned()];
-        let job = submitted_job("mine", None, &command, &settings());
+        let job = submitted_job("mine", "first", None, &command, &settings());
         is_as_written(&job.unwrap(), "command");
     }
 }

@@ -22,7 +22,7 @@ pub(crate) use lake::{
 };
 pub(crate) use network::{ingress, nodes_service, store_policy, store_service};
 pub(crate) use store::{Contents, claim, disruption_budget, has_console, slug as store_slug, stateful_set};
-pub(crate) use submitted::{SUBMITTED, script_map, submitted_job};
+pub(crate) use submitted::{SUBMITTED, script_map, script_name, submitted_job};
 pub(crate) use worker::{WorkerJob, worker_job};
 
 use super::submit::Script;

@@ -13,7 +13,7 @@ pub(super) async fn apply(cluster: &Cluster, object: &KubeObject, is_dry_run: bo
     let mut parameters = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
     parameters.dry_run = is_dry_run;
     let done = dynamic(cluster, object).patch(object.name(), &parameters, &Patch::Apply(&object.json)).await;
-    done.map_err(|cause| refused(object, cause))
+    done.map_err(|cause| refused(&cluster.arguments(), object, cause))
 }
 
 /// The objects of this one's kind, where it is.
@@ -30,7 +30,8 @@ pub(super) fn lacks_namespace(cause: &kube::Error) -> bool {
     matches!(cause, kube::Error::Api(status) if status.code == 404 && status.message.contains("namespaces \""))
 }
 
-fn refused(object: &KubeObject, cause: kube::Error) -> Error {
+/// What a refusal means, in the cluster and namespace that commands name so.
+fn refused(place: &str, object: &KubeObject, cause: kube::Error) -> Error {
     let message = match &cause {
         kube::Error::Api(status) => status.message.clone(),
         _ => String::new(),
@@ -63,8 +64,7 @@ fn refused(object: &KubeObject, cause: kube::Error) -> Error {
         ),
         ErrorKind::Invalid if message.contains("updates to statefulset spec") => {
             error.with_hint(format_args!(
-                "take the store down, which keeps its data, and set it up again: datalake teardown --namespace {}",
-                object.namespace().unwrap_or_default()
+                "take the store down, which keeps its data, and set it up again: datalake teardown {place}"
             ))
         }
         _ => error,
@@ -90,7 +90,7 @@ mod tests {
 
     fn refusal(object: &KubeObject, code: u16, reason: &str, message: &str) -> Error {
         let status = Status { code, reason: reason.to_owned(), message: message.to_owned(), ..Status::default() };
-        refused(object, kube::Error::Api(Box::new(status)))
+        refused("--context here --namespace big-data", object, kube::Error::Api(Box::new(status)))
     }
 
     #[test]
@@ -118,6 +118,14 @@ mod tests {
                 "nodePort: provided port is already allocated",
                 ErrorKind::Invalid,
                 "--node-ports=",
+            ),
+            (
+                &nodes,
+                422,
+                "Invalid",
+                "updates to statefulset spec for fields other than 'replicas' are forbidden",
+                ErrorKind::Invalid,
+                "teardown --context here --namespace big-data",
             ),
         ] {
             let error = refusal(object, code, reason, message);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
 };
-use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Int64Type, UInt64Type};
 use futures::TryStreamExt;
 
 use super::*;
@@ -102,6 +102,36 @@ async fn nested_and_encoded_columns_keep_their_digest_in_every_format() {
     Csv.write(Sink::LocalFile(csv.clone()), batches, WriteOptions::default()).await.unwrap();
     let text = std::fs::read_to_string(csv).unwrap();
     assert_eq!(text, "w,s,l\na,\"{\"\"n\"\":1}\",\"[1,null]\"\n,,\na,\"{\"\"n\"\":3}\",[]\n");
+}
+
+#[tokio::test]
+async fn dictionaries_of_few_values_have_room_for_those_of_other_files() {
+    let named = |first: i32| {
+        let names: Vec<String> = (first..first + 100).map(|name| format!("n{name}")).collect();
+        let coded: ArrayRef =
+            Arc::new(names.iter().map(String::as_str).map(Some).collect::<DictionaryArray<Int8Type>>());
+        let known = [("known".to_owned(), "yes".to_owned())].into();
+        let field = Field::new("name", coded.data_type().clone(), true).with_metadata(known);
+        let plain: ArrayRef = Arc::new(StringArray::from(names));
+        (RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![coded]).unwrap(), plain)
+    };
+    let mut all = Vec::new();
+    for first in [0, 100] {
+        let (table, plain) = named(first);
+        let (_folder, path, _) = file(&table, WriteOptions::default()).await;
+        let back = read(&path, ReadOptions::default()).await.unwrap();
+        let wide = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        assert_eq!(back[0].column(0).data_type(), &wide);
+        assert_eq!(&arrow::compute::cast(back[0].column(0), &DataType::Utf8).unwrap(), &plain);
+        assert_eq!(back[0].schema().field(0).metadata(), table.schema().field(0).metadata());
+        all.extend(back);
+    }
+    assert_eq!(arrow::compute::concat_batches(&all[0].schema(), &all).unwrap().num_rows(), 200);
+    let folder = tempfile::tempdir().unwrap();
+    let joined = Batches::from_vec(all[0].schema(), all);
+    let path = folder.path().join("joined.parquet");
+    let written = Parquet.write(Sink::LocalFile(path), joined, WriteOptions::default()).await.unwrap();
+    assert_eq!(written.rows, 200);
 }
 
 #[tokio::test]
