@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the command line tool as one static binary, and prints its path.
 #
-#   static.sh            against this machine's C library: half a minute where a release build has compiled what lies below it
+#   static.sh            against this machine's C library: a minute or two where a release build has compiled what lies below it
 #   static.sh release    against musl, from nothing: for images and downloads (needs musl-gcc, of Debian's musl-tools)
 set -euo pipefail
 cd "$(dirname "$0")/.."

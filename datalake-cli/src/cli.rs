@@ -200,6 +200,11 @@ impl Command {
                 | Self::Job(Job::Logs(JobLogs { follow: true, .. }))
         )
     }
+
+    /// Whether it serves until it is stopped.
+    pub(crate) fn is_serving(&self) -> bool {
+        matches!(self, Self::Exporter { .. })
+    }
 }
 
 #[derive(Debug, Args)]

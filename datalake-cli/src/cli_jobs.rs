@@ -63,7 +63,8 @@ pub(crate) struct Where {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Pods")]
 pub(crate) struct Pods {
-    /// The image of the workers, made of this very build [default: the one of the profile, or localhost/datalake:VERSION].
+    /// The image: for a run one of this very build, for a Job of your own any [default: the one of the profile, or
+    /// localhost/datalake:VERSION].
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
     /// Whether nodes pull the image: Always, `IfNotPresent`, Never.

@@ -70,8 +70,12 @@ impl Settings {
     fn names(self, variable: &dyn Fn(&str) -> Option<String>) -> Result<LakeOptions> {
         let mut options = LakeOptions::default();
         options.bucket_prefix = self.bucket_prefix;
+        let name = |name: String| {
+            BucketName::new(name)
+                .map_err(|error| Error::invalid("read", format_args!("[buckets] of {FILE}")).with_reason(error))
+        };
         for (logical, real) in self.buckets {
-            options.buckets.insert(BucketName::new(logical)?, BucketName::new(real)?);
+            options.buckets.insert(name(logical)?, name(real)?);
         }
         options.with_names_of(variable)
     }
@@ -124,6 +128,13 @@ mod tests {
         assert_eq!(resolved(None, "", &[]).0, AT);
         let nothing = resolve(None, Settings::default(), &Profile::default(), &|_| None).unwrap();
         assert_eq!(nothing, (DEFAULT_LAKE.to_owned(), LakeOptions::default()));
+    }
+
+    #[test]
+    fn a_name_that_no_bucket_can_have_leads_to_the_file() {
+        let settings: Settings = toml::from_str("[buckets]\nmodels = 'Bad_Name'").unwrap();
+        let error = settings.names(&|_| None).unwrap_err().to_string();
+        assert!(error.contains("datalake.toml") && error.contains("Bad_Name"), "{error}");
     }
 
     #[test]

@@ -219,6 +219,20 @@ impl Error {
         self
     }
 
+    /// With its causes and its hint, for logs and manifests.
+    pub(crate) fn in_one_line(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text.push_str(&format!("; caused by: {cause}"));
+            source = cause.source();
+        }
+        if let Some(hint) = &self.0.hint {
+            text.push_str(&format!("; hint: {hint}"));
+        }
+        text
+    }
+
     /// The kind of outcome.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -297,16 +311,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {self}", self.0.kind)?;
-        let mut source = self.source();
-        while let Some(cause) = source {
-            write!(f, "; caused by: {cause}")?;
-            source = cause.source();
-        }
-        if let Some(hint) = &self.0.hint {
-            write!(f, "; hint: {hint}")?;
-        }
-        Ok(())
+        write!(f, "{:?}: {}", self.0.kind, self.in_one_line())
     }
 }
 

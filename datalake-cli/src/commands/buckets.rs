@@ -44,6 +44,9 @@ pub(crate) async fn list(path: Option<&str>, tools: &Tools) -> Result<()> {
         let buckets = lake.buckets().await?.into_iter();
         let lines: Vec<BucketLine> =
             buckets.map(|info| BucketLine { bucket: info.name.to_string(), created: info.created }).collect();
+        if lines.is_empty() {
+            tools.progress.note(&format!("there is no bucket in {lake}"));
+        }
         return tools.printer.rows(&["bucket", "created"], &lines, |line| {
             vec![line.bucket.clone(), line.created.map(moment).unwrap_or_default()]
         });
@@ -75,7 +78,8 @@ pub(crate) async fn copy(from: &str, to: &str, tools: &Tools) -> Result<()> {
     let (from, to): (Location, Location) = (from.parse()?, to.parse()?);
     let lake = tools.lake()?;
     let copied = lake::copy(lake.as_ref(), &from, &to).await?;
-    tools.printer.say(&format!("copied {} objects, {}", copied.objects, size(copied.bytes)));
+    let objects = if copied.objects == 1 { "1 object".to_owned() } else { format!("{} objects", copied.objects) };
+    tools.printer.say(&format!("copied {objects}, {}", size(copied.bytes)));
     Ok(())
 }
 

@@ -102,11 +102,16 @@ fn start(arguments: Cli, stopped_by: &OnceCell<StopSignal>) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|cause| Error::io("start", "the async runtime", cause))?;
-    let is_watching = command.is_watching();
+    let (is_watching, is_serving) = (command.is_watching(), command.is_serving());
     let outcome = runtime.block_on(interruptible(dispatch(command, &tools), &terminal, stopped_by));
-    // It is what ends it.
+    // It is what ends such a command.
     let outcome = match (outcome, stopped_by.get()) {
-        (Err(error), Some(StopSignal::Interrupt)) if is_watching && error.kind() == ErrorKind::Cancelled => Ok(()),
+        (Err(error), Some(signal))
+            if error.kind() == ErrorKind::Cancelled
+                && (is_serving || is_watching && matches!(signal, StopSignal::Interrupt)) =>
+        {
+            Ok(())
+        }
         (outcome, _) => outcome,
     };
     // Files that were being written are taken back on their threads, which takes a moment. Nobody waits for more: not for

@@ -1,5 +1,6 @@
 //! `kill -9` at random moments: the next run completes with the same digests and leaves nothing temporary.
 
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -65,6 +66,24 @@ fn a_signal_ends_a_run_cleanly(signal: &str, code: i32) {
     assert!(scratch.ok(&["runs"]).contains("cancelled"));
     let temporary: Vec<String> = scratch.files("lake").into_iter().filter(|name| is_temporary(name)).collect();
     assert!(temporary.is_empty(), "{temporary:?}");
+}
+
+#[test]
+fn a_server_ends_well_when_it_is_stopped() {
+    let scratch = Scratch::new();
+    for signal in ["-INT", "-TERM"] {
+        let exporter = ["exporter", "--listen", "127.0.0.1:0"];
+        let mut child = scratch.command(&exporter).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut first = String::new();
+        said.read_line(&mut first).unwrap();
+        assert!(first.contains("/metrics"), "{first}");
+        let stopped = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(stopped.success());
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        assert_eq!((child.wait().unwrap().code(), rest.as_str()), (Some(0), ""), "{signal}");
+    }
 }
 
 /// Waits until the run has written its first manifest.

@@ -145,6 +145,14 @@ fn another_cluster_than_that_of_the_profile_is_refused() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_read_is_named() {
+    let scratch = Scratch::new();
+    let file = scratch.write("kubeconfig", "{ this is: [no configuration");
+    let ran = Ran::of(scratch.command(&["job", "list"]).env("KUBECONFIG", &file).output().unwrap());
+    ran.failed(1, &[file.to_str().unwrap(), "set KUBECONFIG"]);
+}
+
+#[test]
 fn a_cluster_that_is_too_old_is_told_so() {
     let scratch = Scratch::new();
     let url = api_of("32");

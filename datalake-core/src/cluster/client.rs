@@ -194,10 +194,10 @@ fn quoted(context: &str) -> Cow<'_, str> {
 
 /// How to reach the cluster, and by which context.
 async fn config(options: &ClusterOptions) -> Result<(Config, Option<String>)> {
-    let named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
+    let named = std::env::var_os("KUBECONFIG").filter(|files| !files.is_empty());
     let home = std::env::home_dir().map(|home| home.join(".kube/config")).filter(|file| file.exists());
-    if named || home.is_some() {
-        return of_file(Kubeconfig::read(), options).await;
+    if let Some(files) = named.or(home.map(Into::into)) {
+        return of_file(&files.to_string_lossy(), Kubeconfig::read(), options).await;
     }
     if let Ok(config) = Config::incluster() {
         return match &options.context {
@@ -206,7 +206,7 @@ async fn config(options: &ClusterOptions) -> Result<(Config, Option<String>)> {
         };
     }
     match Kubeconfig::read_from(K3S_CONFIG) {
-        Ok(found) => of_file(Ok(found), options).await,
+        Ok(found) => of_file(K3S_CONFIG, Ok(found), options).await,
         Err(_) => Err(Error::not_found("find", "a Kubernetes cluster")
             .with_reason(format_args!(
                 "KUBECONFIG is not set, there is neither ~/.kube/config nor a readable {K3S_CONFIG}, and this is no pod"
@@ -225,16 +225,22 @@ fn no_context_within(context: &str) -> Error {
         .with_hint("leave the context out to use the cluster of the pod, or set KUBECONFIG to a file that has it")
 }
 
+/// `files` is what is read, as it was named.
 async fn of_file(
+    files: &str,
     found: Result<Kubeconfig, KubeconfigError>,
     options: &ClusterOptions,
 ) -> Result<(Config, Option<String>)> {
     let unreadable = |cause: KubeconfigError| {
         let hint = match cause {
-            KubeconfigError::ReadConfig(..) => "set KUBECONFIG to a file that leads to a cluster",
+            KubeconfigError::ReadConfig(..) | KubeconfigError::Parse(_) => {
+                "set KUBECONFIG to a file that leads to a cluster"
+            }
             _ => "look at `kubectl config view`, and choose a context by --context",
         };
-        Error::invalid("read", "the configuration of kubectl").with_reason(cause).with_hint(hint)
+        Error::invalid("read", format_args!("the configuration of the cluster, {files}"))
+            .with_reason(cause)
+            .with_hint(hint)
     };
     let found = found.map_err(unreadable)?;
     let context = options.context.clone().or_else(|| found.current_context.clone());

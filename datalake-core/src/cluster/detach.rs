@@ -147,7 +147,7 @@ async fn never_began(lake: &dyn Lake, run: &RunId, error: &Error) -> Result<()> 
         return Ok(());
     }
     manifest.status = failed_status(error);
-    manifest.error = Some(format!("{error:?}"));
+    manifest.error = Some(error.in_one_line());
     save(&runs_bucket(lake).await?, &mut manifest).await
 }
 

@@ -42,6 +42,7 @@ pub mod digest;
 mod drive;
 mod intake;
 mod json;
+mod one_or_many;
 mod options;
 mod parquet;
 mod profile;
@@ -67,6 +68,8 @@ pub use detect::{FORMATS, detect, for_sink, format};
 pub use dictionaries::with_room;
 pub use digest::TableDigest;
 pub use json::Json;
+#[cfg(feature = "pipeline")]
+pub(crate) use one_or_many::one_or_many;
 pub use options::{Infer, ReadOptions, WriteOptions};
 pub use parquet::Parquet;
 pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};

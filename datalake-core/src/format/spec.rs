@@ -3,6 +3,8 @@
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use super::one_or_many::one_or_many;
+
 /// What separates the whole part of a number from its fraction, in text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,7 +24,8 @@ pub enum DecimalMark {
 /// use datalake_core::format::ColumnSpec;
 ///
 /// let spec: ColumnSpec =
-///     serde_json::from_str(r#"{"name": "protein_g", "type": "float64", "unit": "g", "from": ["Protein (g)"]}"#).unwrap();
+///     serde_json::from_str(r#"{"name": "protein_g", "type": "float64", "unit": "g", "from": "Protein (g)"}"#).unwrap();
+/// assert_eq!(spec.from, ["Protein (g)"]);
 /// assert!(spec.nullable);
 /// assert!(serde_json::from_str::<ColumnSpec>(r#"{"name": "x", "type": "float"}"#).is_err());
 /// ```
@@ -45,8 +48,9 @@ pub struct ColumnSpec {
     /// The decimal mark of numbers in text.
     #[serde(default, skip_serializing_if = "is_dot")]
     pub decimal: DecimalMark,
-    /// Its names in the source, of which the first that exists is taken; none means its own name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Its names in the source, of which the first that exists is taken; none means its own name. One alone may be written
+    /// without an array.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     pub from: Vec<String>,
 }
 

@@ -1,16 +1,12 @@
 //! The pipeline file: TOML with variables, checked key by key, turned into plain steps.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{IntoDeserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
 
 use object_store::path::Path;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Position, Result};
+use crate::format::one_or_many;
 use crate::lake::{BucketName, parse_object};
 use crate::ml::PermutationParams;
 use crate::pipeline::step::{Evaluate, Predict, Prepare, Reference, Step, Train, baselines, once};
@@ -331,37 +327,6 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(similarity, _)| *similarity > 0.6)
         .map(|(_, candidate)| candidate.to_owned())
-}
-
-/// Reads one value, or an array of them, without losing the error of the part at fault.
-pub(crate) fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    struct OneOrMany<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("one value or an array of them")
-        }
-
-        fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Vec<T>, E> {
-            Ok(vec![T::deserialize(value.into_deserializer())?])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Vec<T>, A::Error> {
-            Vec::deserialize(SeqAccessDeserializer::new(sequence))
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
-            Ok(vec![T::deserialize(MapAccessDeserializer::new(map))?])
-        }
-    }
-
-    deserializer.deserialize_any(OneOrMany(PhantomData))
 }
 
 #[cfg(test)]

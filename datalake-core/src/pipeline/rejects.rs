@@ -40,10 +40,10 @@ pub async fn keep_rejects(
 /// An error that tells where the records rejected until then are.
 #[must_use]
 pub fn told(error: Error, kept: Option<String>) -> Error {
-    match kept {
-        Some(place) => error.with_hint(format_args!("the records rejected so far, with reasons, are in {place}")),
-        None => error,
-    }
+    let Some(place) = kept else { return error };
+    let place = format!("the records rejected so far, with reasons, are in {place}");
+    let hint = error.hint().map_or_else(|| place.clone(), |own| format!("{own}; {place}"));
+    error.with_hint(hint)
 }
 
 /// `DESTINATION.run/quarantine.ndjson`.

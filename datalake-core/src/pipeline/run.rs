@@ -160,7 +160,7 @@ impl Pipeline {
                 }
             }
             manifest.status = failed_status(error);
-            manifest.error = Some(format!("{error:?}"));
+            manifest.error = Some(error.in_one_line());
         }
         let saved = save(&bucket, &mut manifest).await;
         let measured = async {

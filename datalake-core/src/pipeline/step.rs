@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::format::{ColumnSpec, Limit, OnRowError};
+use crate::format::{ColumnSpec, Limit, OnRowError, one_or_many};
 use crate::lake::{ObjectPattern, parse_object};
 use crate::ml::forest::{ForestParams, ForestSettings};
 use crate::ml::{self, Compression, PermutationParams, Task, trainer};
-use crate::pipeline::file::one_or_many;
 use crate::pipeline::trees::Trees;
 
 /// One step. Closed on purpose: a step must fit into a Job.

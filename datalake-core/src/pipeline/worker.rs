@@ -105,9 +105,9 @@ impl Shift {
             Err(_) => Status::Failed,
         };
         if let Err(error) = &outcome {
-            log.note(&format!("{error:?}"));
+            log.note(&error.in_one_line());
         }
-        let error = outcome.as_ref().err().map(|error| format!("{error:?}"));
+        let error = outcome.as_ref().err().map(Error::in_one_line);
         let attempt = Attempt { status, started, seconds: clock.elapsed().as_secs_f64(), error };
         let told = async {
             log.beat(&bucket, order.run(), &folder).await?;

@@ -98,8 +98,9 @@ impl SetupSettings {
         }
         let secrets: &[&str] = if self.store == StoreKind::External { &[LAKE] } else { &[STORE_ROOT, LAKE] };
         text.push_str(&format!(
-            "# Secrets are left out. `datalake setup-datalake` makes them, with keys that it draws. By hand, each from a file\n\
-             # with a line {ACCESS_KEY_ID}=… and a line {SECRET_ACCESS_KEY}=…:\n"
+            "# Secrets are left out. `datalake setup-datalake` makes them, with keys that it draws, then the buckets, and in a\n\
+             # store of its own the user of the key {LAKE}. By hand, each Secret from a file with a line {ACCESS_KEY_ID}=… and\n\
+             # a line {SECRET_ACCESS_KEY}=…:\n"
         ));
         for name in secrets {
             text.push_str(&format!(
