@@ -41,8 +41,8 @@ if [ "$#" != 0 ]; then
   tests --test-threads 1 "$@"
   exit
 fi
-# These want the node for themselves: they kill by the names of programs, and measure.
-alone=(killed_removed_and_interrupted_work_is_done_again what_workers_cost)
+# These want the node for themselves: one takes the API server away, the other measures.
+alone=(an_api_server_that_is_started_anew_does_not_matter what_workers_cost)
 tests --test-threads 3 "${alone[@]/#/--skip=}"
 tests --test-threads 1 "${alone[@]}"
 DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster 7>&-
