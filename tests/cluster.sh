@@ -35,14 +35,19 @@ flock --nonblock 7 || { echo "tests/cluster.sh: waits for other tests on the clu
 if [ -n "${KEEP:-}" ]; then owner=; else owner=$$; fi
 leads_to=$("$root/tests/kube.sh" up "$owner" 7>&-)
 eval "$leads_to"
-# Of the same packages as the other tests, so that they are compiled once.
-tests() { cargo test --release --locked --test cluster -- --ignored "$@" 7>&-; }
+# Of the same packages as the other tests, so that they are compiled once. Soak's figures are to be quoted.
+tests() { cargo test --release --locked --test cluster -- --ignored ${DATALAKE_SOAK:+--show-output} "$@" 7>&-; }
 if [ "$#" != 0 ]; then
   tests --test-threads 1 "$@"
   exit
 fi
+# Python's beside those of Rust, of which three run at a time: they mostly wait for pods.
+DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster 7>&- >"$scratch/python.log" 2>&1 &
+python=$!
 # These want the node for themselves: one takes the API server away, the other measures.
 alone=(an_api_server_that_is_started_anew_does_not_matter what_workers_cost)
-tests --test-threads 3 "${alone[@]/#/--skip=}"
-tests --test-threads 1 "${alone[@]}"
-DATALAKE_ON_CLUSTER=1 tests/python.sh -k on_cluster 7>&-
+tests --test-threads 3 "${alone[@]/#/--skip=}" || status=$?
+wait "$python" || status=$?
+cat "$scratch/python.log"
+tests --test-threads 1 "${alone[@]}" || status=$?
+[ "$status" = 0 ]

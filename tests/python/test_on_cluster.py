@@ -37,7 +37,7 @@ def cluster(root: Path, profile: Path, tmp_path_factory: pytest.TempPathFactory)
     done(tool, "image", "pack", "--name", MINIO, "--entrypoint", "/minio", "-o", minio, program)
     done(tool, "image", "save", own)
     done(kube, "load", minio, own)
-    done(kube, "volume", NAMESPACE, "1Gi")
+    done(kube, "volume", NAMESPACE, "1Gi", f"{NAMESPACE}/datalake-store")
     cluster = datalake.Cluster(namespace=NAMESPACE)
     made = cluster.setup(image=MINIO, image_pull_policy="Never", size="1Gi", node_ports=(30960, 30961))
     assert made["answers"]

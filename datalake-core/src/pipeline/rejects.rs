@@ -72,3 +72,22 @@ fn forget(folder: &Path, file: &Path) -> Result<()> {
         Err(cause) => Err(Error::io("remove", file.display(), cause)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_the_rejected_is_told_beside_an_errors_own_hint() {
+        let error = || Error::invalid("convert", "foods.csv");
+        let hint = |error: Error| error.hint().map(str::to_owned);
+        assert_eq!(hint(told(error(), None)), None);
+        let place = || Some("foods.run/quarantine.ndjson".to_owned());
+        let alone = hint(told(error(), place())).unwrap();
+        assert!(alone.starts_with("the records rejected") && alone.ends_with("in foods.run/quarantine.ndjson"));
+        assert_eq!(
+            hint(told(error().with_hint("free some space"), place())),
+            Some(format!("free some space; {alone}"))
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! What may happen to a run: it ends with the same digests, or with clear words in bounded time, and leaves nothing at work.
 
+use std::fmt::Display;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -81,8 +82,9 @@ fn processes(lake: &Lake, words: &[&str]) -> Vec<u32> {
     entries.filter(holds).collect()
 }
 
-fn send(signal: &str, pid: u32) {
-    let _ = std::process::Command::new("kill").args([signal, &pid.to_string()]).output();
+/// Signals a process, or by `-PID` its group.
+pub(crate) fn send(signal: &str, pid: impl Display) {
+    let _ = std::process::Command::new("kill").args([signal, "--", &pid.to_string()]).output();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What Jobs cost: printed for who asks for it by --nocapture, asserted on never.
+//! What Jobs cost: printed at the end of a soak, asserted on never.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -184,7 +184,8 @@ pub(crate) fn kube(arguments: &[&str]) -> String {
     ran.stdout
 }
 
-fn script() -> Command {
+/// `kube.sh`, with nothing to do yet.
+pub(crate) fn script() -> Command {
     Command::new(package_folder().join("kube.sh"))
 }
 

@@ -8,6 +8,7 @@ mod faults;
 mod figures;
 mod harness;
 mod jobs;
+mod lost_answers;
 mod obstacles;
 mod rights;
 mod setup;
