@@ -19,8 +19,9 @@ fi
 
 if [ -n "${DATALAKE_SOAK:-}" ]; then binary=$(tests/static.sh release); else binary=$(tests/static.sh); fi
 scratch=$(mktemp -d)
+is_ours=
 finish() {
-  if [ -z "${KEEP:-}" ]; then "$root/tests/kube.sh" down; fi
+  if [ -n "$is_ours" ] && [ -z "${KEEP:-}" ]; then "$root/tests/kube.sh" down; fi
   rm -rf "$scratch"
 }
 trap finish EXIT
@@ -32,6 +33,7 @@ export DATALAKE=$scratch/datalake DATALAKE_CLI=$scratch/datalake
 unset KUBECONFIG
 exec 7>"${TMPDIR:-/tmp}/datalake-cluster-tests.lock"
 flock --nonblock 7 || { echo "tests/cluster.sh: waits for other tests on the cluster" >&2 && flock 7; }
+is_ours=1
 if [ -n "${KEEP:-}" ]; then owner=; else owner=$$; fi
 leads_to=$("$root/tests/kube.sh" up "$owner" 7>&-)
 eval "$leads_to"

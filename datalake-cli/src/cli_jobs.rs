@@ -163,6 +163,7 @@ pub(crate) struct JobLogs {
     pub(crate) pending_limit: u64,
 }
 
+/// In whole seconds, as Kubernetes counts.
 fn seconds(text: &str) -> datalake_core::Result<u64> {
-    quantity::time(text).map(|time| time.as_secs())
+    quantity::time(text).map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0))
 }

@@ -38,16 +38,14 @@ pub(crate) fn code(outcome: Result<()>, stopped_by: Option<StopSignal>) -> ExitC
 fn words(error: &Error) -> String {
     let mut text = format!("error: {error}\n");
     let mut cause = error.source();
-    let mut hint = error.hint();
     while let Some(current) = cause {
         let said = current.to_string();
         if !text.contains(&said) {
             text.push_str(&format!("  caused by: {said}\n"));
         }
-        hint = hint.or_else(|| current.downcast_ref::<Error>().and_then(Error::hint));
         cause = current.source();
     }
-    if let Some(hint) = hint {
+    if let Some(hint) = error.first_hint() {
         text.push_str(&format!("hint: {hint}\n"));
     }
     text

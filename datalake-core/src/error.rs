@@ -227,10 +227,10 @@ impl Error {
             text.push_str(&format!("; caused by: {cause}"));
             source = cause.source();
         }
-        if let Some(hint) = &self.0.hint {
+        if let Some(hint) = self.first_hint() {
             text.push_str(&format!("; hint: {hint}"));
         }
-        text
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// The kind of outcome.
@@ -261,6 +261,17 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The same, or what the first of its causes says that says anything of it.
+    #[must_use]
+    pub fn first_hint(&self) -> Option<&str> {
+        let (mut hint, mut cause) = (self.hint(), self.source());
+        while let (None, Some(current)) = (hint, cause) {
+            hint = current.downcast_ref::<Self>().and_then(Self::hint);
+            cause = current.source();
+        }
+        hint
     }
 }
 
@@ -337,6 +348,15 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Exhausted);
         assert!(error.source().is_some());
         assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn one_line_holds_all_that_the_terminal_says() {
+        let cause = Error::invalid("read", "a.csv").with_reason("two\n  lines").with_hint("mend it");
+        let error = Error::invalid("convert", "a.csv").with_source(cause);
+        assert_eq!(error.first_hint(), Some("mend it"));
+        assert_eq!(error.in_one_line(), "cannot convert a.csv; caused by: cannot read a.csv: two lines; hint: mend it");
+        assert_eq!(error.with_hint("mine").first_hint(), Some("mine"));
     }
 
     #[test]

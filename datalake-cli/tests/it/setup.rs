@@ -147,9 +147,14 @@ fn another_cluster_than_that_of_the_profile_is_refused() {
 #[test]
 fn a_configuration_that_cannot_be_read_is_named() {
     let scratch = Scratch::new();
-    let file = scratch.write("kubeconfig", "{ this is: [no configuration");
-    let ran = Ran::of(scratch.command(&["job", "list"]).env("KUBECONFIG", &file).output().unwrap());
-    ran.failed(1, &[file.to_str().unwrap(), "set KUBECONFIG"]);
+    let faults = ["{ this is: [no configuration", "users:\n- name: me\n  user:\n    token: hush\n   wrong: hush\n"];
+    for fault in faults {
+        let file = scratch.write("kubeconfig", fault);
+        let ran = Ran::of(scratch.command(&["job", "list"]).env("KUBECONFIG", &file).output().unwrap());
+        ran.failed(1, &[file.to_str().unwrap(), "at line", "set KUBECONFIG"]);
+        // Nor does it show the lines around the fault.
+        assert!(!ran.stderr.contains("hush"), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -232,6 +232,16 @@ async fn of_file(
     options: &ClusterOptions,
 ) -> Result<(Config, Option<String>)> {
     let unreadable = |cause: KubeconfigError| {
+        let reason = match &cause {
+            // Never with the lines around it: a token or a password may be in them.
+            KubeconfigError::Parse(fault) => match fault.location() {
+                Some(place) => {
+                    format!("it is no such configuration, at line {}, column {}", place.line(), place.column())
+                }
+                None => "it is no such configuration".to_owned(),
+            },
+            other => other.to_string(),
+        };
         let hint = match cause {
             KubeconfigError::ReadConfig(..) | KubeconfigError::Parse(_) => {
                 "set KUBECONFIG to a file that leads to a cluster"
@@ -239,7 +249,7 @@ async fn of_file(
             _ => "look at `kubectl config view`, and choose a context by --context",
         };
         Error::invalid("read", format_args!("the configuration of the cluster, {files}"))
-            .with_reason(cause)
+            .with_reason(reason)
             .with_hint(hint)
     };
     let found = found.map_err(unreadable)?;

@@ -11,8 +11,8 @@ use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::core::Selector;
 
 use super::client::{Cluster, failed, is_missing, is_taken, kubectl};
-use super::manifests::QUEUE_LABEL;
-use super::names::RUN_LABEL;
+use super::manifests::{DRIVERS, QUEUE_LABEL, WORKERS};
+use super::names::{RUN_LABEL, selector};
 use super::pods::{Limit, Trouble, failure, is_at_work, is_being_made, trouble};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::RunId;
@@ -26,7 +26,11 @@ const LOOK_AT_PODS: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long an API server may be away.
 pub(crate) const OUTAGE: Duration = Duration::from_secs(300);
-/// The same for somebody who does not want to wait, as at a stop: a command has two seconds for it.
+/// How long an answer may take before the API server counts as away: a connection may be dead without a word.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The same for somebody who does not want to wait.
+const ANSWER_AT_ONCE: Duration = Duration::from_secs(5);
+/// How long it may be away for somebody who does not want to wait, as at a stop: a command has two seconds for it.
 const OUTAGE_AT_ONCE: Duration = Duration::from_secs(1);
 /// How often a Job that is being removed is looked at before that takes too long: 90 seconds of an API server that answers.
 const LOOKS_AT_REMOVAL: u32 = 180;
@@ -71,14 +75,15 @@ where
     A: Future<Output = Result<T>>,
 {
     let mut away: Option<Instant> = None;
+    let limit = if outage > OUTAGE_AT_ONCE { ANSWER } else { ANSWER_AT_ONCE };
     loop {
-        match ask().await {
+        let asked = Instant::now();
+        match in_time(limit, ask()).await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                let since = *away.get_or_insert_with(|| {
+                if away.is_none() {
                     progress.note(&format!("{error}; Jobs go on meanwhile, and it is tried again"));
-                    Instant::now()
-                });
-                if since.elapsed() >= outage {
+                }
+                if away.get_or_insert(asked).elapsed() >= outage {
                     return Err(error);
                 }
                 tokio::time::sleep(LOOK).await;
@@ -86,6 +91,15 @@ where
             answer => return answer,
         }
     }
+}
+
+/// An answer, or that there was none in time.
+async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Unavailable, "ask", "the API server")
+            .with_reason(format_args!("it has not answered within {limit:?}"))
+            .with_hint("is the cluster up, and the way to it open?"))
+    })
 }
 
 /// The Jobs of one namespace. Whatever is asked of them is asked again while the API server does not answer.
@@ -148,8 +162,22 @@ impl<'a> Jobs<'a> {
 
     /// Removes the Jobs of a run that are at work, and says how many those were.
     pub(crate) async fn remove_of(&self, run: &RunId) -> Result<usize> {
+        let mut removed = self.remove_workers_of(run).await?;
+        removed += self.remove_component(run, DRIVERS).await?;
+        // The driver may have made more meanwhile.
+        Ok(removed + self.remove_workers_of(run).await?)
+    }
+
+    /// The same for its workers alone: a driver that ends its run has yet to say so.
+    pub(crate) async fn remove_workers_of(&self, run: &RunId) -> Result<usize> {
+        self.remove_component(run, WORKERS).await
+    }
+
+    async fn remove_component(&self, run: &RunId, component: &str) -> Result<usize> {
+        let mut wanted = selector(component);
+        wanted.insert(RUN_LABEL.to_owned(), run.to_string());
         let mut removed = 0;
-        for job in self.list(&Selector::from_iter([(RUN_LABEL.to_owned(), run.to_string())])).await? {
+        for job in self.list(&Selector::from_iter(wanted)).await? {
             if standing(&job) == Standing::Running {
                 self.remove(&job).await?;
                 removed += 1;
@@ -267,10 +295,8 @@ impl<'a> Jobs<'a> {
     async fn stuck(&self, pod: &Pod) -> Option<Trouble> {
         let events: Api<Event> = self.cluster.api();
         let uid = pod.metadata.uid.as_deref()?;
-        let wanted = ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning"));
-        let mut found = events.list(&wanted).await.ok()?.items;
-        found.sort_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
-        found.pop().and_then(|event| event.message).map(|words| Trouble::stuck(pod, &words))
+        let wanted = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
+        last_warning(events.list(&wanted).await.ok()?.items).map(|words| Trouble::stuck(pod, &words))
     }
 
     /// Why the Job's controller can make no pods, where that is so.
@@ -286,6 +312,26 @@ impl<'a> Jobs<'a> {
             Err(_) => Ok(None),
         }
     }
+}
+
+/// What a node warns of, where it has come no further since: events stay for an hour.
+fn last_warning(events: Vec<Event>) -> Option<String> {
+    let is = |event: &Event, reasons: &[&str]| event.reason.as_deref().is_some_and(|reason| reasons.contains(&reason));
+    let comes_further = |event: &Event| is(event, &["Scheduled", "Pulling", "Pulled"]);
+    let warns = |event: &Event| event.type_.as_deref() == Some("Warning");
+    let time = |event: &Event| {
+        let times = (&event.last_timestamp, &event.event_time, &event.metadata.creation_timestamp);
+        times
+            .0
+            .as_ref()
+            .map(|time| time.0)
+            .or(times.1.as_ref().map(|time| time.0))
+            .or(times.2.as_ref().map(|time| time.0))
+    };
+    let told = events.into_iter().filter(|event| warns(event) || comes_further(event));
+    // Of two within one second, which is as fine as some are, the trouble is the one that is over.
+    let last = told.max_by_key(|event| (time(event), comes_further(event)))?;
+    (warns(&last) && !is(&last, &["FailedScheduling"])).then_some(last.message)?
 }
 
 /// What a Job is told to wait for by whoever admits Jobs.
@@ -311,6 +357,7 @@ struct Seen {
 struct InTheWay {
     pod: String,
     kind: ErrorKind,
+    waits_for_node: bool,
     since: Instant,
 }
 
@@ -327,12 +374,15 @@ impl Seen {
     ) -> Option<Trouble> {
         let (mut in_the_way, mut too_long) = (Vec::new(), None);
         for trouble in troubles {
-            let is_same = |seen: &&InTheWay| seen.pod == trouble.pod && seen.kind == trouble.kind;
+            let is_same = |seen: &&InTheWay| {
+                seen.pod == trouble.pod && seen.kind == trouble.kind && seen.waits_for_node == trouble.waits_for_node
+            };
             let counts = !(trouble.waits_for_node && is_at_work);
             let known = self.in_the_way.iter().find(is_same).map(|seen| seen.since);
             let since = known.filter(|_| counts).unwrap_or(now);
             let lasts = now.duration_since(since);
-            in_the_way.push(InTheWay { pod: trouble.pod.clone(), kind: trouble.kind, since });
+            let (pod, waits_for_node) = (trouble.pod.clone(), trouble.waits_for_node);
+            in_the_way.push(InTheWay { pod, kind: trouble.kind, waits_for_node, since });
             let (told_after, ended_after) = match trouble.limit {
                 Limit::None => (Duration::ZERO, None),
                 Limit::Told => (PATIENCE, None),
@@ -439,6 +489,50 @@ mod tests {
         };
         assert!(weigh(0).is_none() && weigh(299).is_none());
         assert_eq!(weigh(301).unwrap().kind, ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_pod_that_got_its_node_does_not_go_on_waiting() {
+        let (begun, mut seen) = (Instant::now(), Seen::default());
+        let mut weigh = |second, trouble| {
+            let now = begun + Duration::from_secs(second);
+            seen.weigh(vec![trouble], false, PENDING, now, &Silent).is_some()
+        };
+        assert!(!weigh(0, trouble_of("a", true)) && !weigh(290, trouble_of("a", true)));
+        // Of the same kind, and just begun.
+        let stuck = || Trouble { kind: ErrorKind::Exhausted, limit: Limit::Pending, ..trouble_of("a", false) };
+        assert!(!weigh(310, stuck()) && !weigh(600, stuck()));
+        assert!(weigh(611, stuck()));
+    }
+
+    #[test]
+    fn what_was_warned_of_is_over_once_the_node_comes_further() {
+        let event = |second: u32, kind: &str, reason: &str| -> Event {
+            let json = serde_json::json!({
+                "metadata": {}, "involvedObject": {}, "type": kind, "reason": reason, "message": reason,
+                "lastTimestamp": format!("2026-11-26T12:00:{second:02}Z"),
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        let unscheduled = || event(1, "Warning", "FailedScheduling");
+        let mount = |second| event(second, "Warning", "FailedMount");
+        let normal = |second, reason| event(second, "Normal", reason);
+        assert_eq!(last_warning(Vec::new()), None);
+        assert_eq!(last_warning(vec![unscheduled()]), None);
+        assert_eq!(last_warning(vec![normal(5, "Scheduled"), unscheduled()]), None);
+        assert_eq!(last_warning(vec![normal(5, "Scheduled"), mount(6), unscheduled()]).as_deref(), Some("FailedMount"));
+        assert_eq!(last_warning(vec![mount(6), normal(6, "Pulling"), normal(5, "Scheduled")]), None);
+        // A sandbox that fails is torn down and tried again, which is no way forward.
+        let torn_down = vec![event(6, "Warning", "FailedCreatePodSandBox"), normal(7, "SandboxChanged")];
+        assert_eq!(last_warning(torn_down).as_deref(), Some("FailedCreatePodSandBox"));
+    }
+
+    #[tokio::test]
+    async fn an_api_server_that_does_not_answer_counts_as_away() {
+        let away = in_time(Duration::from_millis(1), std::future::pending::<Result<()>>()).await.unwrap_err();
+        assert_eq!(away.kind(), ErrorKind::Unavailable);
+        assert!(away.reason().unwrap().contains("within 1ms"), "{away:?}");
+        assert_eq!(in_time(ANSWER, std::future::ready(Ok(7))).await.unwrap(), 7);
     }
 
     #[tokio::test]

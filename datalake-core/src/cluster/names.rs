@@ -47,6 +47,8 @@ pub const STEP_LABEL: &str = "datalake/step";
 pub const STAGE_LABEL: &str = "datalake/stage";
 /// Where the order of a Job lies in the lake.
 pub const ORDER_ANNOTATION: &str = "datalake/order";
+/// A digest of how the pods of a Job are made.
+pub const SETTINGS_ANNOTATION: &str = "datalake/settings";
 /// On a Job of somebody's own: the call that has submitted it.
 pub const SUBMISSION_ANNOTATION: &str = "datalake/submission";
 

@@ -1,5 +1,7 @@
 //! What the pods of a Job say: what is in their way, and why they have failed.
 
+use std::cmp::Reverse;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod};
 
@@ -185,25 +187,38 @@ fn last_words(container: &ContainerStatus) -> String {
     }
 }
 
-/// Why a Job has failed: what the first of its failed pods says, else what the Job itself says.
+/// Why a Job has failed: what the pod says that it failed for, else what the Job itself says.
 pub(crate) fn failure(job: &Job, pods: &[Pod]) -> Error {
     let name = job.metadata.name.as_deref().unwrap_or_default();
-    let mut ended: Vec<(u32, &Pod, &ContainerStateTerminated)> = pods.iter().filter_map(ended).collect();
-    // A kill is rather a consequence than a cause.
-    ended.sort_by_key(|(index, _, end)| (is_killed(end), *index));
-    if let Some((index, pod, end)) = ended.first() {
-        return of_pod(name, *index, pod, end);
-    }
     let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let failed = conditions.into_iter().find(|condition| condition.type_ == "Failed");
     let reason = failed.and_then(|condition| condition.reason.as_deref()).unwrap_or("unknown");
     let said = failed.and_then(|condition| condition.message.as_deref()).unwrap_or("its pods are gone");
+    let failed_indexes = job.status.as_ref().and_then(|status| status.failed_indexes.as_deref()).unwrap_or_default();
+    // One that failed and was made good by its successor is there as well.
+    let cause = pods.iter().filter_map(ended).min_by_key(|(index, pod, end)| {
+        let is_named = pod.metadata.name.as_deref().is_some_and(|pod| said.contains(pod));
+        let age = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        // A kill is rather a consequence than a cause.
+        (!is_named, !is_among(*index, failed_indexes), is_killed(end), *index, Reverse(age))
+    });
+    if let Some((index, pod, end)) = cause.filter(|_| reason != "DeadlineExceeded") {
+        return of_pod(name, index, pod, end);
+    }
     let error =
         |kind| Error::new(kind, "run", format_args!("the Job {name}")).with_reason(format_args!("{said} ({reason})"));
     match reason {
         "DeadlineExceeded" => error(ErrorKind::Exhausted).with_hint("give it more time by --active-deadline"),
         _ => error(ErrorKind::Unavailable),
     }
+}
+
+/// Whether an index is in a list such as `1,3-5`.
+fn is_among(index: u32, list: &str) -> bool {
+    list.split(',').any(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        matches!((first.parse(), last.parse()), (Ok(first), Ok(last)) if (first..=last).contains(&index))
+    })
 }
 
 fn ended(pod: &Pod) -> Option<(u32, &Pod, &ContainerStateTerminated)> {
@@ -331,6 +346,44 @@ mod tests {
             assert_eq!(hint(end(code, "error: no\nhint: look")).as_deref(), Some("look"));
             assert_eq!(hint(end(code, "it ends so by itself")), None);
         }
+    }
+
+    #[test]
+    fn a_job_fails_for_the_worker_that_was_not_made_good() {
+        let ended = |name: &str, index: u32, created: u32, code: i32, reason: &str| -> Pod {
+            let state =
+                json!({ "terminated": { "exitCode": code, "reason": reason, "message": format!("error: {name}") } });
+            let status = json!({ "name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state });
+            let metadata = json!({
+                "name": name,
+                "annotations": { "batch.kubernetes.io/job-completion-index": index.to_string() },
+                "creationTimestamp": format!("2026-11-26T12:00:{created:02}Z"),
+            });
+            let status = json!({ "containerStatuses": [status] });
+            object("Pod", &json!({ "metadata": metadata, "spec": { "containers": [] }, "status": status })).unwrap()
+        };
+        let why = |reason: &str, message: &str, indexes: Option<&str>, pods: &[Pod]| {
+            let condition = json!({ "type": "Failed", "status": "True", "reason": reason, "message": message });
+            let status = json!({ "conditions": [condition], "failedIndexes": indexes });
+            let job = object("Job", &json!({ "metadata": { "name": "j" }, "status": status })).unwrap();
+            failure(&job, pods).to_string()
+        };
+        // Index 0 was made good; 2 was killed for its memory, again and again.
+        let retried = || ended("j-0-a", 0, 1, 4, "Error");
+        let pods = [retried(), ended("j-2-a", 2, 2, 4, "Error"), ended("j-2-b", 2, 9, 137, "OOMKilled")];
+        let found = why("FailedIndexes", "Job has failed indexes", Some("2,5-7"), &pods);
+        assert!(found.contains("worker 3 ") && found.contains("OOMKilled"), "{found}");
+        // The one that the Job names, whatever else was killed with it.
+        let pods = [retried(), ended("j-1-a", 1, 2, 143, "Error"), ended("j-3-a", 3, 2, 1, "Error")];
+        let message = "Container worker for pod n/j-3-a failed with exit code 1 matching FailJob rule at index 1";
+        let found = why("PodFailurePolicy", message, None, &pods);
+        assert!(found.contains("worker 4 ") && found.ends_with("j-3-a"), "{found}");
+        let found = why("DeadlineExceeded", "Job was active longer than specified deadline", None, &pods);
+        assert!(found.contains("deadline (DeadlineExceeded)"), "{found}");
+        // Nothing says which: a kill is rather a consequence.
+        let found = why("BackoffLimitExceeded", "limit", None, &pods[1..]);
+        assert!(found.contains("worker 4 "), "{found}");
+        assert!(is_among(4, "1,3-5") && !is_among(2, "1,3-5") && !is_among(0, ""));
     }
 
     #[test]

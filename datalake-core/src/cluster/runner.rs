@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::client::Cluster;
 use super::jobs::{Ending, Jobs, Standing, name, standing};
 use super::manifests::{JobSettings, WorkerJob, worker_job};
-use super::names::{ORDER_ANNOTATION, RUN_LABEL, slug};
+use super::names::{ORDER_ANNOTATION, RUN_LABEL, SETTINGS_ANNOTATION, slug};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::lake::Lake;
@@ -154,7 +154,17 @@ impl KubeJobs {
                     continue;
                 }
                 Standing::Failed => None,
-                Standing::Running => Some(order_at_work(&found, lake).await?),
+                Standing::Running => {
+                    let order = order_at_work(&found, lake).await?;
+                    let is_left = is_left_behind(&found, job, lake).await?;
+                    if is_left {
+                        context.progress.note(&format!(
+                            "the Job {} was made with other settings by a run that is over; it is made again",
+                            name(&found)
+                        ));
+                    }
+                    (!is_left).then_some(order)
+                }
                 Standing::Complete => match order_of(&found, lake).await {
                     Ok(order) => has_left(&order, stage, lake).await?.then_some(order),
                     Err(error) if is_unreadable(&error) => None,
@@ -178,11 +188,8 @@ impl KubeJobs {
     async fn remove_orphans(&self, jobs: &Jobs<'_>, lake: &dyn Lake) -> Result<()> {
         let adopted = std::mem::take(&mut *self.adopted.lock().unwrap_or_else(PoisonError::into_inner));
         for job in adopted {
-            let Some(maker) = made_by(&job) else { continue };
-            match load(lake, Some(&maker)).await {
-                Ok(manifest) if !LogReader::is_over(manifest.status) => continue,
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
+            if !is_maker_over(&job, lake).await? {
+                continue;
             }
             if jobs.find(name(&job)).await?.is_some_and(|found| standing(&found) == Standing::Running) {
                 jobs.remove(&job).await?;
@@ -201,6 +208,23 @@ fn shards(order: &Order, stage: Stage) -> u32 {
 fn made_by(job: &Job) -> Option<RunId> {
     let labels = job.metadata.labels.as_ref();
     labels.and_then(|labels| labels.get(RUN_LABEL)).map(|run| RunId::from(run.as_str()))
+}
+
+/// Whether the run that has made a Job is over, so that nobody else drives it.
+async fn is_maker_over(job: &Job, lake: &dyn Lake) -> Result<bool> {
+    let Some(maker) = made_by(job) else { return Ok(true) };
+    match load(lake, Some(&maker)).await {
+        Ok(manifest) => Ok(LogReader::is_over(manifest.status)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a Job at work was left by a run that is over, and made otherwise than it is wanted now: of an image that is
+/// missing, it may be, or for a queue that does not exist.
+async fn is_left_behind(found: &Job, wanted: &Job, lake: &dyn Lake) -> Result<bool> {
+    let settings = |job: &Job| job.metadata.annotations.as_ref().and_then(|all| all.get(SETTINGS_ANNOTATION)).cloned();
+    Ok(settings(found) != settings(wanted) && is_maker_over(found, lake).await?)
 }
 
 /// The order of a Job.
@@ -267,7 +291,7 @@ impl Runner for KubeJobs {
 
     async fn stop(&self, context: &Context) -> Result<()> {
         let jobs = Jobs::at_once(&self.cluster, context.progress.as_ref());
-        jobs.remove_of(&context.run).await?;
+        jobs.remove_workers_of(&context.run).await?;
         self.remove_orphans(&jobs, context.lake.as_ref()).await
     }
 }
@@ -291,7 +315,7 @@ fn job_name(run: &StepRun, stage: Stage, context: &Context, settings: &JobSettin
 mod tests {
     use super::*;
     use crate::lake::{BucketName, LakeOptions, MemoryLake, parse_object};
-    use crate::pipeline::{Pipeline, RUNS_BUCKET, ensure_bucket};
+    use crate::pipeline::{Pipeline, RUNS_BUCKET, Status, ensure_bucket};
 
     async fn context() -> Context {
         let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
@@ -351,6 +375,29 @@ mod tests {
         let planned = Order::plan(&step(), Sharing::new(1), &context).await.unwrap();
         let found = order_at_work(&job_of(Some(&planned.path())), lake).await.unwrap();
         assert_eq!(found, planned);
+    }
+
+    #[tokio::test]
+    async fn a_job_of_other_settings_is_gone_on_with_as_long_as_its_maker_is_there() {
+        let context = context().await;
+        let lake = context.lake.as_ref();
+        let bucket = crate::pipeline::runs_bucket(lake).await.unwrap();
+        let made = |run: &RunId, settings: &str| {
+            let mut job = job_of(None);
+            job.metadata.labels = Some([(RUN_LABEL.to_owned(), run.to_string())].into());
+            job.metadata.annotations = Some([(SETTINGS_ANNOTATION.to_owned(), settings.to_owned())].into());
+            job
+        };
+        let (maker, wanted) = (RunId::now(), made(&context.run, "mine"));
+        let left = async |settings: &str| is_left_behind(&made(&maker, settings), &wanted, lake).await.unwrap();
+        // Nothing is known of its maker.
+        assert!(left("other").await && !left("mine").await);
+        for (status, is_over) in [(Status::Running, false), (Status::Waiting, false), (Status::Failed, true)] {
+            let mut manifest = Pipeline::food_calories().blank_manifest(&maker, status);
+            crate::pipeline::save(&bucket, &mut manifest).await.unwrap();
+            assert_eq!(left("other").await, is_over, "{status:?}");
+            assert!(!left("mine").await, "{status:?}");
+        }
     }
 
     #[tokio::test]

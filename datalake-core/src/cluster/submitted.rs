@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::{AsyncBufReadExt, TryStreamExt};
+use futures::AsyncBufReadExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -156,7 +156,7 @@ impl Submitted {
                 Err(error)
             }
             Ending::Gone => Err(Error::new(ErrorKind::Cancelled, "follow", format_args!("the Job {}", self.name()))
-                .with_reason("somebody has removed it")),
+                .with_reason("it is no longer there: somebody has removed it, or it ended longer ago than its --ttl")),
         }
     }
 
@@ -199,14 +199,17 @@ impl Submitted {
         let pods: Api<Pod> = self.cluster.api();
         let pod = pod.metadata.name.as_deref().unwrap_or_default();
         let subject = format!("the log of {pod}");
-        let mut lines = match pods.log_stream(pod, &LogParams { follow, ..LogParams::default() }).await {
-            Ok(stream) => stream.lines(),
+        let mut log = match pods.log_stream(pod, &LogParams { follow, ..LogParams::default() }).await {
+            Ok(log) => log,
             Err(cause) => return Ok(Some(failed("read", subject, cause))),
         };
+        let mut bytes = Vec::new();
         loop {
-            match lines.try_next().await {
-                Ok(Some(text)) => line(&text)?,
-                Ok(None) => return Ok(None),
+            bytes.clear();
+            match log.read_until(b'\n', &mut bytes).await {
+                Ok(0) => return Ok(None),
+                // Programs print what they like.
+                Ok(_) => line(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']))?,
                 Err(cause) => return Ok(Some(Error::io("read", subject, cause))),
             }
         }

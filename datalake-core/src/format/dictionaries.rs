@@ -1,11 +1,12 @@
-//! Dictionaries with room: columns whose batches can be joined, however many values they have between them.
+//! Dictionaries with room: coded columns whose batches can be joined, however many values they have between them.
 
 use arrow::datatypes::{DataType, Field, Schema};
 
 /// The schema with keys of 32 bits in place of narrower ones.
 ///
 /// pandas counts the categories of each table, and takes keys of 8 bits where there are less than 128. Two such tables,
-/// or batches, may have more values between them than these keys can count, and then Arrow cannot join them.
+/// or batches, may have more values between them than these keys can count, and then Arrow cannot join them. Dictionaries
+/// within lists and structs stay as they are.
 ///
 /// # Examples
 /// ```

@@ -235,6 +235,14 @@ fn a_job_of_ones_own_reaches_the_lake() {
     // Why it failed, and its log to the last line.
     assert!(failed.stderr.contains("raw-data/nothing") && failed.stdout.contains("raw-data/nothing"), "{failed:?}");
 
+    // What is printed need not be text.
+    std::fs::write(lake.user.path("latin-1.txt"), b"caf\xe9\nend\n").unwrap();
+    lake.user.ok(&["cp", "latin-1.txt", "lake://raw-data/latin-1.txt"]);
+    let prints = ["job", "submit", "--name", "prints", "--image", image, "--image-pull-policy", "Never", "--follow"];
+    let printed = lake.user.ok(&[&prints[..], &["--", "/datalake", "cat", "raw-data/latin-1.txt"]].concat());
+    assert_eq!(printed, "caf\u{fffd}\nend\n");
+    assert_eq!(lake.user.ok(&["job", "logs", "prints"]), printed);
+
     if std::env::var_os("DATALAKE_SOAK").is_none() {
         return;
     }

@@ -84,7 +84,7 @@ fn what_workers_cost() {
     };
     let lake = Lake::new("figures");
     Smaller::prepare(&lake.user, &[], rows);
-    Smaller::with_trees(&lake.user, trees);
+    Smaller::change(&lake.user, |pipeline| pipeline["train"][0]["forest"]["n_estimators"] = trees.into());
     let mut reference: Option<Value> = None;
     let mut least = vec![f64::INFINITY; shares.len()];
     for round in 0..rounds {

@@ -58,11 +58,11 @@ impl Smaller {
         user.ok(&[lake, &["sample", "foods", "--rows", rows]].concat());
     }
 
-    /// Lets the forest have so many trees.
-    pub(crate) fn with_trees(user: &User, trees: u32) {
+    /// Changes the pipeline that this user has.
+    pub(crate) fn change(user: &User, change: impl FnOnce(&mut toml::Table)) {
         let file = user.path(Self::FILE);
         let mut pipeline: toml::Table = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        pipeline["train"][0]["forest"]["n_estimators"] = trees.into();
+        change(&mut pipeline);
         std::fs::write(file, toml::to_string(&pipeline).unwrap()).unwrap();
     }
 
@@ -97,6 +97,11 @@ pub(crate) fn digests_here(arguments: &[&str]) -> BTreeMap<String, String> {
     let found = digests(&user.json(&[&["--lake", "./lake", "ml-pipeline"], arguments].concat()));
     assert_eq!(found.len(), 6, "{found:?}");
     found
+}
+
+/// The name of the Job that drives a run.
+fn driver_of(run: &str) -> String {
+    format!("run-{}", run.to_lowercase())
 }
 
 /// Brings up the exporter as `deploy/` has it, and sees that it shows this run.
@@ -199,9 +204,25 @@ fn a_detached_run_goes_on_by_itself_and_a_second_user_joins() {
     let last = runs.as_array().unwrap().iter().max_by_key(|run| run["run"].as_str().unwrap().to_owned()).unwrap();
     assert_eq!(last["status"], "failed", "{last:#}");
     assert!(last["error"].as_str().unwrap().contains("localhost/nothing:1"), "{last:#}");
-    let driver = lake.place.kubectl(&["get", "jobs", "--output=name"]);
-    let name = format!("run-{}", last["run"].as_str().unwrap().to_lowercase());
-    assert!(!driver.contains(&name), "{driver}");
+    let drivers = lake.place.kubectl(&["get", "jobs", "--output=name"]);
+    assert!(
+        drivers.contains(&driver_of(&run)) && !drivers.contains(&driver_of(last["run"].as_str().unwrap())),
+        "{drivers}"
+    );
+
+    // One that fails says what it met, and its driver is still there to be asked.
+    Smaller::prepare(&lake.user, &[], "3000");
+    Smaller::change(&lake.user, |pipeline| pipeline["train"][0]["target"] = "no_such_column".into());
+    let failing = lake.user.json(&Smaller::on_cluster(&["--detach"])[2..]);
+    let failing = failing["run"].as_str().unwrap();
+    lake.user.ok(&["logs", failing, "--follow"]);
+    let runs = lake.user.json(&["runs"]);
+    let last = runs.as_array().unwrap().iter().find(|run| run["run"] == failing).unwrap();
+    assert_eq!(last["status"], "failed", "{last:#}");
+    assert!(last["error"].as_str().unwrap().contains("no_such_column"), "{last:#}");
+    lake.is_quiet();
+    let failed = "--output=jsonpath={.status.conditions[?(@.type==\"Failed\")].status}";
+    assert_eq!(lake.place.kubectl(&["get", "job", &driver_of(failing), failed]), "True");
 
     // A cluster that is away keeps nobody from asking a run to stop.
     let config = lake.user.path("away.yaml");

@@ -68,7 +68,7 @@ impl LossyWay {
 
 impl Drop for LossyWay {
     fn drop(&mut self) {
-        send("-TERM", &format!("-{}", self.proxy.id()));
+        send("-TERM", format!("-{}", self.proxy.id()));
         let _ = self.proxy.wait();
     }
 }

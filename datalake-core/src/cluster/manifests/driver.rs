@@ -11,8 +11,8 @@ use super::job::{LakeJob, failure_policy, variables};
 use crate::error::Result;
 use crate::pipeline::RunId;
 
-/// The container of a driver.
-const CONTAINER: &str = "driver";
+/// The container of a driver, and the component that its Job is.
+pub(crate) const CONTAINER: &str = "driver";
 /// Exit codes that come again however often it is started, and that of a run that was cancelled.
 const FATAL: [u8; 9] = [1, 2, 3, 5, 70, 101, 130, 134, 139];
 /// How often a driver that dies is started again: it finds what is done and goes on.

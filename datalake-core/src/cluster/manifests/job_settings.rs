@@ -6,12 +6,17 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::format::digest::hex;
 use crate::lake::LakeOptions;
 
 /// The least memory of a pod, in bytes: in less, runtimes of containers cannot begin, and nobody tells.
 const LEAST_MEMORY: f64 = 16.0 * 1_048_576.0;
+
+/// The least time that a Job is left for whoever follows it, who may be cut off for a while.
+const LEAST_TTL: i32 = 30;
 
 /// How the pods of Jobs are made.
 ///
@@ -116,6 +121,14 @@ impl JobSettings {
         let invalid = |reason: String| {
             Error::invalid("make", "pods").with_reason(reason).with_hint("write the memory as 512Mi or 2Gi")
         };
+        if self.ttl_seconds_after_finished < LEAST_TTL {
+            return Err(Error::invalid("make", "Jobs")
+                .with_reason(format_args!(
+                    "they would be removed {} s after their end",
+                    self.ttl_seconds_after_finished
+                ))
+                .with_hint(format_args!("leave time to see how they ended: --ttl {LEAST_TTL}s or more")));
+        }
         match bytes(&self.memory) {
             None => Err(invalid(format!("`{}` is no size of memory", self.memory))),
             Some(bytes) if bytes < LEAST_MEMORY => Err(invalid(format!(
@@ -125,6 +138,11 @@ impl JobSettings {
             ))),
             Some(_) => Ok(()),
         }
+    }
+
+    /// Equal for settings that make equal pods.
+    pub(super) fn digest(&self) -> String {
+        hex(&Sha256::digest(format!("{self:?}")))[..16].to_owned()
     }
 
     pub(super) fn resources(&self) -> Value {

@@ -13,7 +13,7 @@ mod submitted;
 mod worker;
 
 pub(crate) use access::{job_accounts, namespace, store_account};
-pub(crate) use driver::driver_job;
+pub(crate) use driver::{CONTAINER as DRIVERS, driver_job};
 pub(crate) use job::QUEUE_LABEL;
 pub use job_settings::{JobSettings, Toleration};
 pub(crate) use kube_object::KubeObject;
@@ -23,7 +23,7 @@ pub(crate) use lake::{
 pub(crate) use network::{ingress, nodes_service, store_policy, store_service};
 pub(crate) use store::{Contents, claim, disruption_budget, has_console, slug as store_slug, stateful_set};
 pub(crate) use submitted::{SUBMITTED, script_map, script_name, submitted_job};
-pub(crate) use worker::{WorkerJob, worker_job};
+pub(crate) use worker::{CONTAINER as WORKERS, WorkerJob, worker_job};
 
 use super::submit::Script;
 

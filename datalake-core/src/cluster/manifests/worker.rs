@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 
-use super::super::names::{ORDER_ANNOTATION, RUN_LABEL, STAGE_LABEL, STEP_LABEL, WORKER, labels, slug};
+use super::super::names::{
+    ORDER_ANNOTATION, RUN_LABEL, SETTINGS_ANNOTATION, STAGE_LABEL, STEP_LABEL, WORKER, labels, slug,
+};
 use super::JobSettings;
 use super::job::{LakeJob, failure_policy, variables};
 use crate::error::Result;
 use crate::pipeline::{RunId, Stage};
 
-/// The container of a worker.
+/// The container of a worker, and the component that its Job is.
 pub(crate) const CONTAINER: &str = "worker";
 /// Exit codes that come again however often a worker is started: wrong input, wrong command line, refused, exhausted, a
 /// bug, and what panics, aborts and faults of memory end in.
@@ -40,8 +42,9 @@ pub(crate) fn worker_job(work: &WorkerJob<'_>, settings: &JobSettings) -> Result
     labels.insert(RUN_LABEL.to_owned(), work.run.to_string());
     labels.insert(STEP_LABEL.to_owned(), slug(work.folder.trim_start_matches("steps/"), 63));
     labels.insert(STAGE_LABEL.to_owned(), work.stage.name().to_owned());
-    let annotations = BTreeMap::from([(ORDER_ANNOTATION.to_owned(), work.order.clone())]);
-    let mut pod_annotations = annotations.clone();
+    let mut pod_annotations = BTreeMap::from([(ORDER_ANNOTATION.to_owned(), work.order.clone())]);
+    let mut annotations = pod_annotations.clone();
+    annotations.insert(SETTINGS_ANNOTATION.to_owned(), settings.digest());
     let mut args = vec!["run-step".to_owned(), work.order.clone(), "--stage".to_owned(), work.stage.name().to_owned()];
     let mut fields = json!({ "resources": settings.resources() });
     if settings.metrics_port != 0 {

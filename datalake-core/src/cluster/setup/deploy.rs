@@ -205,13 +205,14 @@ async fn prune(cluster: &Cluster, wanted: &[KubeObject]) -> Result<()> {
         if wanted.iter().any(|wanted| wanted.title() == object.title()) {
             continue;
         }
-        match dynamic(cluster, &object).delete(object.name(), &kube::api::DeleteParams::default()).await {
-            Ok(_) => {}
-            Err(cause) if is_missing(&cause) => {}
-            // Whoever may not remove it may not have made it either.
-            Err(kube::Error::Api(status)) if status.code == 403 => {}
-            Err(cause) => return Err(failed("remove", object.title(), cause)),
+        let api = dynamic(cluster, &object);
+        let Err(cause) = api.delete(object.name(), &kube::api::DeleteParams::default()).await else { continue };
+        let is_denied = matches!(&cause, kube::Error::Api(status) if status.code == 403);
+        // Whoever may not remove it may not have made it either, but a port must not stay open without a word.
+        if is_missing(&cause) || (is_denied && !matches!(api.get_opt(object.name()).await, Ok(Some(_)))) {
+            continue;
         }
+        return Err(failed("remove", object.title(), cause));
     }
     Ok(())
 }

@@ -50,7 +50,9 @@ async fn wait(cluster: &Cluster, limit: Duration, progress: &dyn Progress) -> Re
                 if told.insert(obstacle.words.clone()) {
                     progress.note(&obstacle.words);
                 }
-                let since = in_the_way.take().map_or_else(Instant::now, |(since, _)| since);
+                // Another one begins anew.
+                let before = in_the_way.take().filter(|(_, before)| before.kind == obstacle.kind);
+                let since = before.map_or_else(Instant::now, |(since, _)| since);
                 in_the_way = Some((since, obstacle));
             }
             // It may come back.
