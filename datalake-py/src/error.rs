@@ -35,7 +35,7 @@ fn exception(py: Python<'_>, name: &str, error: &Error) -> PyResult<PyErr> {
         raised.setattr("column", position.column.as_deref())?;
         raised.setattr("byte", position.byte)?;
     }
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = error.first_hint() {
         raised.setattr("hint", hint)?;
         raised.call_method1("add_note", (format!("hint: {hint}"),))?;
     }
