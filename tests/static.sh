@@ -13,6 +13,7 @@ case ${1:-} in
     # linker warns of getaddrinfo: since version 2.34 what it needs is in the archive, and the tests resolve names.
     kept=$target/static
     mkdir -p "$kept"
+    echo "static.sh: links datalake statically, which takes some minutes" >&2
     cargo rustc --quiet --release --locked -p datalake-cli --bin datalake -- -C target-feature=+crt-static -C link-arg=-Wl,--no-warnings >&2
     cp "$target/release/datalake" "$kept/datalake.$$"
     mv "$kept/datalake.$$" "$kept/datalake"
@@ -21,6 +22,7 @@ case ${1:-} in
   release)
     triple=$(uname -m)-unknown-linux-musl
     rustup target add "$triple" >&2
+    echo "static.sh: builds datalake against musl" >&2
     cargo build --quiet --release --locked -p datalake-cli --target "$triple" >&2
     echo "$target/$triple/release/datalake"
     ;;

@@ -63,11 +63,11 @@ pub(crate) struct Where {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Pods")]
 pub(crate) struct Pods {
-    /// The image: for a run one of this very build, for a Job of your own any [default: the one of the profile, or
+    /// The image: for a Job of your own any; for a run one of this very build [default: the one of the profile, or
     /// localhost/datalake:VERSION].
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
-    /// Whether nodes pull the image: Always, `IfNotPresent`, Never.
+    /// Whether nodes pull the image: Always, IfNotPresent, Never.
     #[arg(long, value_name = "POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
     pub(crate) image_pull_policy: Option<String>,
     /// A Secret with the credentials of a registry; may be given several times.
@@ -141,10 +141,10 @@ pub(crate) struct JobSubmit {
     #[command(flatten)]
     pub(crate) cluster: InCluster,
     /// Waits until it ends, and shows what it says.
-    #[arg(long)]
+    #[arg(long, help_heading = None)]
     pub(crate) follow: bool,
     /// The command, after `--`, or the arguments of the script.
-    #[arg(last = true)]
+    #[arg(last = true, help_heading = None)]
     pub(crate) command: Vec<String>,
 }
 

@@ -212,8 +212,8 @@ async fn config(options: &ClusterOptions) -> Result<(Config, Option<String>)> {
                 "KUBECONFIG is not set, there is neither ~/.kube/config nor a readable {K3S_CONFIG}, and this is no pod"
             ))
             .with_hint(
-                "set KUBECONFIG to a file that names the cluster; on a K3s server: sudo cp /etc/rancher/k3s/k3s.yaml \
-                 ~/.kube/config && sudo chown $USER ~/.kube/config",
+                "set KUBECONFIG to a file that names the cluster; on a K3s server: mkdir -p ~/.kube && sudo cp \
+                 /etc/rancher/k3s/k3s.yaml ~/.kube/config && sudo chown $USER ~/.kube/config",
             )),
     }
 }

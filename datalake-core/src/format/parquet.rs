@@ -223,11 +223,24 @@ async fn metadata(input: &Input) -> Result<ParquetMetaData> {
             DecodeResult::Data(metadata) => return Ok(metadata),
             DecodeResult::NeedsData(ranges) => {
                 let data = fetch(input, &ranges).await?;
+                check_footer(input, &ranges, &data)?;
                 decoder.push_ranges(ranges, data).map_err(|cause| damaged(input, &cause))?;
             }
             DecodeResult::Finished => return Err(Error::internal("read the metadata of", input.name())),
         }
     }
+}
+
+/// Sees whether the file has room for its metadata, whose length its last eight bytes tell: the decoder takes that for granted.
+fn check_footer(input: &Input, ranges: &[Range<u64>], data: &[Bytes]) -> Result<()> {
+    let footer = ranges.iter().zip(data).find(|(range, bytes)| range.end == input.size() && bytes.len() == 8);
+    let Some([a, b, c, d, b'P', b'A', b'R', b'1']) = footer.map(|(_, bytes)| bytes.as_ref()) else { return Ok(()) };
+    let length = u64::from(u32::from_le_bytes([*a, *b, *c, *d]));
+    if length + 8 <= input.size() {
+        return Ok(());
+    }
+    let cause = ParquetError::General(format!("its metadata would have {length} bytes"));
+    Err(damaged(input, &cause))
 }
 
 /// The metadata with the Arrow schema that the writer left in it; without that where other writers, nanoparquet for
@@ -256,7 +269,9 @@ async fn decode<T: Send + 'static>(
     let result = compute::run(move || Ok(work())).await;
     match result {
         Ok(decoded) => decoded.map_err(|cause| damaged(input, &cause)),
-        Err(panic) => Err(Error::invalid("read", input.name()).with_reason("the file is damaged").with_source(panic)),
+        Err(panic) => Err(Error::invalid("read", input.name())
+            .with_reason(format_args!("the file is damaged: {}", panic.reason().unwrap_or("its decoder broke off")))
+            .with_hint("fetch or write the file again")),
     }
 }
 

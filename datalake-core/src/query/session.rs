@@ -164,10 +164,16 @@ impl Session {
 
     async fn plan(&self, sql: &str) -> Result<DataFrame> {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        self.context
-            .sql_with_options(sql, read_only)
-            .await
-            .map_err(|cause| query_error("run", format_args!("the query `{}`", sql.trim()), cause))
+        self.context.sql_with_options(sql, read_only).await.map_err(|cause| {
+            let error = query_error("run", format_args!("the query `{}`", sql.trim()), cause);
+            let is_of_names = error.reason().is_some_and(|why| why.contains("table '") || why.contains("Error("));
+            match error.kind() {
+                ErrorKind::Invalid if error.hint().is_none() && is_of_names => {
+                    error.with_hint("objects are named in quotes: SELECT * FROM 'processed-data/foods.parquet'")
+                }
+                _ => error,
+            }
+        })
     }
 }
 
@@ -287,7 +293,9 @@ pub(super) fn query_error(action: &str, subject: impl Display, cause: DataFusion
                 DataFusionError::IoError(io) => crate::error::kind_of_io(io),
                 _ => ErrorKind::Invalid,
             };
-            Error::new(kind, action, subject).with_reason(cause.strip_backtrace())
+            // The catalog and schema of every table, which nobody has named.
+            let why = cause.strip_backtrace().replace("'datafusion.public.", "'");
+            Error::new(kind, action, subject).with_reason(why)
         }
     }
 }
@@ -314,6 +322,17 @@ fn unwrapped(cause: DataFusionError) -> Result<Error, DataFusionError> {
 mod tests {
     use super::*;
     use arrow::datatypes::{DataType, Field};
+
+    #[tokio::test]
+    async fn who_misses_the_quotes_is_told_of_them() {
+        let session = Session::isolated(&SessionOptions::default()).unwrap();
+        for sql in ["SELECT * FROM foods", "SELECT * FROM processed-data/foods.parquet", "SELECT"] {
+            let Err(error) = session.sql(sql).await else { panic!("{sql}") };
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+            assert!(!error.to_string().contains("datafusion"), "{error}");
+            assert_eq!(error.hint().is_some_and(|hint| hint.contains("in quotes")), sql != "SELECT", "{error:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_panic_within_a_query_is_an_error_of_the_query() {

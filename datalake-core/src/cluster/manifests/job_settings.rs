@@ -176,7 +176,7 @@ impl JobSettings {
 }
 
 /// The bytes of a quantity of Kubernetes, such as `512Mi`, `2G` or `1e9`.
-fn bytes(quantity: &str) -> Option<f64> {
+pub(crate) fn bytes(quantity: &str) -> Option<f64> {
     let unit = quantity.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '+'));
     let scale = match unit {
         "" => 1.0,
@@ -184,10 +184,14 @@ fn bytes(quantity: &str) -> Option<f64> {
         "Mi" => 1024.0_f64.powi(2),
         "Gi" => 1024.0_f64.powi(3),
         "Ti" => 1024.0_f64.powi(4),
+        "Pi" => 1024.0_f64.powi(5),
+        "Ei" => 1024.0_f64.powi(6),
         "k" => 1e3,
         "M" => 1e6,
         "G" => 1e9,
         "T" => 1e12,
+        "P" => 1e15,
+        "E" => 1e18,
         _ => return quantity.parse().ok().filter(|bytes: &f64| bytes.is_finite()),
     };
     quantity.strip_suffix(unit)?.parse::<f64>().ok().map(|number| number * scale)

@@ -15,6 +15,7 @@ mod worker;
 pub(crate) use access::{job_accounts, namespace, store_account};
 pub(crate) use driver::{CONTAINER as DRIVERS, driver_job};
 pub(crate) use job::QUEUE_LABEL;
+pub(crate) use job_settings::bytes;
 pub use job_settings::{JobSettings, Toleration};
 pub(crate) use kube_object::KubeObject;
 pub(crate) use lake::{

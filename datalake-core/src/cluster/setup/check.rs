@@ -1,6 +1,8 @@
 //! Settings that cannot be right, seen before anything is asked of a cluster.
 
+use super::super::manifests::bytes;
 use super::super::store::StoreKind;
+use super::opening::Opening;
 use super::settings::SetupSettings;
 use crate::error::{Error, Result};
 use crate::lake::{check_names, endpoint_of};
@@ -42,15 +44,30 @@ impl SetupSettings {
             Some(_) => self.real_buckets().map(drop)?,
             None => check_names(&self.buckets)?,
         }
-        let is_size = |size: &String| {
-            let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-            digits.parse::<f64>().is_ok_and(|size| size > 0.0)
-        };
-        match &self.size {
-            Some(size) if !is_size(size) => invalid(&format!("`{size}` is no size"), "write it as 10Gi or 500Mi"),
+        if let Some(size) = self.size.as_ref().filter(|size| !bytes(size).is_some_and(|bytes| bytes >= 1.0)) {
+            return invalid(&format!("`{size}` is no size"), "write it as 10Gi or 500Mi");
+        }
+        if let Some(image) = self.image.as_ref().filter(|image| image.contains(char::is_whitespace)) {
+            return invalid(&format!("`{image}` is no name of an image"), "write it as localhost/minio:1");
+        }
+        match &self.ingress {
+            Opening::At(host) if !is_host(host) => {
+                invalid(&format!("`{host}` is no name of a host"), "write it as s3.example.org")
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// Whether an ingress may have this name: labels of small letters, digits and hyphens.
+fn is_host(host: &str) -> bool {
+    host.len() <= 253 && host.split('.').all(is_label)
+}
+
+/// Whether a namespace, or a part of a host's name, may be called so (RFC 1123).
+pub(super) fn is_label(label: &str) -> bool {
+    let fits = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    fits && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
 }
 
 #[cfg(test)]
@@ -67,7 +84,18 @@ mod tests {
             settings.check().is_ok()
         };
         assert!(with("10Gi") && with("1.5Ti") && with("1000000"));
-        assert!(!with("ten") && !with("") && !with("-1Gi") && !with("0"));
+        assert!(!with("ten") && !with("") && !with("-1Gi") && !with("0") && !with("10GB"));
+    }
+
+    #[test]
+    fn names_that_a_cluster_would_refuse_are_seen_before_anything_is_made() {
+        let mut settings = SetupSettings::minio("localhost/minio:1");
+        assert!(settings.to_yaml("Big_Data").unwrap_err().reason().unwrap().contains("`Big_Data`"));
+        for (host, is_one) in [("s3.example.org", true), ("http://x", false), ("s3..org", false), ("-a.org", false)] {
+            settings.ingress = Opening::At(host.to_owned());
+            assert_eq!(settings.check().is_ok(), is_one, "{host}");
+        }
+        assert!(SetupSettings::minio("nope nope").check().is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::super::manifests::{
 };
 use super::super::names::{LAKE, STORE_ROOT};
 use super::super::store::{Key, StoreKind};
+use super::check::is_label;
 use super::existing::Existing;
 use super::named_buckets::NamedBuckets;
 use super::settings::{SIZE, SetupSettings};
@@ -85,6 +86,11 @@ impl SetupSettings {
     /// [`Invalid`](crate::ErrorKind::Invalid) for settings that cannot be right.
     pub fn to_yaml(&self, namespace_name: &str) -> Result<String> {
         self.check()?;
+        if !is_label(namespace_name) {
+            return Err(Error::invalid("set up", "the lake")
+                .with_reason(format_args!("`{namespace_name}` is no name of a namespace"))
+                .with_hint("small letters, digits and hyphens make one, such as big-data"));
+        }
         let settled = self.settled(&Existing::nothing(), namespace_name)?;
         let mut text = String::new();
         let first = namespace(namespace_name)?;
