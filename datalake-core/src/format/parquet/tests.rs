@@ -49,6 +49,16 @@ async fn a_file_that_is_cut_or_damaged_is_an_error() {
         assert_eq!(error.kind(), ErrorKind::Invalid, "cut at {length}: {error:?}");
         assert!(error.to_string().contains("Parquet"), "{error}");
     }
+    // Metadata of more bytes than the file has.
+    let mut longer = whole.clone();
+    let footer = longer.len() - 8;
+    longer[footer..footer + 4].copy_from_slice(&u32::try_from(footer + 1).unwrap().to_le_bytes());
+    for bytes in [b"PAR1xxxxPAR1", &*longer] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = read(&path, ReadOptions::default()).await.unwrap_err();
+        assert!(error.to_string().contains("its metadata would have"), "{error}");
+        assert_eq!(error.first_hint(), Some("fetch or write the file again"), "{error:?}");
+    }
 }
 
 #[tokio::test]
