@@ -67,7 +67,7 @@ pub(crate) struct Pods {
     /// localhost/datalake:VERSION].
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
-    /// Whether nodes pull the image: Always, IfNotPresent, Never.
+    /// Whether nodes pull the image.
     #[arg(long, value_name = "POLICY", value_parser = ["Always", "IfNotPresent", "Never"])]
     pub(crate) image_pull_policy: Option<String>,
     /// A Secret with the credentials of a registry; may be given several times.
