@@ -113,7 +113,7 @@ fn a_job_whose_answer_was_lost_is_gone_on_with() {
     let run = || way.run(&lake, &submit, &["--follow", "--", "/datalake", "ls"]);
     let ran = run();
     assert_eq!((ran.code, way.asked()), (Some(0), 2), "{ran:?}");
-    assert!(ran.stdout.contains("raw-data") && ran.stderr.contains("does not answer"), "{ran:?}");
+    assert!(ran.stdout.contains("raw-data"), "{ran:?}");
     // One of another call is not taken for one's own.
     let ran = run();
     assert_eq!((ran.code, way.asked()), (Some(1), 4), "{ran:?}");
