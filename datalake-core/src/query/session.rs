@@ -166,7 +166,9 @@ impl Session {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         self.context.sql_with_options(sql, read_only).await.map_err(|cause| {
             let error = query_error("run", format_args!("the query `{}`", sql.trim()), cause);
-            let is_of_names = error.reason().is_some_and(|why| why.contains("table '") || why.contains("Error("));
+            // What the parser stumbles over where an object's name stands without quotes.
+            let marks = ["table '", "found: -", "found: /"];
+            let is_of_names = error.reason().is_some_and(|why| marks.iter().any(|mark| why.contains(mark)));
             match error.kind() {
                 ErrorKind::Invalid if error.hint().is_none() && is_of_names => {
                     error.with_hint("objects are named in quotes: SELECT * FROM 'processed-data/foods.parquet'")
