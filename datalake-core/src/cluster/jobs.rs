@@ -320,13 +320,9 @@ fn last_warning(events: Vec<Event>) -> Option<String> {
     let comes_further = |event: &Event| is(event, &["Scheduled", "Pulling", "Pulled"]);
     let warns = |event: &Event| event.type_.as_deref() == Some("Warning");
     let time = |event: &Event| {
-        let times = (&event.last_timestamp, &event.event_time, &event.metadata.creation_timestamp);
-        times
-            .0
-            .as_ref()
-            .map(|time| time.0)
-            .or(times.1.as_ref().map(|time| time.0))
-            .or(times.2.as_ref().map(|time| time.0))
+        let last = event.last_timestamp.as_ref().map(|time| time.0);
+        let only = event.event_time.as_ref().map(|time| time.0);
+        last.or(only).or(event.metadata.creation_timestamp.as_ref().map(|time| time.0))
     };
     let told = events.into_iter().filter(|event| warns(event) || comes_further(event));
     // Of two within one second, which is as fine as some are, the trouble is the one that is over.
