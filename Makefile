@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 DATALAKE := $(TARGET)/release/datalake
 VENV ?= $(TARGET)/venv
 
-.PHONY: help build static demo test test-rust test-python test-cluster lint bench bench-forest soak wheel clean
+.PHONY: help build static demo test test-rust test-python test-cluster lint bench bench-forest bench-convert soak wheel clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -54,6 +54,9 @@ bench: ## runs the benchmarks
 
 bench-forest: wheel ## the forest beside its peers, in an environment of its own; takes hours
 	benches/forest/run.sh
+
+bench-convert: ## conversions beside the peers, in an environment of its own
+	benches/convert/run.sh
 
 soak: ## the long tests: kills, twenty times the cases, fuzzing, AArch64, thousands of trees beside scikit-learn's
 	tests/aarch64.sh

@@ -349,6 +349,9 @@ pub(crate) struct Convert {
     /// The format written, where the suffix does not tell: csv, ndjson, json, parquet.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: Option<String>,
+    /// The compression of what is written: none, gzip, zstd or zstd(LEVEL) [default: by the suffix; zstd(1) in Parquet].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) compression: Option<String>,
     /// Only these columns, in this order.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) select: Vec<String>,

@@ -191,6 +191,16 @@ impl Error {
         error.with_source(cause)
     }
 
+    /// Counts its position from where so many rows and lines come before.
+    #[must_use]
+    pub(crate) fn after(mut self, (rows, lines): (u64, u64)) -> Self {
+        if let Some(position) = &mut self.0.position {
+            position.row = position.row.map(|row| row + rows);
+            position.line = position.line.map(|line| line + lines);
+        }
+        self
+    }
+
     /// Says where in the input.
     #[must_use]
     pub fn with_position(mut self, position: Position) -> Self {

@@ -14,7 +14,10 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     if !arguments.select.is_empty() {
         read = read.with_columns(Some(arguments.select.clone()));
     }
-    let write = WriteOptions::default().with_format(arguments.to.clone());
+    let mut write = WriteOptions::default().with_format(arguments.to.clone());
+    if let Some(name) = &arguments.compression {
+        write = write.with_compression_of_name(name)?;
+    }
     let (from, to): (Location, Location) = (arguments.source.parse()?, arguments.destination.parse()?);
     let source = source(&from, tools).await?;
     let sink = sink(&to, tools).await?;

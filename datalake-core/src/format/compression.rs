@@ -74,6 +74,11 @@ impl Inflate {
         })
     }
 
+    /// Whether bytes stay as they are.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain)
+    }
+
     /// Decompresses from `input` (not empty) to the end of `output`; says how many bytes of `input` were taken.
     pub(crate) fn step(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<usize> {
         match self {
@@ -145,6 +150,11 @@ impl Deflate {
             Compression::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::default())),
             Compression::Zstd => Self::Zstd(zstd::Encoder::new(Vec::new(), zstd_level)?),
         })
+    }
+
+    /// Whether bytes stay as they are, and none is kept back.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(buffer) if buffer.is_empty())
     }
 
     /// Takes bytes; gives those that are ready.

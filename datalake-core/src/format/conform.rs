@@ -42,6 +42,15 @@ pub struct Conformed {
     pub faults: Vec<CellFault>,
 }
 
+impl Conformed {
+    /// All rows of a batch.
+    pub(crate) fn whole(batch: RecordBatch) -> Self {
+        // Batches have far less than 2^32 rows.
+        let rows = (0..batch.num_rows() as u32).collect();
+        Self { batch, rows, faults: Vec::new() }
+    }
+}
+
 /// Makes batches of one schema fit a declared one.
 ///
 /// ```
@@ -150,8 +159,25 @@ impl Conformer {
         self.keep(columns, batch.num_rows(), faults)
     }
 
-    /// The rows without a fault.
-    fn keep(&self, columns: Vec<ArrayRef>, rows: usize, faults: Vec<CellFault>) -> Result<Conformed> {
+    /// The columns that stand in the source, with their places, and for guessed types whether the sample had no value.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (&ColumnSpec, usize, Option<bool>)> {
+        let guess = |index: usize| self.unseen.as_ref().map(|unseen| unseen[index]);
+        let columns = self.specs.iter().zip(&self.places).enumerate();
+        columns.filter_map(move |(index, (spec, place))| Some((spec, (*place)?, guess(index))))
+    }
+
+    /// All columns, with nulls for those that do not stand in the source.
+    pub(crate) fn with_missing(&self, placed: Vec<ArrayRef>, rows: usize) -> Vec<ArrayRef> {
+        let mut placed = placed.into_iter();
+        let columns = self.specs.iter().zip(&self.places);
+        let column = |(spec, place): (&ColumnSpec, &Option<usize>)| {
+            place.and_then(|_| placed.next()).unwrap_or_else(|| new_null_array(&spec.data_type, rows))
+        };
+        columns.map(column).collect()
+    }
+
+    /// The rows without a fault, of columns whose faults are sorted by row.
+    pub(crate) fn keep(&self, columns: Vec<ArrayRef>, rows: usize, faults: Vec<CellFault>) -> Result<Conformed> {
         let internal = |cause| Error::internal("conform", "a batch").with_source(cause);
         // Non-nullable columns may hold nulls until the rows at fault are gone.
         let fields: Vec<_> = self.schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
@@ -232,7 +258,7 @@ fn surprises(array: &ArrayRef, spec: &ColumnSpec, is_unseen: bool, faults: &mut 
 }
 
 /// One column in its declared type; cells that cannot be had are null and at fault.
-fn column(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Vec<CellFault>) -> Result<ArrayRef> {
+pub(crate) fn column(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Vec<CellFault>) -> Result<ArrayRef> {
     let converted = if widens(array.data_type(), &spec.data_type) {
         let wide =
             cast(array, &spec.data_type).map_err(|cause| Error::internal("widen", "a column").with_source(cause))?;
@@ -280,7 +306,7 @@ fn require(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Vec<CellFault>) {
     }
 }
 
-fn fault(row: usize, spec: &ColumnSpec, fault: Fault) -> CellFault {
+pub(crate) fn fault(row: usize, spec: &ColumnSpec, fault: Fault) -> CellFault {
     // Batches have far less than 2^32 rows.
     CellFault { row: row as u32, column: spec.name.clone(), code: fault.code, reason: fault.reason }
 }

@@ -14,9 +14,9 @@ use super::source::{Input, Source};
 use crate::error::Result;
 
 /// Up to this size in bytes, types are found from the whole of a source.
-const SMALL: u64 = 64 * 1024 * 1024;
-/// How many (decompressed) bytes of a larger one are looked at first.
-const SAMPLE: u64 = 16 * 1024 * 1024;
+const SMALL: u64 = 4 * 1024 * 1024;
+/// How many (decompressed) bytes of a larger one are looked at first, at least.
+const SAMPLE: u64 = 1024 * 1024;
 
 /// What a conversion did.
 #[derive(Debug, Clone, PartialEq, Eq)]

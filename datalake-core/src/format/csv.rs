@@ -1,16 +1,22 @@
 //! Comma-separated values, in both directions.
 //!
-//! Records are cut by `csv-core`; their cells become values here, one by one. Arrow's own CSV reader fails a whole
-//! batch for one bad cell and does not say where its record began, so it can neither set a broken record aside nor
-//! name it. A byte order mark is skipped; blank lines are no records; LF, CRLF and CR end a line. A quote that is not
-//! closed, or has anything but a delimiter or a line end after it, makes a broken record: `csv-core` would repair it.
+//! A text is cut into blocks of whole records (`cut`), whose fields are found 64 bytes at a time (`structure`) or, where
+//! quotes stand astray, one by one (`careful`). Blocks become columns on all CPU threads (`parse`, `column`), without a
+//! record or a text between, and are settled in their order (`decode`). A byte order mark is skipped; blank lines are no
+//! records; LF, CRLF and CR end a line. A quote that is not closed, or has anything but a delimiter or a line end after it,
+//! makes a broken record.
 //!
 //! What is written reads back as the same values with two exceptions: an empty text becomes a missing value, and the
 //! type of a column is found anew (a text column whose cells all look like numbers becomes numbers; declare it).
 
+mod careful;
+mod column;
+mod cut;
 mod decode;
 mod header;
-mod split;
+mod observe;
+mod parse;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -19,9 +25,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::decode::{Decoder, Found, Rows, Scan, text_schema};
+use self::column::Reading;
+use self::cut::Cutter;
+use self::decode::{BLOCK, Blocks, Found, text_schema};
 pub(crate) use self::header::column_names;
-use self::split::Dialect;
+use self::structure::Dialect;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
 use super::compression::{Compression, Deflate};
@@ -45,13 +53,10 @@ struct Plan {
     input: Input,
     compression: Compression,
     dialect: Dialect,
-    names: Vec<String>,
-    columns: Vec<Observed>,
+    reading: Arc<Reading>,
+    found: Found,
     /// What is made of the texts; `None` leaves them as they are.
     specs: Option<(Vec<ColumnSpec>, Origin)>,
-    notes: Vec<String>,
-    rows: u64,
-    whole: bool,
 }
 
 impl Plan {
@@ -61,34 +66,46 @@ impl Plan {
         let dialect = dialect(&input, source, compression, options).await?;
         // Names alone stand at the beginning; types take a look at the records.
         let limit = match options.infer {
-            _ if options.text || options.schema.is_some() => Some(1),
+            _ if options.text || options.schema.is_some() => Some(0),
             Infer::Sample(bytes) => Some(bytes.max(1)),
             Infer::Auto | Infer::Whole => None,
         };
-        let rows = Rows::new(input.name(), dialect, options.header);
-        let scan = Scan::new(rows, options.nulls.clone(), options.decimal);
-        let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
-        let Found { names, columns, mut notes, rows } = scan.found()?;
+        let reading = Arc::new(Reading::new(dialect.quote, options.nulls.clone()));
+        // Of a sample, no more is cut than is looked at.
+        let size = limit.and_then(|limit| usize::try_from(limit).ok()).map_or(BLOCK, |limit| limit.min(BLOCK));
+        let blocks = blocks(&input, compression, dialect, options, size, &Arc::default())?;
+        let found = decode::find(input.name(), blocks, &reading, options.decimal, options.header, limit).await?;
         let specs = match &options.schema {
             Some(specs) => Some((specs.clone(), Origin::Declared)),
             None if options.text => None,
             None => {
-                let specs = names.iter().zip(&columns).map(|(name, column)| column.spec(name, options.decimal));
+                let columns = found.names.iter().zip(&found.columns);
+                let specs = columns.map(|(name, column)| column.spec(name, options.decimal));
                 Some((specs.collect(), Origin::Inferred))
             }
         };
-        if options.text || options.schema.is_some() {
-            notes.retain(|note| note.contains("is read as"));
-        }
-        Ok(Self { input, compression, dialect, names, columns, specs, notes, rows, whole })
+        Ok(Self { input, compression, dialect, reading, found, specs })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
         let specs = self.specs.as_ref().map(|(specs, origin)| (specs.as_slice(), *origin));
-        let intake = Intake::new(self.input.name(), &text_schema(&self.names), specs, options, tally)?;
-        let is_guess = !self.whole && matches!(specs, Some((_, Origin::Inferred)));
-        Ok(if is_guess { intake.guessed(self.columns.iter().map(Observed::is_empty).collect()) } else { intake })
+        let intake = Intake::new(self.input.name(), &text_schema(&self.found.names), specs, options, tally)?;
+        let is_guess = !self.found.whole && matches!(specs, Some((_, Origin::Inferred)));
+        Ok(if is_guess { intake.guessed(self.found.columns.iter().map(Observed::is_empty).collect()) } else { intake })
     }
+}
+
+/// Blocks of whole records of an input, of about so many bytes.
+fn blocks(
+    input: &Input,
+    compression: Compression,
+    dialect: Dialect,
+    options: &ReadOptions,
+    size: usize,
+    tally: &Arc<Tally>,
+) -> Result<Blocks> {
+    let cutter = Cutter::new(dialect, options.header, size);
+    drive::decoded(input.clone(), compression, cutter, Arc::clone(tally))
 }
 
 /// The delimiter and quote that were asked for, or that the first records show.
@@ -135,12 +152,15 @@ impl Format for Csv {
     }
 
     async fn infer_schema(&self, source: &Source, options: &ReadOptions) -> Result<Inferred> {
-        let mut plan = Plan::new(source, options).await?;
+        let plan = Plan::new(source, options).await?;
         let intake = plan.intake(options, &Arc::default())?;
-        plan.notes.extend_from_slice(intake.notes());
-        let inferred = Inferred::new(intake.schema(), plan.notes, plan.rows, plan.whole);
-        Ok(match &plan.specs {
-            Some((_, Origin::Inferred)) => inferred.with_observed(plan.names.iter().zip(plan.columns.iter().map(Some))),
+        let Plan { found, specs, .. } = plan;
+        let notes = found.notes.iter().chain(intake.notes()).cloned().collect();
+        let inferred = Inferred::new(intake.schema(), notes, found.rows, found.whole);
+        Ok(match specs {
+            Some((_, Origin::Inferred)) => {
+                inferred.with_observed(found.names.iter().zip(found.columns.iter().map(Some)))
+            }
             _ => inferred,
         })
     }
@@ -150,11 +170,9 @@ impl Format for Csv {
         let tally = Arc::new(Tally::default());
         let intake = plan.intake(&options, &tally)?;
         let schema = Arc::clone(intake.schema());
-        let mut notes = plan.notes;
-        notes.extend_from_slice(intake.notes());
-        let rows = Rows::new(plan.input.name(), plan.dialect, options.header);
-        let decoder = Decoder::new(rows, plan.names, options.nulls, intake, options.batch_rows);
-        let stream = drive::batches(plan.input, plan.compression, decoder, Arc::clone(&tally))?;
+        let notes = plan.found.notes.iter().chain(intake.notes()).cloned().collect();
+        let blocks = blocks(&plan.input, plan.compression, plan.dialect, &options, BLOCK, &tally)?;
+        let stream = decode::batches(blocks, plan.found.names, plan.reading, intake, options.batch_rows);
         Ok(Batches::new(schema, stream, tally).with_notes(notes))
     }
 

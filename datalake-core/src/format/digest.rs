@@ -131,31 +131,39 @@ impl Column {
     }
 
     fn nulls(&mut self, rows: usize) {
-        for _ in 0..rows {
-            self.hash.update([0]);
-        }
+        self.hash.update(vec![0; rows]);
     }
 
     fn booleans(&mut self, array: &BooleanArray) {
+        let mut entries = Vec::with_capacity(2 * array.len());
         for value in array {
             match value {
-                None => self.hash.update([0]),
-                Some(value) => self.hash.update([1, u8::from(value)]),
+                None => entries.push(0),
+                Some(value) => entries.extend([1, u8::from(value)]),
             }
         }
+        self.hash.update(&entries);
     }
 
     fn texts<'a>(&mut self, values: impl Iterator<Item = Option<&'a [u8]>>) {
+        // Many short ones at once: a hash takes its time for each call.
+        const ENOUGH: usize = 32 * 1024;
+        let mut entries = Vec::with_capacity(2 * ENOUGH);
         for value in values {
             match value {
-                None => self.hash.update([0]),
+                None => entries.push(0),
                 Some(value) => {
-                    self.hash.update([1]);
-                    self.hash.update((value.len() as u64).to_le_bytes());
-                    self.hash.update(value);
+                    entries.push(1);
+                    entries.extend_from_slice(&(value.len() as u64).to_le_bytes());
+                    entries.extend_from_slice(value);
                 }
             }
+            if entries.len() > ENOUGH {
+                self.hash.update(&entries);
+                entries.clear();
+            }
         }
+        self.hash.update(&entries);
     }
 
     fn floats<T: ArrowPrimitiveType>(&mut self, array: &PrimitiveArray<T>, canonical: impl Fn(T::Native) -> T::Native) {

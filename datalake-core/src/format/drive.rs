@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -17,8 +18,10 @@ use super::source::Input;
 use crate::compute;
 use crate::error::{Error, Result};
 
-/// Takes (decompressed) bytes in pieces of any size and gives record batches.
+/// Takes (decompressed) bytes in pieces of any size and gives record batches, or what they are made of.
 pub(crate) trait Decode: Send + 'static {
+    /// What it gives.
+    type Item: Send + 'static;
     /// Takes a piece.
     fn push(&mut self, piece: &[u8]);
     /// Says that no piece follows.
@@ -27,17 +30,26 @@ pub(crate) trait Decode: Send + 'static {
     fn is_satisfied(&self) -> bool {
         true
     }
-    /// The next batch; `None` when it takes another piece, or at the end.
-    fn next(&mut self) -> Result<Option<RecordBatch>>;
+    /// The next item; `None` when it takes another piece, or at the end.
+    fn next(&mut self) -> Result<Option<Self::Item>>;
 }
 
-/// Takes record batches and gives bytes.
-pub(crate) trait Encode: Send + 'static {
+/// Makes text of record batches, many at a time.
+pub(crate) trait Encode: Send + Sync + 'static {
+    /// What stands before all rows.
+    fn begin(&self) -> Vec<u8>;
     /// Encodes a batch, to the end of `bytes`.
-    fn encode(&mut self, batch: &RecordBatch, bytes: &mut Vec<u8>) -> Result<()>;
-    /// Gives the last bytes.
-    fn finish(&mut self, bytes: &mut Vec<u8>) -> Result<()>;
+    fn encode(&self, batch: &RecordBatch, bytes: &mut Vec<u8>) -> Result<()>;
+    /// Corrects what was encoded of the batch that has the first row.
+    fn first(&self, bytes: &mut [u8]) {
+        let _ = bytes;
+    }
+    /// What stands behind so many rows.
+    fn end(&self, rows: u64) -> Vec<u8>;
 }
+
+/// How many bytes that are not compressed are taken at a time, at most.
+const PLAIN_STEP: usize = 64 * 1024;
 
 /// A decoder and what feeds it.
 struct Pump<D> {
@@ -69,18 +81,18 @@ impl<D: Decode> Pump<D> {
         Ok(Self { input, offset: 0, inflate, decoder, piece, plain, tally, limit: u64::MAX, end })
     }
 
-    /// Goes on to the next batch, or to the end.
-    async fn step(mut self) -> Result<(Self, Option<RecordBatch>)> {
+    /// Goes on to the next item, or to the end.
+    async fn step(mut self) -> Result<(Self, Option<D::Item>)> {
         loop {
             self.fetch().await?;
-            let batch;
-            (self, batch) = compute::run(move || {
-                let batch = self.work()?;
-                Ok((self, batch))
+            let item;
+            (self, item) = compute::run(move || {
+                let item = self.work()?;
+                Ok((self, item))
             })
             .await?;
-            if batch.is_some() || self.end == End::Decoded {
-                return Ok((self, batch));
+            if item.is_some() || self.end == End::Decoded {
+                return Ok((self, item));
             }
         }
     }
@@ -96,11 +108,11 @@ impl<D: Decode> Pump<D> {
         Ok(())
     }
 
-    /// Decodes what is there, up to the next batch.
-    fn work(&mut self) -> Result<Option<RecordBatch>> {
+    /// Decodes what is there, up to the next item.
+    fn work(&mut self) -> Result<Option<D::Item>> {
         loop {
-            if let Some(batch) = self.decoder.next()? {
-                return Ok(Some(batch));
+            if let Some(item) = self.decoder.next()? {
+                return Ok(Some(item));
             }
             match self.end {
                 End::Decoded => return Ok(None),
@@ -116,6 +128,12 @@ impl<D: Decode> Pump<D> {
     }
 
     fn inflate(&mut self) -> Result<()> {
+        if self.inflate.is_plain() {
+            let piece = self.piece.split_to(self.piece.len().min(PLAIN_STEP));
+            self.tally.add_bytes(piece.len() as u64);
+            self.decoder.push(&piece);
+            return Ok(());
+        }
         self.plain.clear();
         match self.inflate.step(&self.piece, &mut self.plain) {
             Ok(taken) => self.piece.advance(taken),
@@ -153,21 +171,21 @@ impl<D: Decode> Pump<D> {
 }
 
 /// Decodes an input as a stream.
-pub(crate) fn batches<D: Decode>(
+pub(crate) fn decoded<D: Decode>(
     input: Input,
     compression: Compression,
     decoder: D,
     tally: Arc<Tally>,
-) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+) -> Result<BoxStream<'static, Result<D::Item>>> {
     let pump = Pump::new(input, compression, decoder, tally)?;
     let stream = futures::stream::try_unfold(pump, |pump| async move {
-        let (pump, batch) = pump.step().await?;
-        Ok(batch.map(|batch| (batch, pump)))
+        let (pump, item) = pump.step().await?;
+        Ok(item.map(|item| (item, pump)))
     });
     Ok(stream.boxed())
 }
 
-/// Feeds an input, or about its first `limit` bytes, to a decoder that gives no batches; says whether it was all.
+/// Feeds an input, or about its first `limit` bytes, to a decoder that gives nothing; says whether it was all.
 pub(crate) async fn observe<D: Decode>(
     input: &Input,
     compression: Compression,
@@ -198,6 +216,8 @@ struct Head {
 }
 
 impl Decode for Head {
+    type Item = ();
+
     fn push(&mut self, piece: &[u8]) {
         let room = self.limit - self.bytes.len();
         self.bytes.extend_from_slice(&piece[..piece.len().min(room)]);
@@ -205,7 +225,7 @@ impl Decode for Head {
 
     fn finish(&mut self) {}
 
-    fn next(&mut self) -> Result<Option<RecordBatch>> {
+    fn next(&mut self) -> Result<Option<()>> {
         Ok(None)
     }
 }
@@ -220,10 +240,10 @@ pub(crate) async fn head(input: &Input, compression: Compression, limit: usize) 
 
 /// Decodes a text that comes in these pieces.
 #[cfg(test)]
-pub(crate) fn decode_pieces<'a>(
-    mut decoder: impl Decode,
+pub(crate) fn decode_pieces<'a, D: Decode>(
+    mut decoder: D,
     pieces: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<RecordBatch>> {
+) -> Result<Vec<D::Item>> {
     let mut batches = Vec::new();
     for piece in pieces {
         decoder.push(piece);
@@ -238,41 +258,35 @@ pub(crate) fn decode_pieces<'a>(
     Ok(batches)
 }
 
-/// An encoder and what hashes and compresses around it.
-struct Press<E> {
-    encoder: E,
+/// What hashes and compresses what was encoded.
+struct Press {
     deflate: Deflate,
     digest: TableDigest,
-    bytes: Vec<u8>,
     rows: u64,
     name: String,
 }
 
-impl<E: Encode> Press<E> {
-    fn encode(&mut self, batch: &RecordBatch) -> Result<Bytes> {
+impl Press {
+    fn take(&mut self, batch: &RecordBatch, bytes: Vec<u8>) -> Result<Bytes> {
         self.rows += batch.num_rows() as u64;
         self.digest.update(batch)?;
-        self.bytes.clear();
-        self.encoder.encode(batch, &mut self.bytes)?;
-        self.press().map(Bytes::from)
+        if self.deflate.is_plain() { Ok(bytes.into()) } else { self.press(&bytes).map(Bytes::from) }
     }
 
-    fn press(&mut self) -> Result<Vec<u8>> {
-        self.deflate.push(&self.bytes).map_err(|cause| Error::io("compress", &self.name, cause))
+    fn press(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
+        self.deflate.push(bytes).map_err(|cause| Error::io("compress", &self.name, cause))
     }
 
-    /// The last bytes, the rows and the table's digest.
-    fn finish(mut self) -> Result<(Bytes, u64, String)> {
-        self.bytes.clear();
-        self.encoder.finish(&mut self.bytes)?;
-        let mut last = self.press()?;
-        last.extend(self.deflate.finish().map_err(|cause| Error::io("compress", &self.name, cause))?);
-        Ok((last.into(), self.rows, self.digest.finish()))
+    /// The last bytes, and the table's digest.
+    fn finish(mut self, last: &[u8]) -> Result<(Bytes, u64, String)> {
+        let mut bytes = self.press(last)?;
+        bytes.extend(self.deflate.finish().map_err(|cause| Error::io("compress", &self.name, cause))?);
+        Ok((bytes.into(), self.rows, self.digest.finish()))
     }
 }
 
 /// Two columns of one name could not be told apart by any reader.
-fn refuse_repeated_names(schema: &Schema, sink: &str) -> Result<()> {
+pub(crate) fn refuse_repeated_names(schema: &Schema, sink: &str) -> Result<()> {
     let mut names = HashSet::new();
     match schema.fields().iter().find(|field| !names.insert(field.name())) {
         None => Ok(()),
@@ -282,28 +296,50 @@ fn refuse_repeated_names(schema: &Schema, sink: &str) -> Result<()> {
     }
 }
 
-/// Encodes all batches into a sink.
-pub(crate) async fn write<E: Encode>(
-    sink: Sink,
-    mut batches: Batches,
-    encoder: E,
-    deflate: Deflate,
-) -> Result<Written> {
+/// Encodes all batches into a sink, on all CPU threads.
+pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, deflate: Deflate) -> Result<Written> {
     let name = sink.to_string();
     refuse_repeated_names(batches.schema(), &name)?;
     let digest = TableDigest::new(batches.schema());
-    let mut press = Press { encoder, deflate, digest, bytes: Vec::new(), rows: 0, name };
+    let mut press = Press { deflate, digest, rows: 0, name };
     let mut output = Output::open(sink).await?;
-    while let Some(batch) = batches.try_next().await? {
-        let bytes;
-        (press, bytes) = compute::run(move || {
-            let bytes = press.encode(&batch)?;
-            Ok((press, bytes))
+    let encoder = Arc::new(encoder);
+    output.write(press.press(&encoder.begin())?.into()).await?;
+    let shared = Arc::clone(&encoder);
+    // How many bytes the largest batch so far came to: the next one will not have to grow much.
+    let room = Arc::new(AtomicUsize::new(0));
+    let encode = move |batch: Result<RecordBatch>| {
+        let (encoder, room) = (Arc::clone(&shared), Arc::clone(&room));
+        async move {
+            let batch = batch?;
+            compute::run(move || {
+                let mut bytes = Vec::with_capacity(room.load(Ordering::Relaxed) / 8 * 9);
+                encoder.encode(&batch, &mut bytes)?;
+                room.fetch_max(bytes.len(), Ordering::Relaxed);
+                Ok((batch, bytes))
+            })
+            .await
+        }
+    };
+    let mut encoded = batches.map(encode).buffered(compute::threads() + 1);
+    while let Some((batch, mut bytes)) = encoded.try_next().await? {
+        let ready;
+        let encoder = Arc::clone(&encoder);
+        (press, ready) = compute::run(move || {
+            if press.rows == 0 {
+                encoder.first(&mut bytes);
+            }
+            let ready = press.take(&batch, bytes)?;
+            Ok((press, ready))
         })
         .await?;
-        output.write(bytes).await?;
+        output.write(ready).await?;
     }
-    let (last, rows, digest) = compute::run(move || press.finish()).await?;
+    let (last, rows, digest) = compute::run(move || {
+        let end = encoder.end(press.rows);
+        press.finish(&end)
+    })
+    .await?;
     output.write(last).await?;
     let (bytes, sha256) = output.finish().await?;
     Ok(Written { rows, bytes, sha256, digest })

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::batches::Tally;
-use super::conform::{CellFault, Conformer, nearest};
+use super::conform::{CellFault, Conformed, Conformer, nearest};
 use super::options::ReadOptions;
 use super::reject::{OnRowError, Reject, Rejects};
 use super::schema::Misfit;
@@ -21,10 +21,22 @@ pub(crate) struct Place {
     pub(crate) byte: Option<u64>,
 }
 
+impl Place {
+    /// Counts from the start of the source, `before` which there are so many records and lines.
+    pub(crate) fn follow(&mut self, before: (u64, u64)) {
+        self.row += before.0;
+        self.line = self.line.map(|line| line + before.1);
+    }
+}
+
 /// The records behind the rows of a batch.
 pub(crate) trait Records {
     /// Where the record of this row stands.
     fn place(&self, row: usize) -> Place;
+    /// Its number in its source, from 1.
+    fn row(&self, row: usize) -> u64 {
+        self.place(row).row
+    }
     /// It as it stood.
     fn raw(&self, row: usize) -> String;
 }
@@ -94,6 +106,11 @@ impl Log {
     pub(crate) fn take(&mut self) -> Self {
         let empty = Self::new(self.keeps_raw);
         std::mem::replace(self, empty)
+    }
+
+    /// Counts all places from the start of the source, `before` which there are so many records and lines.
+    pub(crate) fn follow(&mut self, before: (u64, u64)) {
+        self.places.iter_mut().for_each(|place| place.follow(before));
     }
 
     pub(crate) fn take_bad(&mut self) -> Vec<BadRecord> {
@@ -183,27 +200,41 @@ impl Intake {
         self.on_row_error == OnRowError::Quarantine && self.rejects.is_some()
     }
 
+    /// What makes decoded batches fit the schema, if they are not as they are wanted.
+    pub(crate) fn conformer(&self) -> Option<&Conformer> {
+        self.conformer.as_ref().map(|(conformer, _)| conformer)
+    }
+
     /// Takes a decoded batch, and the bad records found among its own; gives the rows that are good.
     pub(crate) fn accept(
         &self,
         batch: RecordBatch,
         records: &dyn Records,
-        mut bad: Vec<BadRecord>,
+        bad: Vec<BadRecord>,
     ) -> Result<Option<RecordBatch>> {
         let rows = batch.num_rows();
-        let (batch, kept) = match &self.conformer {
-            None => (batch, None),
-            Some((conformer, origin)) => {
-                let conformed = conformer.apply(&batch)?;
-                if let (Origin::Inferred, Some(fault)) = (origin, conformed.faults.first()) {
-                    return Err(self.misfit(fault, records));
-                }
-                bad.extend(self.broken(&conformed.faults, records));
-                (conformed.batch, Some(conformed.rows))
-            }
+        let conformed = match self.conformer() {
+            None => Conformed::whole(batch),
+            Some(conformer) => conformer.apply(&batch)?,
         };
+        self.settle(conformed, rows, records, bad)
+    }
+
+    /// Takes rows that were made to fit, out of so many, and the bad records among them; gives the rows that are good.
+    pub(crate) fn settle(
+        &self,
+        conformed: Conformed,
+        rows: usize,
+        records: &dyn Records,
+        mut bad: Vec<BadRecord>,
+    ) -> Result<Option<RecordBatch>> {
+        let Conformed { batch, rows: kept, faults } = conformed;
+        if let (Some((_, Origin::Inferred)), Some(fault)) = (&self.conformer, faults.first()) {
+            return Err(self.misfit(fault, records));
+        }
+        bad.extend(self.broken(&faults, records));
         if let Some(rejects) = &self.rejects {
-            let last = bad.iter().map(|bad| bad.place.row).chain(rows.checked_sub(1).map(|row| records.place(row).row));
+            let last = bad.iter().map(|bad| bad.place.row).chain(rows.checked_sub(1).map(|row| records.row(row)));
             rejects.reached(&self.source, last.max().unwrap_or(0));
         }
         self.reject(bad)?;
@@ -211,7 +242,7 @@ impl Intake {
         if batch.num_rows() == 0 {
             return Ok(None);
         }
-        self.select(&batch, records, kept.as_deref()).map(Some)
+        self.select(&batch, records, &kept).map(Some)
     }
 
     /// One bad record for each row at fault; all its faults in one reason.
@@ -272,11 +303,11 @@ impl Intake {
     }
 
     /// The columns asked for, and the numbers of the records.
-    fn select(&self, batch: &RecordBatch, records: &dyn Records, kept: Option<&[u32]>) -> Result<RecordBatch> {
+    fn select(&self, batch: &RecordBatch, records: &dyn Records, kept: &[u32]) -> Result<RecordBatch> {
         let mut columns: Vec<ArrayRef> = self.selected.iter().map(|index| Arc::clone(batch.column(*index))).collect();
         if self.row_number {
-            let rows = (0..batch.num_rows()).map(|row| kept.map_or(row, |kept| kept[row] as usize));
-            columns.push(Arc::new(rows.map(|row| records.place(row).row).collect::<UInt64Array>()));
+            let rows = kept.iter().map(|row| records.row(*row as usize));
+            columns.push(Arc::new(rows.collect::<UInt64Array>()));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)

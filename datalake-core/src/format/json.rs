@@ -9,8 +9,12 @@
 //! become dates and times where all of a field are, and never numbers. What is written reads back as the same values;
 //! but JSON has no NaN and no infinities, which are written as `null`.
 
+mod blocks;
 mod build;
+mod columns;
+mod cut;
 mod decode;
+mod elements;
 mod frame;
 mod shape;
 #[cfg(test)]
@@ -23,6 +27,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 
+use self::cut::Cutter;
 use self::decode::{Decoder, Scan, Target};
 use self::frame::{Framer, Layout};
 use self::shape::{Kind, struct_fields};
@@ -203,10 +208,16 @@ impl Format for Json {
         let mut notes = plan.notes;
         notes.extend_from_slice(intake.notes());
         let name = Arc::clone(plan.input.name());
-        let framer = Framer::new(&name, plan.layout);
         let target = Target { kinds: plan.kinds, schema: plan.schema, flattens: options.flatten };
-        let decoder = Decoder::new(&name, framer, target, options.nulls, intake, options.batch_rows);
-        let stream = drive::batches(plan.input, plan.compression, decoder, Arc::clone(&tally))?;
+        let (nulls, batch_rows) = (options.nulls, options.batch_rows);
+        let stream = if let Layout::Document(_) = plan.layout {
+            let decoder = Decoder::new(&name, Framer::new(&name, plan.layout), target, nulls, intake, batch_rows);
+            drive::decoded(plan.input, plan.compression, decoder, Arc::clone(&tally))?
+        } else {
+            let cutter = Cutter::new(&name, &plan.layout, blocks::BLOCK);
+            let cut = drive::decoded(plan.input, plan.compression, cutter, Arc::clone(&tally))?;
+            blocks::batches(&name, plan.layout, cut, target, nulls, intake, batch_rows)
+        };
         Ok(Batches::new(schema, stream, tally).with_notes(notes))
     }
 
@@ -215,6 +226,7 @@ impl Format for Json {
         let compression = options.compression.unwrap_or(by_name);
         let deflate =
             Deflate::new(compression, options.zstd_level).map_err(|cause| Error::io("compress", &sink, cause))?;
-        drive::write(sink, batches, Encoder::new(!self.is_lines), deflate).await
+        let encoder = Encoder::new(batches.schema(), !self.is_lines);
+        drive::write(sink, batches, encoder, deflate).await
     }
 }

@@ -31,6 +31,7 @@
 
 mod batches;
 mod cell;
+mod cells;
 mod compression;
 mod conform;
 pub mod conformance;
@@ -42,11 +43,13 @@ pub mod digest;
 mod drive;
 mod intake;
 mod json;
+mod masks;
 mod one_or_many;
 mod options;
 mod parquet;
 mod profile;
 mod quarantine;
+mod quick;
 mod reject;
 mod schema;
 mod sink;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::compression::Compression;
 use super::reject::{OnRowError, Rejects};
 use super::spec::{ColumnSpec, DecimalMark};
+use crate::error::{Error, Result};
 
 /// How much of a source is looked at to find the types of its columns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +111,7 @@ impl Default for ReadOptions {
 pub struct WriteOptions {
     /// The format by name; `None` tells it from the sink's name.
     pub format: Option<String>,
-    /// The compression around text; `None` tells it from the sink's name. Parquet compresses inside, with zstd.
+    /// The compression: around text, where `None` tells it from the sink's name, or within Parquet, where `None` is zstd.
     pub compression: Option<Compression>,
     /// CSV: what separates fields, one ASCII character; `None` is a comma, or a tab for a name that ends in `.tsv`.
     pub delimiter: Option<char>,
@@ -125,6 +126,38 @@ pub struct WriteOptions {
 impl Default for WriteOptions {
     fn default() -> Self {
         Self { format: None, compression: None, delimiter: None, header: true, row_group_rows: 122_880, zstd_level: 1 }
+    }
+}
+
+impl WriteOptions {
+    /// Sets the compression, and the level of zstd, by a name: `none`, `gzip`, `zstd` or `zstd(3)`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for any other.
+    ///
+    /// ```
+    /// use datalake_core::format::{Compression, WriteOptions};
+    ///
+    /// let options = WriteOptions::default().with_compression_of_name("zstd(3)").unwrap();
+    /// assert_eq!((options.compression, options.zstd_level), (Some(Compression::Zstd), 3));
+    /// assert!(WriteOptions::default().with_compression_of_name("zip(3)").is_err());
+    /// ```
+    pub fn with_compression_of_name(mut self, name: &str) -> Result<Self> {
+        let level = name.strip_prefix("zstd(").and_then(|rest| rest.strip_suffix(')')).map(str::parse::<i32>);
+        self.compression = Some(match (name, level) {
+            ("none", _) => Compression::None,
+            ("gzip", _) => Compression::Gzip,
+            ("zstd", _) => Compression::Zstd,
+            (_, Some(Ok(level))) if (1..=22).contains(&level) => {
+                self.zstd_level = level;
+                Compression::Zstd
+            }
+            _ => {
+                return Err(Error::invalid("use", format_args!("`{name}` as the compression"))
+                    .with_hint("give none, gzip, zstd, or zstd with a level from 1 to 22, such as zstd(3)"));
+            }
+        });
+        Ok(self)
     }
 }
 

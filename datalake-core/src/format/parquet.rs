@@ -1,35 +1,30 @@
 //! Parquet, in both directions, by the `parquet` crate's decoders that take bytes and do no input of their own.
 //!
-//! Row groups are cut by the number of rows alone, and the rows are given to the writer in portions of one size, so
-//! that the same table is the same file, whatever batches it comes in, on any machine.
+//! How files are written is in `write`, `group` and `encoding`.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::BatchCoalescer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use parquet::DecodeResult;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
-use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, RowGroupMetaData,
 };
-use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
 
 use super::Format;
 use super::batches::{Batches, Tally};
-use super::compression::{Compression, Deflate};
 use super::conform::with_nulls;
 use super::dictionaries::with_room;
-use super::drive::{self, Encode};
 use super::intake::{Intake, Origin, Place, Records};
 use super::options::{ReadOptions, WriteOptions};
 use super::reject::OnRowError;
@@ -44,9 +39,10 @@ use crate::error::{Error, ErrorKind, Result};
 const CREATED_BY: &str = "datalake";
 /// How large batches are at most, about: a column of text holds no more than 2 GiB.
 const BATCH_BYTES: u64 = 64 * 1024 * 1024;
-/// How many rows the writer is given at a time: as many as it encodes at once by itself. Rows are not cut by bytes, so
-/// texts of more than 2 MiB in each of so many rows are too much.
-const PORTION: usize = 1024;
+/// Row groups of up to so many bytes, decoded, are decoded whole, each on a CPU thread of its own.
+const WHOLE_BYTES: u64 = 48 * 1024 * 1024;
+/// How many bytes there are at a time of groups that are decoded whole, about.
+const AHEAD_BYTES: u64 = 96 * 1024 * 1024;
 
 /// The Parquet format.
 #[derive(Debug, Clone, Copy, Default)]
@@ -88,22 +84,39 @@ impl Plan {
         let intake = intake(&self.input, &self.schema, &options, &tally)?;
         let schema = Arc::clone(intake.schema());
         let batch_rows = options.batch_rows.min(self.rows_within(BATCH_BYTES)).max(1);
-        let chosen = rows.map(|rows| Chosen::of(&self.metadata, rows));
-        let first = chosen.as_ref().map_or(0, |chosen| chosen.first);
-        let (file, mask) = (self.metadata, self.mask);
-        let decoder = decode(&self.input, move || {
-            let builder = ParquetPushDecoderBuilder::new_with_metadata(file).with_batch_size(batch_rows);
-            let builder = builder.with_projection(mask);
-            match chosen {
-                Some(Chosen { groups, offset, limit, .. }) => {
-                    builder.with_row_groups(groups).with_offset(offset).with_limit(limit).build()
-                }
-                None => builder.build(),
-            }
-        })
-        .await?;
+        let heaviest = self.metadata.metadata().row_groups().iter().map(group_bytes).max().unwrap_or(0);
+        let is_light = heaviest <= WHOLE_BYTES;
+        let ahead = usize::try_from(AHEAD_BYTES / heaviest.max(1)).unwrap_or(usize::MAX).clamp(1, compute::threads());
+        let chosen = Chosen::of(&self.metadata, rows.unwrap_or(0..u64::MAX));
+        // Those that are decoded whole, several at a time, or all of them bit by bit.
+        let parts = if is_light { chosen.each(&self.metadata) } else { vec![chosen] };
+        let first = parts.first().map_or(0, |part| part.first);
         let nulls = if options.schema.is_some() { options.nulls } else { Vec::new() };
-        let reader = Reader { input: self.input, decoder, intake: Arc::new(intake), nulls, rows: first };
+        let (input, file, mask) = (self.input.clone(), self.metadata, self.mask);
+        let decoder = move |part: Chosen| {
+            let (input, file, mask) = (input.clone(), file.clone(), mask.clone());
+            async move {
+                let decoder = decode(&input, move || {
+                    let builder = ParquetPushDecoderBuilder::new_with_metadata(file).with_batch_size(batch_rows);
+                    let builder = builder.with_projection(mask).with_row_groups(part.groups);
+                    builder.with_offset(part.offset).with_limit(part.limit).build()
+                })
+                .await?;
+                Ok(Decoder { input, decoder })
+            }
+        };
+        let batches = if is_light {
+            let whole = move |part| {
+                let decoder = decoder(part);
+                async move { decoder.await?.batches().try_collect::<Vec<_>>().await }
+            };
+            let groups = futures::stream::iter(parts).map(whole).buffered(ahead);
+            groups.map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok))).try_flatten().boxed()
+        } else {
+            let decoders = futures::stream::iter(parts).then(decoder);
+            decoders.map_ok(Decoder::batches).try_flatten().boxed()
+        };
+        let reader = Reader { batches, intake: Arc::new(intake), nulls, rows: first };
         let stream = futures::stream::try_unfold(reader, Reader::next).into_stream().boxed();
         Ok(Batches::new(schema, stream, tally).with_notes(self.notes))
     }
@@ -111,13 +124,8 @@ impl Plan {
     /// How many rows of the widest row group are about so many bytes, decoded.
     fn rows_within(&self, bytes: u64) -> usize {
         let groups = self.metadata.metadata().row_groups().iter();
-        // What a damaged file says of its sizes may be beyond any. Encoded, a text that is repeated counts once; some writers say how long all of them are.
-        let length = |column: &ColumnChunkMetaData| {
-            column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0))
-        };
         let width = |group: &RowGroupMetaData| {
-            let bytes = u64::try_from(group.columns().iter().map(length).fold(0, i64::saturating_add)).unwrap_or(0);
-            bytes.checked_div(u64::try_from(group.num_rows()).unwrap_or(0)).unwrap_or(0)
+            group_bytes(group).checked_div(u64::try_from(group.num_rows()).unwrap_or(0)).unwrap_or(0)
         };
         let widest = groups.map(width).max().unwrap_or(0);
         usize::try_from(bytes / widest.max(1)).unwrap_or(usize::MAX)
@@ -138,7 +146,18 @@ impl Plan {
     }
 }
 
+/// How many bytes a row group has about, decoded.
+fn group_bytes(group: &RowGroupMetaData) -> u64 {
+    // What a damaged file says of its sizes may be beyond any. Encoded, a text that is repeated counts once; some writers say
+    // how long all of them are.
+    let length = |column: &ColumnChunkMetaData| {
+        column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0))
+    };
+    u64::try_from(group.columns().iter().map(length).fold(0, i64::saturating_add)).unwrap_or(0)
+}
+
 /// Some rows of a file, as its decoder is told of them.
+#[derive(Debug)]
 struct Chosen {
     /// The row groups that hold them.
     groups: Vec<usize>,
@@ -167,6 +186,21 @@ impl Chosen {
         let count = |rows| usize::try_from(rows).unwrap_or(usize::MAX);
         let limit = rows.end.saturating_sub(rows.start);
         Self { groups, offset: count(before), limit: count(limit), first: rows.start }
+    }
+
+    /// The rows of each row group by itself.
+    fn each(self, metadata: &ArrowReaderMetadata) -> Vec<Self> {
+        let (mut offset, mut limit, mut first) = (self.offset, self.limit, self.first);
+        let groups = metadata.metadata().row_groups();
+        let rows =
+            |group: usize| groups.get(group).and_then(|group| usize::try_from(group.num_rows()).ok()).unwrap_or(0);
+        let each = |group: usize| {
+            let rows = rows(group).saturating_sub(offset).min(limit);
+            let part = Self { groups: vec![group], offset, limit: rows, first };
+            (offset, limit, first) = (0, limit - rows, first + rows as u64);
+            part
+        };
+        self.groups.into_iter().map(each).collect()
     }
 }
 
@@ -299,16 +333,17 @@ async fn fetch(input: &Input, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
     Ok(data)
 }
 
-/// A file being read.
-struct Reader {
+/// Some rows being decoded.
+struct Decoder {
     input: Input,
     decoder: ParquetPushDecoder,
-    intake: Arc<Intake>,
-    nulls: Vec<String>,
-    rows: u64,
 }
 
-impl Reader {
+impl Decoder {
+    fn batches(self) -> BoxStream<'static, Result<RecordBatch>> {
+        futures::stream::try_unfold(self, Self::next).boxed()
+    }
+
     async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
         loop {
             let decoded;
@@ -324,13 +359,28 @@ impl Reader {
                     let data = fetch(&self.input, &ranges).await?;
                     self.decoder.push_ranges(ranges, data).map_err(|cause| damaged(&self.input, &cause))?;
                 }
-                DecodeResult::Data(batch) => {
-                    if let Some(batch) = self.accept(batch).await? {
-                        return Ok(Some((batch, self)));
-                    }
-                }
+                DecodeResult::Data(batch) => return Ok(Some((batch, self))),
             }
         }
+    }
+}
+
+/// A file being read.
+struct Reader {
+    batches: BoxStream<'static, Result<RecordBatch>>,
+    intake: Arc<Intake>,
+    nulls: Vec<String>,
+    rows: u64,
+}
+
+impl Reader {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
+        while let Some(batch) = self.batches.try_next().await? {
+            if let Some(batch) = self.accept(batch).await? {
+                return Ok(Some((batch, self)));
+            }
+        }
+        Ok(None)
     }
 
     async fn accept(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>> {
@@ -366,67 +416,6 @@ impl Records for Rows {
     }
 }
 
-/// Writes Parquet.
-struct Encoder {
-    portions: BatchCoalescer,
-    writer: ArrowWriter<Vec<u8>>,
-    name: String,
-}
-
-impl Encoder {
-    fn new(schema: &SchemaRef, sink: &Sink, options: &WriteOptions) -> Result<Self> {
-        let name = sink.to_string();
-        let level = ZstdLevel::try_new(options.zstd_level).map_err(|_| {
-            Error::invalid("write", &name)
-                .with_reason(format_args!("zstd_level must be 1 to 22, got {}", options.zstd_level))
-        })?;
-        if options.row_group_rows == 0 {
-            return Err(Error::invalid("write", &name).with_reason("row_group_rows must be at least 1, got 0"));
-        }
-        let properties = WriterProperties::builder()
-            .set_compression(Codec::ZSTD(level))
-            .set_max_row_group_row_count(Some(options.row_group_rows))
-            .set_max_row_group_bytes(None)
-            .set_created_by(CREATED_BY.to_owned())
-            .build();
-        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties));
-        let writer = writer.map_err(|cause| not_written(&name, cause))?;
-        Ok(Self { portions: BatchCoalescer::new(Arc::clone(schema), PORTION), writer, name })
-    }
-
-    fn drain(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
-        while let Some(portion) = self.portions.next_completed_batch() {
-            self.writer.write(&portion).map_err(|cause| not_written(&self.name, cause))?;
-        }
-        bytes.append(self.writer.inner_mut());
-        Ok(())
-    }
-}
-
-fn not_written(name: &str, cause: ParquetError) -> Error {
-    match cause {
-        ParquetError::NYI(what) => Error::new(ErrorKind::Unsupported, "write", name).with_reason(what),
-        cause => Error::invalid("write", name).with_reason("Parquet cannot hold the table").with_source(cause),
-    }
-}
-
-impl Encode for Encoder {
-    fn encode(&mut self, batch: &RecordBatch, bytes: &mut Vec<u8>) -> Result<()> {
-        let pushed = self.portions.push_batch(batch.clone());
-        pushed.map_err(|cause| Error::internal("write", &self.name).with_source(cause))?;
-        self.drain(bytes)
-    }
-
-    fn finish(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
-        let finished = self.portions.finish_buffered_batch();
-        finished.map_err(|cause| Error::internal("write", &self.name).with_source(cause))?;
-        self.drain(bytes)?;
-        self.writer.finish().map_err(|cause| not_written(&self.name, cause))?;
-        bytes.append(self.writer.inner_mut());
-        Ok(())
-    }
-}
-
 #[cfg(any(test, feature = "pipeline"))]
 impl Parquet {
     /// Reads some of the rows, counted from 0; row groups without any of them are not touched. Positions in errors and row
@@ -459,12 +448,13 @@ impl Format for Parquet {
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
-        let encoder = Encoder::new(batches.schema(), &sink, &options)?;
-        let plain = Deflate::new(Compression::None, options.zstd_level);
-        let plain = plain.map_err(|cause| Error::io("write", &sink, cause))?;
-        drive::write(sink, batches, encoder, plain).await
+        write::write(sink, batches, &options).await
     }
 }
+
+mod encoding;
+mod group;
+mod write;
 
 #[cfg(test)]
 mod tests;

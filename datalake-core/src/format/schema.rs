@@ -84,6 +84,7 @@ impl Observed {
     }
 
     /// Takes a cell that is not missing.
+    #[cfg(test)]
     pub(crate) fn observe(&mut self, row: u64, text: &str, mark: DecimalMark) {
         self.observe_kinds(row, text, || Kinds::of(text, mark));
     }
@@ -97,6 +98,24 @@ impl Observed {
             }
         }
         self.values += 1;
+    }
+
+    /// Takes so many cells at once that have these kinds in common; `spoiler` gives the one among them with which a column of
+    /// the kinds before, and of values before or not, has none left.
+    pub(crate) fn absorb(
+        &mut self,
+        kinds: Kinds,
+        values: u64,
+        spoiler: impl FnOnce(Kinds, bool) -> Option<(u64, String)>,
+    ) {
+        if self.kinds != Kinds::NONE && values > 0 {
+            let before = self.kinds;
+            self.kinds = before.and(kinds);
+            if self.kinds == Kinds::NONE {
+                self.spoiler = spoiler(before, self.values > 0);
+            }
+        }
+        self.values += values;
     }
 
     /// The narrowest type of all cells; text where there are none.

@@ -40,7 +40,14 @@ const ATTEMPTS: usize = 1000;
 pub struct AtomicFile {
     draft: Arc<Draft>,
     written: u64,
+    /// Up to where the content is durable, or about to be.
+    flushed: u64,
+    /// Makes content durable while more of it is written: at the end, less is left to wait for.
+    flushing: Option<tokio::task::JoinHandle<io::Result<()>>>,
 }
+
+/// How many bytes are made durable at a time.
+const FLUSH: u64 = 8 * 1024 * 1024;
 
 #[derive(Debug)]
 struct Draft {
@@ -59,7 +66,7 @@ impl AtomicFile {
     pub async fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let draft = blocking(move || Draft::create(&path)).await?;
-        Ok(Self { draft: Arc::new(draft), written: 0 })
+        Ok(Self { draft: Arc::new(draft), written: 0, flushed: 0, flushing: None })
     }
 
     /// Appends bytes.
@@ -71,7 +78,30 @@ impl AtomicFile {
         let draft = Arc::clone(&self.draft);
         blocking(move || (&draft.file).write_all(&bytes).map_err(|cause| write_error(&draft.to, cause))).await?;
         self.written += length;
+        if self.written - self.flushed >= FLUSH && self.draft.temporary.is_some() {
+            self.flush().await?;
+        }
         Ok(())
+    }
+
+    /// Begins to make what was written durable, unless that goes on already.
+    async fn flush(&mut self) -> Result<()> {
+        if self.flushing.as_ref().is_some_and(|flushing| !flushing.is_finished()) {
+            return Ok(());
+        }
+        self.flushed_all().await?;
+        // A descriptor of its own: what is left of a draft is removed as soon as that is dropped.
+        let file = self.draft.file.try_clone().map_err(|cause| write_error(&self.draft.to, cause))?;
+        self.flushing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        self.flushed = self.written;
+        Ok(())
+    }
+
+    /// Waits for what goes on. The operating system tells of an error once, so each is looked at.
+    async fn flushed_all(&mut self) -> Result<()> {
+        let Some(flushing) = self.flushing.take() else { return Ok(()) };
+        let flushed = flushing.await.unwrap_or_else(|cause| Err(io::Error::other(cause)));
+        flushed.map_err(|cause| write_error(&self.draft.to, cause))
     }
 
     /// How many bytes were written so far.
@@ -85,8 +115,9 @@ impl AtomicFile {
     /// # Errors
     /// [`ErrorKind::Exhausted`] if the disk is full; what the operating system says otherwise. The destination is
     /// then as it was before.
-    pub async fn finish(self) -> Result<u64> {
-        let Self { draft, written } = self;
+    pub async fn finish(mut self) -> Result<u64> {
+        self.flushed_all().await?;
+        let Self { draft, written, .. } = self;
         blocking(move || draft.publish().map_err(|cause| write_error(&draft.to, cause))).await?;
         Ok(written)
     }

@@ -1,345 +1,222 @@
-//! CSV text to record batches: records that cannot be rows are set aside, the cells of the others become values.
+//! CSV text to record batches: blocks are parsed on all CPU threads, and settled in their order.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 
-use super::split::{Dialect, GivenUp, Next, Splitter};
+use super::column::{Reading, Wanted};
+use super::cut::Block;
+use super::header;
+use super::parse::{Parsed, Parser};
+use crate::compute;
 use crate::error::{Error, Result};
-use crate::format::drive::Decode;
-use crate::format::intake::{BadRecord, Intake, Log, Place, escaped};
-use crate::format::schema::{Observed, shortened};
-use crate::format::spec::DecimalMark;
+use crate::format::conform::{Conformed, Conformer};
+use crate::format::intake::Intake;
+use crate::format::schema::Observed;
+use crate::format::spec::{ColumnSpec, DecimalMark};
 
-/// The byte order mark of UTF-8.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+/// How many bytes of text are parsed at a time, about.
+pub(super) const BLOCK: usize = 4 * 1024 * 1024;
 
-/// Cuts a text into records, without its byte order mark and its header.
-pub(crate) struct Rows {
-    splitter: Splitter,
-    source: Arc<str>,
-    start: Option<Vec<u8>>,
-    header: Header,
-    row: u64,
-}
-
-/// What the first record is.
-#[derive(Debug, Clone)]
-pub(crate) enum Header {
-    /// Data.
-    None,
-    /// Names, not seen so far.
-    Expected,
-    /// Names.
-    Names(Vec<String>),
-}
-
-/// What comes next.
-pub(crate) enum Row {
-    /// A record, at hand in the splitter; its number.
-    Record(u64),
-    /// A record that cannot be cut.
-    Bad(BadRecord),
-    /// More of the text is needed, or it is over.
-    Wait,
-}
-
-impl Rows {
-    pub(crate) fn new(source: &Arc<str>, dialect: Dialect, has_header: bool) -> Self {
-        let header = if has_header { Header::Expected } else { Header::None };
-        let (splitter, source) = (Splitter::new(dialect), Arc::clone(source));
-        Self { splitter, source, start: Some(Vec::new()), header, row: 0 }
-    }
-
-    /// Takes a piece; holds the first bytes back until it is clear whether they are a byte order mark.
-    pub(crate) fn push(&mut self, piece: &[u8]) {
-        let Some(start) = &mut self.start else { return self.splitter.push(piece) };
-        start.extend_from_slice(piece);
-        if start.len() >= MARK.len() {
-            self.release();
-        }
-    }
-
-    pub(crate) fn finish(&mut self) {
-        self.release();
-        self.splitter.finish();
-    }
-
-    fn release(&mut self) {
-        if let Some(start) = self.start.take() {
-            let has_mark = start.starts_with(MARK);
-            self.splitter.push(&start);
-            if has_mark {
-                self.splitter.skip(MARK.len());
-            }
-        }
-    }
-
-    /// Goes on to the next record of data.
-    pub(crate) fn next(&mut self) -> Result<Row> {
-        loop {
-            let next = if self.start.is_some() { Next::More } else { self.splitter.next() };
-            match next {
-                Next::More | Next::End => return Ok(Row::Wait),
-                Next::Misquoted if matches!(self.header, Header::Expected) => {
-                    let reason = misquoted(&self.splitter.give_up());
-                    return Err(self.bad_header(&format!("in the header, {reason}")));
-                }
-                Next::Misquoted => return Ok(Row::Bad(self.misquoted())),
-                Next::Record if matches!(self.header, Header::Expected) => {
-                    self.header = Header::Names(self.names()?);
-                }
-                Next::Record => {
-                    self.row += 1;
-                    return Ok(Row::Record(self.row));
-                }
-            }
-        }
-    }
-
-    fn names(&self) -> Result<Vec<String>> {
-        let not_utf8 = || self.bad_header("the header is not UTF-8").with_hint("convert the file to UTF-8");
-        let mut start = 0;
-        let field = |end: &usize| {
-            let bytes = &self.splitter.text()[std::mem::replace(&mut start, *end)..*end];
-            std::str::from_utf8(bytes).map(ToOwned::to_owned).map_err(|_| not_utf8())
-        };
-        self.splitter.ends().iter().map(field).collect()
-    }
-
-    fn bad_header(&self, reason: &str) -> Error {
-        Error::invalid("read", &self.source).with_reason(reason)
-    }
-
-    fn misquoted(&mut self) -> BadRecord {
-        self.row += 1;
-        let place = self.place(self.row);
-        let given_up = self.splitter.give_up();
-        let reason = misquoted(&given_up);
-        BadRecord { place, column: None, code: "quote", reason, raw: escaped(&given_up.raw) }
-    }
-
-    pub(crate) fn place(&self, row: u64) -> Place {
-        Place { row, line: Some(self.splitter.line()), byte: Some(self.splitter.byte()) }
-    }
-
-    /// The names in the header, once they are known.
-    pub(crate) fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// Checks that the record at hand has a field for each of the columns, all in UTF-8; gives its text.
-    pub(crate) fn check(&self, row: u64, columns: &[String]) -> Result<&str, Box<BadRecord>> {
-        if self.splitter.fields() != columns.len() {
-            let reason = format!("the record has {} fields, the header {}", self.splitter.fields(), columns.len());
-            return Err(self.bad(row, None, "ragged", reason));
-        }
-        let bytes = self.splitter.text();
-        match std::str::from_utf8(bytes) {
-            Ok(text) if self.splitter.ends().iter().all(|end| text.is_char_boundary(*end)) => Ok(text),
-            _ => Err(self.not_utf8(row, columns)),
-        }
-    }
-
-    fn not_utf8(&self, row: u64, columns: &[String]) -> Box<BadRecord> {
-        let mut start = 0;
-        for (end, column) in self.splitter.ends().iter().zip(columns) {
-            let field = &self.splitter.text()[std::mem::replace(&mut start, *end)..*end];
-            if std::str::from_utf8(field).is_err() {
-                let reason = format!("`{}` is not UTF-8", shortened(&escaped(field)));
-                return self.bad(row, Some(column.clone()), "utf8", reason);
-            }
-        }
-        self.bad(row, None, "utf8", "the record is not UTF-8".to_owned())
-    }
-
-    fn bad(&self, row: u64, column: Option<String>, code: &'static str, reason: String) -> Box<BadRecord> {
-        Box::new(BadRecord { place: self.place(row), column, code, reason, raw: escaped(self.splitter.raw()) })
-    }
-
-    /// The fields of the record at hand, from its text.
-    pub(crate) fn fields<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
-        let starts = std::iter::once(0).chain(self.splitter.ends().iter().copied());
-        starts.zip(self.splitter.ends()).map(|(start, end)| &text[start..*end])
-    }
-
-    pub(crate) fn splitter(&self) -> &Splitter {
-        &self.splitter
-    }
-}
-
-/// What is wrong with a quote.
-fn misquoted(given_up: &GivenUp) -> String {
-    match &given_up.follows {
-        None => format!("a quote opened in line {} is not closed", given_up.line),
-        Some(follows) => format!(
-            "after the closing quote of a field that begins in line {} stands `{}`, and no delimiter",
-            given_up.line,
-            shortened(&escaped(follows))
-        ),
-    }
-}
+/// Blocks of a text, in their order.
+pub(super) type Blocks = BoxStream<'static, Result<Block>>;
 
 /// The columns of a text, with notes of names that were changed and of types.
-pub(crate) struct Found {
-    pub(crate) names: Vec<String>,
-    pub(crate) columns: Vec<Observed>,
-    pub(crate) notes: Vec<String>,
+pub(super) struct Found {
+    pub(super) names: Vec<String>,
+    pub(super) columns: Vec<Observed>,
+    pub(super) notes: Vec<String>,
     /// The number of records seen.
-    pub(crate) rows: u64,
+    pub(super) rows: u64,
+    /// Whether these were all.
+    pub(super) whole: bool,
 }
 
-/// Finds the names and types of columns; gives no batches.
-pub(crate) struct Scan {
-    rows: Rows,
-    nulls: Vec<String>,
+/// Finds the names of columns, and their types from at least so many bytes, or all, or none.
+pub(super) async fn find(
+    source: &str,
+    mut blocks: Blocks,
+    reading: &Arc<Reading>,
     mark: DecimalMark,
-    names: Vec<String>,
-    notes: Vec<String>,
-    columns: Vec<Observed>,
-    seen: u64,
-}
-
-impl Scan {
-    pub(crate) fn new(rows: Rows, nulls: Vec<String>, mark: DecimalMark) -> Self {
-        Self { rows, nulls, mark, names: Vec::new(), notes: Vec::new(), columns: Vec::new(), seen: 0 }
+    has_header: bool,
+    bytes: Option<u64>,
+) -> Result<Found> {
+    let empty = || Error::invalid("read", source).with_reason("it is empty: there is no record in it");
+    let first = blocks.try_next().await?.ok_or_else(empty)?;
+    let (names, notes) = names(source, &first, has_header)?;
+    let columns = vec![Observed::new(); names.len()];
+    let mut found = Found { names, columns, notes, rows: 0, whole: first.is_last };
+    if bytes == Some(0) {
+        return Ok(found);
     }
-
-    /// What was found.
-    ///
-    /// # Errors
-    /// If there is no record, and so no column.
-    pub(crate) fn found(mut self) -> Result<Found> {
-        self.name_columns();
-        if self.names.is_empty() {
-            return Err(Error::invalid("read", &self.rows.source).with_reason("it is empty: there is no record in it"));
-        }
-        for (name, column) in self.names.iter().zip(&self.columns) {
-            self.notes.extend(column.note(name));
-        }
-        Ok(Found { names: self.names, columns: self.columns, notes: self.notes, rows: self.seen })
-    }
-
-    fn name_columns(&mut self) {
-        if !self.names.is_empty() {
-            return;
-        }
-        match self.rows.header() {
-            Header::Names(names) => (self.names, self.notes) = super::header::column_names(names),
-            Header::None if self.seen > 0 => {
-                self.names = super::header::numbered(self.rows.splitter().fields());
+    let parser = Arc::new(Parser {
+        wanted: wanted(&found.names, mark),
+        reading: Arc::clone(reading),
+        names: found.names.clone(),
+    });
+    let shared = Arc::clone(&parser);
+    let blocks = futures::stream::iter([Ok(first)]).chain(blocks);
+    let limit = bytes.unwrap_or(u64::MAX);
+    // Of a sample, no block is looked at that is not needed.
+    let ahead = if bytes.is_some() { 1 } else { compute::threads() + 1 };
+    let mut observed = blocks
+        .map(move |block| {
+            let parser = Arc::clone(&parser);
+            async move {
+                let block = block?;
+                compute::run(move || {
+                    let (rows, columns) = parser.observe(block);
+                    let columns = columns.into_iter().map(|column| (column.kinds, column.values)).collect::<Vec<_>>();
+                    Ok((rows, columns))
+                })
+                .await
             }
-            _ => {}
+        })
+        .buffered(ahead);
+    let mut before = (0, 0);
+    while let Some((mut rows, columns)) = observed.try_next().await? {
+        before = rows.follow(before);
+        found.whole = rows.block().is_last;
+        for (index, (column, (kinds, values))) in found.columns.iter_mut().zip(columns).enumerate() {
+            column.absorb(kinds, values, |kinds, has_values| shared.spoiler(&rows, index, kinds, has_values));
         }
-        self.columns = vec![Observed::new(); self.names.len()];
-    }
-}
-
-impl Decode for Scan {
-    /// Without its header a text has no columns.
-    fn is_satisfied(&self) -> bool {
-        matches!(self.rows.header(), Header::Names(_)) || self.seen > 0
-    }
-
-    fn push(&mut self, piece: &[u8]) {
-        self.rows.push(piece);
-    }
-
-    fn finish(&mut self) {
-        self.rows.finish();
-    }
-
-    fn next(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            let row = match self.rows.next()? {
-                Row::Wait => return Ok(None),
-                Row::Bad(_) => continue,
-                Row::Record(row) => row,
-            };
-            self.seen = row;
-            self.name_columns();
-            if let Ok(text) = self.rows.check(row, &self.names) {
-                for (column, cell) in self.columns.iter_mut().zip(self.rows.fields(text)) {
-                    if !self.nulls.iter().any(|null| null == cell) {
-                        column.observe(row, cell, self.mark);
-                    }
-                }
-            }
+        if rows.block().byte + rows.block().text.len() as u64 >= limit {
+            break;
         }
     }
+    found.rows = before.0;
+    let notes = found.names.iter().zip(&found.columns).filter_map(|(name, column)| column.note(name));
+    found.notes.extend(notes);
+    Ok(found)
 }
 
-/// Gives record batches.
-pub(crate) struct Decoder {
-    rows: Rows,
-    names: Vec<String>,
+fn wanted(names: &[String], mark: DecimalMark) -> Vec<Arc<Wanted>> {
+    let spec = |name| ColumnSpec::new(name, DataType::Utf8).with_decimal(mark);
+    let wanted = names.iter().enumerate();
+    wanted.map(|(place, name)| Arc::new(Wanted { spec: spec(name), place, guess: None })).collect()
+}
+
+/// The names of the columns, by the header or by the width of the first record.
+fn names(source: &str, first: &Block, has_header: bool) -> Result<(Vec<String>, Vec<String>)> {
+    let bad = |reason: &str| Error::invalid("read", source).with_reason(reason);
+    if !has_header {
+        if first.rows() == 0 {
+            return Err(bad("no record in it can be read"));
+        }
+        return Ok((header::numbered(first.width(0)), Vec::new()));
+    }
+    let Some(fields) = &first.header else {
+        return Err(bad(&format!("in the header, {}", first.misquoted(0, 0))));
+    };
+    let text = |field: &Vec<u8>| {
+        let not_utf8 = |_| bad("the header is not UTF-8").with_hint("convert the file to UTF-8");
+        String::from_utf8(field.clone()).map_err(not_utf8)
+    };
+    let given: Vec<String> = fields.iter().map(text).collect::<Result<_>>()?;
+    Ok(header::column_names(&given))
+}
+
+/// What blocks become, one after the other.
+struct Settler {
+    parsed: BoxStream<'static, Result<Parsed>>,
+    conformer: Option<Conformer>,
     schema: SchemaRef,
-    nulls: Vec<String>,
+    intake: Arc<Intake>,
+    names: Arc<[String]>,
+    before: (u64, u64),
+    batch_rows: usize,
+    ready: VecDeque<RecordBatch>,
+}
+
+/// Decodes blocks as a stream of batches.
+pub(super) fn batches(
+    blocks: Blocks,
+    names: Vec<String>,
+    reading: Arc<Reading>,
     intake: Intake,
     batch_rows: usize,
-    columns: Vec<StringBuilder>,
-    log: Log,
-    has_ended: bool,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let wanted = match intake.conformer() {
+        Some(conformer) => conformer
+            .placed()
+            .map(|(spec, place, guess)| Arc::new(Wanted { spec: spec.clone(), place, guess }))
+            .collect(),
+        None => wanted(&names, DecimalMark::Dot),
+    };
+    let (schema, conformer) = (text_schema(&names), intake.conformer().cloned());
+    let parser = Arc::new(Parser { wanted, reading, names });
+    let names = parser.names.clone().into();
+    let parsed = blocks
+        .map(move |block| {
+            let parser = Arc::clone(&parser);
+            async move {
+                let block = block?;
+                compute::run(move || parser.parse(block)).await
+            }
+        })
+        .buffered(compute::threads() + 1)
+        .boxed();
+    let settler = Settler {
+        parsed,
+        conformer,
+        schema,
+        intake: Arc::new(intake),
+        names,
+        before: (0, 0),
+        batch_rows: batch_rows.max(1),
+        ready: VecDeque::new(),
+    };
+    futures::stream::try_unfold(settler, Settler::next).boxed()
 }
 
-impl Decoder {
-    pub(crate) fn new(rows: Rows, names: Vec<String>, nulls: Vec<String>, intake: Intake, batch_rows: usize) -> Self {
-        let columns = names.iter().map(|_| StringBuilder::new()).collect();
-        let (schema, log) = (text_schema(&names), Log::new(intake.wants_raw()));
-        let batch_rows = batch_rows.max(1);
-        Self { rows, names, schema, nulls, intake, batch_rows, columns, log, has_ended: false }
-    }
-
-    fn take(&mut self, row: u64) {
-        let text = match self.rows.check(row, &self.names) {
-            Ok(text) => text,
-            Err(bad) => return self.log.add_bad(*bad),
-        };
-        for (column, cell) in self.columns.iter_mut().zip(self.rows.fields(text)) {
-            let is_null = self.nulls.iter().any(|null| null == cell);
-            column.append_option((!is_null).then_some(cell));
-        }
-        self.log.add(self.rows.place(row), self.rows.splitter().raw());
-    }
-
-    /// Hands the records so far on.
-    fn flush(&mut self) -> Result<Option<RecordBatch>> {
-        let mut log = self.log.take();
-        let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| Arc::new(column.finish()) as _).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(log.len()));
-        let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|cause| Error::internal("read", "a batch of texts").with_source(cause))?;
-        let bad = log.take_bad();
-        self.intake.accept(rows, &log, bad)
-    }
-}
-
-impl Decode for Decoder {
-    fn push(&mut self, piece: &[u8]) {
-        self.rows.push(piece);
-    }
-
-    fn finish(&mut self) {
-        self.rows.finish();
-        self.has_ended = true;
-    }
-
-    fn next(&mut self) -> Result<Option<RecordBatch>> {
+impl Settler {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
         loop {
-            match self.rows.next()? {
-                Row::Record(row) => self.take(row),
-                Row::Bad(bad) => self.log.add_bad(bad),
-                Row::Wait if self.has_ended && !self.log.is_empty() => return self.flush(),
-                Row::Wait => return Ok(None),
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some((batch, self)));
             }
-            if self.log.is_full(self.batch_rows)
-                && let Some(batch) = self.flush()?
-            {
-                return Ok(Some(batch));
+            let Some(mut parsed) = self.parsed.try_next().await? else { return Ok(None) };
+            self.before = parsed.rows.follow(self.before);
+            let (conformer, schema, names) = (self.conformer.take(), Arc::clone(&self.schema), Arc::clone(&self.names));
+            let intake = Arc::clone(&self.intake);
+            let batch;
+            (self.conformer, batch) = compute::run(move || {
+                let batch = settle(parsed, conformer.as_ref(), &schema, &names, &intake)?;
+                Ok((conformer, batch))
+            })
+            .await?;
+            if let Some(batch) = batch {
+                let starts = (0..batch.num_rows()).step_by(self.batch_rows);
+                let rows = |start: usize| self.batch_rows.min(batch.num_rows() - start);
+                self.ready.extend(starts.map(|start| batch.slice(start, rows(start))));
             }
         }
     }
+}
+
+/// The rows of a block that are good; the others are dealt with.
+fn settle(
+    parsed: Parsed,
+    conformer: Option<&Conformer>,
+    schema: &SchemaRef,
+    names: &[String],
+    intake: &Intake,
+) -> Result<Option<RecordBatch>> {
+    let (rows, bad) = (parsed.rows.len(), parsed.rows.bad(names));
+    let conformed = match conformer {
+        Some(conformer) => conformer.keep(conformer.with_missing(parsed.columns, rows), rows, parsed.faults)?,
+        None => {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let batch = RecordBatch::try_new_with_options(Arc::clone(schema), parsed.columns, &options)
+                .map_err(|cause| Error::internal("read", "a batch of texts").with_source(cause))?;
+            Conformed::whole(batch)
+        }
+    };
+    intake.settle(conformed, rows, &parsed.rows, bad)
 }
 
 /// All columns as nullable text.

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::split::{Dialect, Next, Splitter};
+use super::careful::{self, Careful, is_line_end};
+use super::structure::Dialect;
 
 /// Names that are neither empty nor taken: `column_3`, `id_1`. With notes of what was changed.
 pub(crate) fn column_names(header: &[String]) -> (Vec<String>, Vec<String>) {
@@ -66,16 +67,21 @@ fn most_in_first_line(head: &[u8], candidates: &[u8]) -> u8 {
     best.1
 }
 
-/// How many fields each of the first records has.
+/// How many fields each of the first records has, up to one that cannot be read.
 fn widths(head: &[u8], dialect: Dialect) -> Vec<usize> {
     const RECORDS: usize = 100;
-    let mut splitter = Splitter::new(dialect);
-    splitter.push(head);
-    let mut widths = Vec::new();
-    while widths.len() < RECORDS && splitter.next() == Next::Record {
-        widths.push(splitter.fields());
+    let (mut widths, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
+    loop {
+        at += head[at..].iter().take_while(|byte| is_line_end(byte)).count();
+        ends.clear();
+        // What may be cut off is no record.
+        let is_record = at < head.len() && careful::record(head, at, false, dialect, &mut ends) == Careful::Record;
+        if widths.len() == RECORDS || !is_record {
+            return widths;
+        }
+        widths.push(ends.len());
+        at = ends.last().map_or(at, |end| *end as usize + 1);
     }
-    widths
 }
 
 #[cfg(test)]

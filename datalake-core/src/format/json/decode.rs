@@ -20,7 +20,7 @@ use crate::format::schema::{Misfit, Observed, shortened};
 type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 /// Parses a record, and checks all that is in it.
-fn parse(raw: &[u8], place: Place) -> Result<Fields<'_>, Box<BadRecord>> {
+pub(super) fn parse(raw: &[u8], place: Place) -> Result<Fields<'_>, Box<BadRecord>> {
     let bad = |code, reason| Box::new(BadRecord { place, column: None, code, reason, raw: escaped(raw) });
     let text = std::str::from_utf8(raw).map_err(|_| bad("utf8", "the record is not UTF-8".to_owned()))?;
     let no_json = |cause: serde_json::Error| bad("syntax", format!("the record is no JSON: {}", relative(&cause)));
@@ -93,6 +93,8 @@ impl Scan {
 }
 
 impl Decode for Scan {
+    type Item = RecordBatch;
+
     fn push(&mut self, piece: &[u8]) {
         self.framer.push(piece);
     }
@@ -187,7 +189,7 @@ impl Decoder {
 }
 
 /// A value that the fields' types, found from a sample, do not have.
-fn misfit(source: &str, place: Place, unfit: Unfit) -> Error {
+pub(super) fn misfit(source: &str, place: Place, unfit: Unfit) -> Error {
     let mut position = Position::row(place.row);
     (position.line, position.byte) = (place.line, place.byte);
     Error::invalid("read", source)
@@ -198,7 +200,7 @@ fn misfit(source: &str, place: Place, unfit: Unfit) -> Error {
 }
 
 /// The fields of structs in their place. Where a struct is missing, so are its fields.
-fn flatten(column: ArrayRef, columns: &mut Vec<ArrayRef>) {
+pub(super) fn flatten(column: ArrayRef, columns: &mut Vec<ArrayRef>) {
     match column.data_type() {
         DataType::Struct(_) => {
             for field in column.as_struct().columns() {
@@ -210,6 +212,8 @@ fn flatten(column: ArrayRef, columns: &mut Vec<ArrayRef>) {
 }
 
 impl Decode for Decoder {
+    type Item = RecordBatch;
+
     fn push(&mut self, piece: &[u8]) {
         self.framer.push(piece);
     }

@@ -9,7 +9,7 @@ use crate::format::intake::{BadRecord, Place, escaped};
 use crate::format::schema::shortened;
 
 /// The longest record in bytes, a document without an array of rows included.
-const LONGEST: usize = 256 * 1024 * 1024;
+pub(super) const LONGEST: usize = 256 * 1024 * 1024;
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How the records lie in the text.
@@ -140,6 +140,12 @@ impl Framer {
             rows_in: None,
             left_out: Vec::new(),
         }
+    }
+
+    /// Cuts a part of a text that has no byte order mark and begins at this byte: at the text's first record, or behind one.
+    pub(super) fn within(source: &Arc<str>, layout: Layout, is_first: bool, byte: u64) -> Self {
+        let state = if is_first { State::Begin } else { State::Between { must_separate: true } };
+        Self { has_begun: true, state, byte, ..Self::new(source, layout) }
     }
 
     /// Takes a piece of the text.

@@ -179,7 +179,9 @@ async fn long_records_make_batches_of_fewer_rows() {
         sizes.push(batch.num_rows());
         ids.extend(batch.column(0).as_primitive::<Int64Type>().values().iter().copied());
     }
-    assert_eq!((sizes, ids), (vec![32, 8], (0..40).collect()));
+    // A block has some megabytes.
+    assert!(sizes.iter().all(|rows| (1..=5).contains(rows)), "{sizes:?}");
+    assert_eq!(ids, (0..40).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -1,0 +1,283 @@
+//! The values of a column as text, straight into the bytes of a file: what [`text`](super::text) says, for most types in a
+//! fraction of its time.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, LargeStringArray, StringArray, StringViewArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+
+use super::text::{push_json, push_text};
+use crate::error::Result;
+
+/// A column whose values are written one by one.
+#[derive(Debug)]
+pub(crate) struct Cells<'a> {
+    array: &'a ArrayRef,
+    nulls: Option<&'a NullBuffer>,
+    values: Values<'a>,
+}
+
+#[derive(Debug)]
+enum Values<'a> {
+    Text(&'a StringArray),
+    LargeText(&'a LargeStringArray),
+    TextView(&'a StringViewArray),
+    Int(&'a [i64]),
+    Short(&'a [i32]),
+    Float(&'a [f64]),
+    Bool(&'a BooleanArray),
+    Date(&'a [i32]),
+    /// Microseconds, and whether they are in UTC.
+    Time(&'a [i64], bool),
+    Other,
+}
+
+/// What a value was written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cell<'a> {
+    Missing,
+    /// It stands in the bytes, and has only digits, ASCII letters, `+`, `-`, `.` and `:` in it.
+    Bare,
+    /// A text, which is not written yet.
+    Text(&'a str),
+    /// It stands in the bytes, and may have any character in it.
+    Any,
+}
+
+impl<'a> Cells<'a> {
+    pub(crate) fn of(array: &'a ArrayRef) -> Self {
+        let values = match array.data_type() {
+            DataType::Utf8 => Values::Text(array.as_string()),
+            DataType::LargeUtf8 => Values::LargeText(array.as_string()),
+            DataType::Utf8View => Values::TextView(array.as_string_view()),
+            DataType::Int64 => Values::Int(array.as_primitive::<Int64Type>().values()),
+            DataType::Int32 => Values::Short(array.as_primitive::<Int32Type>().values()),
+            DataType::Float64 => Values::Float(array.as_primitive::<Float64Type>().values()),
+            DataType::Boolean => Values::Bool(array.as_boolean()),
+            DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>().values()),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                Values::Time(array.as_primitive::<TimestampMicrosecondType>().values(), zone.is_some())
+            }
+            _ => Values::Other,
+        };
+        Self { array, nulls: array.nulls(), values }
+    }
+
+    #[inline(always)]
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// Writes a value as plain text.
+    #[inline]
+    pub(crate) fn push(&self, row: usize, bytes: &mut Vec<u8>) -> Result<Cell<'a>> {
+        if self.is_null(row) {
+            return Ok(Cell::Missing);
+        }
+        match &self.values {
+            Values::Text(texts) => return Ok(Cell::Text(texts.value(row))),
+            Values::LargeText(texts) => return Ok(Cell::Text(texts.value(row))),
+            Values::TextView(texts) => return Ok(Cell::Text(texts.value(row))),
+            Values::Int(values) => push_int(values[row], bytes),
+            Values::Short(values) => push_int(values[row].into(), bytes),
+            Values::Float(values) => push_float(values[row], bytes),
+            Values::Bool(values) => bytes.extend_from_slice(if values.value(row) { b"true" } else { b"false" }),
+            Values::Date(values) => {
+                if !push_date(values[row].into(), bytes) {
+                    return self.push_other(row, bytes);
+                }
+            }
+            Values::Time(values, utc) => {
+                let (seconds, micros) = (values[row].div_euclid(1_000_000), values[row].rem_euclid(1_000_000));
+                if !push_date(seconds.div_euclid(86_400), bytes) {
+                    return self.push_other(row, bytes);
+                }
+                push_clock(seconds.rem_euclid(86_400), micros, bytes);
+                if *utc {
+                    bytes.push(b'Z');
+                }
+            }
+            Values::Other => return self.push_other(row, bytes),
+        }
+        Ok(Cell::Bare)
+    }
+
+    /// Writes a value as JSON.
+    #[inline]
+    pub(crate) fn push_json(&self, row: usize, bytes: &mut Vec<u8>) -> Result<()> {
+        let is_quoted = matches!(self.values, Values::Date(_) | Values::Time(..));
+        let is_simple = match &self.values {
+            Values::Other => false,
+            Values::Float(values) => values[row].is_finite(),
+            _ => true,
+        };
+        if !is_simple && !self.is_null(row) {
+            let mut json = String::new();
+            push_json(self.array.as_ref(), row, &mut json)?;
+            bytes.extend_from_slice(json.as_bytes());
+            return Ok(());
+        }
+        let begin = bytes.len();
+        if is_quoted {
+            bytes.push(b'"');
+        }
+        match self.push(row, bytes)? {
+            Cell::Missing => {
+                bytes.truncate(begin);
+                bytes.extend_from_slice(b"null");
+            }
+            Cell::Text(text) => push_string(text, bytes),
+            Cell::Bare | Cell::Any if is_quoted => bytes.push(b'"'),
+            Cell::Bare | Cell::Any => {}
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn push_other(&self, row: usize, bytes: &mut Vec<u8>) -> Result<Cell<'a>> {
+        let mut text = String::new();
+        if !push_text(self.array.as_ref(), row, &mut text)? {
+            return Ok(Cell::Missing);
+        }
+        bytes.extend_from_slice(text.as_bytes());
+        Ok(Cell::Any)
+    }
+}
+
+fn push_int(value: i64, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// In the shortest form that reads back as the same, with a `.0` where it is whole.
+fn push_float(value: f64, bytes: &mut Vec<u8>) {
+    use std::io::Write;
+    if (1e-4..1e16).contains(&value.abs()) {
+        bytes.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    } else {
+        // With an exponent, for which there is more than one form. Nothing fails that is written to a vector.
+        let _ = write!(bytes, "{value:?}");
+    }
+}
+
+/// Two digits.
+#[inline(always)]
+fn two(value: u32) -> [u8; 2] {
+    // Both are below ten.
+    [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
+}
+
+/// `YYYY-MM-DD` of days since 1970 (Hinnant, "chrono-compatible low-level date algorithms", 2013), for years of four digits;
+/// says whether it is one.
+#[inline]
+fn push_date(days: i64, bytes: &mut Vec<u8>) -> bool {
+    // From 0000-03-01 to 9999-12-31.
+    if !(-719_468..=2_932_896).contains(&days) {
+        return false;
+    }
+    let days = (days + 719_468) as u32;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year + era * 400 + u32::from(month <= 2);
+    let ([a, b], [c, d]) = (two(year / 100), two(year));
+    let ([e, f], [g, h]) = (two(month), two(day));
+    bytes.extend_from_slice(&[a, b, c, d, b'-', e, f, b'-', g, h]);
+    true
+}
+
+/// `THH:MM:SS`, with three or six more digits if they are not all zero.
+#[inline]
+fn push_clock(second: i64, micros: i64, bytes: &mut Vec<u8>) {
+    // Both are far less than 2^32.
+    let (second, micros) = (second as u32, micros as u32);
+    let ([a, b], [c, d], [e, f]) = (two(second / 3600), two(second / 60 % 60), two(second % 60));
+    bytes.extend_from_slice(&[b'T', a, b, b':', c, d, b':', e, f]);
+    if micros > 0 {
+        let ([a, b], [c, d], [e, f]) = (two(micros / 10_000), two(micros / 100), two(micros));
+        let digits = [b'.', a, b, c, d, e, f];
+        bytes.extend_from_slice(if micros % 1000 == 0 { &digits[..4] } else { &digits });
+    }
+}
+
+/// A text with quotes and escapes, as JSON has it.
+pub(crate) fn push_string(text: &str, bytes: &mut Vec<u8>) {
+    let must_escape = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    if text.bytes().any(|byte| must_escape(&byte)) {
+        // Nothing fails that is written to a vector.
+        let _ = serde_json::to_writer(bytes, text);
+        return;
+    }
+    bytes.push(b'"');
+    bytes.extend_from_slice(text.as_bytes());
+    bytes.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arrow::array::{Date32Array, Float64Array, Int32Array, Int64Array, TimestampMicrosecondArray, UInt8Array};
+    use proptest::prelude::*;
+
+    /// Plain and as JSON, by this module and by the one that it stands in for.
+    fn agree(array: &ArrayRef) -> Result<(), TestCaseError> {
+        let cells = Cells::of(array);
+        for row in 0..array.len() {
+            let (mut quick, mut slow) = (Vec::new(), String::new());
+            let is_there = match cells.push(row, &mut quick).unwrap() {
+                Cell::Missing => false,
+                Cell::Text(text) => {
+                    quick.extend_from_slice(text.as_bytes());
+                    true
+                }
+                Cell::Bare | Cell::Any => true,
+            };
+            prop_assert_eq!(push_text(array.as_ref(), row, &mut slow).unwrap(), is_there);
+            prop_assert_eq!(String::from_utf8(quick).unwrap(), slow);
+            let (mut quick, mut slow) = (Vec::new(), String::new());
+            cells.push_json(row, &mut quick).unwrap();
+            push_json(array.as_ref(), row, &mut slow).unwrap();
+            prop_assert_eq!(String::from_utf8(quick).unwrap(), slow);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_day_of_four_digits_agrees() {
+        let days = (-719_600..2_933_000).step_by(97);
+        agree(&(Arc::new(Date32Array::from_iter_values(days)) as ArrayRef)).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn values_agree(
+            ints: Vec<Option<i64>>,
+            shorts: Vec<i32>,
+            floats: Vec<Option<f64>>,
+            decimals in proptest::collection::vec(-1_000_000_000_i64..1_000_000_000, 0..20),
+            bools: Vec<Option<bool>>,
+            texts: Vec<Option<String>>,
+            times in proptest::collection::vec(-62_000_000_000_000_000_i64..253_000_000_000_000_000, 0..20),
+            bytes: Vec<Option<u8>>,
+        ) {
+            agree(&(Arc::new(Int64Array::from(ints)) as ArrayRef))?;
+            agree(&(Arc::new(Int32Array::from(shorts)) as ArrayRef))?;
+            agree(&(Arc::new(Float64Array::from(floats)) as ArrayRef))?;
+            agree(&(Arc::new(BooleanArray::from(bools)) as ArrayRef))?;
+            let decimals = decimals.into_iter().enumerate().map(|(at, value)| value as f64 / 10_f64.powi(at as i32));
+            agree(&(Arc::new(Float64Array::from_iter_values(decimals)) as ArrayRef))?;
+            agree(&(Arc::new(LargeStringArray::from(texts.clone())) as ArrayRef))?;
+            agree(&(Arc::new(StringViewArray::from_iter(texts.clone())) as ArrayRef))?;
+            agree(&(Arc::new(StringArray::from(texts)) as ArrayRef))?;
+            agree(&(Arc::new(UInt8Array::from(bytes)) as ArrayRef))?;
+            let seconds: Vec<i64> = times.iter().map(|time| time / 1_000_000 * 1_000_000).collect();
+            let utc = TimestampMicrosecondArray::from(times.clone()).with_timezone("UTC");
+            agree(&(Arc::new(utc) as ArrayRef))?;
+            agree(&(Arc::new(TimestampMicrosecondArray::from(times)) as ArrayRef))?;
+            agree(&(Arc::new(TimestampMicrosecondArray::from(seconds)) as ArrayRef))?;
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! A column in the making: fields of a CSV text become its values.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, NullBufferBuilder, PrimitiveArray, StringArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+
+use crate::error::Result;
+use crate::format::cell::{self, Fault, Kinds};
+use crate::format::conform::{self, CellFault};
+use crate::format::quick;
+use crate::format::spec::{ColumnSpec, DecimalMark, timestamp_utc};
+
+/// What turns fields into texts: quotes and words that mean that a value is missing.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    pub(super) quote: u8,
+    pub(super) nulls: Vec<String>,
+    /// Whether an empty field is a missing value, and no other is.
+    only_empty: bool,
+}
+
+impl Reading {
+    pub(super) fn new(quote: u8, nulls: Vec<String>) -> Self {
+        let only_empty = nulls.iter().any(String::is_empty) && nulls.iter().all(String::is_empty);
+        Self { quote, nulls, only_empty }
+    }
+
+    /// A field without its quotes.
+    #[inline(always)]
+    pub(super) fn unquoted<'a>(&self, field: &'a [u8]) -> Cow<'a, [u8]> {
+        unquoted(field, self.quote)
+    }
+
+    #[inline(always)]
+    pub(super) fn is_null(&self, text: &[u8]) -> bool {
+        if self.only_empty { text.is_empty() } else { self.nulls.iter().any(|null| null.as_bytes() == text) }
+    }
+}
+
+/// A field without its quotes.
+#[inline(always)]
+pub(super) fn unquoted(field: &[u8], quote: u8) -> Cow<'_, [u8]> {
+    match field {
+        [first, inner @ .., last] if *first == quote && *last == quote => undoubled(inner, quote),
+        field => Cow::Borrowed(field),
+    }
+}
+
+fn undoubled(inner: &[u8], quote: u8) -> Cow<'_, [u8]> {
+    if !inner.contains(&quote) {
+        return Cow::Borrowed(inner);
+    }
+    let mut text = Vec::with_capacity(inner.len());
+    let mut parts = inner.split(|byte| *byte == quote);
+    text.extend_from_slice(parts.next().unwrap_or_default());
+    // Of two quotes one stays: there is nothing between them.
+    while parts.next().is_some() {
+        text.push(quote);
+        text.extend_from_slice(parts.next().unwrap_or_default());
+    }
+    Cow::Owned(text)
+}
+
+/// What becomes of a column's texts.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) spec: ColumnSpec,
+    /// Where it stands in the text.
+    pub(super) place: usize,
+    /// For a type found from a sample: whether there was no value in it.
+    pub(super) guess: Option<bool>,
+}
+
+/// Values so far.
+#[derive(Debug)]
+pub(super) struct Column {
+    wanted: Arc<Wanted>,
+    reading: Arc<Reading>,
+    values: Values,
+    /// How many there will be.
+    rows: usize,
+    nulls: NullBufferBuilder,
+    faults: Vec<CellFault>,
+    /// The kind of a guessed type.
+    kind: Kinds,
+    is_quick: bool,
+}
+
+#[derive(Debug)]
+enum Values {
+    Text(Texts),
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    Date(Vec<i32>),
+    Time(Vec<i64>, bool),
+    Bool(BooleanBufferBuilder),
+    /// Texts that become something else when all are there.
+    Other(Texts),
+}
+
+#[derive(Debug)]
+struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<i32>,
+}
+
+impl Texts {
+    fn new(rows: usize) -> Self {
+        let mut ends = Vec::with_capacity(rows + 1);
+        ends.push(0);
+        Self { bytes: Vec::new(), ends }
+    }
+
+    /// Makes room for as many bytes as the rest of the rows have, by those that are there.
+    fn foresee(&mut self, rows: usize) {
+        let (known, rest) = (self.ends.len() - 1, rows.saturating_sub(self.ends.len() - 1));
+        if known > 0 && self.bytes.capacity() - self.bytes.len() < self.bytes.len() / known * rest {
+            self.bytes.reserve(self.bytes.len() / 8 * 9 / known * rest);
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        // A block has far less than 2 GiB.
+        self.ends.push(self.bytes.len() as i32);
+    }
+
+    fn finish(self, nulls: Option<NullBuffer>) -> StringArray {
+        let ends = ScalarBuffer::from(self.ends);
+        // SAFETY: ends never fall and the last is the number of bytes; each text is a field, or one without its quotes, of a
+        // record that was found to be UTF-8, cut at ASCII characters.
+        unsafe { StringArray::new_unchecked(OffsetBuffer::new_unchecked(ends), self.bytes.into(), nulls) }
+    }
+}
+
+impl Column {
+    pub(super) fn new(wanted: &Arc<Wanted>, reading: &Arc<Reading>, rows: usize) -> Self {
+        let spec = &wanted.spec;
+        let values = match &spec.data_type {
+            DataType::Utf8 => Values::Text(Texts::new(rows)),
+            DataType::Int64 => Values::Int(Vec::with_capacity(rows)),
+            DataType::Float64 => Values::Float(Vec::with_capacity(rows)),
+            DataType::Date32 => Values::Date(Vec::with_capacity(rows)),
+            DataType::Boolean => Values::Bool(BooleanBufferBuilder::new(rows)),
+            DataType::Timestamp(..) => Values::Time(Vec::with_capacity(rows), spec.data_type == timestamp_utc()),
+            _ => Values::Other(Texts::new(rows)),
+        };
+        Self {
+            values,
+            rows,
+            nulls: NullBufferBuilder::new(rows),
+            faults: Vec::new(),
+            kind: Kinds::of_type(&spec.data_type),
+            // A comma between digits is read by hand, and so is all that another word may make a missing value.
+            is_quick: spec.decimal != DecimalMark::Comma && reading.only_empty,
+            wanted: Arc::clone(wanted),
+            reading: Arc::clone(reading),
+        }
+    }
+
+    /// Takes fields, as they stand in the text, of records in UTF-8.
+    pub(super) fn extend<'a>(&mut self, fields: impl Iterator<Item = &'a [u8]>) {
+        let mut rest = Rest {
+            wanted: &self.wanted,
+            reading: &self.reading,
+            kind: self.kind,
+            faults: &mut self.faults,
+            first: self.nulls.len(),
+        };
+        let (nulls, is_quick) = (&mut self.nulls, self.is_quick);
+        match &mut self.values {
+            Values::Int(values) => {
+                let slow = |text: &str, spec: &ColumnSpec| cell::declared_int(text, spec);
+                numbers(fields, values, nulls, is_quick, quick::int, &mut rest, slow);
+            }
+            Values::Float(values) => {
+                let slow = |text: &str, spec: &ColumnSpec| cell::declared_float(text, spec);
+                numbers(fields, values, nulls, is_quick, quick::float, &mut rest, slow);
+            }
+            Values::Date(values) => {
+                let slow = |text: &str, spec: &ColumnSpec| cell::declared(text, spec, cell::date);
+                numbers(fields, values, nulls, is_quick, quick::date, &mut rest, slow);
+            }
+            Values::Time(values, zoned) => {
+                let zoned = *zoned;
+                let of_zone = move |(micros, utc): (i64, bool)| (utc == zoned).then_some(micros);
+                let slow = |text: &str, spec: &ColumnSpec| {
+                    cell::declared(text, spec, |text| cell::timestamp(text).and_then(of_zone))
+                };
+                let quick = |field: &[u8]| quick::timestamp(field).and_then(of_zone);
+                numbers(fields, values, nulls, is_quick, quick, &mut rest, slow);
+            }
+            Values::Bool(values) => {
+                for (row, field) in fields.enumerate() {
+                    let quick = match field {
+                        b"true" if is_quick => Some(true),
+                        b"false" if is_quick => Some(false),
+                        _ => None,
+                    };
+                    let value = quick
+                        .or_else(|| rest.value(row, field, |text, spec| cell::declared(text, spec, cell::boolean)));
+                    values.append(value.unwrap_or_default());
+                    nulls.append(value.is_some());
+                }
+            }
+            Values::Text(texts) => {
+                texts.foresee(self.rows);
+                let must_ask = rest.wanted.guess == Some(true) || !rest.wanted.spec.nullable;
+                for (row, field) in fields.enumerate() {
+                    let text = rest.reading.unquoted(field);
+                    if rest.reading.is_null(&text) {
+                        texts.push(b"");
+                        nulls.append_null();
+                        if must_ask {
+                            rest.missing(row);
+                        }
+                    } else {
+                        texts.push(&text);
+                        nulls.append_non_null();
+                        if must_ask {
+                            rest.unseen(row, &text);
+                        }
+                    }
+                }
+            }
+            Values::Other(texts) => {
+                for field in fields {
+                    let text = rest.reading.unquoted(field);
+                    let is_null = rest.reading.is_null(&text);
+                    texts.push(if is_null { b"" } else { &text });
+                    nulls.append(!is_null);
+                }
+            }
+        }
+    }
+
+    /// The column, and the cells that do not fit it.
+    pub(super) fn finish(mut self) -> Result<(ArrayRef, Vec<CellFault>)> {
+        let nulls = self.nulls.finish();
+        let array: ArrayRef = match self.values {
+            Values::Text(texts) => Arc::new(texts.finish(nulls)),
+            Values::Int(values) => primitive::<Int64Type>(values, nulls),
+            Values::Float(values) => primitive::<Float64Type>(values, nulls),
+            Values::Date(values) => primitive::<Date32Type>(values, nulls),
+            Values::Time(values, zoned) => {
+                let times = PrimitiveArray::<TimestampMicrosecondType>::new(values.into(), nulls);
+                Arc::new(if zoned { times.with_timezone("UTC") } else { times })
+            }
+            Values::Bool(mut values) => {
+                let values: BooleanBuffer = values.finish();
+                Arc::new(BooleanArray::new(values, nulls))
+            }
+            Values::Other(texts) => {
+                let texts: ArrayRef = Arc::new(texts.finish(nulls));
+                conform::column(&texts, &self.wanted.spec, &mut self.faults)?
+            }
+        };
+        Ok((array, self.faults))
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
+}
+
+/// Appends the value of each field: as most are written, else as [`Rest`] has it.
+#[inline(always)]
+fn numbers<'a, V: Default>(
+    fields: impl Iterator<Item = &'a [u8]>,
+    values: &mut Vec<V>,
+    nulls: &mut NullBufferBuilder,
+    is_quick: bool,
+    quick: impl Fn(&[u8]) -> Option<V>,
+    rest: &mut Rest<'_>,
+    slow: impl Fn(&str, &ColumnSpec) -> Result<V, Fault>,
+) {
+    let may_miss = is_quick && rest.wanted.spec.nullable;
+    for (row, field) in fields.enumerate() {
+        let value = match if is_quick { quick(field) } else { None } {
+            Some(value) => Some(value),
+            None if may_miss && field.is_empty() => None,
+            None => rest.value(row, field, &slow),
+        };
+        nulls.append(value.is_some());
+        values.push(value.unwrap_or_default());
+    }
+}
+
+/// What is done with fields that are not written as most are.
+struct Rest<'a> {
+    wanted: &'a Wanted,
+    reading: &'a Reading,
+    kind: Kinds,
+    faults: &'a mut Vec<CellFault>,
+    /// The row of the first field.
+    first: usize,
+}
+
+impl Rest<'_> {
+    /// The value of a field; none where it is missing or does not fit.
+    #[cold]
+    fn value<V>(
+        &mut self,
+        row: usize,
+        field: &[u8],
+        read: impl Fn(&str, &ColumnSpec) -> Result<V, Fault>,
+    ) -> Option<V> {
+        let text = self.reading.unquoted(field);
+        if self.reading.is_null(&text) {
+            self.missing(row);
+            return None;
+        }
+        let text = str::from_utf8(&text).unwrap_or_default();
+        let spec = &self.wanted.spec;
+        if self.wanted.guess.is_some() && !Kinds::of(text, spec.decimal).has(self.kind) {
+            self.fault(row, Fault::not_a(text, spec));
+            return None;
+        }
+        if text.trim().is_empty() {
+            self.missing(row);
+            return None;
+        }
+        match read(text, spec) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.fault(row, fault);
+                None
+            }
+        }
+    }
+
+    fn missing(&mut self, row: usize) {
+        if !self.wanted.spec.nullable {
+            self.fault(row, Fault { code: "null", reason: "the value is missing".to_owned() });
+        }
+    }
+
+    /// A value in a column that had none in the sample of which its type was found.
+    fn unseen(&mut self, row: usize, text: &[u8]) {
+        if self.wanted.guess == Some(true) {
+            self.fault(row, Fault::not_a(&String::from_utf8_lossy(text), &self.wanted.spec));
+        }
+    }
+
+    fn fault(&mut self, row: usize, fault: Fault) {
+        self.faults.push(conform::fault(self.first + row, &self.wanted.spec, fault));
+    }
+}

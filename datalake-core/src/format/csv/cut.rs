@@ -1,0 +1,451 @@
+//! Cuts a CSV text into blocks of whole records, in which all fields are found.
+
+use std::ops::Range;
+
+use super::careful::{self, Careful, GivenUp, line_ends};
+use super::column::unquoted;
+use super::structure::{Dialect, Row, Structure};
+use crate::error::Result;
+use crate::format::drive::Decode;
+use crate::format::intake::escaped;
+use crate::format::schema::shortened;
+
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whole records of a text, and where their fields end.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) text: Vec<u8>,
+    /// Where its first byte stands in the whole text.
+    pub(super) byte: u64,
+    /// The byte before it.
+    before: u8,
+    /// The fields of the first record, where it names the columns.
+    pub(super) header: Option<Vec<Vec<u8>>>,
+    /// Where each field ends, before a delimiter or a line end.
+    ends: Vec<u32>,
+    rows: Vec<Row>,
+    pub(super) given_up: Vec<Gap>,
+    /// Whether nothing follows.
+    pub(super) is_last: bool,
+}
+
+/// A record given up.
+#[derive(Debug)]
+pub(super) struct Gap {
+    /// How many rows come before it.
+    pub(super) rows: usize,
+    /// Where it begins.
+    pub(super) start: usize,
+    pub(super) given_up: GivenUp,
+}
+
+impl Block {
+    /// How many records could be cut.
+    pub(super) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// How many records there are in all.
+    pub(super) fn records(&self) -> u64 {
+        (self.rows.len() + self.given_up.len()) as u64
+    }
+
+    /// The number of a row among all records, from 0.
+    pub(super) fn number(&self, row: usize) -> u64 {
+        (row + self.given_up.partition_point(|gap| gap.rows <= row)) as u64
+    }
+
+    /// Where a record begins.
+    pub(super) fn start(&self, row: usize) -> usize {
+        self.rows[row].start as usize
+    }
+
+    /// How many fields a record has.
+    pub(super) fn width(&self, row: usize) -> usize {
+        self.ends(row).len()
+    }
+
+    /// Where the fields of a record end.
+    pub(super) fn ends(&self, row: usize) -> &[u32] {
+        let last = self.rows.get(row + 1).map_or(self.ends.len(), |next| next.first as usize);
+        &self.ends[self.rows[row].first as usize..last]
+    }
+
+    /// A record as it stands in the text, without its line end.
+    pub(super) fn raw(&self, row: usize) -> &[u8] {
+        let end = self.ends(row).last().map_or(0, |end| *end as usize);
+        trimmed(&self.text, self.start(row), end)
+    }
+
+    /// A field as it stands in the text, with its quotes.
+    pub(super) fn field(&self, row: usize, column: usize) -> &[u8] {
+        let ends = self.ends(row);
+        let start = if column == 0 { self.start(row) } else { ends[column - 1] as usize + 1 };
+        let end = ends[column] as usize;
+        if column + 1 == ends.len() { trimmed(&self.text, start, end) } else { &self.text[start..end] }
+    }
+
+    /// How many lines end between two places.
+    pub(super) fn lines(&self, from: usize, to: usize) -> u64 {
+        line_ends(&self.text[from..to], from.checked_sub(1).map_or(self.before, |before| self.text[before]))
+    }
+
+    /// What is wrong with the quote of a record given up, after so many lines.
+    pub(super) fn misquoted(&self, gap: usize, before: u64) -> String {
+        let given_up = &self.given_up[gap].given_up;
+        let line = before + self.lines(0, given_up.open) + 1;
+        match &given_up.follows {
+            None => format!("a quote opened in line {line} is not closed"),
+            Some(follows) => format!(
+                "after the closing quote of a field that begins in line {line} stands `{}`, and no delimiter",
+                shortened(&escaped(follows))
+            ),
+        }
+    }
+
+    /// Whether each record has so many fields.
+    pub(super) fn is_even(&self, width: usize) -> bool {
+        self.rows.windows(2).all(|rows| (rows[1].first - rows[0].first) as usize == width)
+            && self.rows.last().is_none_or(|last| self.ends.len() - last.first as usize == width)
+    }
+
+    /// The fields of a column, where each record has `width` of them.
+    #[inline(always)]
+    pub(super) fn even_fields(&self, width: usize, column: usize, rows: Range<usize>) -> impl Iterator<Item = &[u8]> {
+        let rows = &self.rows[rows];
+        let first = rows.first().map_or(0, |row| row.first as usize);
+        let ends = self.ends[first..first + rows.len() * width].chunks_exact(width);
+        ends.zip(rows).map(move |(ends, row)| {
+            let start = if column == 0 { row.start as usize } else { ends[column - 1] as usize + 1 };
+            let end = ends[column] as usize;
+            if column + 1 == width { trimmed(&self.text, start, end) } else { &self.text[start..end] }
+        })
+    }
+}
+
+/// A field at the end of a record, or the whole record: the CR of CR LF is no part of it.
+#[inline(always)]
+pub(super) fn trimmed(text: &[u8], start: usize, end: usize) -> &[u8] {
+    let field = &text[start..end];
+    match field {
+        [rest @ .., b'\r'] if text.get(end) == Some(&b'\n') => rest,
+        field => field,
+    }
+}
+
+/// Gives blocks.
+#[derive(Debug)]
+pub(super) struct Cutter {
+    dialect: Dialect,
+    /// Not looked at before the first bytes are there: they may be a byte order mark.
+    has_begun: bool,
+    text: Vec<u8>,
+    byte: u64,
+    before: u8,
+    structure: Structure,
+    given_up: Vec<Gap>,
+    /// Whether the first record, which names the columns, is still to come.
+    has_header: bool,
+    /// A place that cannot be cut at once.
+    astray: Option<usize>,
+    has_ended: bool,
+    /// How many bytes make a block.
+    size: usize,
+}
+
+impl Cutter {
+    pub(super) fn new(dialect: Dialect, has_header: bool, size: usize) -> Self {
+        Self {
+            has_header,
+            dialect,
+            has_begun: false,
+            text: Vec::new(),
+            byte: 0,
+            before: b'\n',
+            structure: Structure::new(dialect),
+            given_up: Vec::new(),
+            astray: None,
+            has_ended: false,
+            size: size.max(1),
+        }
+    }
+
+    fn look(&mut self) {
+        if !self.has_begun {
+            if self.text.len() < MARK.len() && !self.has_ended {
+                return;
+            }
+            self.has_begun = true;
+            if self.text.starts_with(MARK) {
+                self.structure.restart(MARK.len());
+            }
+        }
+        loop {
+            if self.astray.is_none() {
+                self.astray = self.structure.scan(&self.text, self.has_ended);
+            }
+            if self.astray.is_none() && self.has_ended {
+                self.last_record();
+            }
+            if self.astray.is_none() && self.text.len() - self.structure.start > careful::LONGEST {
+                self.astray = Some(self.structure.start);
+            }
+            let Some(astray) = self.astray else { return };
+            if !self.step_aside(astray) {
+                return;
+            }
+            self.astray = None;
+        }
+    }
+
+    /// The text may end without a line end, but not within quotes.
+    fn last_record(&mut self) {
+        self.skip_line_ends();
+        if self.structure.start < self.text.len() {
+            self.astray = Some(self.structure.start);
+        }
+    }
+
+    fn skip_line_ends(&mut self) {
+        let blank = self.text[self.structure.start..].iter().take_while(|byte| careful::is_line_end(byte)).count();
+        self.structure.start += blank;
+    }
+
+    /// Goes on record by record until a place is passed; says whether there was text enough.
+    fn step_aside(&mut self, astray: usize) -> bool {
+        self.structure.ends.truncate(self.structure.whole);
+        loop {
+            self.skip_line_ends();
+            let start = self.structure.start;
+            if start >= self.text.len() || start > astray {
+                self.structure.restart(start);
+                return true;
+            }
+            match careful::record(&self.text, start, self.has_ended, self.dialect, &mut self.structure.ends) {
+                Careful::More => return false,
+                Careful::Record => self.structure.record(self.text.len()),
+                Careful::GivenUp(given_up) => {
+                    self.structure.start = given_up.end;
+                    self.given_up.push(Gap { rows: self.structure.rows.len(), start, given_up });
+                }
+            }
+        }
+    }
+
+    /// The whole records so far.
+    fn cut(&mut self) -> Block {
+        // Line ends before the next record go with it.
+        let end = self.structure.start;
+        let rest = self.text.split_off(end);
+        let text = std::mem::replace(&mut self.text, rest);
+        let (ends, rows) = self.structure.cut(end);
+        let (byte, before, given_up) = (self.byte, self.before, std::mem::take(&mut self.given_up));
+        self.byte += end as u64;
+        self.before = text.last().copied().unwrap_or(before);
+        let is_last = self.has_ended;
+        let mut block = Block { text, byte, before, header: None, ends, rows, given_up, is_last };
+        // A header that was given up stays among the records, where it is told of.
+        if std::mem::take(&mut self.has_header) && block.given_up.first().is_none_or(|gap| gap.rows > 0) {
+            let width = block.width(0);
+            let names = (0..width).map(|column| unquoted(block.field(0, column), self.dialect.quote).into_owned());
+            block.header = Some(names.collect());
+            block.rows.remove(0);
+            block.given_up.iter_mut().for_each(|gap| gap.rows -= 1);
+        }
+        block
+    }
+}
+
+impl Decode for Cutter {
+    type Item = Block;
+
+    fn push(&mut self, piece: &[u8]) {
+        self.text.extend_from_slice(piece);
+    }
+
+    fn finish(&mut self) {
+        self.has_ended = true;
+    }
+
+    fn next(&mut self) -> Result<Option<Block>> {
+        if self.text.len() < self.size && !self.has_ended {
+            return Ok(None);
+        }
+        self.look();
+        let has_records = !self.structure.rows.is_empty() || !self.given_up.is_empty();
+        Ok(has_records.then(|| self.cut()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const COMMA: Dialect = Dialect { delimiter: b',', quote: b'"' };
+
+    /// Where a record stands and its fields, or what was given up.
+    type Found = (u64, u64, Vec<String>);
+
+    fn cut(text: &[u8], piece: usize, size: usize) -> Vec<Found> {
+        let mut cutter = Cutter::new(COMMA, false, size);
+        let (mut found, mut lines) = (Vec::new(), 1);
+        let mut pieces = text.chunks(piece);
+        loop {
+            while let Some(block) = cutter.next().unwrap() {
+                take(&block, lines, &mut found);
+                lines += block.lines(0, block.text.len());
+            }
+            match pieces.next() {
+                Some(piece) => cutter.push(piece),
+                None if cutter.has_ended => return found,
+                None => cutter.finish(),
+            }
+        }
+    }
+
+    fn take(block: &Block, lines: u64, found: &mut Vec<Found>) {
+        let place = |start: usize| (lines + block.lines(0, start), block.byte + start as u64);
+        let gap = |gap: &Gap| {
+            let (line, byte) = place(gap.start);
+            let raw = String::from_utf8_lossy(&block.text[gap.start..gap.given_up.end]).into_owned();
+            (line, byte, vec!["GIVEN UP".to_owned(), raw])
+        };
+        let mut gaps = block.given_up.iter().peekable();
+        for row in 0..block.rows() {
+            while let Some(before) = gaps.next_if(|gap| gap.rows <= row) {
+                found.push(gap(before));
+            }
+            let text = |field: &[u8]| String::from_utf8_lossy(&unquoted(field, b'"')).into_owned();
+            let (line, byte) = place(block.start(row));
+            assert_eq!(block.number(row), (row + block.given_up.len() - gaps.len()) as u64);
+            found.push((line, byte, (0..block.width(row)).map(|column| text(block.field(row, column))).collect()));
+        }
+        found.extend(gaps.map(gap));
+    }
+
+    /// The same, record by record.
+    fn by_hand(text: &[u8]) -> Vec<Found> {
+        let (mut found, mut at) = (Vec::new(), if text.starts_with(MARK) { 3 } else { 0 });
+        loop {
+            at += text[at..].iter().take_while(|byte| careful::is_line_end(byte)).count();
+            if at >= text.len() {
+                return found;
+            }
+            let place = (1 + line_ends(&text[..at], b'\n'), at as u64);
+            let mut ends = Vec::new();
+            match careful::record(text, at, true, COMMA, &mut ends) {
+                Careful::More => unreachable!("the text has ended"),
+                Careful::GivenUp(given_up) => {
+                    let raw = String::from_utf8_lossy(&text[at..given_up.end]).into_owned();
+                    found.push((place.0, place.1, vec!["GIVEN UP".to_owned(), raw]));
+                    at = given_up.end;
+                }
+                Careful::Record => {
+                    let mut start = at;
+                    let mut fields = Vec::new();
+                    for (index, end) in ends.iter().enumerate() {
+                        let end = *end as usize;
+                        let field = if index + 1 == ends.len() { trimmed(text, start, end) } else { &text[start..end] };
+                        fields.push(String::from_utf8_lossy(&unquoted(field, b'"')).into_owned());
+                        start = end + 1;
+                    }
+                    found.push((place.0, place.1, fields));
+                    at = start.min(text.len());
+                }
+            }
+        }
+    }
+
+    fn all_ways(text: &[u8]) {
+        let expected = by_hand(text);
+        for (piece, size) in [(1, 1), (3, 1), (7, 20), (64, 1), (65, 64), (1000, 1), (1000, 1000)] {
+            assert_eq!(cut(text, piece, size), expected, "pieces of {piece}, blocks of {size}");
+        }
+    }
+
+    #[test]
+    fn records_know_where_they_begin_however_the_text_is_cut() {
+        let text = b"a,b\r\n\r\n1,\"x\r\ny\"\n\n2,\"\"\"\"\r3,";
+        let expected =
+            [(1, 0, vec!["a", "b"]), (3, 7, vec!["1", "x\r\ny"]), (6, 17, vec!["2", "\""]), (7, 24, vec!["3", ""])];
+        for piece in 1..=text.len() {
+            let records = cut(text, piece, 1);
+            let records: Vec<_> = records.iter().map(|(line, byte, fields)| (*line, *byte, fields.clone())).collect();
+            assert_eq!(
+                records,
+                expected.clone().map(|(line, byte, fields)| {
+                    (line, byte, fields.into_iter().map(str::to_owned).collect::<Vec<_>>())
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn an_unclosed_quote_costs_its_line_and_no_more() {
+        for piece in [1, 3, 100] {
+            let records = cut(b"a,b\n1,\"x\n2,y\n3,z\n", piece, 1);
+            assert_eq!(records[1].2, ["GIVEN UP", "1,\"x"]);
+            assert_eq!(records[2], (3, 9, vec!["2".into(), "y".into()]));
+            assert_eq!(records.len(), 4);
+        }
+    }
+
+    #[test]
+    fn a_quote_that_closes_the_field_of_another_line_costs_one_line_each() {
+        let text = b"1,\"a\"b,c\n2,\"p\n3,\"q\n4,z\n5,\"r\ns\",\"t\n6,\"u\n7,\"x\"y,\"v\nw\"\n8,\"\"\"\"\n";
+        for piece in 1..=text.len() {
+            let records = cut(text, piece, 1);
+            let bad: Vec<_> = records.iter().filter(|found| found.2[0] == "GIVEN UP").collect();
+            let raw: Vec<_> = bad.iter().map(|found| (found.0, found.2[1].as_str())).collect();
+            let expected = [
+                (1, "1,\"a\"b,c"),
+                (2, "2,\"p"),
+                (3, "3,\"q"),
+                (5, "5,\"r\ns\",\"t"),
+                (7, "6,\"u"),
+                (8, "7,\"x\"y,\"v\nw\""),
+            ];
+            assert_eq!(raw, expected, "pieces of {piece}");
+            let good: Vec<_> = records.iter().filter(|found| found.2[0] != "GIVEN UP").collect();
+            assert_eq!(good, [&(4, 19, vec!["4".to_owned(), "z".into()]), &(10, 52, vec!["8".into(), "\"".into()])]);
+        }
+    }
+
+    #[test]
+    fn every_place_of_a_step_is_looked_at() {
+        let tricky = "\u{feff}id,name\r\n1,\"a, \"\"b\"\"\nc\"\r\n\r\n2,x\r3,\"\"\n4,5\" pipe\n5,\"z\"\r\n";
+        for before in 0..130 {
+            all_ways(format!("{}\n{tricky}", "x".repeat(before)).as_bytes());
+            all_ways(format!("{tricky}{}\n{tricky}", "y,".repeat(before)).as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_cut_as_by_hand(text in "[ab,\"\n\r]{0,300}") {
+            all_ways(text.as_bytes());
+        }
+
+        #[test]
+        fn mostly_right_texts_are_cut_as_by_hand(fields in proptest::collection::vec("(a|\"(x|\"\"|\n|,|\r\n){0,9}\"|q\"){0,1}[,\n]", 0..90)) {
+            all_ways(fields.concat().as_bytes());
+        }
+
+        /// An oracle from outside, for texts without quotes astray.
+        #[test]
+        fn right_texts_are_cut_as_others_do(
+            table in proptest::collection::vec(proptest::collection::vec("[ab\",\n\r]{0,8}", 2..5), 0..40),
+        ) {
+            let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+            for record in &table {
+                writer.write_record(record).unwrap();
+            }
+            let text = writer.into_inner().unwrap();
+            let found: Vec<_> = cut(&text, 50, 100).into_iter().map(|(_, _, fields)| fields).collect();
+            prop_assert_eq!(found, table);
+        }
+    }
+}

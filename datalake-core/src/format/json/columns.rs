@@ -1,0 +1,524 @@
+//! JSON objects of known fields straight into columns, as most texts have them.
+//!
+//! A value is read where its column expects it, and a name is first compared with that of the field which followed the last
+//! time. Whatever is not as expected (an unknown field, a repeated one, another type, broken JSON) makes the whole block
+//! one for [`build`](super::build), which takes or refuses it with a reason.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, BooleanBufferBuilder, ListArray, NullBufferBuilder, PrimitiveArray, StringArray,
+    StructArray,
+};
+use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Field, Float64Type, Int64Type, TimestampMicrosecondType,
+};
+
+use super::cut::Block;
+use super::frame::Layout;
+use super::shape::{Kind, is_null, struct_fields};
+use crate::error::{Error, Result};
+use crate::format::{cell, quick};
+
+/// What a record's text is read with.
+#[derive(Debug, Clone, Copy)]
+struct Text<'a> {
+    bytes: &'a [u8],
+    nulls: &'a [String],
+}
+
+/// Reads blocks.
+#[derive(Debug)]
+pub(super) struct Reader {
+    kinds: Vec<(String, Kind)>,
+    nulls: Vec<String>,
+}
+
+impl Reader {
+    /// A reader of records of these fields; none where some are kept as JSON text.
+    pub(super) fn new(kinds: &[(String, Kind)], nulls: &[String]) -> Option<Self> {
+        let nulls = nulls.iter().filter(|null| !null.is_empty()).cloned().collect();
+        kinds.iter().all(|(_, kind)| is_quick(kind)).then(|| Self { kinds: kinds.to_vec(), nulls })
+    }
+
+    /// The columns of a block, and how many rows they have, if each record is an object of the fields that are known.
+    pub(super) fn columns(&self, block: &Block, layout: &Layout) -> Result<Option<(Vec<ArrayRef>, usize)>> {
+        if simdutf8::basic::from_utf8(&block.text).is_err() {
+            return Ok(None);
+        }
+        let mut members = Members::new(&self.kinds);
+        let text = Text { bytes: &block.text, nulls: &self.nulls };
+        let read = match layout {
+            Layout::Lines => members.lines(text),
+            Layout::Array => members.elements(text, block.is_first, block.is_last),
+            Layout::Document(_) => None,
+        };
+        let rows = members.rows;
+        read.map(|()| Ok((members.finish_fields()?, rows))).transpose()
+    }
+}
+
+fn is_quick(kind: &Kind) -> bool {
+    match kind {
+        Kind::Scalar(_) | Kind::Empty => true,
+        Kind::List(element) => is_quick(element),
+        Kind::Struct(fields) => fields.iter().all(|(_, kind)| is_quick(kind)),
+        Kind::Json => false,
+    }
+}
+
+/// Past blanks within a line.
+#[inline(always)]
+fn skip_blanks(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b' ' | b'\t' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// Past blanks and line ends.
+#[inline(always)]
+fn skip_lines(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+        at += 1;
+    }
+    at
+}
+
+/// The columns of an object's fields.
+#[derive(Debug)]
+struct Members {
+    kinds: Vec<(String, Kind)>,
+    /// Each name as it stands before its value: in quotes, with a colon.
+    names: Vec<Vec<u8>>,
+    fields: Vec<Column>,
+    rows: usize,
+    nulls: NullBufferBuilder,
+}
+
+impl Members {
+    fn new(kinds: &[(String, Kind)]) -> Self {
+        let name = |name: &String| {
+            let mut bytes = serde_json::to_vec(name).unwrap_or_default();
+            bytes.push(b':');
+            bytes
+        };
+        Self {
+            kinds: kinds.to_vec(),
+            names: kinds.iter().map(|(field, _)| name(field)).collect(),
+            fields: kinds.iter().map(|(_, kind)| Column::new(kind)).collect(),
+            rows: 0,
+            nulls: NullBufferBuilder::new(0),
+        }
+    }
+
+    /// Reads objects, each in a line of its own.
+    fn lines(&mut self, text: Text<'_>) -> Option<()> {
+        let mut at = 0;
+        loop {
+            at = skip_blanks(text.bytes, at);
+            match text.bytes.get(at) {
+                None => return Some(()),
+                Some(b'\n') => at += 1,
+                Some(_) => {
+                    at = skip_blanks(text.bytes, self.read(text, at)?);
+                    if text.bytes.get(at).is_some_and(|byte| *byte != b'\n') {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads objects that are elements of an array.
+    fn elements(&mut self, text: Text<'_>, is_first: bool, is_last: bool) -> Option<()> {
+        let bytes = text.bytes;
+        let mut at = skip_lines(bytes, 0);
+        if is_first {
+            if bytes.get(at) != Some(&b'[') {
+                return None;
+            }
+            at = skip_lines(bytes, at + 1);
+            // Objects follow: what has none is taken by hand.
+            at = skip_lines(bytes, self.read(text, at)?);
+        }
+        loop {
+            match bytes.get(at) {
+                None => return (!is_last).then_some(()),
+                Some(b',') => at = skip_lines(bytes, self.read(text, skip_lines(bytes, at + 1))?),
+                Some(b']') => return (is_last && skip_lines(bytes, at + 1) == bytes.len()).then_some(()),
+                Some(_) => return None,
+            }
+        }
+    }
+
+    /// Reads the object that begins at a place; gives where it ends.
+    fn read(&mut self, text: Text<'_>, at: usize) -> Option<usize> {
+        let bytes = text.bytes;
+        if bytes.get(at) != Some(&b'{') {
+            return None;
+        }
+        self.rows += 1;
+        self.nulls.append_non_null();
+        let (mut at, mut guess) = (skip_blanks(bytes, at + 1), 0);
+        let mut known = 0;
+        if bytes.get(at) == Some(&b'}') {
+            return self.fill(known, at + 1);
+        }
+        loop {
+            let field = match self.names.get(guess) {
+                Some(name) if bytes[at..].starts_with(name) => {
+                    at += name.len();
+                    guess
+                }
+                _ => {
+                    let (field, end) = self.find(bytes, at)?;
+                    at = end;
+                    field
+                }
+            };
+            // A name that is repeated comes when the column has its value already.
+            if self.fields[field].len() >= self.rows {
+                return None;
+            }
+            at = self.fields[field].read(text, skip_blanks(bytes, at))?;
+            known += 1;
+            guess = field + 1;
+            at = skip_blanks(bytes, at);
+            match bytes.get(at)? {
+                b',' => at = skip_blanks(bytes, at + 1),
+                b'}' => return self.fill(known, at + 1),
+                _ => return None,
+            }
+        }
+    }
+
+    /// Fields that were not there are missing.
+    #[inline(always)]
+    fn fill(&mut self, known: usize, end: usize) -> Option<usize> {
+        if known < self.fields.len() {
+            for field in self.fields.iter_mut().filter(|field| field.len() < self.rows) {
+                field.append_null();
+            }
+        }
+        Some(end)
+    }
+
+    /// The field whose name begins at a place, and where its value may begin.
+    #[cold]
+    fn find(&self, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+        let rest = bytes.get(at..)?.strip_prefix(b"\"")?;
+        let length = memchr::memchr2(b'"', b'\\', rest).filter(|length| rest[*length] == b'"')?;
+        let name = &rest[..length];
+        let field = self.kinds.iter().position(|(known, _)| known.as_bytes() == name)?;
+        let colon = skip_blanks(bytes, at + length + 2);
+        (bytes.get(colon) == Some(&b':')).then_some((field, colon + 1))
+    }
+
+    fn append_null(&mut self) {
+        self.rows += 1;
+        self.nulls.append_null();
+        self.fields.iter_mut().for_each(Column::append_null);
+    }
+
+    fn finish_fields(&mut self) -> Result<Vec<ArrayRef>> {
+        std::mem::take(&mut self.fields).into_iter().map(Column::finish).collect()
+    }
+
+    fn finish(mut self) -> Result<ArrayRef> {
+        let columns = self.finish_fields()?;
+        let array = StructArray::try_new(struct_fields(&self.kinds), columns, self.nulls.finish());
+        Ok(Arc::new(array.map_err(|cause| Error::internal("build", "a struct").with_source(cause))?))
+    }
+}
+
+/// A column in the making.
+#[derive(Debug)]
+struct Column {
+    nulls: NullBufferBuilder,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    Bool(BooleanBufferBuilder),
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    Date(Vec<i32>),
+    Time(Vec<i64>, bool),
+    Text {
+        bytes: Vec<u8>,
+        ends: Vec<i32>,
+    },
+    /// No value was seen.
+    Empty(usize),
+    List {
+        element: Box<Column>,
+        kind: Kind,
+        ends: Vec<i32>,
+    },
+    Struct(Box<Members>),
+}
+
+impl Column {
+    fn new(kind: &Kind) -> Self {
+        let values = match kind {
+            Kind::Empty | Kind::Json => Values::Empty(0),
+            Kind::List(element) => {
+                Values::List { element: Box::new(Self::new(element)), kind: (**element).clone(), ends: vec![0] }
+            }
+            Kind::Struct(kinds) => Values::Struct(Box::new(Members::new(kinds))),
+            Kind::Scalar(data_type) => match data_type {
+                DataType::Boolean => Values::Bool(BooleanBufferBuilder::new(0)),
+                DataType::Int64 => Values::Int(Vec::new()),
+                DataType::Float64 => Values::Float(Vec::new()),
+                DataType::Date32 => Values::Date(Vec::new()),
+                DataType::Timestamp(_, zone) => Values::Time(Vec::new(), zone.is_some()),
+                _ => Values::Text { bytes: Vec::new(), ends: vec![0] },
+            },
+        };
+        Self { nulls: NullBufferBuilder::new(0), values }
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.nulls.len()
+    }
+
+    /// Reads the value that begins at a place; gives where it ends.
+    #[inline(always)]
+    fn read(&mut self, text: Text<'_>, at: usize) -> Option<usize> {
+        let bytes = text.bytes;
+        if bytes.get(at) == Some(&b'n') {
+            if !bytes[at..].starts_with(b"null") {
+                return None;
+            }
+            self.append_null();
+            return Some(at + 4);
+        }
+        let end = match &mut self.values {
+            Values::Int(values) => {
+                let end = word_end(bytes, at);
+                values.push(quick::int(&bytes[at..end])?);
+                end
+            }
+            Values::Float(values) => {
+                let end = word_end(bytes, at);
+                values.push(float(&bytes[at..end])?);
+                end
+            }
+            Values::Bool(values) => {
+                let end = word_end(bytes, at);
+                values.append(match &bytes[at..end] {
+                    b"true" => true,
+                    b"false" => false,
+                    _ => return None,
+                });
+                end
+            }
+            Values::Text { bytes: texts, ends } => {
+                let start = texts.len();
+                let end = string(bytes, at, texts)?;
+                // A block has far less than 2 GiB.
+                ends.push(texts.len() as i32);
+                if !text.nulls.is_empty() && is_null(str::from_utf8(&texts[start..]).ok()?, text.nulls) {
+                    texts.truncate(start);
+                    *ends.last_mut()? = start as i32;
+                    self.nulls.append_null();
+                    return Some(end);
+                }
+                end
+            }
+            Values::Date(values) => {
+                let (word, end) = plain_string(text, at)?;
+                values.push(quick::date(word).or_else(|| cell::date(str::from_utf8(word).ok()?))?);
+                end
+            }
+            Values::Time(values, is_utc) => {
+                let (word, end) = plain_string(text, at)?;
+                let time = quick::timestamp(word).or_else(|| cell::timestamp(str::from_utf8(word).ok()?));
+                values.push(time.filter(|(_, utc)| utc == is_utc)?.0);
+                end
+            }
+            Values::Empty(_) => return None,
+            Values::List { element, ends, .. } => {
+                let end = list(element, text, at)?;
+                ends.push(element.len() as i32);
+                end
+            }
+            Values::Struct(members) => members.read(text, at)?,
+        };
+        self.nulls.append_non_null();
+        Some(end)
+    }
+
+    fn append_null(&mut self) {
+        self.nulls.append_null();
+        match &mut self.values {
+            Values::Bool(values) => values.append(false),
+            Values::Int(values) | Values::Time(values, _) => values.push(0),
+            Values::Float(values) => values.push(0.0),
+            Values::Date(values) => values.push(0),
+            Values::Text { ends, .. } => ends.push(ends[ends.len() - 1]),
+            Values::Empty(rows) => *rows += 1,
+            Values::List { ends, .. } => ends.push(ends[ends.len() - 1]),
+            Values::Struct(members) => members.append_null(),
+        }
+    }
+
+    fn finish(mut self) -> Result<ArrayRef> {
+        let nulls = self.nulls.finish();
+        Ok(match self.values {
+            Values::Bool(mut values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
+            Values::Int(values) => primitive::<Int64Type>(values, nulls),
+            Values::Float(values) => primitive::<Float64Type>(values, nulls),
+            Values::Date(values) => primitive::<Date32Type>(values, nulls),
+            Values::Time(values, is_utc) => {
+                let times = PrimitiveArray::<TimestampMicrosecondType>::new(values.into(), nulls);
+                Arc::new(if is_utc { times.with_timezone("UTC") } else { times })
+            }
+            Values::Text { bytes, ends } => {
+                let ends = ScalarBuffer::from(ends);
+                // SAFETY: ends never fall and the last is the number of bytes; the block was found to be UTF-8, a text is cut
+                // from it at ASCII characters, and escapes become whole characters.
+                Arc::new(unsafe { StringArray::new_unchecked(OffsetBuffer::new_unchecked(ends), bytes.into(), nulls) })
+            }
+            Values::Empty(rows) => Arc::new(StringArray::new_null(rows)),
+            Values::List { element, kind, ends } => {
+                let field = Arc::new(Field::new_list_field(kind.data_type(), true));
+                let list = ListArray::try_new(field, OffsetBuffer::new(ends.into()), element.finish()?, nulls);
+                Arc::new(list.map_err(|cause| Error::internal("build", "a list").with_source(cause))?)
+            }
+            Values::Struct(members) => members.finish()?,
+        })
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
+}
+
+fn list(element: &mut Column, text: Text<'_>, at: usize) -> Option<usize> {
+    let bytes = text.bytes;
+    if bytes.get(at) != Some(&b'[') {
+        return None;
+    }
+    let mut at = skip_blanks(bytes, at + 1);
+    if bytes.get(at) == Some(&b']') {
+        return Some(at + 1);
+    }
+    loop {
+        at = skip_blanks(bytes, element.read(text, at)?);
+        match bytes.get(at)? {
+            b',' => at = skip_blanks(bytes, at + 1),
+            b']' => return Some(at + 1),
+            _ => return None,
+        }
+    }
+}
+
+/// Where a number or another bare word ends.
+#[inline(always)]
+fn word_end(bytes: &[u8], at: usize) -> usize {
+    let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+    bytes[at..].iter().position(is_end).map_or(bytes.len(), |length| at + length)
+}
+
+/// A number as JSON has it: digits stand on both sides of a dot.
+#[inline(always)]
+fn float(word: &[u8]) -> Option<f64> {
+    let value = quick::float(word)?;
+    let dot = word.iter().position(|byte| *byte == b'.');
+    dot.is_none_or(|dot| word.get(dot + 1).is_some_and(u8::is_ascii_digit)).then_some(value)
+}
+
+/// A string without escapes, which is no word for a missing value.
+#[inline(always)]
+fn plain_string<'a>(text: Text<'a>, at: usize) -> Option<(&'a [u8], usize)> {
+    let rest = text.bytes[at..].strip_prefix(b"\"")?;
+    let length = special(rest)?;
+    let word = &rest[..length];
+    let is_null = || text.nulls.iter().any(|null| null.as_bytes() == word);
+    (rest[length] == b'"' && !is_null()).then_some((word, at + length + 2))
+}
+
+/// How many bytes come before a quote, a backslash or a control character.
+#[inline(always)]
+fn special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    // Eight at a time (Mycroft's test): the lowest byte that is told is one, whatever it says of those above.
+    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+        let found = zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64));
+        let found = (found | word.wrapping_sub(ONES * 0x20) & !word) & HIGH;
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    bytes[at..].iter().position(is_special).map(|length| at + length)
+}
+
+/// Appends the string that begins at a place; gives where it ends.
+#[inline(always)]
+fn string(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Option<usize> {
+    let rest = bytes[at..].strip_prefix(b"\"")?;
+    let length = special(rest)?;
+    text.extend_from_slice(&rest[..length]);
+    if rest[length] == b'"' {
+        return Some(at + length + 2);
+    }
+    escapes(bytes, at + 1 + length, text)
+}
+
+/// Goes on at a place that is special.
+fn escapes(bytes: &[u8], mut at: usize, text: &mut Vec<u8>) -> Option<usize> {
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at = escape(bytes, at, text)?,
+            _ => return None,
+        }
+        let length = special(&bytes[at..])?;
+        text.extend_from_slice(&bytes[at..at + length]);
+        at += length;
+    }
+}
+
+/// Appends what an escape stands for; gives where it ends.
+fn escape(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Option<usize> {
+    text.push(match bytes.get(at + 1)? {
+        byte @ (b'"' | b'\\' | b'/') => *byte,
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => return unicode(bytes, at, text),
+        _ => return None,
+    });
+    Some(at + 2)
+}
+
+/// `\uXXXX`, or two of them for a character beyond.
+fn unicode(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Option<usize> {
+    let unit = |at: usize| {
+        let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
+        u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let first = unit(at)?;
+    let (units, end) = match first {
+        0xd800..=0xdbff => (vec![first, unit(at + 6)?], at + 12),
+        _ => (vec![first], at + 6),
+    };
+    for character in char::decode_utf16(units) {
+        text.extend_from_slice(character.ok()?.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+    Some(end)
+}

@@ -1,0 +1,223 @@
+//! Which of 64 bytes are equal to some others, with the widest instructions that the CPU has.
+
+/// How many bytes are compared at a time.
+pub(crate) const STEP: usize = 64;
+
+/// Compares 64 bytes at once.
+pub(crate) trait Masks: Copy {
+    /// For each byte wanted, a bit for each of the 64 that is equal to it.
+    fn equal<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N];
+}
+
+/// A loop that compares bytes. It is compiled once for each kind of CPU: all of it must be inlined.
+pub(crate) trait Kernel {
+    /// What comes of it.
+    type Output;
+    fn run<M: Masks>(self, masks: M) -> Self::Output;
+}
+
+/// Runs a loop as this CPU does it best.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    macro_rules! has {
+        ($($feature:tt)*) => { $(std::arch::is_x86_feature_detected!($feature))&&* };
+    }
+    if !has!("avx2" "bmi1" "bmi2" "lzcnt" "popcnt") {
+        kernel.run(Scalar)
+    } else if has!("avx512f" "avx512bw") {
+        // SAFETY: the CPU has what the function is compiled for.
+        unsafe { x86::with_avx512(kernel) }
+    } else {
+        // SAFETY: the CPU has what the function is compiled for.
+        unsafe { x86::with_avx2(kernel) }
+    }
+}
+
+/// Runs a loop as this CPU does it best.
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(arm::Neon)
+}
+
+/// Runs a loop as this CPU does it best.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Scalar)
+}
+
+/// What any CPU can do: eight bytes in a word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scalar;
+
+impl Masks for Scalar {
+    #[inline(always)]
+    fn equal<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N] {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        wanted.map(|wanted| {
+            let words = bytes.as_chunks::<8>().0.iter().enumerate();
+            words.fold(0, |mask, (place, word)| {
+                let differ = u64::from_le_bytes(*word) ^ (ONES * u64::from(wanted));
+                // The high bit of each byte that is zero, whatever the others are.
+                let equal = !(((differ & LOW) + LOW) | differ | LOW);
+                // Gathers the high bits into one byte.
+                let bits = (equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+                mask | bits << (8 * place)
+            })
+        })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8, _mm512_cmpeq_epi8_mask,
+        _mm512_loadu_epi8, _mm512_set1_epi8,
+    };
+
+    use super::{Kernel, Masks, STEP};
+
+    /// Made only where the CPU has AVX2.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct Avx2(());
+    /// Made only where the CPU has AVX-512 BW.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct Avx512(());
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    pub(super) fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx2(()))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    pub(super) fn with_avx512<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx512(()))
+    }
+
+    impl Masks for Avx2 {
+        #[inline(always)]
+        fn equal<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N] {
+            // SAFETY: there is no such value where the CPU has no AVX2.
+            unsafe { equal_avx2(bytes, wanted) }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn equal_avx2<const N: usize>(bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N] {
+        let (low, high) = bytes.split_at(STEP / 2);
+        // SAFETY: each half has 32 bytes, and no alignment is asked for.
+        let (low, high) = unsafe {
+            (_mm256_loadu_si256(low.as_ptr().cast::<__m256i>()), _mm256_loadu_si256(high.as_ptr().cast::<__m256i>()))
+        };
+        wanted.map(|wanted| {
+            let wanted = _mm256_set1_epi8(wanted.cast_signed());
+            let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, wanted)).cast_unsigned();
+            let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(high, wanted)).cast_unsigned();
+            u64::from(low) | u64::from(high) << 32
+        })
+    }
+
+    impl Masks for Avx512 {
+        #[inline(always)]
+        fn equal<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N] {
+            // SAFETY: there is no such value where the CPU has no AVX-512 BW.
+            unsafe { equal_avx512(bytes, wanted) }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn equal_avx512<const N: usize>(bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N] {
+        // SAFETY: there are 64 bytes, and no alignment is asked for.
+        let all = unsafe { _mm512_loadu_epi8(bytes.as_ptr().cast::<i8>()) };
+        wanted.map(|wanted| _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8(wanted.cast_signed())))
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::aarch64::{
+        vandq_u8, vceqq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8, vpaddq_u8, vreinterpretq_u64_u8,
+    };
+
+    use super::{Masks, STEP};
+
+    /// Every CPU of this architecture has NEON.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct Neon;
+
+    impl Masks for Neon {
+        #[inline(always)]
+        fn equal<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N] {
+            const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
+            wanted.map(|wanted| {
+                // SAFETY: every CPU of this architecture has NEON, and each load is of 16 bytes that are there.
+                unsafe {
+                    let weights = vld1q_u8(BITS.as_ptr());
+                    let wanted = vdupq_n_u8(wanted);
+                    let part = |at: usize| vandq_u8(vceqq_u8(vld1q_u8(bytes.as_ptr().add(at)), wanted), weights);
+                    let sums = vpaddq_u8(vpaddq_u8(part(0), part(16)), vpaddq_u8(part(32), part(48)));
+                    vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)))
+                }
+            })
+        }
+    }
+}
+
+/// Each bit is the exclusive or of itself and all lower ones.
+#[inline(always)]
+pub(crate) fn running_xor(mut bits: u64) -> u64 {
+    if bits == 0 {
+        return 0;
+    }
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Equal<'a>(&'a [u8; STEP], [u8; 3]);
+
+    impl Kernel for Equal<'_> {
+        type Output = [u64; 3];
+
+        #[inline(always)]
+        fn run<M: Masks>(self, masks: M) -> [u64; 3] {
+            masks.equal(self.0, self.1)
+        }
+    }
+
+    fn one_by_one(bytes: &[u8; STEP], wanted: u8) -> u64 {
+        bytes.iter().enumerate().fold(0, |mask, (place, byte)| mask | u64::from(*byte == wanted) << place)
+    }
+
+    proptest! {
+        #[test]
+        fn all_kinds_of_cpu_compare_alike(bytes: [u8; 32], few in proptest::array::uniform32(0_u8..3), wanted: [u8; 2]) {
+            let mut all = [0; STEP];
+            all[..32].copy_from_slice(&bytes);
+            all[32..].copy_from_slice(&few);
+            let wanted = [wanted[0], wanted[1], 1];
+            let expected = wanted.map(|wanted| one_by_one(&all, wanted));
+            prop_assert_eq!(Equal(&all, wanted).run(Scalar), expected);
+            prop_assert_eq!(run(Equal(&all, wanted)), expected);
+            #[cfg(target_arch = "x86_64")]
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the CPU has what the function is compiled for.
+                prop_assert_eq!(unsafe { x86::with_avx2(Equal(&all, wanted)) }, expected);
+            }
+        }
+
+        #[test]
+        fn a_running_xor_is_that_of_all_lower_bits(bits: u64) {
+            let slow = (0..64).fold(0, |xor, place| xor | u64::from((bits << (63 - place)).count_ones() % 2) << place);
+            prop_assert_eq!(running_xor(bits), slow);
+        }
+    }
+}

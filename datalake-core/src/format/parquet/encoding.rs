@@ -1,0 +1,166 @@
+//! Which encodings a Parquet file's columns get: by what the rows of its first group have in them.
+//!
+//! A dictionary pays where values repeat; without one, integers and times are small as differences (DELTA_BINARY_PACKED), and
+//! the bytes of floats compress better apart (BYTE_STREAM_SPLIT), or not: a sample is compressed both ways.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{ArrowNativeType, ArrowPrimitiveType, DataType, Float32Type, Float64Type, Schema, ToByteSlice};
+use arrow::downcast_primitive_array;
+use parquet::basic::{Compression as Codec, Encoding, GzipLevel, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use super::CREATED_BY;
+use super::group::Group;
+use crate::error::{Error, Result};
+use crate::format::compression::Compression;
+use crate::format::options::WriteOptions;
+
+/// How many values of a column are looked at.
+const SAMPLE: usize = 4096;
+
+/// How a file is written whose first group, if there is one, has these rows.
+pub(super) fn properties(
+    name: &str,
+    schema: &Schema,
+    options: &WriteOptions,
+    group: Option<&Group>,
+) -> Result<WriterProperties> {
+    let zstd = ZstdLevel::try_new(options.zstd_level).map_err(|_| {
+        Error::invalid("write", name)
+            .with_reason(format_args!("zstd_level must be 1 to 22, got {}", options.zstd_level))
+    })?;
+    let codec = match options.compression {
+        Some(Compression::None) => Codec::UNCOMPRESSED,
+        Some(Compression::Gzip) => Codec::GZIP(GzipLevel::default()),
+        None | Some(Compression::Zstd) => Codec::ZSTD(zstd),
+    };
+    let mut properties = WriterProperties::builder()
+        .set_compression(codec)
+        .set_max_row_group_row_count(None)
+        .set_max_row_group_bytes(None)
+        .set_created_by(CREATED_BY.to_owned());
+    if let Some(group) = group {
+        for (index, field) in schema.fields().iter().enumerate() {
+            properties = chosen(properties, field.name(), &group.column(index));
+        }
+    }
+    Ok(properties.build())
+}
+
+/// How many leaf columns a column of this type has.
+pub(super) fn leaves(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().map(|field| leaves(field.data_type())).sum(),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::Map(field, _) => leaves(field.data_type()),
+        DataType::Dictionary(_, values) => leaves(values),
+        _ => 1,
+    }
+}
+
+/// Chooses for a column that is not nested.
+fn chosen(properties: WriterPropertiesBuilder, name: &str, arrays: &[ArrayRef]) -> WriterPropertiesBuilder {
+    let Some(first) = arrays.first() else { return properties };
+    let path = || ColumnPath::new(vec![name.to_owned()]);
+    let fallback = match first.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Encoding::PLAIN,
+        DataType::Float32 | DataType::Float64 => {
+            if is_better_split(arrays) {
+                Encoding::BYTE_STREAM_SPLIT
+            } else {
+                Encoding::PLAIN
+            }
+        }
+        DataType::Boolean => return properties.set_column_dictionary_enabled(path(), false),
+        flat if flat.is_integer() || flat.is_temporal() => Encoding::DELTA_BINARY_PACKED,
+        _ => return properties,
+    };
+    properties.set_column_dictionary_enabled(path(), repeats(arrays)).set_column_encoding(path(), fallback)
+}
+
+/// Values that stand at equal distances, with the parts that they are of.
+fn sample(arrays: &[ArrayRef]) -> impl Iterator<Item = (&ArrayRef, usize)> {
+    let rows: usize = arrays.iter().map(Array::len).sum();
+    let step = rows.div_ceil(SAMPLE).max(1);
+    let mut before = 0;
+    arrays.iter().flat_map(move |array| {
+        let first = (step - before % step) % step;
+        before += array.len();
+        (first..array.len()).step_by(step).filter(|row| array.is_valid(*row)).map(move |row| (array, row))
+    })
+}
+
+/// Whether so many values are repeated that a dictionary pays: where about an eighth of the rows are distinct, nine of ten
+/// in the sample still are.
+fn repeats(arrays: &[ArrayRef]) -> bool {
+    let (mut distinct, mut values) = (HashSet::new(), 0_usize);
+    for (array, row) in sample(arrays) {
+        values += 1;
+        distinct.insert(key(array, row));
+    }
+    let rows: usize = arrays.iter().map(Array::len).sum();
+    let most = if rows <= SAMPLE { values / 2 } else { values / 10 * 8 };
+    distinct.len() <= most
+}
+
+/// A value's bits, or a text.
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Bits(u64),
+    Text(&'a str),
+}
+
+fn key(array: &ArrayRef, row: usize) -> Key<'_> {
+    match array.data_type() {
+        DataType::Utf8 => Key::Text(array.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => Key::Text(array.as_string::<i64>().value(row)),
+        DataType::Utf8View => Key::Text(array.as_string_view().value(row)),
+        _ => {
+            let array = array.as_ref();
+            Key::Bits(downcast_primitive_array!(
+                array => bits(array.values()[row]),
+                _ => 0
+            ))
+        }
+    }
+}
+
+/// The low bits of a value.
+fn bits<T: ArrowNativeType>(value: T) -> u64 {
+    let bytes = value.to_byte_slice();
+    let mut low = [0; 8];
+    let length = bytes.len().min(8);
+    low[..length].copy_from_slice(&bytes[..length]);
+    u64::from_le_bytes(low)
+}
+
+/// Whether floats are smaller with their bytes apart.
+fn is_better_split(arrays: &[ArrayRef]) -> bool {
+    let bytes = match arrays.first().map(|array| array.data_type()) {
+        Some(DataType::Float64) => head::<Float64Type, 8>(arrays, |value| value.to_le_bytes()),
+        Some(DataType::Float32) => head::<Float32Type, 4>(arrays, |value| value.to_le_bytes()),
+        _ => return false,
+    };
+    let (plain, apart) = bytes;
+    let size = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).map_or(usize::MAX, |bytes| bytes.len());
+    size(&apart) < size(&plain)
+}
+
+/// The first values as bytes: one after the other, and all first bytes before all second ones and so on.
+fn head<T: ArrowPrimitiveType, const WIDTH: usize>(
+    arrays: &[ArrayRef],
+    bytes: impl Fn(T::Native) -> [u8; WIDTH],
+) -> (Vec<u8>, Vec<u8>) {
+    let values = arrays.iter().flat_map(|array| array.as_primitive::<T>().iter().flatten());
+    let values: Vec<[u8; WIDTH]> = values.take(SAMPLE).map(bytes).collect();
+    let apart = (0..WIDTH).flat_map(|place| values.iter().map(move |value| value[place])).collect();
+    (values.concat(), apart)
+}

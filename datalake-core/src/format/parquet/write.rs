@@ -1,0 +1,188 @@
+//! Writes Parquet: the columns of a row group are encoded on all CPU threads, while the next one is gathered.
+//!
+//! What a file looks like depends on its rows alone: groups are cut by rows and bytes that are counted in units of one size,
+//! and each column of a group is given to its encoder in one piece. So the same table is the same file, whatever batches it
+//! comes in, on any machine.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::concat;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use futures::future::{BoxFuture, try_join, try_join_all};
+use futures::stream::FuturesOrdered;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::errors::ParquetError;
+use parquet::file::writer::SerializedFileWriter;
+use tokio::sync::oneshot;
+
+use super::encoding;
+use super::group::{Gathering, Group};
+use crate::compute;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::batches::Batches;
+use crate::format::digest::TableDigest;
+use crate::format::drive::refuse_repeated_names;
+use crate::format::options::WriteOptions;
+use crate::format::sink::{Output, Sink, Written};
+
+/// How many groups are encoded at a time; one more is gathered.
+const AT_WORK: usize = 2;
+
+/// The columns of a row group, encoded.
+type Chunks = Vec<ArrowColumnChunk>;
+
+/// Writes all batches.
+pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptions) -> Result<Written> {
+    let name = sink.to_string();
+    let schema = Arc::clone(batches.schema());
+    refuse_repeated_names(&schema, &name)?;
+    if options.row_group_rows == 0 {
+        return Err(Error::invalid("write", &name).with_reason("row_group_rows must be at least 1, got 0"));
+    }
+    let mut file = File::new(&name, &schema, options, None)?;
+    let mut output = Output::open(sink).await?;
+    let mut gathering = Gathering::new(options.row_group_rows);
+    let mut at_work: FuturesOrdered<BoxFuture<'static, Result<Chunks>>> = FuturesOrdered::new();
+    let (first, mut digest) = oneshot::channel();
+    // The other end is there.
+    let _ = first.send(TableDigest::new(&schema));
+    let (mut rows, mut has_ended) = (0, false);
+    loop {
+        while at_work.len() < AT_WORK
+            && let Some(group) = gathering.next(has_ended)
+        {
+            if rows == 0 {
+                // Encodings are chosen by the first group, and kept.
+                file = File::new(&name, &schema, options, Some(&group))?;
+            }
+            rows += group.rows() as u64;
+            let (done, next) = oneshot::channel();
+            let previous = std::mem::replace(&mut digest, next);
+            let writers = file.column_writers()?;
+            let encoded = encode(name.clone(), &schema, &group, writers);
+            let digested = digested(group, previous, done);
+            at_work.push_back(async { Ok(try_join(encoded, digested).await?.0) }.boxed());
+        }
+        tokio::select! {
+            batch = batches.try_next(), if !has_ended && at_work.len() < AT_WORK => match batch? {
+                Some(batch) => gathering.push(batch),
+                None => has_ended = true,
+            },
+            Some(chunks) = at_work.next(), if !at_work.is_empty() => output.write(file.append(chunks?)?).await?,
+            else => break,
+        }
+    }
+    output.write(file.finish()?).await?;
+    let digest = digest.await.map_err(|_| Error::internal("digest", &name))?.finish();
+    let (bytes, sha256) = output.finish().await?;
+    Ok(Written { rows, bytes, sha256, digest })
+}
+
+/// Adds the rows of a group to the digest, when those before it are there.
+async fn digested(
+    group: Group,
+    previous: oneshot::Receiver<TableDigest>,
+    done: oneshot::Sender<TableDigest>,
+) -> Result<()> {
+    let mut digest = previous.await.map_err(|_| Error::internal("digest", "a row group"))?;
+    let digest = compute::run(move || {
+        group.batches().iter().try_for_each(|batch| digest.update(batch))?;
+        Ok(digest)
+    })
+    .await?;
+    // Nobody waits where the write has failed.
+    let _ = done.send(digest);
+    Ok(())
+}
+
+/// Encodes the columns of a group, each on a thread of its own.
+fn encode(
+    name: String,
+    schema: &SchemaRef,
+    group: &Group,
+    mut writers: Vec<ArrowColumnWriter>,
+) -> impl Future<Output = Result<Chunks>> + use<> {
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for (index, field) in schema.fields().iter().enumerate() {
+        let arrays = group.column(index);
+        let leaves = encoding::leaves(field.data_type());
+        let rest = writers.split_off(leaves.min(writers.len()));
+        let (own, field, name) = (std::mem::replace(&mut writers, rest), Arc::clone(field), name.clone());
+        columns.push(compute::run(move || {
+            let internal = |cause| Error::internal("join a column of", &name).with_source(cause);
+            let array = joined(&arrays).map_err(internal)?;
+            drop(arrays);
+            let failed = |cause| not_written(&name, cause);
+            let leaves = compute_leaves(&field, &array).map_err(failed)?;
+            let mut chunks = Vec::with_capacity(own.len());
+            for (mut writer, leaf) in own.into_iter().zip(leaves) {
+                writer.write(&leaf).map_err(failed)?;
+                chunks.push(writer.close().map_err(failed)?);
+            }
+            Ok(chunks)
+        }));
+    }
+    async { Ok(try_join_all(columns).await?.into_iter().flatten().collect()) }
+}
+
+fn joined(arrays: &[ArrayRef]) -> Result<ArrayRef, arrow::error::ArrowError> {
+    match arrays {
+        [only] => Ok(ArrayRef::clone(only)),
+        arrays => concat(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
+    }
+}
+
+/// A file in the making.
+struct File {
+    name: String,
+    writer: SerializedFileWriter<Vec<u8>>,
+    factory: ArrowRowGroupWriterFactory,
+    /// How many groups were begun.
+    begun: usize,
+}
+
+impl File {
+    /// A file whose columns are encoded as suits a group.
+    fn new(name: &str, schema: &SchemaRef, options: &WriteOptions, group: Option<&Group>) -> Result<Self> {
+        let properties = encoding::properties(name, schema, options, group)?;
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties))
+            .and_then(ArrowWriter::into_serialized_writer);
+        let (writer, factory) = writer.map_err(|cause| not_written(name, cause))?;
+        Ok(Self { name: name.to_owned(), writer, factory, begun: 0 })
+    }
+
+    fn column_writers(&mut self) -> Result<Vec<ArrowColumnWriter>> {
+        let writers = self.factory.create_column_writers(self.begun).map_err(|cause| not_written(&self.name, cause));
+        self.begun += 1;
+        writers
+    }
+
+    /// Appends a group; gives the bytes of the file since the last time.
+    fn append(&mut self, chunks: Chunks) -> Result<Bytes> {
+        let append = || {
+            let mut group = self.writer.next_row_group()?;
+            for chunk in chunks {
+                chunk.append_to_row_group(&mut group)?;
+            }
+            group.close().map(|_| ())
+        };
+        append().map_err(|cause| not_written(&self.name, cause))?;
+        Ok(std::mem::take(self.writer.inner_mut()).into())
+    }
+
+    fn finish(&mut self) -> Result<Bytes> {
+        self.writer.finish().map_err(|cause| not_written(&self.name, cause))?;
+        Ok(std::mem::take(self.writer.inner_mut()).into())
+    }
+}
+
+pub(super) fn not_written(name: &str, cause: ParquetError) -> Error {
+    match cause {
+        ParquetError::NYI(what) => Error::new(ErrorKind::Unsupported, "write", name).with_reason(what),
+        cause => Error::invalid("write", name).with_reason("Parquet cannot hold the table").with_source(cause),
+    }
+}
