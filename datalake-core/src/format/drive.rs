@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use bytes::{Buf, Bytes};
+use futures::future::try_join;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
 
 use super::batches::{Batches, Tally};
 use super::compression::{Compression, Deflate, Inflate};
@@ -16,7 +18,7 @@ use super::digest::TableDigest;
 use super::sink::{Output, Sink, Written};
 use super::source::Input;
 use crate::compute;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Takes (decompressed) bytes in pieces of any size and gives record batches, or what they are made of.
 pub(crate) trait Decode: Send + 'static {
@@ -322,25 +324,39 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
         }
     };
     let mut encoded = batches.map(encode).buffered(compute::threads() + 1);
-    while let Some((batch, mut bytes)) = encoded.try_next().await? {
-        let ready;
-        let encoder = Arc::clone(&encoder);
-        (press, ready) = compute::run(move || {
-            if press.rows == 0 {
-                encoder.first(&mut bytes);
-            }
-            let ready = press.take(&batch, bytes)?;
-            Ok((press, ready))
+    // What is ready is stored while the next batch is pressed.
+    let (sender, mut receiver) = mpsc::channel(2);
+    let pressed = async move {
+        // Where nothing is stored any more, whoever stores has an error to tell.
+        let gone = |_| Error::new(ErrorKind::Cancelled, "write", "what was encoded");
+        while let Some((batch, mut bytes)) = encoded.try_next().await? {
+            let ready;
+            let encoder = Arc::clone(&encoder);
+            (press, ready) = compute::run(move || {
+                if press.rows == 0 {
+                    encoder.first(&mut bytes);
+                }
+                let ready = press.take(&batch, bytes)?;
+                Ok((press, ready))
+            })
+            .await?;
+            sender.send(ready).await.map_err(gone)?;
+        }
+        let (last, rows, digest) = compute::run(move || {
+            let end = encoder.end(press.rows);
+            press.finish(&end)
         })
         .await?;
-        output.write(ready).await?;
-    }
-    let (last, rows, digest) = compute::run(move || {
-        let end = encoder.end(press.rows);
-        press.finish(&end)
-    })
-    .await?;
-    output.write(last).await?;
+        sender.send(last).await.map_err(gone)?;
+        Ok((rows, digest))
+    };
+    let stored = async move {
+        while let Some(bytes) = receiver.recv().await {
+            output.write(bytes).await?;
+        }
+        Ok(output)
+    };
+    let ((rows, digest), output) = try_join(pressed, stored).await?;
     let (bytes, sha256) = output.finish().await?;
     Ok(Written { rows, bytes, sha256, digest })
 }

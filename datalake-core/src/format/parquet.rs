@@ -102,7 +102,7 @@ impl Plan {
                     builder.with_offset(part.offset).with_limit(part.limit).build()
                 })
                 .await?;
-                Ok(Decoder { input, decoder })
+                Ok::<_, Error>(Decoder { input, decoder })
             }
         };
         let batches = if is_light {

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use futures::future::try_join;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use crate::compute;
 use crate::error::{Error, Result};
 use crate::lake::{AtomicFile, Bucket, ObjectWriter};
 
@@ -113,14 +115,23 @@ impl Output {
             return Ok(());
         }
         self.bytes += bytes.len() as u64;
-        self.hash.update(&bytes);
-        match &mut self.target {
-            Target::Object(object) => object.write(bytes).await,
-            Target::File(file) => file.write(bytes).await,
-            Target::Stream(writer) => {
-                writer.write_all(&bytes).await.map_err(|cause| Error::io("write", &self.name, cause))
+        let (mut hash, copy) = (std::mem::take(&mut self.hash), bytes.clone());
+        let hashed = compute::run(move || {
+            hash.update(&copy);
+            Ok(hash)
+        });
+        let name = &self.name;
+        let stored = async {
+            match &mut self.target {
+                Target::Object(object) => object.write(bytes).await,
+                Target::File(file) => file.write(bytes).await,
+                Target::Stream(writer) => {
+                    writer.write_all(&bytes).await.map_err(|cause| Error::io("write", name, cause))
+                }
             }
-        }
+        };
+        (self.hash, ()) = try_join(hashed, stored).await?;
+        Ok(())
     }
 
     /// Makes what was written visible; gives its size and SHA-256.

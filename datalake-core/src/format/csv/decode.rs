@@ -20,7 +20,7 @@ use crate::format::schema::Observed;
 use crate::format::spec::{ColumnSpec, DecimalMark};
 
 /// How many bytes of text are parsed at a time, about.
-pub(super) const BLOCK: usize = 4 * 1024 * 1024;
+pub(super) const BLOCK: usize = 1024 * 1024;
 
 /// Blocks of a text, in their order.
 pub(super) type Blocks = BoxStream<'static, Result<Block>>;

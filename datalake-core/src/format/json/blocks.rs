@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::intake::{BadRecord, Intake, Log, Place, Records};
 
 /// How many bytes of text are read at a time, about.
-pub(super) const BLOCK: usize = 4 * 1024 * 1024;
+pub(super) const BLOCK: usize = 1024 * 1024;
 
 /// What is made of a block.
 struct Decoded {
