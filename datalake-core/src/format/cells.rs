@@ -5,7 +5,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, LargeStringArray, Str
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 
-use super::text::{push_json, push_text};
+use super::text::{push_json, push_text, with_float};
 use crate::error::Result;
 
 /// A column whose values are written one by one.
@@ -79,7 +79,7 @@ impl<'a> Cells<'a> {
             Values::TextView(texts) => return Ok(Cell::Text(texts.value(row))),
             Values::Int(values) => push_int(values[row], bytes),
             Values::Short(values) => push_int(values[row].into(), bytes),
-            Values::Float(values) => push_float(values[row], bytes),
+            Values::Float(values) => with_float(values[row], |float| bytes.extend_from_slice(float.as_bytes())),
             Values::Bool(values) => bytes.extend_from_slice(if values.value(row) { b"true" } else { b"false" }),
             Values::Date(values) => {
                 if !push_date(values[row].into(), bytes) {
@@ -145,17 +145,6 @@ impl<'a> Cells<'a> {
 
 fn push_int(value: i64, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
-/// In the shortest form that reads back as the same, with a `.0` where it is whole.
-fn push_float(value: f64, bytes: &mut Vec<u8>) {
-    use std::io::Write;
-    if (1e-4..1e16).contains(&value.abs()) {
-        bytes.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-    } else {
-        // With an exponent, for which there is more than one form. Nothing fails that is written to a vector.
-        let _ = write!(bytes, "{value:?}");
-    }
 }
 
 /// Two digits.

@@ -354,7 +354,7 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
         while let Some(bytes) = receiver.recv().await {
             output.write(bytes).await?;
         }
-        Ok(output)
+        Ok::<_, Error>(output)
     };
     let ((rows, digest), output) = try_join(pressed, stored).await?;
     let (bytes, sha256) = output.finish().await?;

@@ -56,7 +56,10 @@ fn push_number(array: &dyn Array, row: usize, text: &mut String) -> Result<()> {
         DataType::UInt32 => written!(UInt32Type, "{}"),
         DataType::UInt64 => written!(UInt64Type, "{}"),
         DataType::Float32 => written!(Float32Type, "{:?}"),
-        DataType::Float64 => written!(Float64Type, "{:?}"),
+        DataType::Float64 => {
+            with_float(array.as_primitive::<Float64Type>().value(row), |float| text.push_str(float));
+            Ok(())
+        }
         _ => {
             let formatter = ArrayFormatter::try_new(array, &FormatOptions::default());
             let formatter = formatter.map_err(|cause| no_text(array).with_source(cause))?;
@@ -64,6 +67,16 @@ fn push_number(array: &dyn Array, row: usize, text: &mut String) -> Result<()> {
         }
     }
     .map_err(|cause| no_text(array).with_source(cause))
+}
+
+/// Hands on a float in the shortest form that reads back as the same, with a `.0` where it is whole.
+pub(crate) fn with_float<T>(value: f64, take: impl FnOnce(&str) -> T) -> T {
+    if (1e-4..1e16).contains(&value.abs()) {
+        take(zmij::Buffer::new().format_finite(value))
+    } else {
+        // With an exponent, for which there is more than one form.
+        take(&format!("{value:?}"))
+    }
 }
 
 fn push_dictionary(array: &dyn Array, row: usize, text: &mut String) -> Result<bool> {
