@@ -513,12 +513,14 @@ fn plain_string<'a>(text: Text<'a>, at: usize) -> Option<(&'a [u8], usize)> {
 fn special(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
+    const QUOTES: u64 = 0x2222_2222_2222_2222;
+    const BACKSLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
     let mut at = 0;
     // Eight at a time (Mycroft's test): the lowest byte that is told is one, whatever it says of those above.
     while let Some(eight) = bytes[at..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*eight);
         let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-        let found = zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64));
+        let found = zero(word ^ QUOTES) | zero(word ^ BACKSLASHES);
         let found = (found | word.wrapping_sub(ONES * 0x20) & !word) & HIGH;
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize / 8);

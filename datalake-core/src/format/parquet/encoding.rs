@@ -1,7 +1,7 @@
 //! Which encodings a Parquet file's columns get: by what the rows of its first group have in them.
 //!
-//! A dictionary pays where values repeat; without one, integers and times are small as differences (DELTA_BINARY_PACKED), and
-//! the bytes of floats compress better apart (BYTE_STREAM_SPLIT), or not: a sample is compressed both ways.
+//! A dictionary pays where values repeat; without one, integers and times are small as differences (`DELTA_BINARY_PACKED`), and
+//! the bytes of floats compress better apart (`BYTE_STREAM_SPLIT`), or not: a sample is compressed both ways.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -144,9 +144,9 @@ fn bits<T: ArrowNativeType>(value: T) -> u64 {
 
 /// Whether floats are smaller with their bytes apart.
 fn is_better_split(arrays: &[ArrayRef]) -> bool {
-    let bytes = match arrays.first().map(|array| array.data_type()) {
-        Some(DataType::Float64) => head::<Float64Type, 8>(arrays, |value| value.to_le_bytes()),
-        Some(DataType::Float32) => head::<Float32Type, 4>(arrays, |value| value.to_le_bytes()),
+    let bytes = match arrays.first().map(Array::data_type) {
+        Some(DataType::Float64) => head::<Float64Type, 8>(arrays, f64::to_le_bytes),
+        Some(DataType::Float32) => head::<Float32Type, 4>(arrays, f32::to_le_bytes),
         _ => return false,
     };
     let (plain, apart) = bytes;

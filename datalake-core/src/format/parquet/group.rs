@@ -47,7 +47,7 @@ impl Gathering {
     }
 
     /// Adds rows.
-    pub(super) fn push(&mut self, batch: RecordBatch) {
+    pub(super) fn push(&mut self, batch: &RecordBatch) {
         let mut from = 0;
         let mut at = 0;
         while at < batch.num_rows() {
@@ -66,6 +66,11 @@ impl Gathering {
         if from < at {
             self.group.batches.push(batch.slice(from, at - from));
         }
+    }
+
+    /// Whether a group is whole.
+    pub(super) fn has_whole(&self) -> bool {
+        !self.whole.is_empty()
     }
 
     /// The next group that is whole, or what is left if nothing follows.
@@ -138,7 +143,7 @@ mod tests {
         let mut gathering = Gathering::new(most_rows);
         let mut groups = Vec::new();
         for batch in batches {
-            gathering.push(batch.clone());
+            gathering.push(batch);
             groups.extend(std::iter::from_fn(|| gathering.next(false)).map(|group| group.rows()));
         }
         groups.extend(std::iter::from_fn(|| gathering.next(true)).map(|group| group.rows()));

@@ -29,8 +29,8 @@ use crate::format::drive::refuse_repeated_names;
 use crate::format::options::WriteOptions;
 use crate::format::sink::{Output, Sink, Written};
 
-/// How many groups are encoded at a time; one more is gathered.
-const AT_WORK: usize = 2;
+/// How many CPU threads there are for each group that is encoded; one more group is gathered meanwhile.
+const THREADS: usize = 4;
 
 /// The columns of a row group, encoded.
 type Chunks = Vec<ArrowColumnChunk>;
@@ -51,8 +51,9 @@ pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptio
     // The other end is there.
     let _ = first.send(TableDigest::new(&schema));
     let (mut rows, mut has_ended) = (0, false);
+    let most_at_work = compute::threads().div_ceil(THREADS);
     loop {
-        while at_work.len() < AT_WORK
+        while at_work.len() < most_at_work
             && let Some(group) = gathering.next(has_ended)
         {
             if rows == 0 {
@@ -63,13 +64,13 @@ pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptio
             let (done, next) = oneshot::channel();
             let previous = std::mem::replace(&mut digest, next);
             let writers = file.column_writers()?;
-            let encoded = encode(name.clone(), &schema, &group, writers);
+            let encoded = encode(&name, &schema, &group, writers);
             let digested = digested(group, previous, done);
             at_work.push_back(async { Ok(try_join(encoded, digested).await?.0) }.boxed());
         }
         tokio::select! {
-            batch = batches.try_next(), if !has_ended && at_work.len() < AT_WORK => match batch? {
-                Some(batch) => gathering.push(batch),
+            batch = batches.try_next(), if !has_ended && !gathering.has_whole() => match batch? {
+                Some(batch) => gathering.push(&batch),
                 None => has_ended = true,
             },
             Some(chunks) = at_work.next(), if !at_work.is_empty() => output.write(file.append(chunks?)?).await?,
@@ -101,7 +102,7 @@ async fn digested(
 
 /// Encodes the columns of a group, each on a thread of its own.
 fn encode(
-    name: String,
+    name: &str,
     schema: &SchemaRef,
     group: &Group,
     mut writers: Vec<ArrowColumnWriter>,
@@ -111,7 +112,7 @@ fn encode(
         let arrays = group.column(index);
         let leaves = encoding::leaves(field.data_type());
         let rest = writers.split_off(leaves.min(writers.len()));
-        let (own, field, name) = (std::mem::replace(&mut writers, rest), Arc::clone(field), name.clone());
+        let (own, field, name) = (std::mem::replace(&mut writers, rest), Arc::clone(field), name.to_owned());
         columns.push(compute::run(move || {
             let internal = |cause| Error::internal("join a column of", &name).with_source(cause);
             let array = joined(&arrays).map_err(internal)?;
