@@ -119,6 +119,11 @@ async fn dialect(input: &Input, source: &Source, compression: Compression, optio
         None if source.file_name().is_some_and(|name| is_tab_separated(&name)) => b'\t',
         None => header::delimiter(&head, quote),
     };
+    if delimiter == quote {
+        return Err(Error::invalid("use", format_args!("`{}` as the delimiter", char::from(delimiter)))
+            .with_reason("it is the quote as well")
+            .with_hint("give two different characters"));
+    }
     Ok(Dialect { delimiter, quote })
 }
 

@@ -39,9 +39,9 @@ use crate::error::{Error, ErrorKind, Result};
 const CREATED_BY: &str = "datalake";
 /// How large batches are at most, about: a column of text holds no more than 2 GiB.
 const BATCH_BYTES: u64 = 64 * 1024 * 1024;
-/// Row groups of up to so many bytes, decoded, are decoded whole, each on a CPU thread of its own.
+/// Of a row group so many bytes are decoded ahead, each group on a CPU thread of its own; the rest when it is asked for.
 const WHOLE_BYTES: u64 = 48 * 1024 * 1024;
-/// How many bytes there are at a time of groups that are decoded whole, about.
+/// How many bytes of groups are decoded ahead, about, as far as a file says what it holds.
 const AHEAD_BYTES: u64 = 96 * 1024 * 1024;
 
 /// The Parquet format.
@@ -85,11 +85,9 @@ impl Plan {
         let schema = Arc::clone(intake.schema());
         let batch_rows = options.batch_rows.min(self.rows_within(BATCH_BYTES)).max(1);
         let heaviest = self.metadata.metadata().row_groups().iter().map(group_bytes).max().unwrap_or(0);
-        let is_light = heaviest <= WHOLE_BYTES;
         let ahead = usize::try_from(AHEAD_BYTES / heaviest.max(1)).unwrap_or(usize::MAX).clamp(1, compute::threads());
         let chosen = Chosen::of(&self.metadata, rows.unwrap_or(0..u64::MAX));
-        // Those that are decoded whole, several at a time, or all of them bit by bit.
-        let parts = if is_light { chosen.each(&self.metadata) } else { vec![chosen] };
+        let parts = chosen.each(&self.metadata);
         let first = parts.first().map_or(0, |part| part.first);
         let nulls = if options.schema.is_some() { options.nulls } else { Vec::new() };
         let (input, file, mask) = (self.input.clone(), self.metadata, self.mask);
@@ -105,17 +103,16 @@ impl Plan {
                 Ok::<_, Error>(Decoder { input, decoder })
             }
         };
-        let batches = if is_light {
-            let whole = move |part| {
-                let decoder = decoder(part);
-                async move { decoder.await?.batches().try_collect::<Vec<_>>().await }
-            };
-            let groups = futures::stream::iter(parts).map(whole).buffered(ahead);
-            groups.map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok))).try_flatten().boxed()
-        } else {
-            let decoders = futures::stream::iter(parts).then(decoder);
-            decoders.map_ok(Decoder::batches).try_flatten().boxed()
+        let begun = move |part| {
+            let decoder = decoder(part);
+            async move { decoder.await?.begin().await }
         };
+        let groups = futures::stream::iter(parts).map(begun).buffered(ahead);
+        let batches = groups.map_ok(|(first, rest)| {
+            let rest = rest.map_or_else(|| futures::stream::empty().boxed(), Decoder::batches);
+            futures::stream::iter(first.into_iter().map(Ok)).chain(rest)
+        });
+        let batches = batches.try_flatten().boxed();
         let reader = Reader { batches, intake: Arc::new(intake), nulls, rows: first };
         let stream = futures::stream::try_unfold(reader, Reader::next).into_stream().boxed();
         Ok(Batches::new(schema, stream, tally).with_notes(self.notes))
@@ -342,6 +339,18 @@ struct Decoder {
 impl Decoder {
     fn batches(self) -> BoxStream<'static, Result<RecordBatch>> {
         futures::stream::try_unfold(self, Self::next).boxed()
+    }
+
+    /// Decodes all, or up to so many bytes that memory is bounded; gives what is left as well.
+    async fn begin(self) -> Result<(Vec<RecordBatch>, Option<Self>)> {
+        let (mut batches, mut bytes, mut rest) = (Vec::new(), 0, self);
+        while bytes < WHOLE_BYTES {
+            let Some((batch, decoder)) = rest.next().await? else { return Ok((batches, None)) };
+            bytes += batch.get_array_memory_size() as u64;
+            batches.push(batch);
+            rest = decoder;
+        }
+        Ok((batches, Some(rest)))
     }
 
     async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {

@@ -20,12 +20,15 @@ pub(super) struct Reading {
     pub(super) nulls: Vec<String>,
     /// Whether an empty field is a missing value, and no other is.
     only_empty: bool,
+    /// Whether the quote may stand in a number, date or time.
+    is_odd: bool,
 }
 
 impl Reading {
     pub(super) fn new(quote: u8, nulls: Vec<String>) -> Self {
         let only_empty = nulls.iter().any(String::is_empty) && nulls.iter().all(String::is_empty);
-        Self { quote, nulls, only_empty }
+        let is_odd = quote.is_ascii_alphanumeric() || b"+-.: ".contains(&quote);
+        Self { quote, nulls, only_empty, is_odd }
     }
 
     /// A field without its quotes.
@@ -118,7 +121,8 @@ impl Texts {
     fn foresee(&mut self, rows: usize) {
         let (known, rest) = (self.ends.len() - 1, rows.saturating_sub(self.ends.len() - 1));
         if known > 0 && self.bytes.capacity() - self.bytes.len() < self.bytes.len() / known * rest {
-            self.bytes.reserve(self.bytes.len() / 8 * 9 / known * rest);
+            // A block has seldom more.
+            self.bytes.reserve((self.bytes.len() / 8 * 9 / known * rest).min(1024 * 1024));
         }
     }
 
@@ -156,7 +160,7 @@ impl Column {
             faults: Vec::new(),
             kind: Kinds::of_type(&spec.data_type),
             // A comma between digits is read by hand, and so is all that another word may make a missing value.
-            is_quick: spec.decimal != DecimalMark::Comma && reading.only_empty,
+            is_quick: spec.decimal != DecimalMark::Comma && reading.only_empty && !reading.is_odd,
             wanted: Arc::clone(wanted),
             reading: Arc::clone(reading),
         }

@@ -19,6 +19,8 @@ pub(super) struct Block {
     pub(super) text: Vec<u8>,
     /// Where its first byte stands in the whole text.
     pub(super) byte: u64,
+    /// How many lines end between the block before and this one, all of them blank.
+    pub(super) skipped: u64,
     /// The byte before it.
     before: u8,
     /// The fields of the first record, where it names the columns.
@@ -92,11 +94,10 @@ impl Block {
         line_ends(&self.text[from..to], from.checked_sub(1).map_or(self.before, |before| self.text[before]))
     }
 
-    /// What is wrong with the quote of a record given up, after so many lines.
-    pub(super) fn misquoted(&self, gap: usize, before: u64) -> String {
-        let given_up = &self.given_up[gap].given_up;
-        let line = before + self.lines(0, given_up.open) + 1;
-        match &given_up.follows {
+    /// What is wrong with the quote of a record given up, which begins in this line.
+    pub(super) fn misquoted(&self, gap: &Gap, line: u64) -> String {
+        let line = line + self.lines(gap.start, gap.given_up.open);
+        match &gap.given_up.follows {
             None => format!("a quote opened in line {line} is not closed"),
             Some(follows) => format!(
                 "after the closing quote of a field that begins in line {line} stands `{}`, and no delimiter",
@@ -150,6 +151,11 @@ pub(super) struct Cutter {
     has_header: bool,
     /// A place that cannot be cut at once.
     astray: Option<usize>,
+    /// How long the text must be before the record there is tried again.
+    enough: usize,
+    /// Whether what comes is the rest of a line that was given up.
+    is_past: bool,
+    skipped: u64,
     has_ended: bool,
     /// How many bytes make a block.
     size: usize,
@@ -167,6 +173,9 @@ impl Cutter {
             structure: Structure::new(dialect),
             given_up: Vec::new(),
             astray: None,
+            enough: 0,
+            is_past: false,
+            skipped: 0,
             has_ended: false,
             size: size.max(1),
         }
@@ -182,6 +191,9 @@ impl Cutter {
                 self.structure.restart(MARK.len());
             }
         }
+        if self.is_past && !self.pass_line() || self.text.len() < self.enough && !self.has_ended {
+            return;
+        }
         loop {
             if self.astray.is_none() {
                 self.astray = self.structure.scan(&self.text, self.has_ended);
@@ -193,11 +205,50 @@ impl Cutter {
                 self.astray = Some(self.structure.start);
             }
             let Some(astray) = self.astray else { return };
+            self.enough = 0;
             if !self.step_aside(astray) {
+                // Twice as much, lest a long record be looked through again and again.
+                let known = self.text.len() - self.structure.start;
+                self.enough = self.structure.start + (2 * known).min(careful::LONGEST + 1);
                 return;
             }
             self.astray = None;
+            if self.is_past {
+                return;
+            }
         }
+    }
+
+    /// Goes on to the end of the line; says whether it is there.
+    fn pass_line(&mut self) -> bool {
+        let rest = &self.text[self.structure.start..];
+        let end = rest.iter().position(careful::is_line_end);
+        self.is_past = end.is_none();
+        let at = self.structure.start + end.unwrap_or(rest.len());
+        self.structure.restart(at);
+        !self.is_past
+    }
+
+    /// Drops what is no part of a record, where there are none.
+    fn drop_blanks(&mut self) {
+        if self.astray.is_none() && !self.is_past {
+            self.skip_line_ends();
+        }
+        let end = self.structure.start.min(self.structure.scanned);
+        if end > 0 {
+            self.skipped += line_ends(&self.text[..end], self.before);
+            self.before = self.text[end - 1];
+            self.text.drain(..end);
+            self.byte += end as u64;
+            self.move_to(end);
+        }
+    }
+
+    /// Counts places from `end` on.
+    fn move_to(&mut self, end: usize) -> (Vec<u32>, Vec<Row>) {
+        self.astray = self.astray.map(|astray| astray.saturating_sub(end));
+        self.enough = self.enough.saturating_sub(end);
+        self.structure.cut(end)
     }
 
     /// The text may end without a line end, but not within quotes.
@@ -219,7 +270,7 @@ impl Cutter {
         loop {
             self.skip_line_ends();
             let start = self.structure.start;
-            if start >= self.text.len() || start > astray {
+            if start >= self.text.len() || start > astray || self.is_past {
                 self.structure.restart(start);
                 return true;
             }
@@ -228,6 +279,8 @@ impl Cutter {
                 Careful::Record => self.structure.record(self.text.len()),
                 Careful::GivenUp(given_up) => {
                     self.structure.start = given_up.end;
+                    // What is longer than a record may be has no line end so far.
+                    self.is_past = given_up.end == self.text.len() && !self.has_ended;
                     self.given_up.push(Gap { rows: self.structure.rows.len(), start, given_up });
                 }
             }
@@ -240,12 +293,13 @@ impl Cutter {
         let end = self.structure.start;
         let rest = self.text.split_off(end);
         let text = std::mem::replace(&mut self.text, rest);
-        let (ends, rows) = self.structure.cut(end);
+        let (ends, rows) = self.move_to(end);
+        let skipped = std::mem::take(&mut self.skipped);
         let (byte, before, given_up) = (self.byte, self.before, std::mem::take(&mut self.given_up));
         self.byte += end as u64;
         self.before = text.last().copied().unwrap_or(before);
         let is_last = self.has_ended;
-        let mut block = Block { text, byte, before, header: None, ends, rows, given_up, is_last };
+        let mut block = Block { text, byte, skipped, before, header: None, ends, rows, given_up, is_last };
         // A header that was given up stays among the records, where it is told of.
         if std::mem::take(&mut self.has_header) && block.given_up.first().is_none_or(|gap| gap.rows > 0) {
             let width = block.width(0);
@@ -262,6 +316,10 @@ impl Decode for Cutter {
     type Item = Block;
 
     fn push(&mut self, piece: &[u8]) {
+        if self.text.capacity() - self.text.len() < piece.len() {
+            // For a block at once, rather than bit by bit.
+            self.text.reserve(self.size + piece.len());
+        }
         self.text.extend_from_slice(piece);
     }
 
@@ -275,7 +333,11 @@ impl Decode for Cutter {
         }
         self.look();
         let has_records = !self.structure.rows.is_empty() || !self.given_up.is_empty();
-        Ok(has_records.then(|| self.cut()))
+        if !has_records {
+            self.drop_blanks();
+            return Ok(None);
+        }
+        Ok(Some(self.cut()))
     }
 }
 
@@ -295,6 +357,7 @@ mod tests {
         let mut pieces = text.chunks(piece);
         loop {
             while let Some(block) = cutter.next().unwrap() {
+                lines += block.skipped;
                 take(&block, lines, &mut found);
                 lines += block.lines(0, block.text.len());
             }
@@ -381,6 +444,22 @@ mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn blank_lines_are_not_kept() {
+        let mut cutter = Cutter::new(COMMA, false, 1000);
+        for _ in 0..1000 {
+            cutter.push(&[b'\n'; 1000]);
+            assert!(cutter.next().unwrap().is_none() && cutter.text.len() < 2000);
+        }
+        cutter.push(b"a,b\n");
+        cutter.finish();
+        let block = cutter.next().unwrap().unwrap();
+        assert_eq!(
+            (block.skipped + block.lines(0, block.start(0)), block.byte + block.start(0) as u64),
+            (1_000_000, 1_000_000)
+        );
     }
 
     #[test]

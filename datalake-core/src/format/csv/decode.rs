@@ -78,7 +78,11 @@ pub(super) async fn find(
         })
         .buffered(ahead);
     let mut before = (0, 0);
-    while let Some((mut rows, columns)) = observed.try_next().await? {
+    loop {
+        let Some((mut rows, columns)) = observed.try_next().await? else {
+            found.whole = true;
+            break;
+        };
         before = rows.follow(before);
         found.whole = rows.block().is_last;
         for (index, (column, (kinds, values))) in found.columns.iter_mut().zip(columns).enumerate() {
@@ -110,7 +114,9 @@ fn names(source: &str, first: &Block, has_header: bool) -> Result<(Vec<String>, 
         return Ok((header::numbered(first.width(0)), Vec::new()));
     }
     let Some(fields) = &first.header else {
-        return Err(bad(&format!("in the header, {}", first.misquoted(0, 0))));
+        let reason =
+            first.given_up.first().map(|gap| first.misquoted(gap, first.skipped + first.lines(0, gap.start) + 1));
+        return Err(bad(&format!("in the header, {}", reason.unwrap_or_default())));
     };
     let text = |field: &Vec<u8>| {
         let not_utf8 = |_| bad("the header is not UTF-8").with_hint("convert the file to UTF-8");

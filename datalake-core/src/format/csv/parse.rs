@@ -72,8 +72,8 @@ impl Rows {
 
     /// Says how many records and line ends come before the block; gives those that come before the next.
     pub(super) fn follow(&mut self, before: (u64, u64)) -> (u64, u64) {
-        self.before = before;
-        (before.0 + self.block.records(), before.1 + self.lines)
+        self.before = (before.0, before.1 + self.block.skipped);
+        (before.0 + self.block.records(), self.before.1 + self.lines)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -141,7 +141,7 @@ impl Rows {
     fn given_up(&self, gap: &Gap, earlier: usize) -> BadRecord {
         let place = self.place_of((gap.rows + earlier) as u64, gap.start);
         let raw = escaped(&self.block.text[gap.start..gap.given_up.end]);
-        let reason = self.block.misquoted(earlier, self.before.1);
+        let reason = self.block.misquoted(gap, place.line.unwrap_or_default());
         BadRecord { place, column: None, code: "quote", reason, raw }
     }
 }

@@ -114,7 +114,7 @@ impl Structure {
         self.rows.reserve(rows.len());
         self.whole = 0;
         self.scanned = self.scanned.saturating_sub(end);
-        self.start -= end;
+        self.start = self.start.saturating_sub(end);
         (ends, rows)
     }
 

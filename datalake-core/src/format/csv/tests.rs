@@ -230,3 +230,36 @@ async fn columns_without_a_value_and_with_large_integers_are_named() {
     let text = Csv.infer_schema(&source, &ReadOptions::default().with_text(true)).await.unwrap();
     assert!(text.empty.is_empty() && text.wide_integers.is_empty());
 }
+
+#[tokio::test]
+async fn blank_lines_are_counted_and_not_kept() {
+    const BLANK: usize = 3_000_000;
+    let text = format!("a,b\n1,2\n{}3\n4,5\n", "\n".repeat(BLANK));
+    let (table, rejected) = rejects(&text, ReadOptions::default()).await;
+    assert_eq!(ints(&table, 0), [Some(1), Some(4)]);
+    let found: Vec<_> = rejected.iter().map(|r| (r.row, r.line.unwrap(), r.byte.unwrap())).collect();
+    assert_eq!(found, [(2, BLANK as u64 + 3, BLANK as u64 + 8)]);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_record_that_is_too_long_is_no_row() {
+    let long = "x".repeat(17 << 20);
+    for (record, code) in [(format!("\"{long}\",2,3"), "quote"), (format!("{long},2,3"), "quote")] {
+        let (table, rejected) = rejects(format!("a,b,c\n1,2,3\n{record}\n4,5,6\n"), ReadOptions::default()).await;
+        assert_eq!(ints(&table, 0), [Some(1), Some(4)]);
+        let found: Vec<_> = rejected.iter().map(|r| (r.row, r.line.unwrap(), r.code.as_str())).collect();
+        assert_eq!(found, [(2, 3, code)]);
+    }
+}
+
+#[tokio::test]
+async fn a_delimiter_that_is_the_quote_is_refused() {
+    let error = read("a,b\n1,2\n", ReadOptions::default().with_delimiter(Some('"'))).await.unwrap_err();
+    assert_eq!(error.reason(), Some("it is the quote as well"));
+}
+
+#[tokio::test]
+async fn a_quote_that_is_a_digit_is_a_quote() {
+    let options = ReadOptions::default().with_quote('1');
+    assert_eq!(ints(&read("n,x\n121,a\n3,b\n", options).await.unwrap(), 0), [Some(2), Some(3)]);
+}

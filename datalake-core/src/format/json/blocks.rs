@@ -88,7 +88,11 @@ impl Decoder {
         loop {
             match framer.next() {
                 Err(error) => end = Some(End::Broken(error)),
-                Ok(Next::Wait) => {}
+                Ok(Next::Wait) => {
+                    if !block.is_last && self.layout == Layout::Array && !framer.is_between() {
+                        end = Some(End::Broken(framer.torn()));
+                    }
+                }
                 Ok(Next::Cut(bad)) => {
                     rows = bad.place.row;
                     log.add_bad(bad);
@@ -293,6 +297,8 @@ mod tests {
         assert!(agree(text, &[]).unwrap());
         assert!(agree(text, &["a".to_owned()]).unwrap());
         assert!(agree("", &[]).unwrap() && agree("\n \n", &[]).unwrap());
+        let array = "[\n  {\n    \"i\": 1,\n    \"l\": [\n      1.5\n    ]\n  },\n  {}\n]\n";
+        assert!(agree_in(array, &[], Layout::Array).unwrap());
     }
 
     #[test]

@@ -26,6 +26,22 @@ use crate::format::{cell, quick};
 struct Text<'a> {
     bytes: &'a [u8],
     nulls: &'a [String],
+    /// Whether a line end ends a record.
+    is_lines: bool,
+}
+
+impl Text<'_> {
+    /// Past blanks within a record.
+    #[inline(always)]
+    fn skip(self, mut at: usize) -> usize {
+        loop {
+            match self.bytes.get(at) {
+                Some(b' ' | b'\t' | b'\r') => at += 1,
+                Some(b'\n') if !self.is_lines => at += 1,
+                _ => return at,
+            }
+        }
+    }
 }
 
 /// Reads blocks.
@@ -48,7 +64,8 @@ impl Reader {
             return Ok(None);
         }
         let mut members = Members::new(&self.kinds);
-        let text = Text { bytes: &block.text, nulls: &self.nulls };
+        let is_lines = *layout == Layout::Lines;
+        let text = Text { bytes: &block.text, nulls: &self.nulls, is_lines };
         let read = match layout {
             Layout::Lines => members.lines(text),
             Layout::Array => members.elements(text, block.is_first, block.is_last),
@@ -66,24 +83,6 @@ fn is_quick(kind: &Kind) -> bool {
         Kind::Struct(fields) => fields.iter().all(|(_, kind)| is_quick(kind)),
         Kind::Json => false,
     }
-}
-
-/// Past blanks within a line.
-#[inline(always)]
-fn skip_blanks(text: &[u8], mut at: usize) -> usize {
-    while matches!(text.get(at), Some(b' ' | b'\t' | b'\r')) {
-        at += 1;
-    }
-    at
-}
-
-/// Past blanks and line ends.
-#[inline(always)]
-fn skip_lines(text: &[u8], mut at: usize) -> usize {
-    while matches!(text.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-        at += 1;
-    }
-    at
 }
 
 /// A name as it stands before its value: in quotes, with a colon.
@@ -142,12 +141,12 @@ impl Members {
     fn lines(&mut self, text: Text<'_>) -> Option<()> {
         let mut at = 0;
         loop {
-            at = skip_blanks(text.bytes, at);
+            at = text.skip(at);
             match text.bytes.get(at) {
                 None => return Some(()),
                 Some(b'\n') => at += 1,
                 Some(_) => {
-                    at = skip_blanks(text.bytes, self.read(text, at)?);
+                    at = text.skip(self.read(text, at)?);
                     if text.bytes.get(at).is_some_and(|byte| *byte != b'\n') {
                         return None;
                     }
@@ -159,20 +158,20 @@ impl Members {
     /// Reads objects that are elements of an array.
     fn elements(&mut self, text: Text<'_>, is_first: bool, is_last: bool) -> Option<()> {
         let bytes = text.bytes;
-        let mut at = skip_lines(bytes, 0);
+        let mut at = text.skip(0);
         if is_first {
             if bytes.get(at) != Some(&b'[') {
                 return None;
             }
-            at = skip_lines(bytes, at + 1);
+            at = text.skip(at + 1);
             // Objects follow: what has none is taken by hand.
-            at = skip_lines(bytes, self.read(text, at)?);
+            at = text.skip(self.read(text, at)?);
         }
         loop {
             match bytes.get(at) {
                 None => return (!is_last).then_some(()),
-                Some(b',') => at = skip_lines(bytes, self.read(text, skip_lines(bytes, at + 1))?),
-                Some(b']') => return (is_last && skip_lines(bytes, at + 1) == bytes.len()).then_some(()),
+                Some(b',') => at = text.skip(self.read(text, text.skip(at + 1))?),
+                Some(b']') => return (is_last && text.skip(at + 1) == bytes.len()).then_some(()),
                 Some(_) => return None,
             }
         }
@@ -186,7 +185,7 @@ impl Members {
         }
         self.rows += 1;
         self.nulls.append_non_null();
-        let (mut at, mut guess) = (skip_blanks(bytes, at + 1), 0);
+        let (mut at, mut guess) = (text.skip(at + 1), 0);
         let mut known = 0;
         if bytes.get(at) == Some(&b'}') {
             return self.fill(known, at + 1);
@@ -198,7 +197,7 @@ impl Members {
                     guess
                 }
                 _ => {
-                    let (field, end) = self.find(bytes, at)?;
+                    let (field, end) = self.find(text, at)?;
                     at = end;
                     field
                 }
@@ -207,12 +206,12 @@ impl Members {
             if self.fields[field].rows >= self.rows {
                 return None;
             }
-            at = self.fields[field].read(text, skip_blanks(bytes, at))?;
+            at = self.fields[field].read(text, text.skip(at))?;
             known += 1;
             guess = field + 1;
-            at = skip_blanks(bytes, at);
+            at = text.skip(at);
             match bytes.get(at)? {
-                b',' => at = skip_blanks(bytes, at + 1),
+                b',' => at = text.skip(at + 1),
                 b'}' => return self.fill(known, at + 1),
                 _ => return None,
             }
@@ -232,12 +231,13 @@ impl Members {
 
     /// The field whose name begins at a place, and where its value may begin.
     #[cold]
-    fn find(&self, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    fn find(&self, text: Text<'_>, at: usize) -> Option<(usize, usize)> {
+        let bytes = text.bytes;
         let rest = bytes.get(at..)?.strip_prefix(b"\"")?;
         let length = memchr::memchr2(b'"', b'\\', rest).filter(|length| rest[*length] == b'"')?;
         let name = &rest[..length];
         let field = self.kinds.iter().position(|(known, _)| known.as_bytes() == name)?;
-        let colon = skip_blanks(bytes, at + length + 2);
+        let colon = text.skip(at + length + 2);
         (bytes.get(colon) == Some(&b':')).then_some((field, colon + 1))
     }
 
@@ -428,14 +428,14 @@ fn list(element: &mut Column, text: Text<'_>, at: usize) -> Option<usize> {
     if bytes.get(at) != Some(&b'[') {
         return None;
     }
-    let mut at = skip_blanks(bytes, at + 1);
+    let mut at = text.skip(at + 1);
     if bytes.get(at) == Some(&b']') {
         return Some(at + 1);
     }
     loop {
-        at = skip_blanks(bytes, element.read(text, at)?);
+        at = text.skip(element.read(text, at)?);
         match bytes.get(at)? {
-            b',' => at = skip_blanks(bytes, at + 1),
+            b',' => at = text.skip(at + 1),
             b']' => return Some(at + 1),
             _ => return None,
         }

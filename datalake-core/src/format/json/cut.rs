@@ -48,6 +48,8 @@ pub(super) struct Cutter {
     elements: Option<Elements>,
     text: Vec<u8>,
     byte: u64,
+    /// Up to where line ends were looked for.
+    searched: usize,
     /// How many bytes make a block.
     size: usize,
     has_begun: bool,
@@ -64,6 +66,7 @@ impl Cutter {
             elements: (*layout == Layout::Array).then(Elements::default),
             text: Vec::new(),
             byte: 0,
+            searched: 0,
             size: size.max(MARK.len()),
             has_begun: false,
             is_first: true,
@@ -86,7 +89,10 @@ impl Cutter {
     fn end(&mut self) -> usize {
         match &mut self.elements {
             _ if self.has_ended => self.text.len(),
-            None => memchr::memrchr(b'\n', &self.text).map_or(0, |end| end + 1),
+            None => {
+                let from = std::mem::replace(&mut self.searched, self.text.len());
+                memchr::memrchr(b'\n', &self.text[from..]).map_or(0, |end| from + end + 1)
+            }
             Some(elements) => elements.last_end(&self.text),
         }
     }
@@ -102,6 +108,10 @@ impl Decode for Cutter {
     type Item = Block;
 
     fn push(&mut self, piece: &[u8]) {
+        if self.text.capacity() - self.text.len() < piece.len() {
+            // For a block at once, rather than bit by bit.
+            self.text.reserve(self.size + piece.len());
+        }
         self.text.extend_from_slice(piece);
     }
 
@@ -120,6 +130,7 @@ impl Decode for Cutter {
         }
         let rest = self.text.split_off(end);
         let text = std::mem::replace(&mut self.text, rest);
+        self.searched = self.text.len();
         if let Some(elements) = &mut self.elements {
             elements.cut(end);
         }

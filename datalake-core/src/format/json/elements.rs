@@ -16,7 +16,7 @@ pub(super) struct Elements {
     is_escaped: bool,
     /// How many brackets are open.
     depth: u32,
-    /// Behind the last bracket that closes an element.
+    /// Behind the last bracket that closes an element, or before the comma that follows one.
     end: usize,
 }
 
@@ -32,13 +32,13 @@ impl Kernel for Whole<'_> {
     #[inline(always)]
     fn run<M: Masks>(self, masks: M) {
         while let Some(bytes) = self.text[self.elements.scanned..].first_chunk::<STEP>() {
-            self.elements.step(bytes, masks.equal(bytes, *b"\"\\[{]}"));
+            self.elements.step(bytes, masks.equal(bytes, *b"\"\\[{]},"));
         }
     }
 }
 
 impl Elements {
-    /// Looks through what is new, and gives where the last element that has brackets ends; 0 if none does.
+    /// Looks through what is new, and gives where the last element ends that is known to; 0 if none does.
     pub(super) fn last_end(&mut self, text: &[u8]) -> usize {
         masks::run(Whole { elements: self, text });
         self.end
@@ -51,8 +51,8 @@ impl Elements {
     }
 
     #[inline(always)]
-    fn step(&mut self, bytes: &[u8; STEP], masks: [u64; 6]) {
-        let [quotes, backslashes, lists, objects, list_ends, object_ends] = masks;
+    fn step(&mut self, bytes: &[u8; STEP], masks: [u64; 7]) {
+        let [quotes, backslashes, lists, objects, list_ends, object_ends, commas] = masks;
         let was_escaped = self.is_escaped;
         let quotes = quotes & !self.escaped(backslashes);
         let inside = running_xor(quotes) ^ self.inside;
@@ -69,7 +69,7 @@ impl Elements {
         if self.depth > closes.count_ones() + 1 {
             self.depth = (self.depth + opens.count_ones()).saturating_sub(closes.count_ones());
         } else {
-            self.count(opens, closes);
+            self.count(opens, closes, commas & !inside);
         }
         self.scanned += STEP;
     }
@@ -83,20 +83,25 @@ impl Elements {
                 _ if self.is_escaped => self.is_escaped = false,
                 b'\\' => self.is_escaped = in_string,
                 b'"' => in_string = !in_string,
-                b'[' | b'{' if !in_string => self.count(1 << place, 0),
-                b']' | b'}' if !in_string => self.count(0, 1 << place),
+                b'[' | b'{' if !in_string => self.count(1 << place, 0, 0),
+                b']' | b'}' if !in_string => self.count(0, 1 << place, 0),
+                b',' if !in_string => self.count(0, 0, 1 << place),
                 _ => {}
             }
         }
         self.inside = if in_string { u64::MAX } else { 0 };
     }
 
-    /// Bracket by bracket.
-    fn count(&mut self, opens: u64, closes: u64) {
-        let mut brackets = opens | closes;
+    /// Bracket by bracket, and comma by comma.
+    fn count(&mut self, opens: u64, closes: u64, commas: u64) {
+        let mut brackets = opens | closes | commas;
         while brackets != 0 {
             let place = brackets.trailing_zeros();
-            if opens >> place & 1 == 1 {
+            if commas >> place & 1 == 1 {
+                if self.depth == 1 {
+                    self.end = self.scanned + place as usize;
+                }
+            } else if opens >> place & 1 == 1 {
                 self.depth += 1;
             } else {
                 self.depth = self.depth.saturating_sub(1);
@@ -149,6 +154,7 @@ mod tests {
                         end = place + 1;
                     }
                 }
+                b',' if depth == 1 => end = place,
                 _ => {}
             }
         }

@@ -148,6 +148,17 @@ impl Framer {
         Self { has_begun: true, state, byte, ..Self::new(source, layout) }
     }
 
+    /// Whether it stands between two records of an array.
+    pub(super) fn is_between(&self) -> bool {
+        matches!(self.state, State::Between { .. })
+    }
+
+    /// An error for a text that was cut where it is no JSON, so that where records end cannot be told.
+    pub(super) fn torn(&mut self) -> Error {
+        let reason = format!("from `{}` on it is no JSON", shortened(&escaped(&self.buffer[self.start..])));
+        self.error(self.start, reason)
+    }
+
     /// Takes a piece of the text.
     pub(crate) fn push(&mut self, piece: &[u8]) {
         self.count_lines(self.start);

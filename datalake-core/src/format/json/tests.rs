@@ -6,6 +6,7 @@ use arrow::datatypes::{Float64Type, Int64Type};
 use futures::TryStreamExt;
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::format::{ColumnSpec, OnRowError, Reject, Rejects};
 
 #[derive(Debug, Default)]
@@ -222,4 +223,22 @@ async fn columns_without_a_value_and_with_large_integers_are_named() {
     let flat = Json::lines().infer_schema(&source, &ReadOptions::default().with_flatten(true)).await.unwrap();
     assert_eq!(flat.empty, ["a", "n_x"]);
     assert_eq!(flat.wide_integers, ["n_y", "b"]);
+}
+
+#[tokio::test]
+async fn elements_without_brackets_are_told_one_by_one() {
+    let text = format!("[{{\"a\":1}},{}2,{{\"a\":3}}]", "2,".repeat(1_500_000));
+    let error = read_json(&text).await.unwrap_err();
+    assert_eq!(error.reason(), Some("a record must be an object, found `2`"));
+    assert_eq!(error.position().unwrap().row, Some(2));
+}
+
+#[tokio::test]
+async fn a_text_torn_between_records_is_an_error() {
+    let text = format!("[{{\"a\":1}}, foo\"bar, {}{{\"a\":3}}]", "{\"a\":\"{x}\"},".repeat(200_000));
+    assert_eq!(read_json(&text).await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+async fn read_json(text: &str) -> Result<Vec<RecordBatch>> {
+    Json::document().read(source(text.as_bytes()), ReadOptions::default()).await?.try_collect().await
 }

@@ -80,6 +80,8 @@ fn chosen(properties: WriterPropertiesBuilder, name: &str, arrays: &[ArrayRef]) 
             }
         }
         DataType::Boolean => return properties.set_column_dictionary_enabled(path(), false),
+        // Three numbers in one.
+        DataType::Interval(_) => return properties,
         flat if flat.is_integer() || flat.is_temporal() => Encoding::DELTA_BINARY_PACKED,
         _ => return properties,
     };

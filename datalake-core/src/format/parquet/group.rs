@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
 /// Rows whose bytes are counted together: a group ends behind such a unit, so that batches do not matter.
-const UNIT: usize = 1024;
+const UNIT: usize = 16;
 /// A group ends with the unit in which it comes to so many bytes in memory.
 const GROUP_BYTES: usize = 32 * 1024 * 1024;
 
@@ -103,6 +103,11 @@ fn bytes(array: &dyn Array, from: usize, rows: usize) -> usize {
             let views = array.as_string_view();
             (from..from + rows).map(|row| if views.is_valid(row) { views.value(row).len() + 4 } else { 4 }).sum()
         }
+        DataType::BinaryView => {
+            let views = array.as_binary_view();
+            (from..from + rows).map(|row| if views.is_valid(row) { views.value(row).len() + 4 } else { 4 }).sum()
+        }
+        DataType::FixedSizeBinary(width) => usize::try_from(*width).unwrap_or(1) * rows,
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
             let (keys, values) = (dictionary.keys().slice(from, rows), dictionary.values());
@@ -161,11 +166,11 @@ mod tests {
         let cut = |size: usize| -> Vec<RecordBatch> {
             (0..9000).step_by(size).map(|row| whole.slice(row, size.min(9000 - row))).collect()
         };
-        // Texts of 10,000 bytes: 32 MiB are reached in the fourth unit.
-        assert_eq!(groups(&cut(9000), 122_880), [4096, 4904]);
+        // Texts of 10,000 bytes: 32 MiB are reached within these sixteen rows.
+        assert_eq!(groups(&cut(9000), 122_880), [3360, 5640]);
         assert_eq!(groups(&cut(9000), 3000), [3000, 3000, 3000]);
         for size in [1, 7, 1000, 1024, 4096, 5000] {
-            assert_eq!(groups(&cut(size), 122_880), [4096, 4904], "{size}");
+            assert_eq!(groups(&cut(size), 122_880), [3360, 5640], "{size}");
             assert_eq!(groups(&cut(size), 3000), [3000, 3000, 3000], "{size}");
         }
     }

@@ -214,3 +214,14 @@ async fn some_rows_are_those_rows_wherever_row_groups_are_cut() {
         assert_eq!(rows.collect::<Vec<_>>(), (from + 1..=to).collect::<Vec<_>>(), "numbers are those in the file");
     }
 }
+
+#[tokio::test]
+async fn intervals_are_written_or_refused() {
+    let months: ArrayRef = Arc::new(arrow::array::IntervalYearMonthArray::from(vec![1, 2]));
+    let batch = RecordBatch::try_from_iter([("months", months)]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Sink::LocalFile(folder.path().join("a.parquet"));
+    let batches = Batches::from_vec(batch.schema(), vec![batch]);
+    let written = Parquet.write(sink, batches, WriteOptions::default()).await;
+    assert!(written.is_ok_and(|written| written.rows == 2));
+}
