@@ -1,7 +1,7 @@
 """Whether an output holds the table that it was made of: `python check.py OUTPUT TRUTH.parquet` prints JSON.
 
-Rows are counted, and each column summed: numbers and dates by their values, texts by their lengths, lists by theirs. Texts
-are read with the types of the truth, so that a value that was changed shows.
+Rows are counted, and each column summed: numbers and dates by their values, texts by their lengths, lists by theirs.
+Texts are read with the types of the truth, so that a value that was changed shows.
 """
 
 from __future__ import annotations
@@ -18,25 +18,23 @@ WHOLE = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT")
 def _sum(column: str, kind: str) -> str:
     name = f'"{column}"'
     text = f"{name}::varchar"
+    sums = {
+        "BOOLEAN": f"sum(try_cast({text} as boolean)::int)::varchar",
+        "DATE": f"sum(datediff('day', date '1970-01-01', try_cast({text} as date)))::varchar",
+        "DOUBLE": f"printf('%.9e', sum({name}::double))",
+        "VARCHAR": f"concat(sum(strlen({text})), '/', count({name}))",
+    }
     if kind in WHOLE:
         return f"sum(try_cast({name} as bigint))::varchar"
-    if kind in ("DOUBLE", "FLOAT"):
-        return f"printf('%.9e', sum({name}::double))"
-    if kind == "BOOLEAN":
-        return f"sum(try_cast({text} as boolean)::int)::varchar"
-    if kind == "DATE":
-        return f"sum(datediff('day', date '1970-01-01', try_cast({text} as date)))::varchar"
     if kind.startswith("TIMESTAMP"):
         return f"sum(epoch_us(try_cast(rtrim({text}, 'Z') as timestamp)) // 1000000)::varchar"
-    if kind == "VARCHAR":
-        return f"concat(sum(strlen({text})), '/', count({name}))"
     if kind.endswith("[]"):
         return f"sum(len({name}))::varchar"
-    return f"count({name})::varchar"
+    return sums.get(kind, f"count({name})::varchar")
 
 
 def _as_text(kind: str) -> str:
-    if kind == "BOOLEAN" or kind == "DATE" or kind.startswith("TIMESTAMP"):
+    if kind in ("BOOLEAN", "DATE") or kind.startswith("TIMESTAMP"):
         return "VARCHAR"
     # Some write whole numbers with a fraction.
     return "DOUBLE" if kind in WHOLE else kind
@@ -54,7 +52,8 @@ def main(output: str, truth: str) -> dict[str, object]:
         reader = f"read_parquet('{output}')"
     elif form == ".csv":
         types = {column: _as_text(kind) for column, kind in kinds.items()}
-        reader = f"read_csv('{output}', header=true, quote='\"', escape='\"', auto_detect=false, columns={types}, parallel=false)"
+        dialect = "header=true, quote='\"', escape='\"', auto_detect=false, parallel=false"
+        reader = f"read_csv('{output}', {dialect}, columns={types})"
     else:
         layout = "newline_delimited" if form == ".ndjson" else "array"
         types = {column: kind if kind in WHOLE else _as_text(kind) for column, kind in kinds.items()}

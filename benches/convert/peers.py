@@ -21,7 +21,9 @@ def suffix(path: str) -> str:
 def duckdb(source: str, target: str, level: int) -> None:
     import duckdb as peer
 
-    reader = {"ndjson": "read_ndjson", "json": "read_json", "csv": "read_csv", "parquet": "read_parquet"}[suffix(source)]
+    reader = {"ndjson": "read_ndjson", "json": "read_json", "csv": "read_csv", "parquet": "read_parquet"}[
+        suffix(source)
+    ]
     form = {
         "csv": "format csv, header",
         "ndjson": "format json",
@@ -53,8 +55,7 @@ def polars(source: str, target: str, level: int) -> None:
 
 
 def pyarrow(source: str, target: str, level: int) -> None:
-    import pyarrow.csv as csv
-    import pyarrow.dataset as dataset
+    from pyarrow import csv, dataset
 
     form = {
         # Line ends within quotes are none by default.
@@ -75,8 +76,8 @@ def pyarrow(source: str, target: str, level: int) -> None:
     if suffix(target) == "ndjson":
         with Path(target).open("w", encoding="utf-8") as lines:
             for batch in table.to_batches():
-                for row in batch.to_pylist():
-                    lines.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                rows = batch.to_pylist()
+                lines.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
         return
     folder = target + ".folder"
     parquet = dataset.ParquetFileFormat()
