@@ -54,6 +54,11 @@ pub(super) fn record(text: &[u8], start: usize, has_ended: bool, dialect: Dialec
             }
             if close.is_none() || text.get(at).is_some_and(|byte| *byte != dialect.delimiter && !is_line_end(byte)) {
                 misquotes.push(Misquote { open, close });
+                // Whatever follows does not matter.
+                if close.is_some_and(|close| text[open..close].iter().any(is_line_end)) {
+                    ends.truncate(known);
+                    return Careful::GivenUp(give_up(text, start, at, &misquotes));
+                }
             }
         }
         let is_end = |byte: &u8| *byte == dialect.delimiter || is_line_end(byte);
