@@ -88,6 +88,12 @@ impl Debug for Batches {
     }
 }
 
+/// A batch as batches of so many rows at most.
+pub(crate) fn slices(batch: &RecordBatch, rows: usize) -> impl Iterator<Item = RecordBatch> {
+    let starts = (0..batch.num_rows()).step_by(rows.max(1));
+    starts.map(move |start| batch.slice(start, rows.min(batch.num_rows() - start)))
+}
+
 /// The row balance of a reader: `seen = written + quarantined`, to which a pipeline adds rows dropped by a named rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {

@@ -187,6 +187,23 @@ pub(crate) fn decoded<D: Decode>(
     Ok(stream.boxed())
 }
 
+/// Does work on each item, on up to so many CPU threads at a time; what comes of it has the order of the items.
+pub(crate) fn worked<I: Send + 'static, T: Send + 'static>(
+    items: BoxStream<'static, Result<I>>,
+    ahead: usize,
+    work: impl Fn(I) -> Result<T> + Send + Sync + 'static,
+) -> BoxStream<'static, Result<T>> {
+    let work = Arc::new(work);
+    let worked = items.map(move |item| {
+        let work = Arc::clone(&work);
+        async move {
+            let item = item?;
+            compute::run(move || work(item)).await
+        }
+    });
+    worked.buffered(ahead).boxed()
+}
+
 /// Feeds an input, or about its first `limit` bytes, to a decoder that gives nothing; says whether it was all.
 pub(crate) async fn observe<D: Decode>(
     input: &Input,

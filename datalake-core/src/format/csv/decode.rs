@@ -14,7 +14,9 @@ use super::header;
 use super::parse::{Parsed, Parser};
 use crate::compute;
 use crate::error::{Error, Result};
+use crate::format::batches::slices;
 use crate::format::conform::{Conformed, Conformer};
+use crate::format::drive;
 use crate::format::intake::Intake;
 use crate::format::schema::Observed;
 use crate::format::spec::{ColumnSpec, DecimalMark};
@@ -63,20 +65,11 @@ pub(super) async fn find(
     let limit = bytes.unwrap_or(u64::MAX);
     // Of a sample, no block is looked at that is not needed.
     let ahead = if bytes.is_some() { 1 } else { compute::threads() + 1 };
-    let mut observed = blocks
-        .map(move |block| {
-            let parser = Arc::clone(&parser);
-            async move {
-                let block = block?;
-                compute::run(move || {
-                    let (rows, columns) = parser.observe(block);
-                    let columns = columns.into_iter().map(|column| (column.kinds, column.values)).collect::<Vec<_>>();
-                    Ok((rows, columns))
-                })
-                .await
-            }
-        })
-        .buffered(ahead);
+    let mut observed = drive::worked(blocks.boxed(), ahead, move |block| {
+        let (rows, columns) = parser.observe(block);
+        let columns = columns.into_iter().map(|column| (column.kinds, column.values)).collect::<Vec<_>>();
+        Ok((rows, columns))
+    });
     let mut before = (0, 0);
     loop {
         let Some((mut rows, columns)) = observed.try_next().await? else {
@@ -156,16 +149,7 @@ pub(super) fn batches(
     let (schema, conformer) = (text_schema(&names), intake.conformer().cloned());
     let parser = Arc::new(Parser { wanted, reading, names });
     let names = parser.names.clone().into();
-    let parsed = blocks
-        .map(move |block| {
-            let parser = Arc::clone(&parser);
-            async move {
-                let block = block?;
-                compute::run(move || parser.parse(block)).await
-            }
-        })
-        .buffered(compute::threads() + 1)
-        .boxed();
+    let parsed = drive::worked(blocks, compute::threads() + 1, move |block| parser.parse(block));
     let settler = Settler {
         parsed,
         conformer,
@@ -173,7 +157,7 @@ pub(super) fn batches(
         intake: Arc::new(intake),
         names,
         before: (0, 0),
-        batch_rows: batch_rows.max(1),
+        batch_rows,
         ready: VecDeque::new(),
     };
     futures::stream::try_unfold(settler, Settler::next).boxed()
@@ -196,9 +180,7 @@ impl Settler {
             })
             .await?;
             if let Some(batch) = batch {
-                let starts = (0..batch.num_rows()).step_by(self.batch_rows);
-                let rows = |start: usize| self.batch_rows.min(batch.num_rows() - start);
-                self.ready.extend(starts.map(|start| batch.slice(start, rows(start))));
+                self.ready.extend(slices(&batch, self.batch_rows));
             }
         }
     }

@@ -14,6 +14,8 @@ use super::decode::{Target, flatten, misfit, parse};
 use super::frame::{Layout, Next};
 use crate::compute;
 use crate::error::{Error, Result};
+use crate::format::batches::slices;
+use crate::format::drive;
 use crate::format::intake::{BadRecord, Intake, Log, Place, Records};
 
 /// How many bytes of text are read at a time, about.
@@ -151,24 +153,9 @@ pub(super) fn batches(
         keeps_raw: intake.wants_raw(),
     });
     let shared = Arc::clone(&decoder);
-    let decoded = blocks
-        .map(move |block| {
-            let decoder = Arc::clone(&shared);
-            async move {
-                let block = block?;
-                compute::run(move || decoder.decode(block)).await
-            }
-        })
-        .buffered(compute::threads() + 1)
-        .boxed();
-    let settler = Settler {
-        decoded,
-        decoder,
-        intake: Arc::new(intake),
-        before: (0, 0),
-        batch_rows: batch_rows.max(1),
-        ready: VecDeque::new(),
-    };
+    let decoded = drive::worked(blocks, compute::threads() + 1, move |block| shared.decode(block));
+    let settler =
+        Settler { decoded, decoder, intake: Arc::new(intake), before: (0, 0), batch_rows, ready: VecDeque::new() };
     futures::stream::try_unfold(settler, Settler::next).boxed()
 }
 
@@ -184,9 +171,7 @@ impl Settler {
             let (decoder, intake) = (Arc::clone(&self.decoder), Arc::clone(&self.intake));
             let batch = compute::run(move || settle(decoded, before, &decoder, &intake)).await?;
             if let Some(batch) = batch {
-                let starts = (0..batch.num_rows()).step_by(self.batch_rows);
-                let rows = |start: usize| self.batch_rows.min(batch.num_rows() - start);
-                self.ready.extend(starts.map(|start| batch.slice(start, rows(start))));
+                self.ready.extend(slices(&batch, self.batch_rows));
             }
         }
     }
@@ -332,6 +317,18 @@ mod tests {
         ] {
             assert!(!agree(text, &[]).unwrap(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_block_that_ends_within_an_element_is_no_json() {
+        let text = b"[{\"i\":1}, {\"t\":\"x".to_vec();
+        let torn = |is_last| {
+            let block = Block { text: text.clone(), byte: 0, is_first: true, is_last };
+            decoder(&[], Layout::Array).decode(block).unwrap()
+        };
+        assert!(matches!(torn(false).end, Some(End::Broken(_))));
+        // At the end of the text it is a record that is cut.
+        assert!(torn(true).end.is_none() && torn(true).bad.len() == 1);
     }
 
     fn value() -> impl Strategy<Value = String> {
