@@ -101,8 +101,12 @@ impl KubeJobs {
                 self.adopted.lock().unwrap_or_else(PoisonError::into_inner).push(claim.job.clone());
             }
             if let Some(other) = claim.adopted {
+                let stands = match standing(&claim.job) {
+                    Standing::Complete => "has done it",
+                    _ => "is at it already",
+                };
                 context.progress.note(&format!(
-                    "{}: the Job {} of run {} is at it already; going on with it",
+                    "{}: the Job {} of run {} {stands}; going on with it",
                     run.step.title(),
                     name(&claim.job),
                     other.run()

@@ -193,12 +193,18 @@ fn what_cannot_come_to_anything_is_said() {
 
     // Nobody admits Jobs here: it waits, and says so.
     let mut command = lake.user.command(&Lake::on_cluster(&["--queue", "nobody"]));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(20));
+    let said = lake.user.path("said.txt");
+    let child = command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+    let waits = "waits for the queue nobody to admit it";
+    let begun = Instant::now();
+    while !std::fs::read_to_string(&said).unwrap().contains(waits) && begun.elapsed() < Duration::from_secs(90) {
+        std::thread::sleep(Duration::from_millis(500));
+    }
     send("-INT", child.id());
-    let ran = Ran::of(&child.wait_with_output().unwrap(), &["ml-pipeline"]);
-    assert_eq!(ran.code, Some(130), "{ran:?}");
-    assert!(ran.stderr.contains("waits for the queue nobody to admit it"), "{ran:?}");
+    let ran = child.wait_with_output().unwrap();
+    let said = std::fs::read_to_string(&said).unwrap();
+    assert_eq!(ran.status.code(), Some(130), "{said}");
+    assert!(said.contains(waits), "{said}");
     lake.is_quiet();
 }
 
