@@ -3,12 +3,13 @@
 //! Each function gives the value of a text that is written as a number, date or time mostly is, and nothing for any other:
 //! what that is, [`cell`](super::cell) tells. So the two never differ where this one speaks.
 
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
 /// Eight digits as a number, if they are digits (Lemire, "Quickly parsing eight digits", 2018).
 #[inline(always)]
-fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
-    let word = u64::from_le_bytes(bytes);
+fn eight_digits(word: u64) -> Option<u64> {
     let high = word.wrapping_add(0x4646_4646_4646_4646);
-    let low = word.wrapping_sub(0x3030_3030_3030_3030);
+    let low = word.wrapping_sub(ZEROS);
     if (high | low) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }
@@ -18,24 +19,55 @@ fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     Some(fours.wrapping_add(eights) >> 32)
 }
 
+/// How many of eight bytes are digits before the first that is none.
 #[inline(always)]
-fn digit(byte: u8) -> Option<u64> {
-    let digit = byte.wrapping_sub(b'0');
-    (digit < 10).then_some(u64::from(digit))
+fn leading_digits(word: u64) -> usize {
+    // Below the first that is no digit nothing is carried.
+    let others = (word.wrapping_add(0x4646_4646_4646_4646) | word.wrapping_sub(ZEROS)) & 0x8080_8080_8080_8080;
+    others.trailing_zeros() as usize / 8
 }
 
-/// At most 18 digits as a number.
+/// The last eight bytes as a word; of fewer, zeros come before.
 #[inline(always)]
-fn digits(mut bytes: &[u8]) -> Option<u64> {
-    let mut value: u64 = 0;
-    while let Some((eight, rest)) = bytes.split_first_chunk::<8>() {
-        value = value.wrapping_mul(100_000_000).wrapping_add(eight_digits(*eight)?);
-        bytes = rest;
+fn last_eight(bytes: &[u8]) -> u64 {
+    if let Some(eight) = bytes.last_chunk::<8>() {
+        return u64::from_le_bytes(*eight);
     }
-    for byte in bytes {
-        value = value.wrapping_mul(10).wrapping_add(digit(*byte)?);
+    let before = 64 - 8 * bytes.len() as u32;
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        // Where they overlap they are the same.
+        return u64::from(u32::from_le_bytes(*first)) << before | u64::from(u32::from_le_bytes(*last)) << 32;
     }
-    Some(value)
+    match *bytes {
+        [] => 0,
+        [a] => u64::from(a) << 56,
+        [a, b] => u64::from(a) << 48 | u64::from(b) << 56,
+        [a, b, c, ..] => u64::from(a) << 40 | u64::from(b) << 48 | u64::from(c) << 56,
+    }
+}
+
+/// As many of the last bytes of a word (one to eight) as a number, if they are digits.
+#[inline(always)]
+fn last_digits(word: u64, count: usize) -> Option<u64> {
+    let wanted = u64::MAX << (64 - 8 * count as u32);
+    eight_digits(word & wanted | ZEROS & !wanted)
+}
+
+/// At most 19 digits as a number.
+#[inline(always)]
+fn digits(bytes: &[u8]) -> Option<u64> {
+    let (mut rest, mut value) = (bytes, 0_u64);
+    while rest.len() > 8 {
+        let (eight, others) = rest.split_first_chunk::<8>()?;
+        value = value.wrapping_mul(100_000_000).wrapping_add(eight_digits(u64::from_le_bytes(*eight))?);
+        rest = others;
+    }
+    if rest.is_empty() {
+        return Some(value);
+    }
+    // Of a longer text those before are read once more, and left out.
+    let last = last_digits(last_eight(bytes), rest.len())?;
+    Some(value.wrapping_mul(INT_TENS[rest.len()]).wrapping_add(last))
 }
 
 /// An integer of at most 18 digits without leading zeros.
@@ -61,35 +93,172 @@ const TENS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// A number with a dot or an exponent, and at most 15 digits before the dot, of which the first is no superfluous zero.
+const INT_TENS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// A number of at most 15 digits before the dot or the exponent, of which the first is no superfluous zero.
 #[inline(always)]
 pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
     let (negative, unsigned) = match bytes {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
+    let value = if unsigned.len() <= 8 { short_float(unsigned) } else { long_float(unsigned) };
+    match value {
+        Some(value) => Some(if negative { -value } else { value }),
+        None => other_float(bytes, negative, unsigned),
+    }
+}
+
+/// Digits with a dot between them, at most eight characters.
+#[inline(always)]
+fn short_float(bytes: &[u8]) -> Option<f64> {
+    const DOTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
+    let word = last_eight(bytes);
+    let differ = word ^ DOTS;
+    // The lowest that is told is one, whatever it says of those above (Mycroft's test).
+    let dot = (differ.wrapping_sub(0x0101_0101_0101_0101) & !differ & 0x8080_8080_8080_8080).trailing_zeros() / 8;
+    let (before, after) = ((dot as usize + bytes.len()).checked_sub(8)?, 7_u32.checked_sub(dot)?);
+    if before == 0 || after == 0 || before > 1 && bytes[0] == b'0' {
+        return None;
+    }
+    // Those before the dot are moved to those after it.
+    let (below, above) = ((1_u64 << (8 * dot)) - 1, u64::MAX << (8 * (dot + 1)));
+    let all = last_digits((word & below) << 8 | word & above, bytes.len() - 1)?;
+    // Both are exact, so their quotient is the nearest float (Clinger, 1990).
+    Some(all as f64 / TENS[after as usize])
+}
+
+/// Digits with a dot between them, more than eight characters, fewer than eight of them before the dot.
+#[inline(always)]
+fn long_float(bytes: &[u8]) -> Option<f64> {
+    let before = leading_digits(u64::from_le_bytes(*bytes.first_chunk()?));
+    if before == 0 || before > 1 && bytes[0] == b'0' || bytes.get(before) != Some(&b'.') {
+        return None;
+    }
+    let (whole, fraction) = (&bytes[..before], &bytes[before + 1..]);
+    scaled(whole, fraction, 0)
+}
+
+/// A number of these digits before and after a dot, of which the first is no superfluous zero, with an exponent.
+#[inline(always)]
+fn scaled(whole: &[u8], fraction: &[u8], exponent: i32) -> Option<f64> {
+    let mut rest = fraction;
+    if whole.len() + fraction.len() > 19 {
+        let surplus = (whole.len() + fraction.len() - 19).min(fraction.len());
+        // Zeros behind the dot are no digits that count, if none is before it.
+        if whole != b"0" || !fraction[..surplus - 1].iter().all(|byte| *byte == b'0') {
+            return None;
+        }
+        rest = &fraction[surplus - 1..];
+    }
+    let power = usize::try_from(i32::try_from(fraction.len()).ok()? - exponent).ok()?;
+    let (mut value, mut tens) = (digits(whole)?, rest.len());
+    while tens > 8 {
+        value *= INT_TENS[8];
+        tens -= 8;
+    }
+    let value = value * INT_TENS[tens] + digits(rest)?;
+    if value < 1 << 53 && power < TENS.len() {
+        // As above.
+        Some(value as f64 / TENS[power])
+    } else {
+        quotient(value, FIVES.get(power)?, power)
+    }
+}
+
+/// A power of five for divisions: with so many zeros behind it that its highest bit is set, how many these are, and its
+/// reciprocal.
+struct Five {
+    divisor: u64,
+    shift: u32,
+    reciprocal: u64,
+}
+
+/// All that fit into a word.
+const FIVES: [Five; 28] = {
+    let mut fives = [const { Five { divisor: 0, shift: 0, reciprocal: 0 } }; 28];
+    let (mut power, mut five) = (0, 1_u64);
+    while power < 28 {
+        let shift = five.leading_zeros();
+        let divisor = five << shift;
+        // Less 2^64, which it always has.
+        let reciprocal = (u128::MAX / divisor as u128 - (1 << 64)) as u64;
+        fives[power] = Five { divisor, shift, reciprocal };
+        five = five.wrapping_mul(5);
+        power += 1;
+    }
+    fives
+};
+
+/// The float that is nearest to a number, which is not zero, divided by a power of ten; of two the even one.
+#[inline(always)]
+fn quotient(number: u64, five: &Five, power: usize) -> Option<f64> {
+    if number == 0 {
+        return None;
+    }
+    let zeros = number.leading_zeros();
+    let number = number << zeros;
+    // The dividend is the number behind a zero bit, so that its upper word is less than the divisor. What remains tells no more
+    // than whether the quotient, which has 62 bits or more, is exact.
+    let (quotient, remainder) = divided(number >> 1, number << 63, five.divisor, five.reciprocal);
+    let rounded = (quotient | u64::from(remainder != 0)) as f64;
+    let exponent = i64::from(five.shift) - 63 - i64::from(zeros) - power as i64;
+    // A power of two of an exponent between -154 and 0.
+    Some(rounded * f64::from_bits(((1023 + exponent) as u64) << 52))
+}
+
+/// Two words divided by one whose highest bit is set and which is more than the upper of them; the quotient, and what remains
+/// (Möller and Granlund, "Improved division by invariant integers", 2011).
+#[inline(always)]
+fn divided(upper: u64, lower: u64, divisor: u64, reciprocal: u64) -> (u64, u64) {
+    let guess = u128::from(reciprocal) * u128::from(upper) + (u128::from(upper) << 64 | u128::from(lower));
+    let mut quotient = ((guess >> 64) as u64).wrapping_add(1);
+    let mut remainder = lower.wrapping_sub(quotient.wrapping_mul(divisor));
+    if remainder > guess as u64 {
+        quotient = quotient.wrapping_sub(1);
+        remainder = remainder.wrapping_add(divisor);
+    }
+    if remainder >= divisor {
+        quotient = quotient.wrapping_add(1);
+        remainder -= divisor;
+    }
+    (quotient, remainder)
+}
+
+/// What is written in another way, or no number.
+#[inline(never)]
+fn other_float(bytes: &[u8], negative: bool, unsigned: &[u8]) -> Option<f64> {
     let whole = unsigned.iter().take(16).take_while(|byte| byte.is_ascii_digit()).count();
     if whole == 0 || whole > 15 || whole > 1 && unsigned[0] == b'0' {
         return None;
     }
+    let signed = |value: f64| if negative { -value } else { value };
     match &unsigned[whole..] {
         [] if unsigned == b"0" && negative => None,
-        [] => {
-            let value = digits(unsigned)? as f64;
-            Some(if negative { -value } else { value })
-        }
-        [b'.', fraction @ ..] if (1..=15 - whole).contains(&fraction.len()) => match digits(fraction) {
-            // Both are exact, so their quotient is the nearest float (Clinger, 1990).
-            Some(digits_after) => {
-                let scale = TENS[fraction.len()];
-                let all = digits(&unsigned[..whole])? as f64 * scale + digits_after as f64;
-                let value = all / scale;
-                Some(if negative { -value } else { value })
+        [] => Some(signed(digits(unsigned)? as f64)),
+        [b'.', rest @ ..] => {
+            let (fraction, exponent) = with_exponent(rest);
+            // Digits stand on both sides of a dot.
+            if fraction.is_empty() {
+                return None;
             }
-            None => any_float(bytes),
-        },
+            let value = exponent.and_then(|exponent| scaled(&unsigned[..whole], fraction, exponent));
+            value.map_or_else(|| any_float(bytes), |value| Some(signed(value)))
+        }
         _ => any_float(bytes),
     }
+}
+
+/// What comes before an exponent of one or two digits, and that; none where another exponent follows.
+fn with_exponent(text: &[u8]) -> (&[u8], Option<i32>) {
+    let Some(at) = text.iter().position(|byte| matches!(byte, b'e' | b'E')) else { return (text, Some(0)) };
+    let (negative, unsigned) = match &text[at + 1..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
+    };
+    let is_short = (1..=2).contains(&unsigned.len());
+    let exponent = is_short.then(|| digits(unsigned)).flatten().and_then(|exponent| i32::try_from(exponent).ok());
+    (&text[..at], exponent.map(|exponent| if negative { -exponent } else { exponent }))
 }
 
 /// A number with a fraction or an exponent; the digits before it are few.
@@ -221,6 +390,45 @@ mod tests {
         fn floats_agree(value: f64) {
             agree(&format!("{value:?}"))?;
             agree(&format!("{value}"))?;
+        }
+
+        #[test]
+        fn decimals_agree(digits in "[0-9]{1,24}", dot in 0_usize..24, exponent in -30_i32..30) {
+            let dot = dot.min(digits.len());
+            let text = format!("{}.{}", &digits[..dot], &digits[dot..]);
+            for text in [format!("{text}e{exponent}"), format!("-{text}"), format!("0{}", &text[dot..]), text] {
+                agree(&text)?;
+                let value = float(text.as_bytes());
+                prop_assert!(value.is_none_or(|value| Some(value.to_bits()) == text.parse().ok().map(f64::to_bits)), "{}", text);
+            }
+        }
+
+        #[test]
+        fn quotients_are_the_nearest_floats(number: u64, bits in 0_u32..64, power in 0_usize..28) {
+            let number = (number >> bits).max(1);
+            let nearest: f64 = format!("{number}e-{power}").parse().unwrap();
+            prop_assert_eq!(quotient(number, &FIVES[power], power).map(f64::to_bits), Some(nearest.to_bits()));
+        }
+
+        #[test]
+        fn divisions_leave_what_they_must(upper: u64, lower: u64, power in 0_usize..28) {
+            let five = &FIVES[power];
+            let upper = upper % five.divisor;
+            let (quotient, remainder) = divided(upper, lower, five.divisor, five.reciprocal);
+            let (dividend, divisor) = (u128::from(upper) << 64 | u128::from(lower), u128::from(five.divisor));
+            prop_assert_eq!((u128::from(quotient), u128::from(remainder)), (dividend / divisor, dividend % divisor));
+        }
+
+        /// Halfway between two floats, and beside it.
+        #[test]
+        fn ties_go_to_the_even_float(mantissa in 1_u64 << 52..1 << 53, power in 1_u32..5, beside in -1_i64..=1) {
+            // A half has one digit more: (2m + 1) / 2^k is (2m + 1) * 5^k / 10^k.
+            let odd = u128::from(2 * mantissa + 1) * 5_u128.pow(power);
+            if let Ok(number) = u64::try_from(odd) {
+                let number = number.wrapping_add_signed(beside);
+                let nearest: f64 = format!("{number}e-{power}").parse().unwrap();
+                prop_assert_eq!(quotient(number, &FIVES[power as usize], power as usize), Some(nearest));
+            }
         }
 
         #[test]
