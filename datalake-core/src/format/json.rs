@@ -16,6 +16,7 @@ mod cut;
 mod decode;
 mod elements;
 mod frame;
+mod marks;
 mod shape;
 #[cfg(test)]
 mod tests;

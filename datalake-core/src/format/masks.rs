@@ -7,6 +7,8 @@ pub(crate) const STEP: usize = 64;
 pub(crate) trait Masks: Copy {
     /// For each byte wanted, a bit for each of the 64 that is equal to it.
     fn equal<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N];
+    /// A bit for each byte that is equal to one of some others, or less than another, which is 1 to 128.
+    fn among<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N], limit: u8) -> u64;
 }
 
 /// A loop that compares bytes. It is compiled once for each kind of CPU: all of it must be inlined.
@@ -66,13 +68,29 @@ impl Masks for Scalar {
             })
         })
     }
+
+    #[inline(always)]
+    fn among<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N], limit: u8) -> u64 {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        let words = bytes.as_chunks::<8>().0.iter().enumerate();
+        let below = words.fold(0, |mask, (place, word)| {
+            let word = u64::from_le_bytes(*word);
+            // Nothing is borrowed from the next byte, since each is 128 or more.
+            let at_least = (word | HIGH) - ONES * u64::from(limit);
+            let less = !at_least & !word & HIGH;
+            let bits = (less >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+            mask | bits << (8 * place)
+        });
+        self.equal(bytes, wanted).into_iter().fold(below, |all, equal| all | equal)
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8, _mm512_cmpeq_epi8_mask,
-        _mm512_loadu_epi8, _mm512_set1_epi8,
+        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
+        _mm256_set1_epi8, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_epi8, _mm512_set1_epi8,
     };
 
     use super::{Kernel, Masks, STEP};
@@ -100,6 +118,12 @@ mod x86 {
             // SAFETY: there is no such value where the CPU has no AVX2.
             unsafe { equal_avx2(bytes, wanted) }
         }
+
+        #[inline(always)]
+        fn among<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N], limit: u8) -> u64 {
+            // SAFETY: there is no such value where the CPU has no AVX2.
+            unsafe { among_avx2(bytes, wanted, limit) }
+        }
     }
 
     #[inline]
@@ -118,12 +142,48 @@ mod x86 {
         })
     }
 
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn among_avx2<const N: usize>(bytes: &[u8; STEP], wanted: [u8; N], limit: u8) -> u64 {
+        let (low, high) = bytes.split_at(STEP / 2);
+        // SAFETY: each half has 32 bytes, and no alignment is asked for.
+        let (low, high) = unsafe {
+            (_mm256_loadu_si256(low.as_ptr().cast::<__m256i>()), _mm256_loadu_si256(high.as_ptr().cast::<__m256i>()))
+        };
+        let most = _mm256_set1_epi8((limit - 1).cast_signed());
+        let below = |half| _mm256_cmpeq_epi8(_mm256_min_epu8(half, most), half);
+        let (mut in_low, mut in_high) = (below(low), below(high));
+        for wanted in wanted {
+            let wanted = _mm256_set1_epi8(wanted.cast_signed());
+            in_low = _mm256_or_si256(in_low, _mm256_cmpeq_epi8(low, wanted));
+            in_high = _mm256_or_si256(in_high, _mm256_cmpeq_epi8(high, wanted));
+        }
+        let (low, high) = (_mm256_movemask_epi8(in_low), _mm256_movemask_epi8(in_high));
+        u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32
+    }
+
     impl Masks for Avx512 {
         #[inline(always)]
         fn equal<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N]) -> [u64; N] {
             // SAFETY: there is no such value where the CPU has no AVX-512 BW.
             unsafe { equal_avx512(bytes, wanted) }
         }
+
+        #[inline(always)]
+        fn among<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N], limit: u8) -> u64 {
+            // SAFETY: there is no such value where the CPU has no AVX-512 BW.
+            unsafe { among_avx512(bytes, wanted, limit) }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn among_avx512<const N: usize>(bytes: &[u8; STEP], wanted: [u8; N], limit: u8) -> u64 {
+        // SAFETY: there are 64 bytes, and no alignment is asked for.
+        let all = unsafe { _mm512_loadu_epi8(bytes.as_ptr().cast::<i8>()) };
+        let below = _mm512_cmplt_epu8_mask(all, _mm512_set1_epi8(limit.cast_signed()));
+        let equal = |wanted: u8| _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8(wanted.cast_signed()));
+        wanted.into_iter().fold(below, |among, wanted| among | equal(wanted))
     }
 
     #[inline]
@@ -138,7 +198,7 @@ mod x86 {
 #[cfg(target_arch = "aarch64")]
 mod arm {
     use std::arch::aarch64::{
-        vandq_u8, vceqq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8, vpaddq_u8, vreinterpretq_u64_u8,
+        vandq_u8, vceqq_u8, vcltq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8, vorrq_u8, vpaddq_u8, vreinterpretq_u64_u8,
     };
 
     use super::{Masks, STEP};
@@ -161,6 +221,23 @@ mod arm {
                     vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)))
                 }
             })
+        }
+
+        #[inline(always)]
+        fn among<const N: usize>(self, bytes: &[u8; STEP], wanted: [u8; N], limit: u8) -> u64 {
+            const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
+            // SAFETY: every CPU of this architecture has NEON, and each load is of 16 bytes that are there.
+            unsafe {
+                let (weights, limit) = (vld1q_u8(BITS.as_ptr()), vdupq_n_u8(limit));
+                let part = |at: usize| {
+                    let bytes = vld1q_u8(bytes.as_ptr().add(at));
+                    let equal = |wanted: u8| vceqq_u8(bytes, vdupq_n_u8(wanted));
+                    let among = wanted.into_iter().fold(vcltq_u8(bytes, limit), |all, one| vorrq_u8(all, equal(one)));
+                    vandq_u8(among, weights)
+                };
+                let sums = vpaddq_u8(vpaddq_u8(part(0), part(16)), vpaddq_u8(part(32), part(48)));
+                vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)))
+            }
         }
     }
 }
@@ -193,6 +270,17 @@ mod tests {
         }
     }
 
+    struct Among<'a>(&'a [u8; STEP], [u8; 2], u8);
+
+    impl Kernel for Among<'_> {
+        type Output = u64;
+
+        #[inline(always)]
+        fn run<M: Masks>(self, masks: M) -> u64 {
+            masks.among(self.0, self.1, self.2)
+        }
+    }
+
     fn one_by_one(bytes: &[u8; STEP], wanted: u8) -> u64 {
         bytes.iter().enumerate().fold(0, |mask, (place, byte)| mask | u64::from(*byte == wanted) << place)
     }
@@ -211,6 +299,29 @@ mod tests {
             if std::arch::is_x86_feature_detected!("avx2") {
                 // SAFETY: the CPU has what the function is compiled for.
                 prop_assert_eq!(unsafe { x86::with_avx2(Equal(&all, wanted)) }, expected);
+            }
+        }
+
+        #[test]
+        fn all_kinds_of_cpu_find_the_same_among_bytes(
+            bytes: [u8; 32],
+            few in proptest::array::uniform32(0_u8..9),
+            wanted in proptest::array::uniform2(0_u8..200),
+            limit in 1_u8..=128,
+        ) {
+            let mut all = [0; STEP];
+            all[..32].copy_from_slice(&bytes);
+            all[32..].copy_from_slice(&few);
+            for (wanted, limit) in [(wanted, limit), ([wanted[0], wanted[1] % 9], limit.min(8))] {
+                let is_wanted = |byte: &u8| wanted.contains(byte) || *byte < limit;
+                let expected = all.iter().enumerate().fold(0, |mask, (at, byte)| mask | u64::from(is_wanted(byte)) << at);
+                prop_assert_eq!(Among(&all, wanted, limit).run(Scalar), expected);
+                prop_assert_eq!(run(Among(&all, wanted, limit)), expected);
+                #[cfg(target_arch = "x86_64")]
+                if std::arch::is_x86_feature_detected!("avx2") {
+                    // SAFETY: the CPU has what the function is compiled for.
+                    prop_assert_eq!(unsafe { x86::with_avx2(Among(&all, wanted, limit)) }, expected);
+                }
             }
         }
 

@@ -74,8 +74,8 @@ impl Decoder {
         };
         match quick {
             None => self.by_hand(&block),
-            Some((columns, rows)) => {
-                let count = (rows as u64, block.lines());
+            Some((columns, rows, lines)) => {
+                let count = (rows as u64, lines);
                 let records = Found::Block(BlockRecords::new(&self.source, block, &self.layout));
                 Ok(Decoded { columns, rows, records, count, bad: Vec::new(), end: None })
             }
@@ -254,7 +254,8 @@ mod tests {
     fn agree_in(text: &str, nulls: &[String], layout: Layout) -> Result<bool, TestCaseError> {
         let decoder = decoder(nulls, layout);
         let block = || Block { text: text.as_bytes().to_vec(), byte: 7, is_first: true, is_last: true };
-        let Some((columns, rows)) = decoder.reader.as_ref().unwrap().columns(&block(), &decoder.layout).unwrap() else {
+        let Some((columns, rows, _)) = decoder.reader.as_ref().unwrap().columns(&block(), &decoder.layout).unwrap()
+        else {
             return Ok(false);
         };
         let by_hand = decoder.by_hand(&block()).unwrap();
@@ -358,6 +359,15 @@ mod tests {
             let lines: Vec<String> = records.iter().map(|members| format!("{{{}}}", members.join(","))).collect();
             agree(&lines.join("\n"), &nulls)?;
             agree_in(&format!("[{}]", lines.join(" ,\n")), &nulls, Layout::Array)?;
+        }
+
+        #[test]
+        fn texts_of_all_lengths_are_as_by_hand(
+            texts in proptest::collection::vec("[a\u{e4}b]{0,90}(\\\\n|\\\\\")?[cd]{0,40}", 1..6),
+            blanks in 0_usize..70,
+        ) {
+            let lines = texts.iter().map(|text| format!("{}{{\"t\":\"{text}\",\"f\":0.5}}\n", " ".repeat(blanks)));
+            prop_assert!(agree(&lines.collect::<String>(), &[])?);
         }
 
         #[test]

@@ -17,6 +17,7 @@ use arrow::datatypes::{
 
 use super::cut::Block;
 use super::frame::Layout;
+use super::marks::Marks;
 use super::shape::{Kind, is_null, struct_fields};
 use crate::error::{Error, Result};
 use crate::format::{cell, quick};
@@ -25,6 +26,7 @@ use crate::format::{cell, quick};
 #[derive(Debug, Clone, Copy)]
 struct Text<'a> {
     bytes: &'a [u8],
+    marks: &'a Marks,
     nulls: &'a [String],
     /// Whether a line end ends a record.
     is_lines: bool,
@@ -58,21 +60,23 @@ impl Reader {
         kinds.iter().all(|(_, kind)| is_quick(kind)).then(|| Self { kinds: kinds.to_vec(), nulls })
     }
 
-    /// The columns of a block, and how many rows they have, if each record is an object of the fields that are known.
-    pub(super) fn columns(&self, block: &Block, layout: &Layout) -> Result<Option<(Vec<ArrayRef>, usize)>> {
+    /// The columns of a block and how many rows they have, if each record is an object of the fields that are known; and how many
+    /// lines end in it.
+    pub(super) fn columns(&self, block: &Block, layout: &Layout) -> Result<Option<(Vec<ArrayRef>, usize, u64)>> {
         if simdutf8::basic::from_utf8(&block.text).is_err() {
             return Ok(None);
         }
         let mut members = Members::new(&self.kinds);
         let is_lines = *layout == Layout::Lines;
-        let text = Text { bytes: &block.text, nulls: &self.nulls, is_lines };
+        let marks = Marks::of(&block.text);
+        let text = Text { bytes: &block.text, marks: &marks, nulls: &self.nulls, is_lines };
         let read = match layout {
             Layout::Lines => members.lines(text),
             Layout::Array => members.elements(text, block.is_first, block.is_last),
             Layout::Document(_) => None,
         };
         let rows = members.rows;
-        read.map(|()| Ok((members.finish_fields()?, rows))).transpose()
+        read.map(|()| Ok((members.finish_fields()?, rows, marks.line_ends()))).transpose()
     }
 }
 
@@ -320,18 +324,18 @@ impl Column {
         }
         let end = match &mut self.values {
             Values::Int(values) => {
-                let (value, end) = int(bytes, at)?;
-                values.push(value);
+                let end = text.marks.end(at)?;
+                values.push(quick::int(bytes.get(at..end)?)?);
                 end
             }
             Values::Float(values) => {
-                let (value, end) = float(bytes, at)?;
-                values.push(value);
+                let end = text.marks.end(at)?;
+                values.push(quick::float(bytes.get(at..end)?)?);
                 end
             }
             Values::Bool(values) => {
-                let end = word_end(bytes, at);
-                values.append(match &bytes[at..end] {
+                let end = text.marks.end(at)?;
+                values.append(match bytes.get(at..end)? {
                     b"true" => true,
                     b"false" => false,
                     _ => return None,
@@ -340,7 +344,7 @@ impl Column {
             }
             Values::Text { bytes: texts, ends } => {
                 let start = texts.len();
-                let end = string(bytes, at, texts)?;
+                let end = string(text, at, texts)?;
                 // A block has far less than 2 GiB.
                 ends.push(texts.len() as i32);
                 if !text.nulls.is_empty() && is_null(str::from_utf8(&texts[start..]).ok()?, text.nulls) {
@@ -442,118 +446,51 @@ fn list(element: &mut Column, text: Text<'_>, at: usize) -> Option<usize> {
     }
 }
 
-/// Where a bare word ends.
-#[inline(always)]
-fn word_end(bytes: &[u8], at: usize) -> usize {
-    bytes[at..].iter().position(|byte| !byte.is_ascii_alphabetic()).map_or(bytes.len(), |length| at + length)
-}
-
-/// Some digits as a number, and where they end; of more than 19 the number is of no use.
-#[inline(always)]
-fn digits(bytes: &[u8], mut at: usize) -> (u64, usize) {
-    let mut value: u64 = 0;
-    while let Some(byte) = bytes.get(at) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        at += 1;
-    }
-    (value, at)
-}
-
-/// An integer of at most 18 digits, and where it ends. What must follow is up to whoever asks.
-#[inline(always)]
-fn int(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-    let negative = bytes.get(at) == Some(&b'-');
-    let start = at + usize::from(negative);
-    let (value, end) = digits(bytes, start);
-    let is_plain = match end - start {
-        1 => value != 0 || !negative,
-        2..=18 => bytes[start] != b'0',
-        _ => false,
-    };
-    let value = value.cast_signed();
-    is_plain.then_some((if negative { value.wrapping_neg() } else { value }, end))
-}
-
-/// A number, and where it ends.
-#[inline(always)]
-fn float(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
-    let start = at + usize::from(bytes.get(at) == Some(&b'-'));
-    let (_, whole_end) = digits(bytes, start);
-    let mut end = whole_end;
-    if bytes.get(end) == Some(&b'.') {
-        (_, end) = digits(bytes, whole_end + 1);
-        // Digits stand on both sides of a dot.
-        if end == whole_end + 1 {
-            return None;
-        }
-    }
-    if matches!(bytes.get(end), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
-        (_, end) = digits(bytes, end + 1 + sign);
-    }
-    Some((quick::float(&bytes[at..end])?, end))
-}
-
 /// A string without escapes, which is no word for a missing value.
 #[inline(always)]
 fn plain_string<'a>(text: Text<'a>, at: usize) -> Option<(&'a [u8], usize)> {
-    let rest = text.bytes[at..].strip_prefix(b"\"")?;
-    let length = special(rest)?;
-    let word = &rest[..length];
-    let is_null = || text.nulls.iter().any(|null| null.as_bytes() == word);
-    (rest[length] == b'"' && !is_null()).then_some((word, at + length + 2))
-}
-
-/// How many bytes come before a quote, a backslash or a control character.
-#[inline(always)]
-fn special(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    const QUOTES: u64 = 0x2222_2222_2222_2222;
-    const BACKSLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
-    let mut at = 0;
-    // Eight at a time (Mycroft's test): the lowest byte that is told is one, whatever it says of those above.
-    while let Some(eight) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-        let found = zero(word ^ QUOTES) | zero(word ^ BACKSLASHES);
-        let found = (found | word.wrapping_sub(ONES * 0x20) & !word) & HIGH;
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += 8;
+    if text.bytes.get(at) != Some(&b'"') {
+        return None;
     }
-    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    bytes[at..].iter().position(is_special).map(|length| at + length)
+    let end = text.marks.special(at + 1)?;
+    let word = text.bytes.get(at + 1..end)?;
+    let is_null = || text.nulls.iter().any(|null| null.as_bytes() == word);
+    (text.bytes.get(end) == Some(&b'"') && !is_null()).then_some((word, end + 1))
 }
 
 /// Appends the string that begins at a place; gives where it ends.
 #[inline(always)]
-fn string(bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Option<usize> {
-    let rest = bytes[at..].strip_prefix(b"\"")?;
-    let length = special(rest)?;
-    text.extend_from_slice(&rest[..length]);
-    if rest[length] == b'"' {
-        return Some(at + length + 2);
+fn string(text: Text<'_>, at: usize, into: &mut Vec<u8>) -> Option<usize> {
+    /// Most are no longer, and as many bytes are copied without a call.
+    const SHORT: usize = 32;
+    let bytes = text.bytes;
+    if bytes.get(at) != Some(&b'"') {
+        return None;
     }
-    escapes(bytes, at + 1 + length, text)
+    let (start, end) = (at + 1, text.marks.special(at + 1)?);
+    let first = *bytes.get(end)?;
+    match bytes[start..].first_chunk::<SHORT>() {
+        Some(chunk) if end - start <= SHORT => {
+            let length = into.len() + end - start;
+            into.extend_from_slice(chunk);
+            into.truncate(length);
+        }
+        _ => into.extend_from_slice(&bytes[start..end]),
+    }
+    if first == b'"' { Some(end + 1) } else { escapes(text, end, into) }
 }
 
 /// Goes on at a place that is special.
-fn escapes(bytes: &[u8], mut at: usize, text: &mut Vec<u8>) -> Option<usize> {
+fn escapes(text: Text<'_>, mut at: usize, into: &mut Vec<u8>) -> Option<usize> {
     loop {
-        match bytes.get(at)? {
+        match text.bytes.get(at)? {
             b'"' => return Some(at + 1),
-            b'\\' => at = escape(bytes, at, text)?,
+            b'\\' => at = escape(text.bytes, at, into)?,
             _ => return None,
         }
-        let length = special(&bytes[at..])?;
-        text.extend_from_slice(&bytes[at..at + length]);
-        at += length;
+        let end = text.marks.special(at)?;
+        into.extend_from_slice(text.bytes.get(at..end)?);
+        at = end;
     }
 }
 
