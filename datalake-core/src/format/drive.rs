@@ -1,8 +1,8 @@
 //! The drivers between sources, codecs and sinks: they fetch and store, and run the codecs on the CPU threads.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -61,6 +61,8 @@ struct Pump<D> {
     decoder: D,
     /// Compressed bytes not yet decompressed.
     piece: Bytes,
+    /// Where such bytes were, for those that follow.
+    memory: Vec<u8>,
     plain: Vec<u8>,
     tally: Arc<Tally>,
     /// How many decompressed bytes are enough.
@@ -79,8 +81,8 @@ impl<D: Decode> Pump<D> {
     fn new(input: Input, compression: Compression, decoder: D, tally: Arc<Tally>) -> Result<Self> {
         let inflate =
             Inflate::new(compression).map_err(|cause| Error::io("prepare to decompress", input.name(), cause))?;
-        let (piece, plain, end) = (Bytes::new(), Vec::new(), End::Far);
-        Ok(Self { input, offset: 0, inflate, decoder, piece, plain, tally, limit: u64::MAX, end })
+        let (piece, memory, plain, end) = (Bytes::new(), Vec::new(), Vec::new(), End::Far);
+        Ok(Self { input, offset: 0, inflate, decoder, piece, memory, plain, tally, limit: u64::MAX, end })
     }
 
     /// Goes on to the next item, or to the end.
@@ -101,7 +103,7 @@ impl<D: Decode> Pump<D> {
 
     async fn fetch(&mut self) -> Result<()> {
         if self.piece.is_empty() && self.end == End::Far {
-            self.piece = self.input.chunk(self.offset).await?;
+            self.piece = self.input.chunk(self.offset, std::mem::take(&mut self.memory)).await?;
             self.offset += self.piece.len() as u64;
             if self.piece.is_empty() {
                 self.end = End::Fetched;
@@ -134,6 +136,12 @@ impl<D: Decode> Pump<D> {
             let piece = self.piece.split_to(self.piece.len().min(PLAIN_STEP));
             self.tally.add_bytes(piece.len() as u64);
             self.decoder.push(&piece);
+            // After the last piece nobody else has any.
+            if self.piece.is_empty()
+                && let Ok(memory) = piece.try_into_mut()
+            {
+                self.memory = memory.into();
+            }
             return Ok(());
         }
         self.plain.clear();
@@ -277,6 +285,32 @@ pub(crate) fn decode_pieces<'a, D: Decode>(
     Ok(batches)
 }
 
+/// Memory of texts that were stored, for those that follow: what is given back to the operating system must be cleared by it
+/// before it comes again.
+#[derive(Debug, Default)]
+struct Spare {
+    texts: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a text that nobody else has any more.
+    fn keep(&self, text: Bytes) {
+        if let Ok(mut text) = text.try_into_mut() {
+            text.clear();
+            self.lock().push(text.into());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        // Whole texts come and go, so a panic elsewhere leaves nothing behind that matters.
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What hashes and compresses what was encoded.
 struct Press {
     deflate: Deflate,
@@ -327,12 +361,16 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
     let shared = Arc::clone(&encoder);
     // How many bytes the largest batch so far came to: the next one will not have to grow much.
     let room = Arc::new(AtomicUsize::new(0));
+    // Compressed texts are small beside those that they are made of.
+    let spare = press.deflate.is_plain().then(|| Arc::new(Spare::default()));
+    let from_spare = spare.clone();
     let encode = move |batch: Result<RecordBatch>| {
-        let (encoder, room) = (Arc::clone(&shared), Arc::clone(&room));
+        let (encoder, room, spare) = (Arc::clone(&shared), Arc::clone(&room), from_spare.clone());
         async move {
             let batch = batch?;
             compute::run(move || {
-                let mut bytes = Vec::with_capacity(room.load(Ordering::Relaxed) / 8 * 9);
+                let mut bytes = spare.as_deref().map(Spare::take).unwrap_or_default();
+                bytes.reserve(room.load(Ordering::Relaxed) / 8 * 9);
                 encoder.encode(&batch, &mut bytes)?;
                 room.fetch_max(bytes.len(), Ordering::Relaxed);
                 Ok((batch, bytes))
@@ -369,11 +407,35 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
     };
     let stored = async move {
         while let Some(bytes) = receiver.recv().await {
+            let kept = spare.as_ref().map(|spare| (spare, bytes.clone()));
             output.write(bytes).await?;
+            if let Some((spare, bytes)) = kept {
+                spare.keep(bytes);
+            }
         }
         Ok::<_, Error>(output)
     };
     let ((rows, digest), output) = try_join(pressed, stored).await?;
     let (bytes, sha256) = output.finish().await?;
     Ok(Written { rows, bytes, sha256, digest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_memory_that_nobody_has_any_more_is_kept() {
+        let spare = Spare::default();
+        let text = Bytes::from(Vec::from([7; 1000]));
+        let other = text.clone();
+        spare.keep(text);
+        assert_eq!(spare.take().capacity(), 0);
+        let address = other.as_ptr();
+        spare.keep(other);
+        let text = spare.take();
+        assert!(text.is_empty() && text.capacity() >= 1000);
+        assert_eq!(text.as_ptr(), address);
+        assert_eq!(spare.take().capacity(), 0);
+    }
 }

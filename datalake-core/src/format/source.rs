@@ -190,14 +190,18 @@ impl Input {
         self.size
     }
 
-    /// The next bytes from `offset` on; none at the end.
-    pub(crate) async fn chunk(&self, offset: u64) -> Result<Bytes> {
+    /// The next bytes from `offset` on; none at the end. They may come in memory that is no longer needed.
+    pub(crate) async fn chunk(&self, offset: u64, memory: Vec<u8>) -> Result<Bytes> {
         let end = self.size.min(offset.saturating_add(CHUNK));
-        if offset < end { self.range(offset..end).await } else { Ok(Bytes::new()) }
+        if offset < end { self.range_in(offset..end, memory).await } else { Ok(Bytes::new()) }
     }
 
     /// The bytes of a range that lies within the source.
     pub(crate) async fn range(&self, range: Range<u64>) -> Result<Bytes> {
+        self.range_in(range, Vec::new()).await
+    }
+
+    async fn range_in(&self, range: Range<u64>, memory: Vec<u8>) -> Result<Bytes> {
         if range.is_empty() {
             // Stores take a request for nothing as a mistake.
             return Ok(Bytes::new());
@@ -210,7 +214,7 @@ impl Input {
             }
             Origin::File(file) => {
                 let file = Arc::clone(file);
-                let read = tokio::task::spawn_blocking(move || file_range(&mut lock(&file), &range)).await;
+                let read = tokio::task::spawn_blocking(move || file_range(&mut lock(&file), &range, memory)).await;
                 let read = read.map_err(|_| Error::internal("read", &self.name))?;
                 read.map_err(|cause| self.cut(cause))
             }
@@ -260,11 +264,16 @@ async fn object_range(
     store.get_opts(path, options).await?.bytes().await
 }
 
-fn file_range(file: &mut File, range: &Range<u64>) -> std::io::Result<Bytes> {
+fn file_range(file: &mut File, range: &Range<u64>, mut bytes: Vec<u8>) -> std::io::Result<Bytes> {
     let length = usize::try_from(range.end - range.start).map_err(std::io::Error::other)?;
-    let mut bytes = vec![0; length];
     file.seek(SeekFrom::Start(range.start))?;
-    file.read_exact(&mut bytes)?;
+    // Unlike `read_exact` this needs no bytes to be there before.
+    bytes.clear();
+    bytes.reserve_exact(length);
+    file.take(length as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < length {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(bytes.into())
 }
 
@@ -283,6 +292,10 @@ mod tests {
             let input = Input::open(&spooled).await.unwrap();
             assert_eq!(input.size(), 8);
             assert_eq!(&input.range(4..7).await.unwrap()[..], b"1,2");
+            let memory = vec![7; 100];
+            let address = memory.as_ptr();
+            let chunk = input.chunk(2, memory).await.unwrap();
+            assert_eq!((&chunk[..], chunk.as_ptr()), (&b"b\n1,2\n"[..], address));
         }
         assert_eq!(spooled.to_string(), "stdin");
     }
@@ -295,7 +308,7 @@ mod tests {
         store.put(&path, "old".into()).await.unwrap();
         let input = Input::open(&Source::Object { bucket, path: path.clone() }).await.unwrap();
         store.put(&path, "new".into()).await.unwrap();
-        let error = input.chunk(0).await.unwrap_err();
+        let error = input.chunk(0, Vec::new()).await.unwrap_err();
         assert_eq!(error.reason(), Some("it was replaced while it was being read"));
     }
 
