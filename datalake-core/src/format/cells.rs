@@ -192,8 +192,7 @@ fn push_clock(second: i64, micros: i64, bytes: &mut Vec<u8>) {
 
 /// A text with quotes and escapes, as JSON has it.
 pub(crate) fn push_string(text: &str, bytes: &mut Vec<u8>) {
-    let must_escape = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    if text.bytes().any(|byte| must_escape(&byte)) {
+    if must_escape(text.as_bytes()) {
         // Nothing fails that is written to a vector.
         let _ = serde_json::to_writer(bytes, text);
         return;
@@ -201,6 +200,26 @@ pub(crate) fn push_string(text: &str, bytes: &mut Vec<u8>) {
     bytes.push(b'"');
     bytes.extend_from_slice(text.as_bytes());
     bytes.push(b'"');
+}
+
+/// Whether a quote, a backslash or a control character is among some bytes.
+#[inline(always)]
+fn must_escape(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let is_special = |byte: u8| byte < 0x20 || matches!(byte, b'"' | b'\\');
+    // Mycroft's test: whatever it says of others, it tells if there is one.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let special = |eight: &[u8; 8]| {
+        let word = u64::from_le_bytes(*eight);
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        (found | word.wrapping_sub(ONES * 0x20) & !word) & HIGH
+    };
+    match bytes.last_chunk::<8>() {
+        // Where the last eight overlap those before they are looked at twice.
+        Some(last) => bytes.as_chunks::<8>().0.iter().fold(special(last), |found, eight| found | special(eight)) != 0,
+        None => bytes.iter().any(|byte| is_special(*byte)),
+    }
 }
 
 #[cfg(test)]
@@ -241,6 +260,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_must_be_escaped_is_seen_at_every_place(text in "[a-zé!#\\[\\]\u{7f} ]{0,40}", at in 0_usize..40, special in 0_u8..128) {
+            let mut bytes = text.into_bytes();
+            prop_assert!(!must_escape(&bytes));
+            let at = at.min(bytes.len());
+            bytes.insert(at, special);
+            prop_assert_eq!(must_escape(&bytes), special < 0x20 || matches!(special, b'"' | b'\\'));
+        }
+
         #[test]
         fn values_agree(
             ints: Vec<Option<i64>>,

@@ -11,8 +11,35 @@ use crate::format::drive::Encode;
 #[derive(Debug)]
 pub(crate) struct Encoder {
     is_array: bool,
-    /// What stands before each value: a bracket or comma, and the name.
-    names: Vec<Vec<u8>>,
+    names: Vec<Name>,
+}
+
+/// What stands before each value of a column: a bracket or comma, and the name.
+#[derive(Debug)]
+struct Name {
+    bytes: Vec<u8>,
+    /// All of it, if it is short, and zeros: as many bytes as these are copied without a call.
+    short: Option<[u8; 32]>,
+}
+
+impl Name {
+    fn new(bytes: Vec<u8>) -> Self {
+        let mut short = [0; 32];
+        let is_short = short.get_mut(..bytes.len()).map(|short| short.copy_from_slice(&bytes)).is_some();
+        Self { bytes, short: is_short.then_some(short) }
+    }
+
+    #[inline(always)]
+    fn push(&self, bytes: &mut Vec<u8>) {
+        match &self.short {
+            Some(short) => {
+                let length = bytes.len() + self.bytes.len();
+                bytes.extend_from_slice(short);
+                bytes.truncate(length);
+            }
+            None => bytes.extend_from_slice(&self.bytes),
+        }
+    }
 }
 
 impl Encoder {
@@ -21,7 +48,7 @@ impl Encoder {
             let mut bytes = vec![if index == 0 { b'{' } else { b',' }];
             push_string(name, &mut bytes);
             bytes.push(b':');
-            bytes
+            Name::new(bytes)
         };
         let names = schema.fields().iter().map(|field| field.name().as_str()).enumerate().map(name).collect();
         Self { is_array, names }
@@ -44,7 +71,7 @@ impl Encode for Encoder {
                 bytes.push(b'{');
             }
             for (name, column) in self.names.iter().zip(&columns) {
-                bytes.extend_from_slice(name);
+                name.push(bytes);
                 column.push_json(row, bytes)?;
             }
             bytes.push(b'}');
@@ -66,6 +93,27 @@ impl Encode for Encoder {
             (false, _) => Vec::new(),
             (true, 0) => b"[]\n".to_vec(),
             (true, _) => b"\n]\n".to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    #[test]
+    fn names_of_all_lengths_are_written_whole() {
+        for length in [0, 1, 27, 28, 29, 30, 100] {
+            let name = "n".repeat(length);
+            let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+            let batch = RecordBatch::try_from_iter([("a", Arc::clone(&column)), (name.as_str(), column)]).unwrap();
+            let mut bytes = Vec::new();
+            Encoder::new(&batch.schema(), false).encode(&batch, &mut bytes).unwrap();
+            let expected = format!("{{\"a\":1,\"{name}\":1}}\n{{\"a\":2,\"{name}\":2}}\n");
+            assert_eq!(String::from_utf8(bytes).unwrap(), expected);
         }
     }
 }
