@@ -12,6 +12,7 @@ use arrow::downcast_primitive_array;
 use parquet::basic::{Compression as Codec, Encoding, GzipLevel, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
+use zstd::bulk::Compressor;
 
 use super::CREATED_BY;
 use super::group::Group;
@@ -44,8 +45,10 @@ pub(super) fn properties(
         .set_max_row_group_bytes(None)
         .set_created_by(CREATED_BY.to_owned());
     if let Some(group) = group {
+        // One for all columns: it is large.
+        let mut press = Compressor::new(1).map_err(|cause| Error::io("compress", name, cause))?;
         for (index, field) in schema.fields().iter().enumerate() {
-            properties = chosen(properties, field.name(), &group.column(index));
+            properties = chosen(properties, field.name(), &group.column(index), &mut press);
         }
     }
     Ok(properties.build())
@@ -67,13 +70,18 @@ pub(super) fn leaves(data_type: &DataType) -> usize {
 }
 
 /// Chooses for a column that is not nested.
-fn chosen(properties: WriterPropertiesBuilder, name: &str, arrays: &[ArrayRef]) -> WriterPropertiesBuilder {
+fn chosen(
+    properties: WriterPropertiesBuilder,
+    name: &str,
+    arrays: &[ArrayRef],
+    press: &mut Compressor<'_>,
+) -> WriterPropertiesBuilder {
     let Some(first) = arrays.first() else { return properties };
     let path = || ColumnPath::new(vec![name.to_owned()]);
     let fallback = match first.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Encoding::PLAIN,
         DataType::Float32 | DataType::Float64 => {
-            if is_better_split(arrays) {
+            if is_better_split(arrays, press) {
                 Encoding::BYTE_STREAM_SPLIT
             } else {
                 Encoding::PLAIN
@@ -103,12 +111,14 @@ fn sample(arrays: &[ArrayRef]) -> impl Iterator<Item = (&ArrayRef, usize)> {
 /// Whether so many values are repeated that a dictionary pays: where about an eighth of the rows are distinct, nine of ten
 /// in the sample still are.
 fn repeats(arrays: &[ArrayRef]) -> bool {
-    let (mut distinct, mut values) = (HashSet::new(), 0_usize);
+    let rows: usize = arrays.iter().map(Array::len).sum();
+    // They are counted, no more: which hash tells them apart does not matter.
+    let hash = ahash::RandomState::with_seeds(0, 0, 0, 0);
+    let (mut distinct, mut values) = (HashSet::with_capacity_and_hasher(SAMPLE.min(rows), hash), 0_usize);
     for (array, row) in sample(arrays) {
         values += 1;
         distinct.insert(key(array, row));
     }
-    let rows: usize = arrays.iter().map(Array::len).sum();
     let most = if rows <= SAMPLE { values / 2 } else { values / 10 * 8 };
     distinct.len() <= most
 }
@@ -145,14 +155,14 @@ fn bits<T: ArrowNativeType>(value: T) -> u64 {
 }
 
 /// Whether floats are smaller with their bytes apart.
-fn is_better_split(arrays: &[ArrayRef]) -> bool {
+fn is_better_split(arrays: &[ArrayRef], press: &mut Compressor<'_>) -> bool {
     let bytes = match arrays.first().map(Array::data_type) {
         Some(DataType::Float64) => head::<Float64Type, 8>(arrays, f64::to_le_bytes),
         Some(DataType::Float32) => head::<Float32Type, 4>(arrays, f32::to_le_bytes),
         _ => return false,
     };
     let (plain, apart) = bytes;
-    let size = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).map_or(usize::MAX, |bytes| bytes.len());
+    let mut size = |bytes: &[u8]| press.compress(bytes).map_or(usize::MAX, |bytes| bytes.len());
     size(&apart) < size(&plain)
 }
 
