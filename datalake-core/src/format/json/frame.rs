@@ -412,6 +412,10 @@ impl Framer {
     /// The end of a text that ends too early.
     fn cut(&mut self) -> BadRecord {
         self.row += 1;
+        if self.is_between() {
+            // The last record was whole, and was handed on.
+            self.start = self.seen;
+        }
         self.end = self.buffer.len();
         let raw = self.raw();
         let reason = if raw.trim_ascii().is_empty() {
@@ -543,6 +547,7 @@ mod tests {
     fn a_text_cut_short_says_so() {
         assert_eq!(texts("[{\"a\":1},{\"a\":", &Layout::Array)[1], "the text ends within `{\"a\":`");
         assert_eq!(texts("[{\"a\":1},", &Layout::Array)[1], "the text ends before its array is closed");
+        assert_eq!(texts("[{\"a\":1}", &Layout::Array)[1], "the text ends before its array is closed");
         assert_eq!(texts("{\"r\":[{\"a\":1}]", &Layout::Document(None)).len(), 2);
         assert_eq!(texts("{\"r\":", &Layout::Document(None)).len(), 1);
     }
