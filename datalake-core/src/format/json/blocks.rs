@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::batches::slices;
 use crate::format::drive;
 use crate::format::intake::{BadRecord, Intake, Log, Place, Records};
+use crate::format::trial;
 
 /// How many bytes of text are read at a time, about.
 pub(super) const BLOCK: usize = 1024 * 1024;
@@ -147,7 +148,7 @@ pub(super) fn batches(
     let decoder = Arc::new(Decoder {
         source: Arc::clone(source),
         layout,
-        reader: Reader::new(&target.kinds, &nulls),
+        reader: Reader::new(&target.kinds, &nulls).filter(|_| !trial::by_hand()),
         target,
         nulls,
         keeps_raw: intake.wants_raw(),
