@@ -267,7 +267,7 @@ pub(crate) mod tests {
     /// Does work, whose loops run on this thread, once with each kind of instructions that there is; all must come to the same.
     pub(crate) fn alike<T: PartialEq + std::fmt::Debug>(work: impl Fn() -> T) -> T {
         let mut kinds = Kind::available().into_iter();
-        let mut once = |kind| {
+        let once = |kind| {
             ONLY.set(kind);
             let done = work();
             ONLY.set(None);

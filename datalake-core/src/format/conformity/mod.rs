@@ -9,13 +9,17 @@ mod rfc8259;
 
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
 
-use super::{Format, OnRowError, ReadOptions, Reject, Rejects, Source};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+
+use super::{Format, OnRowError, ReadOptions, Reject, Rejects, Sink, Source};
 use crate::error::Result;
+use crate::lake::{Bucket, BucketName};
 
 /// Remembers what is rejected.
 #[derive(Debug, Default)]
@@ -30,6 +34,19 @@ impl Rejects for Seen {
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+/// A place for objects in memory, which no disk has to keep.
+fn bucket() -> Bucket {
+    Bucket::new(BucketName::new("raw-data").unwrap(), Arc::new(InMemory::new()))
+}
+
+fn source(bucket: &Bucket, key: &str) -> Source {
+    Source::Object { bucket: bucket.clone(), path: Path::from(key) }
+}
+
+fn sink(bucket: &Bucket, key: &str) -> Sink {
+    Sink::Object { bucket: bucket.clone(), path: Path::from(key) }
 }
 
 /// All rows of a text, and its notes.
@@ -50,12 +67,11 @@ fn read(format: &dyn Format, text: &[u8], options: ReadOptions) -> Result<Record
     Ok(read_noted(format, text, options)?.0)
 }
 
-/// The rows, and what was set aside: line, byte, code and reason.
-fn set_aside(
-    format: &dyn Format,
-    text: &[u8],
-    options: ReadOptions,
-) -> Result<(RecordBatch, Vec<(u64, u64, String, String)>)> {
+/// What was set aside: line, byte, code and reason.
+type Told = (u64, u64, String, String);
+
+/// The rows, and what was set aside.
+fn set_aside(format: &dyn Format, text: &[u8], options: ReadOptions) -> Result<(RecordBatch, Vec<Told>)> {
     let seen = Arc::new(Seen::default());
     let options = options.with_on_row_error(OnRowError::Quarantine).with_rejects(Some(seen.clone()));
     let table = read(format, text, options)?;

@@ -1,11 +1,13 @@
 //! JSON of any nesting: as it is read, through Parquet, and back.
 
+use object_store::PutMode;
+use object_store::path::Path;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-use super::{cells, read, wait};
+use super::{bucket, cells, read, sink, source, wait};
 use crate::format::trial::Trial;
-use crate::format::{Json, ReadOptions, Sink, Source, WriteOptions, convert};
+use crate::format::{Json, ReadOptions, WriteOptions, convert};
 
 /// Values of one kind a name, as most documents have them, and of any kind for the others.
 fn value() -> impl Strategy<Value = Value> {
@@ -77,18 +79,18 @@ proptest! {
 
     #[test]
     fn records_come_back_from_parquet(records in prop::collection::vec(record(), 1..8)) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
+        let bucket = bucket();
         let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
-        std::fs::write(path("a.ndjson"), lines).unwrap();
+        wait(bucket.put(&Path::from("a.ndjson"), lines, PutMode::Create)).unwrap();
         let mut digests = Vec::new();
         for (from, to) in [("a.ndjson", "b.parquet"), ("b.parquet", "c.json"), ("c.json", "d.parquet"), ("d.parquet", "e.ndjson")] {
-            let (source, sink) = (Source::LocalFile(path(from)), Sink::LocalFile(path(to)));
+            let (source, sink) = (source(&bucket, from), sink(&bucket, to));
             let done = wait(convert(source, sink, ReadOptions::default(), WriteOptions::default())).unwrap();
             digests.push(done.written.digest);
         }
         prop_assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
-        let text = std::fs::read_to_string(path("e.ndjson")).unwrap();
+        let text = wait(bucket.get(&Path::from("e.ndjson"))).unwrap();
+        let text = str::from_utf8(&text).unwrap();
         let back: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         prop_assert_eq!(back.len(), records.len());
         for (back, record) in back.into_iter().zip(records) {

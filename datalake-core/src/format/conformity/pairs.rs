@@ -1,6 +1,5 @@
 //! Tables of any values through every pair of formats: what is read from the second is what was written into the first.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,11 +9,10 @@ use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
 use proptest::prelude::*;
 
-use super::wait;
+use super::{bucket, sink, source, wait};
 use crate::error::Result;
-use crate::format::{
-    Batches, ColumnSpec, Csv, Format, Json, Parquet, ReadOptions, Sink, Source, TableDigest, WriteOptions,
-};
+use crate::format::{Batches, ColumnSpec, Csv, Format, Json, Parquet, ReadOptions, TableDigest, WriteOptions};
+use crate::lake::Bucket;
 
 type Row = (Option<String>, Option<i64>, Option<f64>, Option<bool>, Option<i32>, Option<i64>, Option<i64>);
 
@@ -101,14 +99,15 @@ fn formats() -> [(&'static str, Box<dyn Format>); 6] {
 
 async fn through(
     format: &dyn Format,
-    path: &Path,
+    bucket: &Bucket,
+    key: &str,
     batches: Batches,
     specs: Vec<ColumnSpec>,
 ) -> Result<(String, Batches)> {
-    let written = format.write(Sink::LocalFile(path.into()), batches, WriteOptions::default()).await?;
+    let written = format.write(sink(bucket, key), batches, WriteOptions::default()).await?;
     // Rows come in other batches than they were written in.
     let options = ReadOptions::default().with_schema(Some(specs)).with_batch_rows(3);
-    Ok((written.digest, format.read(Source::LocalFile(path.into()), options).await?))
+    Ok((written.digest, format.read(source(bucket, key), options).await?))
 }
 
 fn digest(table: &RecordBatch) -> String {
@@ -126,20 +125,20 @@ proptest! {
         let expected = digest(&table);
         let specs: Vec<_> =
             table.schema().fields().iter().map(|field| ColumnSpec::new(field.name(), field.data_type().clone())).collect();
-        let folder = tempfile::tempdir().unwrap();
+        let bucket = bucket();
         for (first, from) in formats() {
             for (second, to) in formats() {
-                let (first, second) = (folder.path().join(format!("1{first}")), folder.path().join(format!("2{second}")));
+                let (first, second) = (format!("1{first}"), format!("2{second}"));
                 let batches = Batches::from_vec(table.schema(), vec![table.clone()]);
                 let back = wait(async {
-                    let (once, batches) = through(&*from, &first, batches, specs.clone()).await?;
-                    let (twice, batches) = through(&*to, &second, batches, specs.clone()).await?;
+                    let (once, batches) = through(&*from, &bucket, &first, batches, specs.clone()).await?;
+                    let (twice, batches) = through(&*to, &bucket, &second, batches, specs.clone()).await?;
                     let schema = SchemaRef::clone(batches.schema());
                     let all: Vec<_> = batches.try_collect().await?;
                     Ok::<_, crate::Error>((once, twice, arrow::compute::concat_batches(&schema, &all).unwrap()))
                 });
                 let (once, twice, back) = back.unwrap();
-                let pair = format!("{} to {}", first.display(), second.display());
+                let pair = format!("{first} to {second}");
                 prop_assert_eq!(&once, &expected, "{}", pair);
                 prop_assert_eq!(&twice, &expected, "{}", pair);
                 // Bit for bit: a digest knows no -0.0.
@@ -153,13 +152,12 @@ proptest! {
     fn cells_are_the_same_where_types_are_found(rows in prop::collection::vec(row(), 1..10)) {
         let table = table(&rows);
         let expected = super::cells(&table);
-        let folder = tempfile::tempdir().unwrap();
+        let bucket = bucket();
         for (name, format) in formats() {
-            let path = folder.path().join(name);
             let batches = Batches::from_vec(table.schema(), vec![table.clone()]);
             let back = wait(async {
-                format.write(Sink::LocalFile(path.clone()), batches, WriteOptions::default()).await?;
-                let batches = format.read(Source::LocalFile(path.clone()), ReadOptions::default()).await?;
+                format.write(sink(&bucket, name), batches, WriteOptions::default()).await?;
+                let batches = format.read(source(&bucket, name), ReadOptions::default()).await?;
                 let schema = SchemaRef::clone(batches.schema());
                 let all: Vec<_> = batches.try_collect().await?;
                 Ok::<_, crate::Error>(arrow::compute::concat_batches(&schema, &all).unwrap())

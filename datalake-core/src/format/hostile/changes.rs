@@ -42,9 +42,6 @@ const PIECES: [&[u8]; 34] = [
 
 /// The input with some changes, which the number chooses: bytes flipped, left out, repeated, put in, and its end cut off.
 /// Changes are `from` this byte on.
-///
-/// # Panics
-/// Never.
 #[must_use]
 pub fn changed(input: &[u8], number: u64, from: usize) -> Vec<u8> {
     let mut draws = Draws::new(number, input.len() as u64);

@@ -50,8 +50,9 @@ fn what_was_found_stays_mended() {
     for (name, run) in targets {
         for file in std::fs::read_dir(folder.join(name)).into_iter().flatten() {
             let path = file.unwrap().path();
-            println!("{}", path.display());
-            run(&std::fs::read(&path).unwrap());
+            let input = std::fs::read(&path).unwrap();
+            let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&input)));
+            assert!(held.is_ok(), "{}", path.display());
             count += 1;
         }
     }

@@ -92,8 +92,8 @@ impl Decoder {
             match framer.next() {
                 Err(error) => end = Some(End::Broken(error)),
                 Ok(Next::Wait) => {
-                    if !block.is_last && self.layout == Layout::Array && !framer.is_between() {
-                        end = Some(End::Broken(framer.torn()));
+                    if !block.is_last && self.layout == Layout::Array {
+                        end = framer.check_end().err().map(End::Broken);
                     }
                 }
                 Ok(Next::Cut(bad)) => {
