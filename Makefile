@@ -60,9 +60,12 @@ bench-convert: ## conversions beside the peers, in an environment of its own
 
 soak: ## the long tests: kills, twenty times the cases, fuzzing, AArch64, thousands of trees beside scikit-learn's
 	tests/aarch64.sh
-	tests/fuzz.sh 300
+	tests/fuzz.sh 300 model_file model_body
+	tests/fuzz.sh 3600 csv json dialect
 	tests/newest-api.sh
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --test it kill -- --nocapture
+	DATALAKE_SOAK=1 $(CARGO) test --release --locked -p datalake-core --test convert_memory
+	DATALAKE_SIMD=scalar $(CARGO) test --release --locked -p datalake-core --lib --features k8s format::
 	PROPTEST_CASES=5000 $(CARGO) test --release --locked
 	$(MAKE) wheel
 	DATALAKE_SOAK=1 tests/cluster.sh

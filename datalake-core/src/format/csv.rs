@@ -14,6 +14,8 @@ mod column;
 mod cut;
 mod decode;
 mod header;
+#[cfg(test)]
+mod kernels;
 mod observe;
 mod parse;
 mod structure;
@@ -40,7 +42,7 @@ use super::schema::{Inferred, Observed};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
-use super::{Format, detect};
+use super::{Format, detect, trial};
 use crate::error::{Error, Result};
 
 /// The CSV format: fields separated by `,`, `;`, tab or another character.
@@ -104,7 +106,7 @@ fn blocks(
     size: usize,
     tally: &Arc<Tally>,
 ) -> Result<Blocks> {
-    let cutter = Cutter::new(dialect, options.header, size);
+    let cutter = Cutter::new(dialect, options.header, trial::block(size));
     drive::decoded(input.clone(), compression, cutter, Arc::clone(tally))
 }
 

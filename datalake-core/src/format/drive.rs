@@ -17,6 +17,7 @@ use super::compression::{Compression, Deflate, Inflate};
 use super::digest::TableDigest;
 use super::sink::{Output, Sink, Written};
 use super::source::Input;
+use super::trial;
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -67,6 +68,8 @@ struct Pump<D> {
     tally: Arc<Tally>,
     /// How many decompressed bytes are enough.
     limit: u64,
+    /// How many bytes that are not compressed are taken at a time.
+    step: usize,
     end: End,
 }
 
@@ -82,7 +85,8 @@ impl<D: Decode> Pump<D> {
         let inflate =
             Inflate::new(compression).map_err(|cause| Error::io("prepare to decompress", input.name(), cause))?;
         let (piece, memory, plain, end) = (Bytes::new(), Vec::new(), Vec::new(), End::Far);
-        Ok(Self { input, offset: 0, inflate, decoder, piece, memory, plain, tally, limit: u64::MAX, end })
+        let step = trial::piece(PLAIN_STEP);
+        Ok(Self { input, offset: 0, inflate, decoder, piece, memory, plain, tally, limit: u64::MAX, step, end })
     }
 
     /// Goes on to the next item, or to the end.
@@ -133,7 +137,7 @@ impl<D: Decode> Pump<D> {
 
     fn inflate(&mut self) -> Result<()> {
         if self.inflate.is_plain() {
-            let piece = self.piece.split_to(self.piece.len().min(PLAIN_STEP));
+            let piece = self.piece.split_to(self.piece.len().min(self.step));
             self.tally.add_bytes(piece.len() as u64);
             self.decoder.push(&piece);
             // After the last piece nobody else has any.

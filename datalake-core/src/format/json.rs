@@ -17,6 +17,8 @@ mod decode;
 mod elements;
 mod frame;
 mod marks;
+#[cfg(test)]
+mod kernels;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -43,7 +45,7 @@ use super::schema::{Inferred, Observed, shortened};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
-use super::{Format, detect, drive};
+use super::{Format, detect, drive, trial};
 use crate::error::{Error, Result};
 
 /// The JSON formats: `ndjson` and `json`.
@@ -215,7 +217,7 @@ impl Format for Json {
             let decoder = Decoder::new(&name, Framer::new(&name, plan.layout), target, nulls, intake, batch_rows);
             drive::decoded(plan.input, plan.compression, decoder, Arc::clone(&tally))?
         } else {
-            let cutter = Cutter::new(&name, &plan.layout, blocks::BLOCK);
+            let cutter = Cutter::new(&name, &plan.layout, trial::block(blocks::BLOCK));
             let cut = drive::decoded(plan.input, plan.compression, cutter, Arc::clone(&tally))?;
             blocks::batches(&name, plan.layout, cut, target, nulls, intake, batch_rows)
         };

@@ -1,5 +1,7 @@
 //! Which of 64 bytes are equal to some others, with the widest instructions that the CPU has.
 
+use std::sync::LazyLock;
+
 /// How many bytes are compared at a time.
 pub(crate) const STEP: usize = 64;
 
@@ -18,33 +20,82 @@ pub(crate) trait Kernel {
     fn run<M: Masks>(self, masks: M) -> Self::Output;
 }
 
-/// Runs a loop as this CPU does it best.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
-    macro_rules! has {
-        ($($feature:tt)*) => { $(std::arch::is_x86_feature_detected!($feature))&&* };
+/// A kind of instructions that loops are compiled for. There is a value only where the CPU has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Those of any CPU.
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(x86::Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+impl Kind {
+    /// Those that this CPU has; the last is the best.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn available() -> Vec<Self> {
+        let mut kinds = vec![Self::Scalar];
+        if let Some(avx2) = x86::Avx2::detected() {
+            kinds.push(Self::Avx2(avx2));
+            kinds.extend(x86::Avx512::detected().map(Self::Avx512));
+        }
+        kinds
     }
-    if !has!("avx2" "bmi1" "bmi2" "lzcnt" "popcnt") {
-        kernel.run(Scalar)
-    } else if has!("avx512f" "avx512bw") {
-        // SAFETY: the CPU has what the function is compiled for.
-        unsafe { x86::with_avx512(kernel) }
-    } else {
-        // SAFETY: the CPU has what the function is compiled for.
-        unsafe { x86::with_avx2(kernel) }
+
+    /// Those that this CPU has; the last is the best.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn available() -> Vec<Self> {
+        vec![Self::Scalar, Self::Neon]
+    }
+
+    /// Those that this CPU has; the last is the best.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub(crate) fn available() -> Vec<Self> {
+        vec![Self::Scalar]
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "neon",
+        }
+    }
+
+    /// The best of this CPU, or the one that the environment variable `DATALAKE_SIMD` names (`scalar`, `avx2`), if it has that.
+    fn chosen() -> Self {
+        static CHOSEN: LazyLock<Kind> = LazyLock::new(|| {
+            let wanted = std::env::var("DATALAKE_SIMD").unwrap_or_default();
+            let mut kinds = Kind::available();
+            let best = kinds.pop().unwrap_or(Kind::Scalar);
+            kinds.into_iter().find(|kind| kind.name() == wanted).unwrap_or(best)
+        });
+        #[cfg(test)]
+        if let Some(only) = tests::ONLY.get() {
+            return only;
+        }
+        *CHOSEN
     }
 }
 
 /// Runs a loop as this CPU does it best.
-#[cfg(target_arch = "aarch64")]
 pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(arm::Neon)
-}
-
-/// Runs a loop as this CPU does it best.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Scalar)
+    match Kind::chosen() {
+        Kind::Scalar => kernel.run(Scalar),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2(has) => x86::with_avx2(has, kernel),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512(has) => x86::with_avx512(has, kernel),
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => kernel.run(arm::Neon),
+    }
 }
 
 /// What any CPU can do: eight bytes in a word.
@@ -95,21 +146,45 @@ mod x86 {
 
     use super::{Kernel, Masks, STEP};
 
-    /// Made only where the CPU has AVX2.
-    #[derive(Debug, Clone, Copy)]
-    pub(super) struct Avx2(());
-    /// Made only where the CPU has AVX-512 BW.
-    #[derive(Debug, Clone, Copy)]
-    pub(super) struct Avx512(());
+    /// Made only where the CPU has AVX2, and what came with it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Avx2(());
+    /// Made only where the CPU has AVX-512 BW, AVX2, and what came with it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Avx512(());
 
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Avx2(()))
+    macro_rules! has {
+        ($($feature:tt)*) => { $(std::arch::is_x86_feature_detected!($feature))&&* };
     }
 
-    #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn with_avx512<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Avx512(()))
+    impl Avx2 {
+        pub(super) fn detected() -> Option<Self> {
+            has!("avx2" "bmi1" "bmi2" "lzcnt" "popcnt").then_some(Self(()))
+        }
+    }
+
+    impl Avx512 {
+        pub(super) fn detected() -> Option<Self> {
+            (Avx2::detected().is_some() && has!("avx512f" "avx512bw")).then_some(Self(()))
+        }
+    }
+
+    pub(super) fn with_avx2<K: Kernel>(has: Avx2, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+        fn with<K: Kernel>(has: Avx2, kernel: K) -> K::Output {
+            kernel.run(has)
+        }
+        // SAFETY: there is no such value where the CPU has not what the function is compiled for.
+        unsafe { with(has, kernel) }
+    }
+
+    pub(super) fn with_avx512<K: Kernel>(has: Avx512, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt")]
+        fn with<K: Kernel>(has: Avx512, kernel: K) -> K::Output {
+            kernel.run(has)
+        }
+        // SAFETY: there is no such value where the CPU has not what the function is compiled for.
+        unsafe { with(has, kernel) }
     }
 
     impl Masks for Avx2 {
@@ -255,9 +330,32 @@ pub(crate) fn running_xor(mut bits: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use proptest::prelude::*;
+
+    thread_local! {
+        /// What loops of this thread are to run with.
+        pub(super) static ONLY: Cell<Option<Kind>> = const { Cell::new(None) };
+    }
+
+    /// Does work, whose loops run on this thread, once with each kind of instructions that there is; all must come to the same.
+    pub(crate) fn alike<T: PartialEq + std::fmt::Debug>(work: impl Fn() -> T) -> T {
+        let mut kinds = Kind::available().into_iter();
+        let once = |kind| {
+            ONLY.set(kind);
+            let done = work();
+            ONLY.set(None);
+            done
+        };
+        let first = once(kinds.next());
+        for kind in kinds {
+            assert_eq!(once(Some(kind)), first, "{}", kind.name());
+        }
+        first
+    }
 
     struct Equal<'a>(&'a [u8; STEP], [u8; 3]);
 
@@ -285,6 +383,18 @@ mod tests {
         bytes.iter().enumerate().fold(0, |mask, (place, byte)| mask | u64::from(*byte == wanted) << place)
     }
 
+    #[test]
+    fn every_byte_at_every_place_is_found_by_every_kind_of_cpu() {
+        for byte in 0..=u8::MAX {
+            for place in 0..STEP {
+                let mut bytes = [byte ^ 0x80; STEP];
+                bytes[place] = byte;
+                let masks = alike(|| run(Equal(&bytes, [byte, byte ^ 0x80, byte ^ 1])));
+                assert_eq!(masks, [1 << place, !(1 << place), 0], "{byte} at {place}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn all_kinds_of_cpu_compare_alike(bytes: [u8; 32], few in proptest::array::uniform32(0_u8..3), wanted: [u8; 2]) {
@@ -294,12 +404,7 @@ mod tests {
             let wanted = [wanted[0], wanted[1], 1];
             let expected = wanted.map(|wanted| one_by_one(&all, wanted));
             prop_assert_eq!(Equal(&all, wanted).run(Scalar), expected);
-            prop_assert_eq!(run(Equal(&all, wanted)), expected);
-            #[cfg(target_arch = "x86_64")]
-            if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: the CPU has what the function is compiled for.
-                prop_assert_eq!(unsafe { x86::with_avx2(Equal(&all, wanted)) }, expected);
-            }
+            prop_assert_eq!(alike(|| run(Equal(&all, wanted))), expected);
         }
 
         #[test]

@@ -35,12 +35,16 @@ mod cells;
 mod compression;
 mod conform;
 pub mod conformance;
+#[cfg(test)]
+mod conformity;
 mod convert;
 mod csv;
 mod detect;
 mod dictionaries;
 pub mod digest;
 mod drive;
+#[cfg(any(test, feature = "testing"))]
+pub mod hostile;
 mod intake;
 mod json;
 mod masks;
@@ -56,6 +60,7 @@ mod sink;
 mod source;
 mod spec;
 mod text;
+mod trial;
 mod units;
 
 use std::fmt::Debug;

@@ -310,6 +310,13 @@ fn damaged(input: &Input, cause: &ParquetError) -> Error {
     let error = Error::invalid("read", input.name());
     match cause {
         ParquetError::NYI(what) => Error::new(ErrorKind::Unsupported, "read", input.name()).with_reason(what),
+        // A codec that the crate was compiled without; the file is whole.
+        ParquetError::General(what) if what.starts_with("Disabled feature") => {
+            let codec = what.rsplit(' ').next().unwrap_or_default();
+            Error::new(ErrorKind::Unsupported, "read", input.name())
+                .with_reason(format_args!("it is compressed with {codec}, which is not read here"))
+                .with_hint("write it with zstd, snappy, gzip or lz4, or without compression")
+        }
         _ => error
             .with_reason(format_args!("it is no whole Parquet file of {} bytes: {cause}", input.size()))
             .with_hint("fetch or write the file again"),

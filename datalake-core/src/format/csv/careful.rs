@@ -57,6 +57,11 @@ pub(super) fn record(text: &[u8], start: usize, has_ended: bool, dialect: Dialec
                 // Whatever follows does not matter.
                 if close.is_some_and(|close| text[open..close].iter().any(is_line_end)) {
                     ends.truncate(known);
+                    // But for what is said of it, which goes to the end of the line.
+                    let is_told = has_ended || text[at..].iter().any(is_line_end);
+                    if !is_told && text.len() - start <= LONGEST {
+                        return Careful::More;
+                    }
                     return Careful::GivenUp(give_up(text, start, at, &misquotes));
                 }
             }

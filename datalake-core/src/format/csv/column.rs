@@ -12,6 +12,7 @@ use crate::format::cell::{self, Fault, Kinds};
 use crate::format::conform::{self, CellFault};
 use crate::format::quick;
 use crate::format::spec::{ColumnSpec, DecimalMark, timestamp_utc};
+use crate::format::trial;
 
 /// What turns fields into texts: quotes and words that mean that a value is missing.
 #[derive(Debug, Clone)]
@@ -20,14 +21,14 @@ pub(super) struct Reading {
     pub(super) nulls: Vec<String>,
     /// Whether an empty field is a missing value, and no other is.
     only_empty: bool,
-    /// Whether the quote may stand in a number, date or time.
+    /// Whether the quote may stand in a number, date or time, or nothing is to be quick.
     is_odd: bool,
 }
 
 impl Reading {
     pub(super) fn new(quote: u8, nulls: Vec<String>) -> Self {
         let only_empty = nulls.iter().any(String::is_empty) && nulls.iter().all(String::is_empty);
-        let is_odd = quote.is_ascii_alphanumeric() || b"+-.: ".contains(&quote);
+        let is_odd = trial::by_hand() || quote.is_ascii_alphanumeric() || b"+-.: ".contains(&quote);
         Self { quote, nulls, only_empty, is_odd }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn parse(raw: &[u8], place: Place) -> Result<Fields<'_>, Box<BadRecor
     let value = Value::of_text(text).map_err(no_json)?;
     // Only an escape can be wrong in a string that was passed over so far.
     if text.contains("\\u") {
-        serde_json::from_str::<serde_json::Value>(text).map_err(no_json)?;
+        check_escapes(text).map_err(|reason| bad("syntax", format!("the record is no JSON: {reason}")))?;
     }
     match value {
         Value::Object(fields) => Ok(fields),
@@ -35,11 +35,44 @@ pub(super) fn parse(raw: &[u8], place: Place) -> Result<Fields<'_>, Box<BadRecor
     }
 }
 
+/// Looks for surrogates without their other half in the strings of a text that is JSON otherwise, however deep it is nested.
+fn check_escapes(text: &str) -> Result<(), String> {
+    let mut from = 0;
+    while let Some(open) = memchr::memchr(b'"', &text.as_bytes()[from..]).map(|at| from + at) {
+        let string = &text[open..=closing(text.as_bytes(), open)];
+        from = open + string.len();
+        if string.contains("\\u")
+            && let Err(cause) = serde_json::from_str::<String>(string)
+        {
+            let (before, line) = (&text[..open], text[..open].matches('\n').count() + 1);
+            let column = open - before.rfind('\n').map_or(0, |end| end + 1) + cause.column();
+            return Err(placed(&cause, line, column));
+        }
+    }
+    Ok(())
+}
+
+/// Where the string that opens at a place is closed.
+fn closing(text: &[u8], open: usize) -> usize {
+    let mut at = open + 1;
+    loop {
+        match memchr::memchr2(b'"', b'\\', &text[at..]) {
+            None => return text.len() - 1,
+            Some(rest) if text[at + rest] == b'"' => return at + rest,
+            Some(rest) => at = (at + rest + 2).min(text.len()),
+        }
+    }
+}
+
 /// What a parser says, its place counted within the record.
 fn relative(cause: &serde_json::Error) -> String {
+    placed(cause, cause.line(), cause.column())
+}
+
+fn placed(cause: &serde_json::Error, line: usize, column: usize) -> String {
     let text = cause.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
-    format!("{what} (line {}, column {} of the record)", cause.line(), cause.column())
+    format!("{what} (line {line}, column {column} of the record)")
 }
 
 /// Finds the names and types of fields; gives no batches.

@@ -149,12 +149,27 @@ impl Framer {
     }
 
     /// Whether it stands between two records of an array.
-    pub(super) fn is_between(&self) -> bool {
+    fn is_between(&self) -> bool {
         matches!(self.state, State::Between { .. })
     }
 
+    /// Whether a block of an array ends here as it should, behind a record and before what separates it from the next.
+    ///
+    /// # Errors
+    /// If it does not: then it is no JSON.
+    pub(super) fn check_end(&mut self) -> Result<()> {
+        match self.state {
+            State::Between { must_separate: true } => Ok(()),
+            // Blocks are cut before commas.
+            State::Between { must_separate: false } => {
+                Err(self.error(self.seen, "expected a value, found `,`".to_owned()))
+            }
+            _ => Err(self.torn()),
+        }
+    }
+
     /// An error for a text that was cut where it is no JSON, so that where records end cannot be told.
-    pub(super) fn torn(&mut self) -> Error {
+    fn torn(&mut self) -> Error {
         let reason = format!("from `{}` on it is no JSON", shortened(&escaped(&self.buffer[self.start..])));
         self.error(self.start, reason)
     }
@@ -412,6 +427,10 @@ impl Framer {
     /// The end of a text that ends too early.
     fn cut(&mut self) -> BadRecord {
         self.row += 1;
+        if self.is_between() {
+            // The last record was whole, and was handed on.
+            self.start = self.seen;
+        }
         self.end = self.buffer.len();
         let raw = self.raw();
         let reason = if raw.trim_ascii().is_empty() {
@@ -543,6 +562,7 @@ mod tests {
     fn a_text_cut_short_says_so() {
         assert_eq!(texts("[{\"a\":1},{\"a\":", &Layout::Array)[1], "the text ends within `{\"a\":`");
         assert_eq!(texts("[{\"a\":1},", &Layout::Array)[1], "the text ends before its array is closed");
+        assert_eq!(texts("[{\"a\":1}", &Layout::Array)[1], "the text ends before its array is closed");
         assert_eq!(texts("{\"r\":[{\"a\":1}]", &Layout::Document(None)).len(), 2);
         assert_eq!(texts("{\"r\":", &Layout::Document(None)).len(), 1);
     }

@@ -1,6 +1,7 @@
 //! The types of JSON values, found from all of them: scalars, lists, objects, or a mixture that stays JSON text.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use arrow::datatypes::{DataType, Field, Fields};
 use indexmap::IndexMap;
@@ -94,7 +95,9 @@ impl Shape {
     ) -> serde_json::Result<Option<String>> {
         let fields = self.object.get_or_insert_with(IndexMap::new);
         let mut repeated = repeated_name(&members);
-        for (name, raw) in members {
+        // Only the last value of a name becomes one of the field, so no other has a say in its type.
+        let last = repeated.as_ref().map(|_| last_places(&members));
+        for (place, (name, raw)) in members.into_iter().enumerate() {
             let is_top = depth == 0;
             if fields.len() >= WIDEST && !fields.contains_key(name.as_ref()) {
                 self.is_unbounded = !is_top;
@@ -102,8 +105,11 @@ impl Shape {
             if self.is_unbounded {
                 return Ok(repeated);
             }
+            let is_last = last.as_ref().is_none_or(|last| last.get(name.as_ref()) == Some(&place));
             let field = fields.entry(name.into_owned()).or_insert_with(Self::new);
-            repeated = repeated.or(field.observe(row, Value::of(raw)?, nulls, depth + 1)?);
+            if is_last {
+                repeated = repeated.or(field.observe(row, Value::of(raw)?, nulls, depth + 1)?);
+            }
         }
         Ok(repeated)
     }
@@ -213,6 +219,11 @@ fn kinds_of_text(text: &str) -> Kinds {
 /// Whether a text means that the value is missing; the empty one does not.
 pub(crate) fn is_null(text: &str, nulls: &[String]) -> bool {
     !text.is_empty() && nulls.iter().any(|null| null == text)
+}
+
+/// Where each name stands the last time.
+fn last_places(members: &[(Cow<'_, str>, &RawValue)]) -> HashMap<String, usize> {
+    members.iter().enumerate().map(|(place, (name, _))| (name.clone().into_owned(), place)).collect()
 }
 
 fn repeated_name(members: &[(Cow<'_, str>, &RawValue)]) -> Option<String> {
