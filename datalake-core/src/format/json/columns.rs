@@ -12,13 +12,14 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Field, Float64Type, Int64Type, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Field, Float64Type, Int64Type, TimestampMicrosecondType,
 };
 
 use super::cut::Block;
 use super::frame::Layout;
 use super::shape::{Kind, is_null, struct_fields};
 use crate::error::{Error, Result};
+use crate::format::types::wide_integer;
 use crate::format::{cell, quick};
 
 /// What a record's text is read with.
@@ -270,6 +271,8 @@ struct Column {
 enum Values {
     Bool(BooleanBufferBuilder),
     Int(Vec<i64>),
+    /// Integers of up to 38 digits.
+    Wide(Vec<i128>),
     Float(Vec<f64>),
     Date(Vec<i32>),
     Time(Vec<i64>, bool),
@@ -298,6 +301,7 @@ impl Column {
             Kind::Scalar(data_type) => match data_type {
                 DataType::Boolean => Values::Bool(BooleanBufferBuilder::new(0)),
                 DataType::Int64 => Values::Int(Vec::new()),
+                DataType::Decimal128(..) => Values::Wide(Vec::new()),
                 DataType::Float64 => Values::Float(Vec::new()),
                 DataType::Date32 => Values::Date(Vec::new()),
                 DataType::Timestamp(_, zone) => Values::Time(Vec::new(), zone.is_some()),
@@ -321,6 +325,11 @@ impl Column {
         let end = match &mut self.values {
             Values::Int(values) => {
                 let (value, end) = int(bytes, at)?;
+                values.push(value);
+                end
+            }
+            Values::Wide(values) => {
+                let (value, end) = wide(bytes, at)?;
                 values.push(value);
                 end
             }
@@ -382,6 +391,7 @@ impl Column {
         match &mut self.values {
             Values::Bool(values) => values.append(false),
             Values::Int(values) | Values::Time(values, _) => values.push(0),
+            Values::Wide(values) => values.push(0),
             Values::Float(values) => values.push(0.0),
             Values::Date(values) => values.push(0),
             Values::Text { ends, .. } => ends.push(ends[ends.len() - 1]),
@@ -396,6 +406,10 @@ impl Column {
         Ok(match self.values {
             Values::Bool(mut values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Values::Int(values) => primitive::<Int64Type>(values, nulls),
+            Values::Wide(values) => {
+                let values = PrimitiveArray::<Decimal128Type>::new(values.into(), nulls);
+                Arc::new(values.with_data_type(wide_integer()))
+            }
             Values::Float(values) => primitive::<Float64Type>(values, nulls),
             Values::Date(values) => primitive::<Date32Type>(values, nulls),
             Values::Time(values, is_utc) => {
@@ -476,6 +490,17 @@ fn int(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
     };
     let value = value.cast_signed();
     is_plain.then_some((if negative { value.wrapping_neg() } else { value }, end))
+}
+
+/// An integer of at most 38 digits, and where it ends. What must follow is up to whoever asks.
+fn wide(bytes: &[u8], at: usize) -> Option<(i128, usize)> {
+    if let Some((value, end)) = int(bytes, at) {
+        return Some((value.into(), end));
+    }
+    let start = at + usize::from(bytes.get(at) == Some(&b'-'));
+    let (_, end) = digits(bytes, start);
+    let is_plain = (19..=38).contains(&(end - start)) && bytes[start] != b'0';
+    is_plain.then(|| Some((str::from_utf8(&bytes[at..end]).ok()?.parse().ok()?, end)))?
 }
 
 /// A number, and where it ends.
