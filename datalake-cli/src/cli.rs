@@ -89,6 +89,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   datalake convert foods.csv foods.parquet
   datalake convert lake://raw-data/foods.json lake://processed-data/foods.parquet --flatten
+  datalake convert foods.csv foods.parquet --schema 'id:int64!,name:text,price:decimal(10,2)' --on-row-error null
   cat foods.ndjson | datalake convert - - --from ndjson --to csv")]
     Convert(Convert),
     /// Queries lake objects.
@@ -320,10 +321,14 @@ pub(crate) struct Reading {
     /// Turns nested JSON fields into columns `outer_inner`.
     #[arg(long)]
     pub(crate) flatten: bool,
+    /// The columns and their types: `id:int64!,name:text,price:decimal(10,2)`, where `!` means that no value may be missing, or a
+    /// file that holds them as JSON or, if its name ends in `.toml`, as TOML. Columns that are not named are left out.
+    #[arg(long, value_name = "FILE|COLUMNS")]
+    pub(crate) schema: Option<String>,
     /// What becomes of records that do not fit.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) on_row_error: OnRowError,
-    /// How many records may be quarantined: a number, or a percentage such as `5%`.
+    /// How many records may be quarantined, or have values that became null: a number, or a percentage such as `5%`.
     #[arg(long, value_name = "N|P%")]
     pub(crate) max_bad_rows: Option<String>,
 }
@@ -336,6 +341,8 @@ pub(crate) enum OnRowError {
     Fail,
     /// The record goes to the quarantine.
     Quarantine,
+    /// A value that does not fit becomes null and is counted; a record that is broken as a whole goes to the quarantine.
+    Null,
 }
 
 #[derive(Debug, Args)]

@@ -1,14 +1,16 @@
 //! Keyword options of Python as options of readers and writers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datalake_core::Error;
-use datalake_core::format::{ColumnSpec, DecimalMark, Limit, OnRowError, Quarantine, ReadOptions, WriteOptions};
+use datalake_core::format::{
+    ColumnSpec, DecimalMark, Limit, OnRowError, Quarantine, ReadOptions, WriteOptions, declared_schema,
+};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList, PyMapping};
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use crate::error::raised;
 
@@ -22,7 +24,6 @@ pub(crate) struct Reading {
 pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
     let mut options = ReadOptions::default();
     let mut limit = Limit::default();
-    let mut keeps = false;
     for (name, value) in given.into_iter().flatten() {
         let name: String = name.extract()?;
         match name.as_str() {
@@ -36,7 +37,7 @@ pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
             "schema" => options.schema = schema(&value)?,
             "text" => options.text = value.extract()?,
             "columns" => options.columns = value.extract()?,
-            "on_row_error" => keeps = parsed::<OnRowError>(&name, &value)? == OnRowError::Quarantine,
+            "on_row_error" => options.on_row_error = parsed::<OnRowError>(&name, &value)?,
             "max_bad_rows" => limit = parsed(&name, &value)?,
             "flatten" => options.flatten = value.extract()?,
             "rows" => options.rows = value.extract()?,
@@ -45,8 +46,8 @@ pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
         }
     }
     let quarantine = Arc::new(Quarantine::new(limit));
-    if keeps {
-        options = options.with_on_row_error(OnRowError::Quarantine).with_rejects(Some(Arc::clone(&quarantine) as _));
+    if options.on_row_error.keeps() {
+        options = options.with_rejects(Some(Arc::clone(&quarantine) as _));
     }
     Ok(Reading { options, quarantine })
 }
@@ -75,16 +76,24 @@ fn decimal(value: &Bound<'_, PyAny>) -> PyResult<DecimalMark> {
     }
 }
 
-/// A schema is a list of column specifications, or names with their types.
+/// A schema is a text or a path as for the command line, or what a file would hold: a list of columns, or names with types.
 fn schema(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<ColumnSpec>>> {
-    let Ok(names) = value.cast::<PyDict>() else {
-        return parsed("schema", value);
+    let py = value.py();
+    if value.is_none() {
+        return Ok(None);
+    }
+    let text = match value.extract::<PathBuf>() {
+        Ok(path) => path.to_string_lossy().into_owned(),
+        Err(_) => {
+            // A mapping of any kind, a sequence of any.
+            let plain = match value.cast::<PyMapping>() {
+                Ok(names) => py.get_type::<PyDict>().call1((names,))?,
+                Err(_) => py.get_type::<PyList>().call1((value,))?,
+            };
+            py.import("json")?.call_method1("dumps", (plain,))?.extract()?
+        }
     };
-    let columns = names.iter().map(|(name, kind)| {
-        let column = json!({ "name": name.extract::<String>()?, "type": kind.extract::<String>()? });
-        serde_json::from_value(column).map_err(|cause| refused(value.py(), "schema", &cause))
-    });
-    columns.collect::<PyResult<Vec<ColumnSpec>>>().map(Some)
+    declared_schema(&text).map(Some).map_err(|error| raised(py, &error))
 }
 
 /// Anything that JSON can say, read as the engine reads it from a file.

@@ -241,9 +241,10 @@ impl Table {
     }
 
     /// All rows of a stream, with what its reader has put aside.
-    pub(crate) async fn collected(rows: Batches, quarantine: &Quarantine, notes: Vec<String>) -> Result<Self> {
+    pub(crate) async fn collected(rows: Batches, quarantine: &Quarantine, mut notes: Vec<String>) -> Result<Self> {
         let schema = Arc::clone(rows.schema());
         let batches = rows.try_collect().await?;
+        notes.extend(quarantine.nulled_columns().iter().map(ToString::to_string));
         Ok(Self { notes, quarantined: quarantine.counts(), ..Self::of(schema, batches) })
     }
 

@@ -117,7 +117,7 @@ def test_local_files_are_read_and_converted(tmp_path: Path) -> None:
     source.write_bytes(ROWS)
     assert len(datalake.read(source)) == 3
     done = datalake.convert(source, target)
-    assert done["balance"] == {"seen": 3, "written": 3, "quarantined": 0}
+    assert done["balance"] == {"seen": 3, "written": 3, "quarantined": 0, "nulled": 0}
     assert done["quarantine"] is None
     assert pq.read_table(target).to_pydict() == datalake.read(source).to_pyarrow().to_pydict()
 

@@ -30,12 +30,22 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     }
     let kept = keep_rejects(&quarantine, &to, "convert", || tools.lake()).await?;
     if tools.printer.is_json() && to != Location::Stdio {
-        let document = serde_json::json!({ "written": done.written, "balance": done.balance, "quarantine": kept });
+        let document = serde_json::json!({
+            "written": done.written,
+            "balance": done.balance,
+            "nulled": quarantine.nulled_columns(),
+            "quarantine": kept,
+        });
         return tools.printer.document(&document);
     }
     let place = kept.map(|place| format!(" ({place})")).unwrap_or_default();
+    let nulled = match done.balance.nulled {
+        0 => String::new(),
+        1 => "; 1 value became null".to_owned(),
+        values => format!("; {values} values became null"),
+    };
     tools.printer.say(&format!(
-        "{} records seen = {} written + {} quarantined{place}",
+        "{} records seen = {} written + {} quarantined{place}{nulled}",
         done.balance.seen, done.balance.written, done.balance.quarantined
     ));
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_core::format::{DecimalMark, Limit, OnRowError, Quarantine, ReadOptions};
+use datalake_core::format::{DecimalMark, Limit, OnRowError, Quarantine, ReadOptions, declared_schema};
 use datalake_core::{Error, Result};
 
 use crate::cli::{self, Reading};
@@ -24,8 +24,16 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
         .with_header(!reading.no_header)
         .with_rows(reading.rows.clone())
         .with_flatten(reading.flatten);
-    if reading.on_row_error == cli::OnRowError::Quarantine {
-        options = options.with_on_row_error(OnRowError::Quarantine).with_rejects(Some(Arc::clone(&quarantine) as _));
+    if let Some(schema) = &reading.schema {
+        options = options.with_schema(Some(declared_schema(schema)?));
+    }
+    let on_row_error = match reading.on_row_error {
+        cli::OnRowError::Fail => OnRowError::Fail,
+        cli::OnRowError::Quarantine => OnRowError::Quarantine,
+        cli::OnRowError::Null => OnRowError::Null,
+    };
+    if on_row_error.keeps() {
+        options = options.with_on_row_error(on_row_error).with_rejects(Some(Arc::clone(&quarantine) as _));
     }
     Ok((options, quarantine))
 }

@@ -30,6 +30,9 @@ pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
     if records > 0 {
         tools.printer.say(&format!("{records} records would be quarantined"));
     }
+    for column in quarantine.nulled_columns() {
+        tools.printer.say(&column.to_string());
+    }
     Ok(())
 }
 

@@ -29,6 +29,9 @@ pub(crate) async fn sql(arguments: Sql, tools: &Tools) -> Result<()> {
     if let Err(error) = answer(&session, &arguments, &to, tools).await {
         return Err(told(error, keep_rejects(&quarantine, &to, "sql", || tools.lake()).await?));
     }
+    for column in quarantine.nulled_columns() {
+        tools.printer.say(&column.to_string());
+    }
     if let Some(kept) = keep_rejects(&quarantine, &to, "sql", || tools.lake()).await? {
         let records: u64 = quarantine.counts().values().sum();
         tools.printer.say(&format!("{records} records quarantined ({kept})"));

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Debug};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
+use super::nulled::{Nulled, NulledColumn, NulledCounts};
 use crate::error::Result;
 
 /// A schema and the record batches that follow it, pulled one by one.
@@ -103,6 +104,9 @@ pub struct Balance {
     pub written: u64,
     /// Records rejected and kept in the quarantine.
     pub quarantined: u64,
+    /// Values that did not fit and became null, in rows that were handed on.
+    #[serde(default)]
+    pub nulled: u64,
 }
 
 /// Counts records while they are read.
@@ -111,6 +115,7 @@ pub struct Tally {
     written: AtomicU64,
     quarantined: AtomicU64,
     bytes: AtomicU64,
+    nulled: Mutex<NulledCounts>,
 }
 
 impl Tally {
@@ -122,6 +127,22 @@ impl Tally {
     /// So many records were rejected.
     pub fn add_quarantined(&self, records: u64) {
         self.quarantined.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// These values of a record became null.
+    pub fn add_nulled(&self, values: &[Nulled]) {
+        self.nulled.lock().unwrap_or_else(PoisonError::into_inner).add(values);
+    }
+
+    /// Adds the values that became null in another source.
+    pub fn join_nulled(&self, columns: Vec<NulledColumn>) {
+        self.nulled.lock().unwrap_or_else(PoisonError::into_inner).join(columns);
+    }
+
+    /// The values that became null, column by column.
+    #[must_use]
+    pub fn nulled_columns(&self) -> Vec<NulledColumn> {
+        self.nulled.lock().unwrap_or_else(PoisonError::into_inner).columns()
     }
 
     /// So many more bytes of (decompressed) input were consumed.
@@ -140,6 +161,7 @@ impl Tally {
     pub fn balance(&self) -> Balance {
         let written = self.written.load(Ordering::Relaxed);
         let quarantined = self.quarantined.load(Ordering::Relaxed);
-        Balance { seen: written + quarantined, written, quarantined }
+        let nulled = self.nulled.lock().unwrap_or_else(PoisonError::into_inner).values();
+        Balance { seen: written + quarantined, written, quarantined, nulled }
     }
 }

@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, DecimalType, TimeUnit};
 use chrono::{NaiveDate, NaiveDateTime};
 
+use super::decimal;
 use super::spec::{ColumnSpec, DecimalMark, timestamp_utc, type_name};
+use super::types::wide_integer;
 use super::units::Unit;
 
 /// A set of types.
@@ -24,6 +26,10 @@ impl Kinds {
     pub(crate) const DATE: Self = Self(8);
     pub(crate) const TIMESTAMP: Self = Self(16);
     pub(crate) const TIMESTAMP_UTC: Self = Self(32);
+    /// Integers of at most 38 digits.
+    pub(crate) const WIDE_INT: Self = Self(64);
+    /// Those of an integer of so few digits that it is a float.
+    pub(crate) const SHORT_INT: Self = Self(Self::INT.0 | Self::FLOAT.0 | Self::WIDE_INT.0);
 
     pub(crate) fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -43,6 +49,7 @@ impl Kinds {
             DataType::Boolean => Self::BOOL,
             DataType::Int64 => Self::INT,
             DataType::Float64 => Self::FLOAT,
+            DataType::Decimal128(_, 0) => Self::WIDE_INT,
             DataType::Date32 => Self::DATE,
             DataType::Timestamp(_, None) => Self::TIMESTAMP,
             DataType::Timestamp(_, Some(_)) => Self::TIMESTAMP_UTC,
@@ -55,16 +62,18 @@ impl Kinds {
         let order = [
             (Self::BOOL, DataType::Boolean),
             (Self::INT, DataType::Int64),
+            (Self::WIDE_INT, wide_integer()),
             (Self::FLOAT, DataType::Float64),
             (Self::DATE, DataType::Date32),
-            (Self::TIMESTAMP, DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)),
+            (Self::TIMESTAMP, DataType::Timestamp(TimeUnit::Microsecond, None)),
             (Self::TIMESTAMP_UTC, timestamp_utc()),
         ];
         order.into_iter().find(|(kind, _)| self.has(*kind)).map_or(DataType::Utf8, |(_, data_type)| data_type)
     }
 
     /// The types of which a text is a value as it stands, without loss. `007` and `+49` are of none but text, since
-    /// a number would not give them back; nor is an integer that 64 bits do not hold, `NA`, `nan` or `Infinity`.
+    /// a number would not give them back; nor is an integer of more than 38 digits that no float is, `NA`, `nan` or
+    /// `Infinity`.
     pub(crate) fn of(text: &str, mark: DecimalMark) -> Self {
         match text.as_bytes().first() {
             Some(b'N' | b'i' | b'-') if special(text).is_some() => Self::FLOAT,
@@ -85,17 +94,19 @@ impl Kinds {
         }
         match Shape::of(text, mark) {
             Some(shape) if shape.leading_zero => Self::NONE,
-            Some(shape) if shape.is_bare && text != "-0" => Self::of_integer(text),
+            Some(shape) if shape.is_bare && text != "-0" => Self::of_integer(text, &shape),
             Some(shape) if shape.float(text).is_some() => Self::FLOAT,
             _ => Self::NONE,
         }
     }
 
-    fn of_integer(text: &str) -> Self {
+    fn of_integer(text: &str, shape: &Shape) -> Self {
+        let is_float = || if shape.float(text).is_some() { Self::FLOAT } else { Self::NONE };
         match text.parse::<i64>() {
-            Ok(value) if is_exact(value) => Self::INT.or(Self::FLOAT),
-            Ok(_) => Self::INT,
-            Err(_) => Self::NONE,
+            Ok(value) if is_exact(value) => Self::SHORT_INT,
+            Ok(_) => Self::INT.or(Self::WIDE_INT),
+            Err(_) if text.strip_prefix('-').unwrap_or(text).len() <= 38 => is_float().or(Self::WIDE_INT),
+            Err(_) => is_float(),
         }
     }
 }
@@ -154,14 +165,14 @@ impl Shape {
         let value: f64 =
             if text.contains(',') { text.replacen(',', ".", 1).parse().ok()? } else { text.parse().ok()? };
         let is_lost = value == 0.0 && self.is_nonzero;
-        (value.is_finite() && !is_lost && self.is_kept_by(value, text)).then_some(value)
+        (value.is_finite() && !is_lost && self.is_kept_by(value, text, 15)).then_some(value)
     }
 
     /// Whether a float is the integer that is written, if one is.
-    fn is_kept_by(&self, value: f64, text: &str) -> bool {
+    fn is_kept_by(&self, value: f64, text: &str, short: usize) -> bool {
         match self.whole(text) {
             // Every integer of so few digits is a float.
-            Some(whole) if whole.len() > 15 => format!("{:.0}", value.abs()) == whole,
+            Some(whole) if whole.len() > short => format!("{:.0}", value.abs()) == whole,
             _ => true,
         }
     }
@@ -172,8 +183,8 @@ impl Shape {
         Some(unsigned[..self.integer?].trim_start_matches('0'))
     }
 
-    /// The integer of 64 bits that is written, if one is.
-    fn int(&self, text: &str) -> Option<i64> {
+    /// The integer that is written, if one of 128 bits is.
+    fn int(&self, text: &str) -> Option<i128> {
         let sign = usize::from(text.starts_with('-'));
         match self.integer? {
             0 => Some(0),
@@ -228,6 +239,12 @@ fn calendar(text: &str) -> Option<NaiveDate> {
 /// `YYYY-MM-DD HH:MM:SS`, with `T` or a blank, up to six more digits and a zone: microseconds since 1970 (in UTC if
 /// there is a zone), and whether there is a zone.
 pub(crate) fn timestamp(text: &str) -> Option<(i64, bool)> {
+    let (seconds, nanos, utc) = moment(text, 6)?;
+    Some((seconds * 1_000_000 + i64::from(nanos / 1000), utc))
+}
+
+/// A time of up to so many digits behind the second: seconds since 1970, nanoseconds, and whether there is a zone.
+fn moment(text: &str, most: usize) -> Option<(i64, u32, bool)> {
     let (day, rest) = text.split_at_checked(10)?;
     let day = calendar(day)?;
     let rest = rest.strip_prefix(['T', ' '])?;
@@ -236,21 +253,21 @@ pub(crate) fn timestamp(text: &str) -> Option<(i64, bool)> {
     if clock[2] != b':' || clock[5] != b':' {
         return None;
     }
-    let (fraction, zone) = fraction(rest)?;
+    let (nanos, zone) = fraction(rest, most)?;
     let (hour, minute, second) = (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
-    let local: NaiveDateTime = day.and_hms_micro_opt(hour, minute, second, fraction)?;
-    let micros = local.and_utc().timestamp_micros();
+    let local: NaiveDateTime = day.and_hms_opt(hour, minute, second)?;
+    let seconds = local.and_utc().timestamp();
     match zone {
-        "" => Some((micros, false)),
-        zone => Some((micros - i64::from(offset_minutes(zone)?) * 60_000_000, true)),
+        "" => Some((seconds, nanos, false)),
+        zone => Some((seconds - i64::from(offset_minutes(zone)?) * 60, nanos, true)),
     }
 }
 
-/// The microseconds of `.123`, and what follows.
-fn fraction(text: &str) -> Option<(u32, &str)> {
+/// The nanoseconds of `.123`, of at most so many digits, and what follows.
+fn fraction(text: &str, most: usize) -> Option<(u32, &str)> {
     let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
     let (fraction, zone) = digits(rest.as_bytes());
-    let scale = 6usize.checked_sub(fraction.len()).filter(|_| !fraction.is_empty())?;
+    let scale = 9 - Some(fraction.len()).filter(|length| (1..=most).contains(length))?;
     let zone = &rest[rest.len() - zone.len()..];
     Some((number(fraction)? * 10_u32.pow(u32::try_from(scale).ok()?), zone))
 }
@@ -309,18 +326,73 @@ pub(crate) fn declared_float(text: &str, spec: &ColumnSpec) -> Result<f64, Fault
     }
 }
 
-/// A cell of a declared `int64` column: `12`, `12.0` and `1.2e1` are 12, but 12.5 is none.
-pub(crate) fn declared_int(text: &str, spec: &ColumnSpec) -> Result<i64, Fault> {
+/// A cell of a declared `float32` column.
+pub(crate) fn declared_single(text: &str, spec: &ColumnSpec) -> Result<f32, Fault> {
+    // Through f64, which holds every f32 and has the same words for those that are no numbers.
+    let value = declared_float(text, spec)? as f32;
+    let amount = match special(text.trim()) {
+        Some(_) => return Ok(value),
+        None => Amount::of(text, spec)?,
+    };
+    let value = match amount.factor {
+        Some(_) => value,
+        // The nearest of the number itself, not of the nearest f64.
+        None => amount.digits.replacen(',', ".", 1).parse().unwrap_or(value),
+    };
+    let is_lost = value == 0.0 && amount.shape.is_nonzero
+        || amount.factor.is_none() && !amount.shape.is_kept_by(value.into(), &amount.digits, 7);
+    if value.is_finite() && !is_lost { Ok(value) } else { Err(Fault::lossy(text, spec)) }
+}
+
+/// A cell of a declared column of integers: `12`, `12.0` and `1.2e1` are 12, but 12.5 is none.
+fn declared_whole(text: &str, spec: &ColumnSpec) -> Result<i128, Fault> {
     const LIMIT: f64 = 9_007_199_254_740_992.0;
     let amount = Amount::of(text, spec)?;
     if amount.shape.integer.is_some() && amount.factor.is_none() {
         return amount.shape.int(&amount.digits).ok_or_else(|| Fault::lossy(text, spec));
     }
     let value = amount.value(text, spec)?;
-    if value.fract() == 0.0 && value.abs() < LIMIT { Ok(value as i64) } else { Err(Fault::lossy(text, spec)) }
+    if value.fract() == 0.0 && value.abs() < LIMIT { Ok(value as i128) } else { Err(Fault::lossy(text, spec)) }
 }
 
-/// A cell of a declared `bool`, `date` or `timestamp` column, read by its parser.
+/// A cell of a declared column of integers of any width.
+pub(crate) fn declared_int<T: TryFrom<i128>>(text: &str, spec: &ColumnSpec) -> Result<T, Fault> {
+    T::try_from(declared_whole(text, spec)?).map_err(|_| Fault::lossy(text, spec))
+}
+
+/// A cell of a declared column of decimals, in units of the last digit.
+pub(crate) fn declared_decimal<T: DecimalType>(
+    text: &str,
+    spec: &ColumnSpec,
+    precision: u8,
+    scale: i8,
+) -> Result<T::Native, Fault> {
+    let amount = Amount::of(text, spec)?;
+    let units = match (amount.factor, u8::try_from(scale)) {
+        (None, Ok(scale)) => decimal::units::<T>(&amount.digits, precision, scale),
+        // Units are converted by floats, which are no decimals.
+        _ => None,
+    };
+    units.ok_or_else(|| Fault::lossy(text, spec))
+}
+
+/// A cell of a declared column of times, in its unit since 1970.
+pub(crate) fn declared_time(text: &str, spec: &ColumnSpec) -> Result<i64, Fault> {
+    let DataType::Timestamp(unit, zone) = &spec.data_type else { return Err(Fault::not_a(text, spec)) };
+    let moment = moment(text.trim(), 9).filter(|(_, _, utc)| *utc == zone.is_some());
+    let (seconds, nanos, _) = moment.ok_or_else(|| Fault::not_a(text, spec))?;
+    let per_second = match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    };
+    let step = 1_000_000_000 / per_second;
+    let whole = i64::try_from(i128::from(seconds) * i128::from(per_second) + i128::from(nanos / step));
+    whole.ok().filter(|_| nanos % step == 0).ok_or_else(|| Fault::lossy(text, spec))
+}
+
+/// A cell of a declared `bool` or `date` column, read by its parser.
 pub(crate) fn declared<T>(text: &str, spec: &ColumnSpec, parse: impl Fn(&str) -> Option<T>) -> Result<T, Fault> {
     parse(text.trim()).ok_or_else(|| Fault::not_a(text, spec))
 }
@@ -398,6 +470,7 @@ fn plain(text: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::datatypes::Decimal128Type;
     use chrono::DateTime;
     use proptest::prelude::*;
 
@@ -414,8 +487,7 @@ mod tests {
 
     #[test]
     fn what_a_number_would_not_give_back_stays_text() {
-        for text in ["007", "+49", "NA", "nan", "Inf", "infinity", "9223372036854775808", "1e999", "", "-", ".", "1,5"]
-        {
+        for text in ["007", "+49", "NA", "nan", "Inf", "infinity", "1e999", "", "-", ".", "1,5"] {
             assert_eq!(kind(text), DataType::Utf8, "{text}");
         }
         for text in ["1_000", "0x10", "1.2.3", "e5", "1e", " 1", "1 ", "2024-13-01", "tru", "yes"] {
@@ -427,6 +499,10 @@ mod tests {
     fn values_have_their_narrowest_type() {
         assert_eq!(kind("0"), DataType::Int64);
         assert_eq!(kind("-9223372036854775808"), DataType::Int64);
+        assert_eq!(kind("9223372036854775808"), wide_integer());
+        assert_eq!(kind(&"9".repeat(38)), wide_integer());
+        assert_eq!(kind(&"9".repeat(39)), DataType::Utf8);
+        assert_eq!(kind(&format!("-{}", "9".repeat(38))), wide_integer());
         assert_eq!(kind("-0"), DataType::Float64);
         assert_eq!(kind("0.5"), DataType::Float64);
         assert_eq!(kind(".5"), DataType::Float64);
@@ -436,7 +512,7 @@ mod tests {
         }
         assert_eq!(kind("True"), DataType::Boolean);
         assert_eq!(kind("2024-02-29"), DataType::Date32);
-        assert_eq!(kind("2024-02-29T23:59:59"), DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None));
+        assert_eq!(kind("2024-02-29T23:59:59"), DataType::Timestamp(TimeUnit::Microsecond, None));
         assert_eq!(kind("2024-02-29 23:59:59.123456+02:00"), timestamp_utc());
         assert_eq!(kind("2024-02-29 23:59:59.1234567"), DataType::Utf8);
         assert_eq!(Kinds::of("12,5", DecimalMark::Comma).narrowest(), DataType::Float64);
@@ -484,6 +560,7 @@ mod tests {
     #[test]
     fn integers_are_never_rounded() {
         let spec = ColumnSpec::new("x", DataType::Int64);
+        let declared_int = |text: &str, spec: &ColumnSpec| declared_int::<i64>(text, spec);
         assert_eq!(declared_int("12.0", &spec), Ok(12));
         assert_eq!(declared_int("007", &spec), Ok(7));
         assert_eq!(declared_int("9223372036854775807", &spec), Ok(i64::MAX));
@@ -541,7 +618,8 @@ mod tests {
             let kinds = Kinds::of(&text, DecimalMark::Dot);
             let spec = ColumnSpec::new("x", kinds.narrowest());
             match spec.data_type {
-                DataType::Int64 => prop_assert!(declared_int(&text, &spec).is_ok()),
+                DataType::Int64 => prop_assert!(declared_int::<i64>(&text, &spec).is_ok()),
+                DataType::Decimal128(..) => prop_assert!(declared_decimal::<Decimal128Type>(&text, &spec, 38, 0).is_ok()),
                 DataType::Float64 => prop_assert!(declared_float(&text, &spec).is_ok()),
                 _ => {}
             }

@@ -3,8 +3,11 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, LargeStringArray, StringArray, StringViewArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 
+use super::decimal;
 use super::text::{push_json, push_text, with_float};
 use crate::error::Result;
 
@@ -24,6 +27,8 @@ enum Values<'a> {
     Int(&'a [i64]),
     Short(&'a [i32]),
     Float(&'a [f64]),
+    /// Units, and how many digits of them stand behind the dot.
+    Decimal(&'a [i128], u8),
     Bool(&'a BooleanArray),
     Date(&'a [i32]),
     /// Microseconds, and whether they are in UTC.
@@ -52,6 +57,9 @@ impl<'a> Cells<'a> {
             DataType::Int64 => Values::Int(array.as_primitive::<Int64Type>().values()),
             DataType::Int32 => Values::Short(array.as_primitive::<Int32Type>().values()),
             DataType::Float64 => Values::Float(array.as_primitive::<Float64Type>().values()),
+            DataType::Decimal128(_, scale @ 0..) => {
+                Values::Decimal(array.as_primitive::<Decimal128Type>().values(), scale.cast_unsigned())
+            }
             DataType::Boolean => Values::Bool(array.as_boolean()),
             DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>().values()),
             DataType::Timestamp(TimeUnit::Microsecond, zone) => {
@@ -80,6 +88,7 @@ impl<'a> Cells<'a> {
             Values::Int(values) => push_int(values[row], bytes),
             Values::Short(values) => push_int(values[row].into(), bytes),
             Values::Float(values) => with_float(values[row], |float| bytes.extend_from_slice(float.as_bytes())),
+            Values::Decimal(values, scale) => decimal::push(values[row], *scale, bytes),
             Values::Bool(values) => bytes.extend_from_slice(if values.value(row) { b"true" } else { b"false" }),
             Values::Date(values) => {
                 if !push_date(values[row].into(), bytes) {
@@ -227,7 +236,9 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use arrow::array::{Date32Array, Float64Array, Int32Array, Int64Array, TimestampMicrosecondArray, UInt8Array};
+    use arrow::array::{
+        Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, TimestampMicrosecondArray, UInt8Array,
+    };
     use proptest::prelude::*;
 
     /// Plain and as JSON, by this module and by the one that it stands in for.
@@ -279,7 +290,12 @@ mod tests {
             texts: Vec<Option<String>>,
             times in proptest::collection::vec(-62_000_000_000_000_000_i64..253_000_000_000_000_000, 0..20),
             bytes: Vec<Option<u8>>,
+            units in proptest::collection::vec(-99_999_999_999_999_999_999_i128..99_999_999_999_999_999_999, 0..20),
         ) {
+            for scale in [0, 2, 20] {
+                let decimals = Decimal128Array::from(units.clone()).with_precision_and_scale(38, scale).unwrap();
+                agree(&(Arc::new(decimals) as ArrayRef))?;
+            }
             agree(&(Arc::new(Int64Array::from(ints)) as ArrayRef))?;
             agree(&(Arc::new(Int32Array::from(shorts)) as ArrayRef))?;
             agree(&(Arc::new(Float64Array::from(floats)) as ArrayRef))?;

@@ -1,5 +1,6 @@
 //! Record batches as a declared schema wants them, strictly: what cannot be had without loss is a fault of its cell.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -8,11 +9,13 @@ use arrow::array::{
 };
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    ArrowTimestampType, DataType, Date32Type, Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
 use super::cell::{self, Fault, Kinds};
-use super::spec::{ColumnSpec, is_text_type, timestamp_utc};
+use super::spec::{ColumnSpec, is_text_type};
 use super::text::value_text;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -38,8 +41,10 @@ pub struct Conformed {
     pub batch: RecordBatch,
     /// Their indices in the batch given.
     pub rows: Vec<u32>,
-    /// All cells that do not fit, by row, then in the order of the columns.
+    /// All cells of the others that do not fit, by row, then in the order of the columns.
     pub faults: Vec<CellFault>,
+    /// The cells that became null since they do not fit, in rows that are kept: none unless this was asked for.
+    pub nulled: Vec<CellFault>,
 }
 
 impl Conformed {
@@ -47,7 +52,7 @@ impl Conformed {
     pub(crate) fn whole(batch: RecordBatch) -> Self {
         // Batches have far less than 2^32 rows.
         let rows = (0..batch.num_rows() as u32).collect();
-        Self { batch, rows, faults: Vec::new() }
+        Self { batch, rows, faults: Vec::new(), nulled: Vec::new() }
     }
 }
 
@@ -80,6 +85,8 @@ pub struct Conformer {
     notes: Vec<String>,
     /// For types found from a sample: whether each column had no value in it.
     unseen: Option<Vec<bool>>,
+    /// Whether a cell that does not fit becomes null, where its column may hold nulls.
+    is_nulling: bool,
 }
 
 /// Makes one batch fit a declared schema; [`Conformer`] does it for many.
@@ -104,6 +111,7 @@ impl Conformer {
             schema: Arc::new(Schema::new(specs.iter().map(ColumnSpec::field).collect::<Vec<_>>())),
             notes: Vec::new(),
             unseen: None,
+            is_nulling: false,
         };
         for (index, spec) in specs.iter().enumerate() {
             if specs[..index].iter().any(|other| other.name == spec.name) {
@@ -124,6 +132,13 @@ impl Conformer {
     /// if its column's type could hold it. Columns that are `unseen` had no value in the sample.
     pub(crate) fn guessed(mut self, unseen: Vec<bool>) -> Self {
         self.unseen = Some(unseen);
+        self
+    }
+
+    /// Makes cells that do not fit null, where their columns may hold nulls, and keeps their rows.
+    #[must_use]
+    pub fn nulling(mut self) -> Self {
+        self.is_nulling = true;
         self
     }
 
@@ -184,6 +199,7 @@ impl Conformer {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let all = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options);
         let mut all = all.map_err(internal)?;
+        let (nulled, faults) = if self.is_nulling { self.nulled(faults) } else { (Vec::new(), faults) };
         let mut good = vec![true; rows];
         for fault in &faults {
             good[fault.row as usize] = false;
@@ -194,7 +210,16 @@ impl Conformer {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(all.num_rows()));
         let batch = RecordBatch::try_new_with_options(SchemaRef::clone(&self.schema), all.columns().to_vec(), &options);
-        Ok(Conformed { batch: batch.map_err(internal)?, rows: kept, faults })
+        Ok(Conformed { batch: batch.map_err(internal)?, rows: kept, faults, nulled })
+    }
+
+    /// The faults of rows in which every cell at fault may be null, as it is then, and those of the others.
+    fn nulled(&self, faults: Vec<CellFault>) -> (Vec<CellFault>, Vec<CellFault>) {
+        let required: HashSet<&str> =
+            self.specs.iter().filter(|spec| !spec.nullable).map(|spec| spec.name.as_str()).collect();
+        let lost: HashSet<u32> =
+            faults.iter().filter(|fault| required.contains(fault.column.as_str())).map(|fault| fault.row).collect();
+        faults.into_iter().partition(|fault| !lost.contains(&fault.row))
     }
 
     fn note_left_out(&mut self, source: &Schema) {
@@ -277,21 +302,36 @@ pub(crate) fn column(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Vec<CellF
     Ok(converted)
 }
 
-/// Whether every value of a type is a value of the other.
+/// Whether every value of a type is a value of the other, but for times that would be out of its range.
 fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType::{
-        Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32, Utf8, Utf8View,
+        Decimal128, Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, Timestamp, UInt8, UInt16, UInt32,
+        UInt64, Utf8, Utf8View,
     };
     match (from, to) {
         (from, to) if from == to => true,
         (Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32, Int64 | Float64) => true,
-        (Float16 | Float32, Float64) | (LargeUtf8 | Utf8View, Utf8) => true,
+        (Int8 | Int16 | UInt8 | UInt16, Int32 | Float32) | (Int8 | UInt8, Int16) => true,
+        (UInt8 | UInt16 | UInt32, UInt64) | (UInt8 | UInt16, UInt32) | (UInt8, UInt16) => true,
+        (Float16 | Float32, Float64) | (Float16, Float32) | (LargeUtf8 | Utf8View, Utf8) => true,
         (DataType::Dictionary(_, values), to) => **values == *to,
-        (DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond, zone), to) => match to {
-            DataType::Timestamp(TimeUnit::Microsecond, wanted) => zone.is_some() == wanted.is_some(),
-            _ => false,
-        },
+        (Timestamp(unit, zone), Timestamp(finer, wanted)) => {
+            per_second(*unit) <= per_second(*finer) && zone.is_some() == wanted.is_some()
+        }
+        (Decimal128(precision, scale), Decimal128(wider, finer)) => {
+            let whole = |precision: u8, scale: i8| i16::from(precision) - i16::from(scale);
+            *scale >= 0 && scale <= finer && whole(*precision, *scale) <= whole(*wider, *finer)
+        }
         _ => false,
+    }
+}
+
+fn per_second(unit: TimeUnit) -> u32 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
     }
 }
 
@@ -325,17 +365,28 @@ fn texts(array: &ArrayRef) -> Result<StringArray> {
 }
 
 fn from_text(texts: &StringArray, spec: &ColumnSpec, faults: &mut Vec<CellFault>) -> ArrayRef {
-    let zoned = spec.data_type == timestamp_utc();
+    macro_rules! whole {
+        ($type:ty) => {
+            parse::<$type>(texts, spec, faults, |text| cell::declared_int(text, spec))
+        };
+    }
     match &spec.data_type {
-        DataType::Int64 => parse::<Int64Type>(texts, spec, faults, |text| cell::declared_int(text, spec)),
+        DataType::Int8 => whole!(Int8Type),
+        DataType::Int16 => whole!(Int16Type),
+        DataType::Int32 => whole!(Int32Type),
+        DataType::Int64 => whole!(Int64Type),
+        DataType::UInt8 => whole!(UInt8Type),
+        DataType::UInt16 => whole!(UInt16Type),
+        DataType::UInt32 => whole!(UInt32Type),
+        DataType::UInt64 => whole!(UInt64Type),
+        DataType::Float32 => parse::<Float32Type>(texts, spec, faults, |text| cell::declared_single(text, spec)),
         DataType::Float64 => parse::<Float64Type>(texts, spec, faults, |text| cell::declared_float(text, spec)),
+        DataType::Decimal128(precision, scale) => decimals::<Decimal128Type>(texts, spec, faults, *precision, *scale),
+        DataType::Decimal256(precision, scale) => decimals::<Decimal256Type>(texts, spec, faults, *precision, *scale),
         DataType::Date32 => parse::<Date32Type>(texts, spec, faults, |text| cell::declared(text, spec, cell::date)),
-        DataType::Timestamp(..) => {
-            let time = |text: &str| cell::timestamp(text).filter(|(_, utc)| *utc == zoned).map(|(micros, _)| micros);
-            let array = parse::<TimestampMicrosecondType>(texts, spec, faults, |text| cell::declared(text, spec, time));
-            let array = array.as_primitive::<TimestampMicrosecondType>().clone();
-            Arc::new(if zoned { array.with_timezone("UTC") } else { array })
-        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => times::<TimestampMillisecondType>(texts, spec, faults),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => times::<TimestampMicrosecondType>(texts, spec, faults),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => times::<TimestampNanosecondType>(texts, spec, faults),
         DataType::Boolean => {
             let mut builder = arrow::array::BooleanBuilder::with_capacity(texts.len());
             each(
@@ -365,6 +416,26 @@ fn parse<T: ArrowPrimitiveType>(
 ) -> ArrayRef {
     let mut builder: PrimitiveBuilder<T> = PrimitiveArray::builder(texts.len());
     each(texts, spec, faults, read, |value| builder.append_option(value));
+    Arc::new(builder.finish())
+}
+
+fn decimals<T: DecimalType>(
+    texts: &StringArray,
+    spec: &ColumnSpec,
+    faults: &mut Vec<CellFault>,
+    precision: u8,
+    scale: i8,
+) -> ArrayRef {
+    let mut builder =
+        PrimitiveBuilder::<T>::with_capacity(texts.len()).with_data_type(T::TYPE_CONSTRUCTOR(precision, scale));
+    let read = |text: &str| cell::declared_decimal::<T>(text, spec, precision, scale);
+    each(texts, spec, faults, read, |value| builder.append_option(value));
+    Arc::new(builder.finish())
+}
+
+fn times<T: ArrowTimestampType>(texts: &StringArray, spec: &ColumnSpec, faults: &mut Vec<CellFault>) -> ArrayRef {
+    let mut builder = PrimitiveBuilder::<T>::with_capacity(texts.len()).with_data_type(spec.data_type.clone());
+    each(texts, spec, faults, |text| cell::declared_time(text, spec), |value| builder.append_option(value));
     Arc::new(builder.finish())
 }
 

@@ -95,7 +95,7 @@ pub async fn what_is_written_reads_back(format: &dyn Format) -> Result<()> {
     assert_eq!(written.bytes, bench.bucket.head(&Path::from("t")).await?.size);
     let (back, balance) = bench.read("t", ReadOptions::default()).await?;
     assert_eq!(back, table);
-    assert_eq!(balance, Balance { seen: 6, written: 6, quarantined: 0 });
+    assert_eq!(balance, Balance { seen: 6, written: 6, quarantined: 0, nulled: 0 });
     Ok(())
 }
 
@@ -204,7 +204,7 @@ pub async fn a_broken_row_can_be_set_aside(format: &dyn Format) -> Result<()> {
     let options = declared().with_on_row_error(OnRowError::Quarantine).with_rejects(Some(quarantine.clone()));
     let (back, balance) = bench.read("broken", options).await?;
     assert_eq!(back.num_rows(), 2);
-    assert_eq!(balance, Balance { seen: 3, written: 2, quarantined: 1 });
+    assert_eq!(balance, Balance { seen: 3, written: 2, quarantined: 1, nulled: 0 });
     let done = quarantine.finish(&bench.bucket, &Path::from("q")).await?.expect("a record was rejected");
     assert_eq!((done.records, done.codes.get("type")), (1, Some(&1)));
     let line = bench.bucket.get(&Path::from("q")).await?;

@@ -34,8 +34,8 @@ pub struct Converted {
 
 /// Reads a source and writes a sink; the formats are told by option, name or content.
 ///
-/// The types of a large text are guessed from its beginning; if a later value does not fit, the conversion starts again
-/// with types found from the whole. The result is always that of having looked at the whole first.
+/// The types of a large text are guessed from its beginning, with a look into its middle and at its end; if a later value does
+/// not fit, the conversion starts again with types found from the whole. The result is always that of having looked at the whole first.
 ///
 /// # Errors
 /// Those of [`detect`], [`for_sink`], [`Format::read`](super::Format::read) and [`Format::write`](super::Format::write).
@@ -58,8 +58,10 @@ async fn convert_guessing(
     let (from, compression) = detect(&source, &read).await?;
     let read = read.with_compression(Some(compression));
     if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
-        let guess = read.clone().with_infer(Infer::Sample(sample));
-        match finish(from.read(source, guess).await?, sink, &*to, &write, None).await {
+        let mut guess = read.clone().with_infer(Infer::Sample(sample));
+        guess.looks_ahead = true;
+        let attempt = async { finish(from.read(source, guess).await?, sink, &*to, &write, None).await };
+        match attempt.await {
             Err(error) if Misfit::is_cause_of(&error) => {}
             done => return done,
         }
@@ -85,8 +87,9 @@ async fn finish(
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
-    let (tally, notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
+    let (tally, mut notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
     let written = to.write(sink, judged(batches, rejects), write.clone()).await?;
+    notes.extend(tally.nulled_columns().iter().map(ToString::to_string));
     Ok(Converted { written, balance: tally.balance(), bytes_read: tally.bytes(), notes })
 }
 

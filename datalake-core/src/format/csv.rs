@@ -35,14 +35,15 @@ use self::structure::Dialect;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
 use super::compression::{Compression, Deflate};
-use super::drive;
+use super::drive::{self, Decode};
 use super::intake::{Intake, Origin};
 use super::options::{Infer, ReadOptions, WriteOptions};
 use super::schema::{Inferred, Observed};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
-use super::{Format, detect, trial};
+use super::{Format, ahead, detect, trial};
+use crate::compute;
 use crate::error::{Error, Result};
 
 /// The CSV format: fields separated by `,`, `;`, tab or another character.
@@ -87,6 +88,28 @@ impl Plan {
             }
         };
         Ok(Self { input, compression, dialect, reading, found, specs })
+    }
+
+    /// Whether a value in the middle or at the end does not fit the types that are guessed.
+    async fn runs_into_a_misfit(&self, intake: &Intake) -> Result<bool> {
+        for piece in ahead::pieces(&self.input).await? {
+            let mut cutter = Cutter::new(self.dialect, false, BLOCK);
+            let parser = decode::parser(self.found.names.clone(), Arc::clone(&self.reading), intake);
+            let is_misfit = compute::run(move || {
+                cutter.push(&piece);
+                cutter.finish();
+                while let Some(block) = cutter.next()? {
+                    if parser.is_sure_misfit(block)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            });
+            if is_misfit.await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -176,6 +199,9 @@ impl Format for Csv {
         let plan = Plan::new(&source.spool().await?, &options).await?;
         let tally = Arc::new(Tally::default());
         let intake = plan.intake(&options, &tally)?;
+        if options.looks_ahead && plan.compression == Compression::None && plan.runs_into_a_misfit(&intake).await? {
+            return Err(ahead::misfit(&plan.input));
+        }
         let schema = Arc::clone(intake.schema());
         let notes = plan.found.notes.iter().chain(intake.notes()).cloned().collect();
         let blocks = blocks(&plan.input, plan.compression, plan.dialect, &options, BLOCK, &tally)?;

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::batches::Tally;
 use super::conform::{CellFault, Conformed, Conformer, nearest};
+use super::nulled::Nulled;
 use super::options::ReadOptions;
 use super::reject::{OnRowError, Reject, Rejects};
 use super::schema::Misfit;
@@ -162,7 +163,12 @@ impl Intake {
     ) -> Result<Self> {
         let conformer = match specs {
             None => None,
-            Some((specs, origin)) => Some((Conformer::new(decoded, specs)?, origin)),
+            Some((specs, origin)) => {
+                let conformer = Conformer::new(decoded, specs)?;
+                // Where types were found, it is they that do not fit a value.
+                let is_nulling = options.on_row_error == OnRowError::Null && origin == Origin::Declared;
+                Some((if is_nulling { conformer.nulling() } else { conformer }, origin))
+            }
         };
         let whole = conformer.as_ref().map_or(decoded, |(conformer, _)| conformer.schema());
         let selected = selected(source, whole, options.columns.as_deref())?;
@@ -197,7 +203,7 @@ impl Intake {
 
     /// Whether the bytes of rejected records are wanted.
     pub(crate) fn wants_raw(&self) -> bool {
-        self.on_row_error == OnRowError::Quarantine && self.rejects.is_some()
+        self.on_row_error.keeps() && self.rejects.is_some()
     }
 
     /// What makes decoded batches fit the schema, if they are not as they are wanted.
@@ -228,7 +234,7 @@ impl Intake {
         records: &dyn Records,
         mut bad: Vec<BadRecord>,
     ) -> Result<Option<RecordBatch>> {
-        let Conformed { batch, rows: kept, faults } = conformed;
+        let Conformed { batch, rows: kept, faults, nulled } = conformed;
         if let (Some((_, Origin::Inferred)), Some(fault)) = (&self.conformer, faults.first()) {
             return Err(self.misfit(fault, records));
         }
@@ -238,6 +244,7 @@ impl Intake {
             rejects.reached(&self.source, last.max().unwrap_or(0));
         }
         self.reject(bad)?;
+        self.null(&nulled, records)?;
         self.tally.add_written(batch.num_rows() as u64);
         if batch.num_rows() == 0 {
             return Ok(None);
@@ -272,13 +279,30 @@ impl Intake {
             .with_source(Misfit)
     }
 
+    /// Counts the values that became null.
+    fn null(&self, nulled: &[CellFault], records: &dyn Records) -> Result<()> {
+        for faults in nulled.chunk_by(|a, b| a.row == b.row) {
+            let place = records.place(faults[0].row as usize);
+            let value = |fault: &CellFault| {
+                let position = position(place, Some(fault.column.clone()));
+                Nulled::new(&self.source, position, &fault.column, &fault.reason)
+            };
+            let values: Vec<Nulled> = faults.iter().map(value).collect();
+            self.tally.add_nulled(&values);
+            if let Some(rejects) = &self.rejects {
+                rejects.nulled(&values)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deals with bad records, in the order of the source.
     pub(crate) fn reject(&self, mut bad: Vec<BadRecord>) -> Result<()> {
         bad.sort_by_key(|bad| bad.place.row);
         for bad in bad {
             match (self.on_row_error, &self.rejects) {
                 (OnRowError::Fail, _) => return Err(self.broken_row(bad)),
-                (OnRowError::Quarantine, rejects) => {
+                (OnRowError::Quarantine | OnRowError::Null, rejects) => {
                     self.tally.add_quarantined(1);
                     if let Some(rejects) = rejects {
                         rejects.reject(self.rejected(bad))?;

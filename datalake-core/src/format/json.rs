@@ -45,7 +45,8 @@ use super::schema::{Inferred, Observed, shortened};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
-use super::{Format, detect, drive, trial};
+use super::{Format, ahead, detect, drive, trial};
+use crate::compute;
 use crate::error::{Error, Result};
 
 /// The JSON formats: `ndjson` and `json`.
@@ -212,6 +213,14 @@ impl Format for Json {
         notes.extend_from_slice(intake.notes());
         let name = Arc::clone(plan.input.name());
         let target = Target { kinds: plan.kinds, schema: plan.schema, flattens: options.flatten };
+        if options.looks_ahead && plan.layout == Layout::Lines && plan.compression == Compression::None {
+            for piece in ahead::pieces(&plan.input).await? {
+                let (source, kinds, nulls) = (Arc::clone(&name), target.kinds.clone(), options.nulls.clone());
+                if compute::run(move || blocks::is_misfit(&source, &kinds, &nulls, piece)).await? {
+                    return Err(ahead::misfit(&plan.input));
+                }
+            }
+        }
         let (nulls, batch_rows) = (options.nulls, options.batch_rows);
         let stream = if let Layout::Document(_) = plan.layout {
             let decoder = Decoder::new(&name, Framer::new(&name, plan.layout), target, nulls, intake, batch_rows);

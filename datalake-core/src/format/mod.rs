@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod batches;
 mod cell;
 mod cells;
@@ -39,6 +40,8 @@ pub mod conformance;
 mod conformity;
 mod convert;
 mod csv;
+mod decimal;
+mod declared;
 mod detect;
 mod dictionaries;
 pub mod digest;
@@ -48,6 +51,7 @@ pub mod hostile;
 mod intake;
 mod json;
 mod masks;
+mod nulled;
 mod one_or_many;
 mod options;
 mod parquet;
@@ -61,6 +65,9 @@ mod source;
 mod spec;
 mod text;
 mod trial;
+mod types;
+#[cfg(test)]
+mod types_tests;
 mod units;
 
 use std::fmt::Debug;
@@ -72,10 +79,12 @@ pub use compression::Compression;
 pub use conform::{CellFault, Conformed, Conformer, conform};
 pub use convert::{Converted, convert};
 pub use csv::Csv;
+pub use declared::declared_schema;
 pub use detect::{FORMATS, detect, for_sink, format};
 pub use dictionaries::with_room;
 pub use digest::TableDigest;
 pub use json::Json;
+pub use nulled::{Nulled, NulledColumn};
 #[cfg(feature = "pipeline")]
 pub(crate) use one_or_many::one_or_many;
 pub use options::{Infer, ReadOptions, WriteOptions};

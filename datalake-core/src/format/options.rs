@@ -69,6 +69,10 @@ pub struct ReadOptions {
     pub flatten: bool,
     /// JSON: the member of a document that holds the rows; `None` takes the only array of objects.
     pub rows: Option<String>,
+    /// Whether a sample takes a look into the middle and at the end as well, and the read ends at once with a
+    /// [`Misfit`](super::Misfit) where a value there does not fit the types, or seems not to.
+    #[serde(skip)]
+    pub(crate) looks_ahead: bool,
     /// The name of an additional last column (`UInt64`) with each record's number in its source, from 1.
     pub row_number: Option<String>,
 }
@@ -92,6 +96,7 @@ impl Default for ReadOptions {
             infer: Infer::Auto,
             flatten: false,
             rows: None,
+            looks_ahead: false,
             row_number: None,
         }
     }

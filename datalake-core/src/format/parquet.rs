@@ -27,7 +27,6 @@ use super::conform::with_nulls;
 use super::dictionaries::with_room;
 use super::intake::{Intake, Origin, Place, Records};
 use super::options::{ReadOptions, WriteOptions};
-use super::reject::OnRowError;
 use super::schema::Inferred;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
@@ -219,7 +218,7 @@ fn intake(input: &Input, schema: &SchemaRef, options: &ReadOptions, tally: &Arc<
 
 /// The columns of the file that must be read.
 fn wanted(schema: &Schema, options: &ReadOptions) -> Vec<usize> {
-    let keeps_rejects = options.on_row_error == OnRowError::Quarantine && options.rejects.is_some();
+    let keeps_rejects = options.on_row_error.keeps() && options.rejects.is_some();
     let is_wanted = |name: &str| match (&options.schema, &options.columns) {
         // A rejected record is kept whole.
         (Some(_), _) if keeps_rejects => true,

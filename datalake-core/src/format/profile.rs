@@ -6,12 +6,12 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
 use arrow::row::{RowConverter, SortField};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::Batches;
 use super::spec::type_name;
+use super::text::value_text;
 use crate::error::{Error, Result};
 
 /// Up to this many distinct values are counted exactly.
@@ -143,8 +143,7 @@ impl Column {
 }
 
 fn text(value: &ArrayRef) -> Option<String> {
-    let options = FormatOptions::default();
-    ArrayFormatter::try_new(value, &options).ok().map(|values| values.value(0).to_string())
+    value_text(value.as_ref(), 0).ok().flatten()
 }
 
 fn failed(cause: arrow::error::ArrowError) -> Error {

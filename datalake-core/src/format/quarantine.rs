@@ -11,6 +11,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
+use super::nulled::{Nulled, NulledColumn, NulledCounts};
 use super::reject::{Reject, Rejects};
 use super::sink::{Output, Sink};
 use crate::error::{Error, Result};
@@ -130,6 +131,7 @@ pub struct Quarantine {
 struct Kept {
     lines: SpooledTempFile,
     counts: BTreeMap<String, u64>,
+    nulled: NulledCounts,
     /// The last row seen of each source.
     rows: HashMap<String, u64>,
 }
@@ -153,7 +155,8 @@ impl Quarantine {
     #[must_use]
     pub fn new(limit: Limit) -> Self {
         let lines = SpooledTempFile::new(IN_MEMORY);
-        let kept = Mutex::new(Kept { lines, counts: BTreeMap::new(), rows: HashMap::new() });
+        let kept =
+            Mutex::new(Kept { lines, counts: BTreeMap::new(), nulled: NulledCounts::default(), rows: HashMap::new() });
         Self { limit, is_early: true, kept }
     }
 
@@ -170,12 +173,19 @@ impl Quarantine {
         self.kept().counts.clone()
     }
 
+    /// The values that became null in records that were kept, column by column.
+    #[must_use]
+    pub fn nulled_columns(&self) -> Vec<NulledColumn> {
+        self.kept().nulled.columns()
+    }
+
     /// Holds the limit against the number of records seen in the end, in all sources together.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there are more bad rows than the limit allows.
     pub fn check(&self, seen: u64) -> Result<()> {
-        self.limit.check(self.kept().total(), seen)
+        let bad = self.kept().bad();
+        self.limit.check(bad, seen)
     }
 
     /// Puts what was rejected into an object, one JSON object a line; `None`, and no object, if nothing was.
@@ -212,6 +222,13 @@ impl Quarantine {
         Ok(Some(Quarantined { records, codes, bytes, sha256 }))
     }
 
+    fn judge(&self, bad: u64, seen: u64) -> Result<()> {
+        match self.limit {
+            Limit::Percent(_) if !self.is_early || seen < JUDGED_FROM => Ok(()),
+            _ => self.limit.check(bad, seen),
+        }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // A panic between two writes leaves at most a line without its end, and the read has failed anyway.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -221,6 +238,18 @@ impl Quarantine {
 impl Kept {
     fn total(&self) -> u64 {
         self.counts.values().sum()
+    }
+
+    /// Records that were rejected, and those of which a value became null.
+    fn bad(&self) -> u64 {
+        self.total() + self.nulled.rows()
+    }
+
+    /// Sees this row of a source; gives how many records are bad, of how many.
+    fn count(&mut self, source: String, row: u64) -> (u64, u64) {
+        let last = self.rows.entry(source).or_default();
+        *last = row.max(*last);
+        (self.bad(), self.rows.values().sum())
     }
 
     fn keep(&mut self, reject: &Reject) -> std::io::Result<()> {
@@ -257,14 +286,19 @@ impl Rejects for Quarantine {
             let mut kept = self.kept();
             kept.keep(&reject).map_err(|cause| Error::io("keep", "a rejected record", cause))?;
             *kept.counts.entry(reject.code).or_default() += 1;
-            let row = kept.rows.entry(reject.source).or_default();
-            *row = reject.row.max(*row);
-            (kept.total(), kept.rows.values().sum())
+            kept.count(reject.source, reject.row)
         };
-        match self.limit {
-            Limit::Percent(_) if !self.is_early || seen < JUDGED_FROM => Ok(()),
-            _ => self.limit.check(bad, seen),
-        }
+        self.judge(bad, seen)
+    }
+
+    fn nulled(&self, values: &[Nulled]) -> Result<()> {
+        let Some(first) = values.first() else { return Ok(()) };
+        let (bad, seen) = {
+            let mut kept = self.kept();
+            kept.nulled.add(values);
+            kept.count(first.source.clone(), first.position.row.unwrap_or_default())
+        };
+        self.judge(bad, seen)
     }
 }
 
@@ -315,6 +349,18 @@ mod tests {
         assert!(percent.check(900).is_err());
         percent.check(1000).unwrap();
         assert!(percent.reject(reject(1001, "type")).is_err());
+    }
+
+    #[test]
+    fn rows_of_which_a_value_became_null_are_bad_rows() {
+        let quarantine = Quarantine::new(Limit::Rows(2));
+        let nulled = |row, column| Nulled::new("a.csv", crate::error::Position::row(row), column, "`-` is not a date");
+        quarantine.reject(reject(1, "ragged")).unwrap();
+        quarantine.nulled(&[nulled(2, "x"), nulled(2, "y")]).unwrap();
+        assert_eq!((quarantine.counts().len(), quarantine.nulled_columns().len()), (1, 2));
+        let error = quarantine.nulled(&[nulled(3, "x")]).unwrap_err();
+        assert_eq!(error.reason(), Some("3 of 3 rows are bad, and the limit is 2"));
+        assert!(quarantine.check(1000).is_err());
     }
 
     #[test]

@@ -87,6 +87,31 @@ pub(crate) fn int(bytes: &[u8]) -> Option<i64> {
     }
 }
 
+/// A number of digits behind a dot that are no more than those of the scale, in units of the last of these; the units have
+/// at most 18 digits.
+#[inline(always)]
+pub(crate) fn decimal(bytes: &[u8], precision: u8, scale: u8) -> Option<i128> {
+    let (precision, scale) = (usize::from(precision), usize::from(scale));
+    let (negative, unsigned) = match bytes {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let whole = unsigned.iter().take(19).take_while(|byte| byte.is_ascii_digit()).count();
+    if whole == 0 || whole + scale > precision.min(18) || whole > 1 && unsigned[0] == b'0' {
+        return None;
+    }
+    let fraction = match &unsigned[whole..] {
+        // The integer zero has no sign.
+        [] if !negative || unsigned != b"0" => &[],
+        [b'.', fraction @ ..] if (1..=scale).contains(&fraction.len()) => fraction,
+        _ => return None,
+    };
+    let power = |count: usize| TENS[count] as u64;
+    let units = digits(&unsigned[..whole])? * power(scale) + digits(fraction)? * power(scale - fraction.len());
+    let units = i128::from(units);
+    Some(if negative { -units } else { units })
+}
+
 /// Powers of ten that a float holds exactly.
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -261,6 +286,17 @@ fn with_exponent(text: &[u8]) -> (&[u8], Option<i32>) {
     (&text[..at], exponent.map(|exponent| if negative { -exponent } else { exponent }))
 }
 
+/// A number as [`float`] has it, of at most seven digits before the dot, as the nearest of the narrower floats.
+#[inline(always)]
+pub(crate) fn single(bytes: &[u8]) -> Option<f32> {
+    let unsigned = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    // Any integer of seven digits is such a float.
+    let is_short = unsigned.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count() <= 7;
+    float(bytes).filter(|_| is_short)?;
+    let value = lexical_core::parse::<f32>(bytes).ok()?;
+    (value != 0.0 && value.is_finite()).then_some(value)
+}
+
 /// A number with a fraction or an exponent; the digits before it are few.
 fn any_float(bytes: &[u8]) -> Option<f64> {
     let (value, length) = lexical_core::parse_partial::<f64>(bytes).ok()?;
@@ -337,14 +373,26 @@ mod tests {
     use super::*;
     use crate::format::cell::{self, Kinds};
     use crate::format::spec::{ColumnSpec, DecimalMark};
-    use arrow::datatypes::DataType;
+    use arrow::datatypes::{DataType, Decimal128Type};
     use proptest::prelude::*;
 
     fn agree(text: &str) -> Result<(), TestCaseError> {
         let kinds = Kinds::of(text, DecimalMark::Dot);
         if let Some(value) = int(text.as_bytes()) {
-            let slow = cell::declared_int(text, &ColumnSpec::new("x", DataType::Int64));
+            let slow = cell::declared_int::<i64>(text, &ColumnSpec::new("x", DataType::Int64));
             prop_assert!(kinds.has(Kinds::INT) && slow == Ok(value), "{text}: {value}, {slow:?}");
+        }
+        if let Some(value) = single(text.as_bytes()) {
+            let slow = cell::declared_single(text, &ColumnSpec::new("x", DataType::Float32));
+            prop_assert_eq!(slow.map(f32::to_bits), Ok(value.to_bits()), "{}", text);
+        }
+        for (precision, scale) in [(38, 0), (18, 2), (5, 3), (38, 9), (9, 9)] {
+            if let Some(value) = decimal(text.as_bytes(), precision, scale) {
+                let spec = ColumnSpec::new("x", DataType::Decimal128(precision, scale.cast_signed()));
+                let slow = cell::declared_decimal::<Decimal128Type>(text, &spec, precision, scale.cast_signed());
+                prop_assert_eq!(slow, Ok(value), "{}", text);
+                prop_assert!(scale > 0 || kinds.has(Kinds::WIDE_INT), "{}", text);
+            }
         }
         if let Some(value) = float(text.as_bytes()) {
             let slow = cell::declared_float(text, &ColumnSpec::new("x", DataType::Float64));
@@ -367,6 +415,9 @@ mod tests {
         }
         for text in ["0.5", "12.25", "-3.75", "312.84719471058384", "1e5", "2.5e-7", "17"] {
             assert_eq!(float(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        for (text, units) in [("12.5", 1250), ("-0.01", -1), ("7", 700), ("-7.00", -700)] {
+            assert_eq!(decimal(text.as_bytes(), 10, 2), Some(units), "{text}");
         }
         assert_eq!(date(b"2024-02-29"), cell::date("2024-02-29"));
         assert_eq!(date(b"0000-01-01"), None);

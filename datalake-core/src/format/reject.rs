@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+use super::nulled::Nulled;
 use crate::error::{Position, Result};
 
 /// What becomes of a record that does not fit.
@@ -15,6 +16,18 @@ pub enum OnRowError {
     Fail,
     /// The record goes to the quarantine, the read goes on.
     Quarantine,
+    /// A value that does not fit its declared type becomes null, is counted, and its record is kept. Of a record that is
+    /// broken as a whole, or has no value where its column must have one, no value can be made null: it goes to the
+    /// quarantine. Types that are found fit all values.
+    Null,
+}
+
+impl OnRowError {
+    /// Whether some records go to the quarantine.
+    #[must_use]
+    pub fn keeps(self) -> bool {
+        self != Self::Fail
+    }
 }
 
 /// A record that was not handed on, with all that is needed to find, understand and repair it.
@@ -56,6 +69,15 @@ pub trait Rejects: Debug + Send + Sync {
     /// # Errors
     /// When it cannot be kept, or the limit of bad rows is passed: the read must end.
     fn reject(&self, reject: Reject) -> Result<()>;
+
+    /// These values of a record that is kept became null.
+    ///
+    /// # Errors
+    /// When the limit of bad rows is passed: the read must end.
+    fn nulled(&self, values: &[Nulled]) -> Result<()> {
+        let _ = values;
+        Ok(())
+    }
 
     /// The reader has come to this record of a source; called before the records up to it are rejected.
     fn reached(&self, source: &str, row: u64) {

@@ -1,4 +1,5 @@
-//! The types of columns, found from their texts: null, then bool, int64, float64, date or timestamp, then text.
+//! The types of columns, found from their texts: null, then bool, int64, decimal(38,0) for longer integers, float64, date or
+//! timestamp, then text.
 
 use std::fmt;
 

@@ -1,9 +1,10 @@
 //! A declared column: its name, type and unit, and how it may be called and written in the source.
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
 use super::one_or_many::one_or_many;
+pub(crate) use super::types::{is_text_type, timestamp_utc, type_name};
 
 /// What separates the whole part of a number from its fraction, in text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +36,9 @@ pub enum DecimalMark {
 pub struct ColumnSpec {
     /// Its name in the result.
     pub name: String,
-    /// Its type: `text`, `int64`, `float64`, `bool`, `date`, `timestamp` (microseconds, without a zone) or
-    /// `timestamp_utc`.
+    /// Its type: `text`, `bool`, `int8` to `int64`, `uint8` to `uint64`, `float32`, `float64`, `decimal(10,2)` of up to 76
+    /// digits, `date`, `timestamp` (microseconds, without a zone) or `timestamp_utc`; times in other units are
+    /// `timestamp(ms)`, `timestamp_utc(ns)` and so on.
     #[serde(rename = "type", with = "short_name")]
     pub data_type: DataType,
     /// Whether a value may be missing.
@@ -103,42 +105,6 @@ impl ColumnSpec {
     }
 }
 
-/// Whether texts can become values of a type.
-pub(crate) fn is_text_type(data_type: &DataType) -> bool {
-    *data_type == timestamp_utc() || TYPES.iter().any(|(_, known)| known == data_type)
-}
-
-/// The types that columns of text can have, by the names that users write.
-const TYPES: [(&str, DataType); 6] = [
-    ("text", DataType::Utf8),
-    ("int64", DataType::Int64),
-    ("float64", DataType::Float64),
-    ("bool", DataType::Boolean),
-    ("date", DataType::Date32),
-    ("timestamp", DataType::Timestamp(TimeUnit::Microsecond, None)),
-];
-
-/// The type of timestamps in UTC.
-pub(crate) fn timestamp_utc() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
-
-/// The name that users write for a type; Arrow's own where there is none.
-pub(crate) fn type_name(data_type: &DataType) -> String {
-    if *data_type == timestamp_utc() {
-        return "timestamp_utc".to_owned();
-    }
-    let known = TYPES.iter().find(|(_, known)| known == data_type);
-    known.map_or_else(|| data_type.to_string(), |(name, _)| (*name).to_owned())
-}
-
-fn type_of_name(name: &str) -> Option<DataType> {
-    if name == "timestamp_utc" {
-        return Some(timestamp_utc());
-    }
-    TYPES.iter().find(|(known, _)| *known == name).map(|(_, data_type)| data_type.clone())
-}
-
 fn yes() -> bool {
     true
 }
@@ -158,17 +124,15 @@ mod short_name {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
+    use crate::format::types::{KNOWN, type_of_name};
+
     pub(super) fn serialize<S: Serializer>(data_type: &DataType, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&super::type_name(data_type))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DataType, D::Error> {
         let name = String::deserialize(deserializer)?;
-        super::type_of_name(&name).ok_or_else(|| {
-            D::Error::custom(format_args!(
-                "`{name}` is not a type; known are text, int64, float64, bool, date, timestamp, timestamp_utc"
-            ))
-        })
+        type_of_name(&name).ok_or_else(|| D::Error::custom(format_args!("`{name}` is not a type; known are {KNOWN}")))
     }
 }
 
@@ -178,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_type_survives_its_name() {
-        for data_type in TYPES.map(|(_, data_type)| data_type).into_iter().chain([timestamp_utc()]) {
+        for data_type in crate::format::types::all() {
             let spec = ColumnSpec::new("x", data_type);
             let json = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<ColumnSpec>(&json).unwrap(), spec, "{json}");

@@ -180,7 +180,9 @@ fn push_array(elements: &ArrayRef, json: &mut String) -> Result<()> {
 }
 
 fn is_bare(data_type: &DataType) -> bool {
-    data_type.is_integer() || matches!(data_type, DataType::Boolean | DataType::Float32 | DataType::Float64)
+    data_type.is_integer()
+        || data_type.is_decimal()
+        || matches!(data_type, DataType::Boolean | DataType::Float32 | DataType::Float64)
 }
 
 fn push_bare(array: &dyn Array, row: usize, json: &mut String) -> Result<()> {

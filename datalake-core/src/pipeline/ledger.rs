@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::format::{Quarantine, Reject, Rejects};
+use crate::format::{Nulled, NulledColumn, Quarantine, Reject, Rejects};
 use crate::pipeline::manifest::{PrepareBalance, SourceBalance};
 
 /// Counts what becomes of records, source by source.
@@ -70,6 +70,24 @@ impl Ledger {
         *self.open().sources[source].dropped.entry(rule.to_owned()).or_default() += rows;
     }
 
+    /// Values of a row that became null.
+    fn add_nulled(&self, source: usize, values: &[Nulled]) {
+        let mut balance = self.open();
+        let source = &mut balance.sources[source];
+        source.nulled_rows += 1;
+        for nulled in values {
+            match source.nulled.iter_mut().find(|column| column.column == nulled.column) {
+                Some(column) => column.values += 1,
+                None => source.nulled.push(NulledColumn::new(nulled)),
+            }
+        }
+    }
+
+    /// The values of a source that became null.
+    pub(crate) fn nulled(&self, source: usize) -> Vec<NulledColumn> {
+        self.open().sources[source].nulled.clone()
+    }
+
     /// Rows left out as duplicates.
     pub(crate) fn add_duplicates(&self, rows: u64) {
         self.open().duplicates += rows;
@@ -125,6 +143,11 @@ impl SourceRejects {
 impl Rejects for SourceRejects {
     fn reached(&self, source: &str, row: u64) {
         self.quarantine.reached(source, row);
+    }
+
+    fn nulled(&self, values: &[Nulled]) -> Result<()> {
+        self.ledger.add_nulled(self.source, values);
+        self.quarantine.nulled(values)
     }
 
     fn reject(&self, reject: Reject) -> Result<()> {

@@ -11,7 +11,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Profile;
+use crate::format::{NulledColumn, Profile};
 use crate::lake::parse_object;
 use crate::lake::{Bucket, BucketName, Lake};
 use crate::ml::InputReport;
@@ -234,6 +234,17 @@ pub struct SourceBalance {
     pub quarantined: BTreeMap<String, u64>,
     /// Rows dropped, by rule.
     pub dropped: BTreeMap<String, u64>,
+    /// Values that did not fit and became null in rows that were kept, by column.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nulled: Vec<NulledColumn>,
+    /// Rows with such values.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub nulled_rows: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl SourceBalance {
@@ -257,6 +268,12 @@ impl PrepareBalance {
     #[must_use]
     pub fn quarantined(&self) -> u64 {
         self.sources.iter().flat_map(|source| source.quarantined.values()).sum()
+    }
+
+    /// Rows with values that became null in all sources.
+    #[must_use]
+    pub fn nulled_rows(&self) -> u64 {
+        self.sources.iter().map(|source| source.nulled_rows).sum()
     }
 
     /// Rows dropped by a named rule in all sources.

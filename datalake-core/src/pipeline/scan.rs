@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Position, Result};
 use crate::format::{
-    Batches, CellFault, ColumnSpec, Conformer, Infer, OnRowError, Quarantine, ReadOptions, Reject, Rejects, Tally,
+    Batches, CellFault, ColumnSpec, Conformer, Infer, Nulled, OnRowError, Quarantine, ReadOptions, Reject, Rejects,
+    Tally,
 };
 use crate::lake::ObjectPattern;
 use crate::pipeline::ledger::{Ledger, SourceRejects};
@@ -217,6 +218,9 @@ impl Scan {
         for fault in conformed.faults.iter().filter(|fault| last.replace(fault.row) != Some(fault.row)) {
             source.reject_fault(fault)?;
         }
+        for faults in conformed.nulled.chunk_by(|a, b| a.row == b.row) {
+            source.null(faults)?;
+        }
         let mut keep = vec![true; typed.num_rows()];
         for (rule, condition) in &self.rules {
             let kept = condition.condition(&typed).map_err(|cause| source.unanswered(rule, cause))?;
@@ -289,6 +293,11 @@ impl State {
                 None => {
                     let tally = Arc::clone(batches.tally());
                     self.scan.ledger.close(self.index, tally.bytes(), tally.balance().seen);
+                    for column in self.scan.ledger.nulled(self.index) {
+                        let note = column.to_string();
+                        self.scan.progress.note(&note);
+                        self.scan.ledger.note(note);
+                    }
                     self.current = None;
                     self.index += 1;
                 }
@@ -304,6 +313,8 @@ impl State {
         let batches = part.read(options).await?;
         let conformer = Conformer::new(batches.schema(), &self.scan.plan.columns)
             .map_err(|cause| Error::new(cause.kind(), "prepare", part.path()).with_source(cause))?;
+        let is_nulling = self.scan.on_row_error == OnRowError::Null;
+        let conformer = if is_nulling { conformer.nulling() } else { conformer };
         let path = part.path();
         for column in &self.scan.plan.columns {
             if column.source_names().any(|name| batches.schema().field_with_name(name).is_ok()) {
@@ -332,12 +343,22 @@ impl Raw<'_> {
     fn reject_fault(&self, fault: &CellFault) -> Result<()> {
         let reject = self.reject(fault.row as usize, Some(fault.column.clone()), fault.code, &fault.reason);
         match self.scan.on_row_error {
-            OnRowError::Quarantine => self.keep(reject),
+            OnRowError::Quarantine | OnRowError::Null => self.keep(reject),
             OnRowError::Fail => Err(Error::invalid("read", &reject.source)
                 .with_position(reject.position())
                 .with_reason(&reject.reason)
                 .with_hint("correct the value, widen the column's type, or set `on_row_error = \"quarantine\"`")),
         }
+    }
+
+    /// Cells of a row that became null.
+    fn null(&self, faults: &[CellFault]) -> Result<()> {
+        let source = self.source();
+        let value = |fault: &CellFault| {
+            Nulled::new(&source, Position::row(self.rows[fault.row as usize]), &fault.column, &fault.reason)
+        };
+        let values: Vec<Nulled> = faults.iter().map(value).collect();
+        SourceRejects::new(&self.scan.ledger, self.index, &self.scan.quarantine).nulled(&values)
     }
 
     /// A row that breaks a rule.

@@ -84,7 +84,7 @@ pub(crate) async fn combine(
     let ledger = Arc::new(Ledger::joined(plan.notes(), scanned.into_iter().map(|part| part.account)));
     plan.every_column_found(&ledger)?;
     let balance = ledger.balance();
-    if let Err(error) = step.max_bad_rows.check(balance.quarantined(), balance.seen()) {
+    if let Err(error) = step.max_bad_rows.check(balance.quarantined() + balance.nulled_rows(), balance.seen()) {
         return Err(told(error, crate::pipeline::prepare::keep(step, context, &quarantine).await?));
     }
     finish(step, rows_of(context, paths, plan.schema()), &ledger, &quarantine, context).await

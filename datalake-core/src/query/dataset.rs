@@ -162,6 +162,7 @@ fn counted(batches: Batches, total: Arc<Tally>) -> impl stream::Stream<Item = Re
         total.add_written(balance.written);
         total.add_quarantined(balance.quarantined);
         total.add_bytes(part.bytes());
+        total.join_nulled(part.nulled_columns());
         None
     });
     batches.map(Some).chain(end).filter_map(futures::future::ready)

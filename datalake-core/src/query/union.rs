@@ -72,6 +72,7 @@ impl Column {
 fn of_text(data_type: DataType) -> DataType {
     match data_type {
         DataType::Boolean | DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, None) => data_type,
+        DataType::Decimal128(_, 0..) => data_type,
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => {
             DataType::Timestamp(TimeUnit::Microsecond, Some(zone))
         }
@@ -127,6 +128,11 @@ fn wider(a: &DataType, b: &DataType, has_wide_integers: bool) -> Option<DataType
         (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
         (a, b) if a.is_nested() || b.is_nested() => None,
         (a, b) if fits_int64(a) && fits_int64(b) => Some(DataType::Int64),
+        (DataType::Decimal128(precision, 0), whole) | (whole, DataType::Decimal128(precision, 0))
+            if fits_int64(whole) && *precision >= 19 =>
+        {
+            Some(DataType::Decimal128(*precision, 0))
+        }
         (a, b) if is_float(a) && is_float(b) => Some(DataType::Float64),
         (a, b) if is_float(a) && b.is_integer() && !has_wide_integers => Some(DataType::Float64),
         (a, b) if is_float(b) && a.is_integer() && !has_wide_integers => Some(DataType::Float64),
@@ -186,6 +192,13 @@ mod tests {
         for order in [[&float, &small, &large], [&small, &large, &float], [&large, &float, &small]] {
             assert_eq!(types(&order.map(Inferred::clone), &mut Vec::new()), expected);
         }
+        let wide = inferred(&[("a", DataType::Decimal128(38, 0))]);
+        for order in [[&float, &wide, &small], [&small, &wide, &float], [&wide, &float, &small]] {
+            assert_eq!(types(&order.map(Inferred::clone), &mut Vec::new()), expected);
+        }
+        let decimal = [("a".to_owned(), DataType::Decimal128(38, 0))];
+        assert_eq!(types(&[small.clone(), wide.clone()], &mut Vec::new()), decimal);
+        assert_eq!(types(&[wide, small.clone()], &mut Vec::new()), decimal);
         let unsigned = inferred(&[("a", DataType::UInt64)]);
         assert_eq!(types(&[small, unsigned], &mut Vec::new()), expected);
     }

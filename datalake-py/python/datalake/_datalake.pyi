@@ -73,18 +73,21 @@ class _ReadOptions(TypedDict, total=False):
     """CSV: whether the first record names the columns."""
     nulls: Sequence[str]
     """Further texts, beside the empty one, that mean that a value is missing."""
-    schema: Mapping[str, str] | Sequence[Mapping[str, Any]] | None
-    """The declared columns: names with their types (`text`, `int64`, `float64`, `bool`, `date`, `timestamp`,
-    `timestamp_utc`), or a list of columns with `name`, `type`, `nullable`, `unit`, `decimal` and `from`. A record that
-    does not fit is a broken row."""
+    schema: str | PathLike[str] | Mapping[str, str | Mapping[str, Any]] | Sequence[Mapping[str, Any]] | None
+    """The declared columns: names with their types (`text`, `bool`, `int8` to `int64`, `uint8` to `uint64`, `float32`,
+    `float64`, `decimal(10,2)`, `date`, `timestamp`, `timestamp_utc`, these two also with `(ms)`, `(us)` or `(ns)`; `int64!`
+    may not be missing), or a list of columns with `name`, `type`, `nullable`, `unit`, `decimal` and `from`, or the same as
+    `"id:int64!,name:text"`, or a file of it in JSON or TOML. Columns that are not named are left out. A record that does not
+    fit is a broken row."""
     text: bool
     """Whether all values stay text."""
     columns: Sequence[str] | None
     """The columns to give, in this order; `None` gives all."""
-    on_row_error: Literal["fail", "quarantine"]
-    """What becomes of a broken row: the read fails, or the row is put aside and counted."""
+    on_row_error: Literal["fail", "quarantine", "null"]
+    """What becomes of a broken row: the read fails, or the row is put aside and counted, or a value that does not fit its
+    declared type becomes null and is counted (a record that is broken as a whole is put aside)."""
     max_bad_rows: int | str
-    """How many broken rows are put up with, such as `100` or `"5%"`."""
+    """How many rows that are broken, or have values that became null, are put up with, such as `100` or `"5%"`."""
     flatten: bool
     """JSON: whether the fields of objects become columns of their own."""
     rows: str | None
@@ -102,6 +105,7 @@ class _Balance(TypedDict):
     seen: int
     written: int
     quarantined: int
+    nulled: int
 
 class _Converted(_Written):
     balance: _Balance

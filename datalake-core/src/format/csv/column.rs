@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, NullBufferBuilder, PrimitiveArray, StringArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
 
 use crate::error::Result;
 use crate::format::cell::{self, Fault, Kinds};
 use crate::format::conform::{self, CellFault};
 use crate::format::quick;
-use crate::format::spec::{ColumnSpec, DecimalMark, timestamp_utc};
+use crate::format::spec::{ColumnSpec, DecimalMark};
 use crate::format::trial;
 
 /// What turns fields into texts: quotes and words that mean that a value is missing.
@@ -97,8 +100,18 @@ pub(super) struct Column {
 enum Values {
     Text(Texts),
     Int(Vec<i64>),
+    Int32(Vec<i32>),
+    Int16(Vec<i16>),
+    Int8(Vec<i8>),
+    UInt64(Vec<u64>),
+    UInt32(Vec<u32>),
+    UInt16(Vec<u16>),
+    UInt8(Vec<u8>),
     Float(Vec<f64>),
+    Float32(Vec<f32>),
+    Decimal(Vec<i128>, u8, i8),
     Date(Vec<i32>),
+    /// Microseconds, and whether they are in UTC.
     Time(Vec<i64>, bool),
     Bool(BooleanBufferBuilder),
     /// Texts that become something else when all are there.
@@ -148,10 +161,21 @@ impl Column {
         let values = match &spec.data_type {
             DataType::Utf8 => Values::Text(Texts::new(rows)),
             DataType::Int64 => Values::Int(Vec::with_capacity(rows)),
+            DataType::Int32 => Values::Int32(Vec::with_capacity(rows)),
+            DataType::Int16 => Values::Int16(Vec::with_capacity(rows)),
+            DataType::Int8 => Values::Int8(Vec::with_capacity(rows)),
+            DataType::UInt64 => Values::UInt64(Vec::with_capacity(rows)),
+            DataType::UInt32 => Values::UInt32(Vec::with_capacity(rows)),
+            DataType::UInt16 => Values::UInt16(Vec::with_capacity(rows)),
+            DataType::UInt8 => Values::UInt8(Vec::with_capacity(rows)),
             DataType::Float64 => Values::Float(Vec::with_capacity(rows)),
+            DataType::Float32 => Values::Float32(Vec::with_capacity(rows)),
+            DataType::Decimal128(precision, scale @ 0..) => {
+                Values::Decimal(Vec::with_capacity(rows), *precision, *scale)
+            }
             DataType::Date32 => Values::Date(Vec::with_capacity(rows)),
             DataType::Boolean => Values::Bool(BooleanBufferBuilder::new(rows)),
-            DataType::Timestamp(..) => Values::Time(Vec::with_capacity(rows), spec.data_type == timestamp_utc()),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => Values::Time(Vec::with_capacity(rows), zone.is_some()),
             _ => Values::Other(Texts::new(rows)),
         };
         Self {
@@ -177,7 +201,33 @@ impl Column {
             first: self.nulls.len(),
         };
         let (nulls, is_quick) = (&mut self.nulls, self.is_quick);
+        macro_rules! narrow {
+            ($values:expr) => {
+                numbers(fields, $values, nulls, is_quick, narrow, &mut rest, |text, spec| {
+                    cell::declared_int(text, spec)
+                })
+            };
+        }
         match &mut self.values {
+            Values::Int32(values) => narrow!(values),
+            Values::Int16(values) => narrow!(values),
+            Values::Int8(values) => narrow!(values),
+            Values::UInt64(values) => narrow!(values),
+            Values::UInt32(values) => narrow!(values),
+            Values::UInt16(values) => narrow!(values),
+            Values::UInt8(values) => narrow!(values),
+            Values::Float32(values) => {
+                let slow = |text: &str, spec: &ColumnSpec| cell::declared_single(text, spec);
+                numbers(fields, values, nulls, is_quick, quick::single, &mut rest, slow);
+            }
+            Values::Decimal(values, precision, scale) => {
+                let (precision, scale) = (*precision, *scale);
+                let slow = |text: &str, spec: &ColumnSpec| {
+                    cell::declared_decimal::<Decimal128Type>(text, spec, precision, scale)
+                };
+                let quick = |field: &[u8]| quick::decimal(field, precision, scale.cast_unsigned());
+                numbers(fields, values, nulls, is_quick, quick, &mut rest, slow);
+            }
             Values::Int(values) => {
                 let slow = |text: &str, spec: &ColumnSpec| cell::declared_int(text, spec);
                 numbers(fields, values, nulls, is_quick, quick::int, &mut rest, slow);
@@ -193,9 +243,7 @@ impl Column {
             Values::Time(values, zoned) => {
                 let zoned = *zoned;
                 let of_zone = move |(micros, utc): (i64, bool)| (utc == zoned).then_some(micros);
-                let slow = |text: &str, spec: &ColumnSpec| {
-                    cell::declared(text, spec, |text| cell::timestamp(text).and_then(of_zone))
-                };
+                let slow = |text: &str, spec: &ColumnSpec| cell::declared_time(text, spec);
                 let quick = |field: &[u8]| quick::timestamp(field).and_then(of_zone);
                 numbers(fields, values, nulls, is_quick, quick, &mut rest, slow);
             }
@@ -249,7 +297,19 @@ impl Column {
         let array: ArrayRef = match self.values {
             Values::Text(texts) => Arc::new(texts.finish(nulls)),
             Values::Int(values) => primitive::<Int64Type>(values, nulls),
+            Values::Int32(values) => primitive::<Int32Type>(values, nulls),
+            Values::Int16(values) => primitive::<Int16Type>(values, nulls),
+            Values::Int8(values) => primitive::<Int8Type>(values, nulls),
+            Values::UInt64(values) => primitive::<UInt64Type>(values, nulls),
+            Values::UInt32(values) => primitive::<UInt32Type>(values, nulls),
+            Values::UInt16(values) => primitive::<UInt16Type>(values, nulls),
+            Values::UInt8(values) => primitive::<UInt8Type>(values, nulls),
             Values::Float(values) => primitive::<Float64Type>(values, nulls),
+            Values::Float32(values) => primitive::<Float32Type>(values, nulls),
+            Values::Decimal(values, ..) => {
+                let units = PrimitiveArray::<Decimal128Type>::new(values.into(), nulls);
+                Arc::new(units.with_data_type(self.wanted.spec.data_type.clone()))
+            }
             Values::Date(values) => primitive::<Date32Type>(values, nulls),
             Values::Time(values, zoned) => {
                 let times = PrimitiveArray::<TimestampMicrosecondType>::new(values.into(), nulls);
@@ -270,6 +330,12 @@ impl Column {
 
 fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
     Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
+}
+
+/// An integer of few digits, if it is one of the type.
+#[inline(always)]
+fn narrow<V: TryFrom<i64>>(field: &[u8]) -> Option<V> {
+    V::try_from(quick::int(field)?).ok()
 }
 
 /// Appends the value of each field: as most are written, else as [`Rest`] has it.

@@ -131,6 +131,18 @@ struct Settler {
     ready: VecDeque<RecordBatch>,
 }
 
+/// What makes of a text's records the columns that are wanted.
+pub(super) fn parser(names: Vec<String>, reading: Arc<Reading>, intake: &Intake) -> Parser {
+    let wanted = match intake.conformer() {
+        Some(conformer) => conformer
+            .placed()
+            .map(|(spec, place, guess)| Arc::new(Wanted { spec: spec.clone(), place, guess }))
+            .collect(),
+        None => wanted(&names, DecimalMark::Dot),
+    };
+    Parser { names, reading, wanted }
+}
+
 /// Decodes blocks as a stream of batches.
 pub(super) fn batches(
     blocks: Blocks,
@@ -139,15 +151,8 @@ pub(super) fn batches(
     intake: Intake,
     batch_rows: usize,
 ) -> BoxStream<'static, Result<RecordBatch>> {
-    let wanted = match intake.conformer() {
-        Some(conformer) => conformer
-            .placed()
-            .map(|(spec, place, guess)| Arc::new(Wanted { spec: spec.clone(), place, guess }))
-            .collect(),
-        None => wanted(&names, DecimalMark::Dot),
-    };
     let (schema, conformer) = (text_schema(&names), intake.conformer().cloned());
-    let parser = Arc::new(Parser { wanted, reading, names });
+    let parser = Arc::new(parser(names, reading, &intake));
     let names = parser.names.clone().into();
     let parsed = drive::worked(blocks, compute::threads() + 1, move |block| parser.parse(block));
     let settler = Settler {

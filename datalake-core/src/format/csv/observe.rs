@@ -47,7 +47,7 @@ fn kinds(text: &[u8], mark: DecimalMark) -> Kinds {
     }
     // Every integer of so few digits is a float.
     if text.len() <= 15 && quick::int(text).is_some() {
-        Kinds::INT.or(Kinds::FLOAT)
+        Kinds::SHORT_INT
     } else if quick::float(text).is_some() && quick::int(text).is_none() {
         Kinds::FLOAT
     } else if quick::date(text).is_some() {

@@ -12,6 +12,7 @@ use super::columns::Reader;
 use super::cut::{Block, BlockRecords};
 use super::decode::{Target, flatten, misfit, parse};
 use super::frame::{Layout, Next};
+use super::shape::Kind;
 use crate::compute;
 use crate::error::{Error, Result};
 use crate::format::batches::slices;
@@ -125,6 +126,30 @@ impl Decoder {
     }
 }
 
+/// Whether a record of these lines has a value that is not of its field's kind.
+pub(super) fn is_misfit(source: &Arc<str>, kinds: &[(String, Kind)], nulls: &[String], text: Vec<u8>) -> Result<bool> {
+    let layout = Layout::Lines;
+    let block = Block { text, byte: 0, is_first: false, is_last: true };
+    if Reader::new(kinds, nulls).is_some_and(|reader| matches!(reader.columns(&block, &layout), Ok(Some(_)))) {
+        return Ok(false);
+    }
+    let (mut framer, mut members) = (block.framer(source, &layout), Members::new(kinds));
+    loop {
+        match framer.next() {
+            // What is broken is the reader's business.
+            Ok(Next::Wait) | Err(_) => return Ok(false),
+            Ok(Next::Cut(_)) => {}
+            Ok(Next::Record) => {
+                let place = framer.place();
+                let Ok(fields) = parse(framer.raw(), place) else { continue };
+                if members.append(&fields, nulls).is_err() {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}
+
 /// Deals with what was made of blocks, one after the other.
 struct Settler {
     decoded: BoxStream<'static, Result<Decoded>>,
@@ -213,7 +238,6 @@ fn settle(mut decoded: Decoded, before: (u64, u64), decoder: &Decoder, intake: &
 mod tests {
     use super::*;
     use crate::format::json::decoded_schema;
-    use crate::format::json::shape::Kind;
     use arrow::datatypes::{DataType, TimeUnit};
     use proptest::prelude::*;
 
@@ -222,6 +246,7 @@ mod tests {
         let inner = vec![("x".to_owned(), scalar(DataType::Int64)), ("y z".to_owned(), scalar(DataType::Utf8))];
         let kinds = [
             ("i", scalar(DataType::Int64)),
+            ("w", scalar(DataType::Decimal128(38, 0))),
             ("f", scalar(DataType::Float64)),
             ("t", scalar(DataType::Utf8)),
             ("b", scalar(DataType::Boolean)),
@@ -277,7 +302,7 @@ mod tests {
     #[test]
     fn texts_as_most_are_are_read_at_once() {
         let text = concat!(
-            r#"{"i":1,"f":0.5,"t":"a","b":true,"d":"2024-02-29","at":"2024-02-29T12:00:00","none":null,"l":[1.5,null],"s":{"x":1,"y z":"ü"},"ls":[{"x":null,"y z":"\n"},{}]}"#,
+            r#"{"i":1,"w":-99999999999999999999999999999999999999,"f":0.5,"t":"a","b":true,"d":"2024-02-29","at":"2024-02-29T12:00:00","none":null,"l":[1.5,null],"s":{"x":1,"y z":"ü"},"ls":[{"x":null,"y z":"\n"},{}]}"#,
             "\n\n  { \"f\" : 3 , \"i\":-2,\"t\":\"a\\\"b\\\\c\\u00e4\\ud83c\\udf4e\" }\r\n{}\n",
             r#"{"t":null,"l":[],"s":null}"#,
         );
@@ -293,6 +318,9 @@ mod tests {
         for text in [
             r#"{"i":1,"i":2}"#,
             r#"{"i":1.0}"#,
+            r#"{"w":1.0}"#,
+            r#"{"w":-0}"#,
+            r#"{"w":100000000000000000000000000000000000000}"#,
             r#"{"i":01}"#,
             r#"{"f":1.}"#,
             r#"{"f":1.e5}"#,
@@ -336,6 +364,7 @@ mod tests {
     fn value() -> impl Strategy<Value = String> {
         prop_oneof![
             "-?[0-9]{1,19}",
+            "-?[1-9][0-9]{17,40}",
             "-?[0-9]{1,3}\\.[0-9]{0,18}(e-?[0-9]{1,2})?",
             "true|false|null|nul",
             "\"([a-z \u{e4}]|\\\\n|\\\\\"|\\\\u00e4|\\\\ud83c\\\\udf4e|\\\\){0,6}\"",
@@ -347,7 +376,7 @@ mod tests {
     }
 
     fn member() -> impl Strategy<Value = String> {
-        let name = prop_oneof!["i|f|t|b|d|at|none|l|s|ls", Just("other".to_owned())];
+        let name = prop_oneof!["i|w|f|t|b|d|at|none|l|s|ls", Just("other".to_owned())];
         (name, value(), "[ \t]?", "[ \t]?").prop_map(|(name, value, a, b)| format!("{a}\"{name}\"{b}:{a}{value}{b}"))
     }
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, StringBuilder,
-    StructArray, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder, ListArray,
+    NullBufferBuilder, StringBuilder, StructArray, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
@@ -15,9 +15,10 @@ use serde_json::value::RawValue;
 use super::shape::{Kind, is_null, struct_fields};
 use super::value::{Value, minified};
 use crate::error::{Error, Result};
-use crate::format::cell;
+use crate::format::cell::{self, Kinds};
 use crate::format::schema::shortened;
-use crate::format::spec::type_name;
+use crate::format::spec::{DecimalMark, type_name};
+use crate::format::types::wide_integer;
 
 /// A value that is not of its field's type.
 #[derive(Debug)]
@@ -81,13 +82,20 @@ impl Members {
 pub(crate) enum Builder {
     Bool(BooleanBuilder),
     Int(Int64Builder),
+    /// Integers of up to 38 digits.
+    Wide(Decimal128Builder),
     Float(Float64Builder),
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder, bool),
     Text(StringBuilder),
     Json(StringBuilder),
     Empty(StringBuilder),
-    List { element: Box<Builder>, kind: Kind, lengths: Vec<usize>, validity: NullBufferBuilder },
+    List {
+        element: Box<Builder>,
+        kind: Kind,
+        lengths: Vec<usize>,
+        validity: NullBufferBuilder,
+    },
     Struct(Members),
 }
 
@@ -106,6 +114,7 @@ impl Builder {
             Kind::Scalar(data_type) => match data_type {
                 DataType::Boolean => Self::Bool(BooleanBuilder::new()),
                 DataType::Int64 => Self::Int(Int64Builder::new()),
+                DataType::Decimal128(..) => Self::Wide(Decimal128Builder::new().with_data_type(data_type.clone())),
                 DataType::Float64 => Self::Float(Float64Builder::new()),
                 DataType::Date32 => Self::Date(Date32Builder::new()),
                 DataType::Timestamp(_, zone) => Self::Timestamp(TimestampMicrosecondBuilder::new(), zone.is_some()),
@@ -128,6 +137,7 @@ impl Builder {
         match self {
             Self::Bool(builder) => builder.append_null(),
             Self::Int(builder) => builder.append_null(),
+            Self::Wide(builder) => builder.append_null(),
             Self::Float(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder, _) => builder.append_null(),
@@ -149,6 +159,11 @@ impl Builder {
                 // The integer zero has no sign.
                 let value = text.parse().ok().filter(|_| text != "-0");
                 builder.append_value(value.ok_or_else(|| unfit(raw, &DataType::Int64))?);
+            }
+            (Self::Wide(builder), Value::Number(text)) => {
+                let is_whole = Kinds::of(text, DecimalMark::Dot).has(Kinds::WIDE_INT);
+                let value = text.parse().ok().filter(|_| is_whole);
+                builder.append_value(value.ok_or_else(|| unfit(raw, &wide_integer()))?);
             }
             (Self::Float(builder), Value::Number(text)) => {
                 builder.append_value(cell::float(text).ok_or_else(|| unfit(raw, &DataType::Float64))?);
@@ -177,6 +192,7 @@ impl Builder {
         match self {
             Self::Bool(_) => "bool",
             Self::Int(_) => "int64",
+            Self::Wide(_) => "decimal(38,0)",
             Self::Float(_) => "float64",
             Self::Date(_) => "date",
             Self::Timestamp(..) => "timestamp",
@@ -192,6 +208,7 @@ impl Builder {
         Ok(match self {
             Self::Bool(builder) => Arc::new(builder.finish()),
             Self::Int(builder) => Arc::new(builder.finish()),
+            Self::Wide(builder) => Arc::new(builder.finish()),
             Self::Float(builder) => Arc::new(builder.finish()),
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Timestamp(builder, is_utc) => {

@@ -12,7 +12,7 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Field, Float64Type, Int64Type, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Field, Float64Type, Int64Type, TimestampMicrosecondType,
 };
 
 use super::cut::Block;
@@ -20,6 +20,7 @@ use super::frame::Layout;
 use super::marks::Marks;
 use super::shape::{Kind, is_null, struct_fields};
 use crate::error::{Error, Result};
+use crate::format::types::wide_integer;
 use crate::format::{cell, quick};
 
 /// What a record's text is read with.
@@ -274,6 +275,8 @@ struct Column {
 enum Values {
     Bool(BooleanBufferBuilder),
     Int(Vec<i64>),
+    /// Integers of up to 38 digits.
+    Wide(Vec<i128>),
     Float(Vec<f64>),
     Date(Vec<i32>),
     Time(Vec<i64>, bool),
@@ -302,6 +305,7 @@ impl Column {
             Kind::Scalar(data_type) => match data_type {
                 DataType::Boolean => Values::Bool(BooleanBufferBuilder::new(0)),
                 DataType::Int64 => Values::Int(Vec::new()),
+                DataType::Decimal128(..) => Values::Wide(Vec::new()),
                 DataType::Float64 => Values::Float(Vec::new()),
                 DataType::Date32 => Values::Date(Vec::new()),
                 DataType::Timestamp(_, zone) => Values::Time(Vec::new(), zone.is_some()),
@@ -326,6 +330,11 @@ impl Column {
             Values::Int(values) => {
                 let end = text.marks.end(at)?;
                 values.push(quick::int(bytes.get(at..end)?)?);
+                end
+            }
+            Values::Wide(values) => {
+                let end = text.marks.end(at)?;
+                values.push(wide(bytes.get(at..end)?)?);
                 end
             }
             Values::Float(values) => {
@@ -386,6 +395,7 @@ impl Column {
         match &mut self.values {
             Values::Bool(values) => values.append(false),
             Values::Int(values) | Values::Time(values, _) => values.push(0),
+            Values::Wide(values) => values.push(0),
             Values::Float(values) => values.push(0.0),
             Values::Date(values) => values.push(0),
             Values::Text { ends, .. } => ends.push(ends[ends.len() - 1]),
@@ -400,6 +410,10 @@ impl Column {
         Ok(match self.values {
             Values::Bool(mut values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Values::Int(values) => primitive::<Int64Type>(values, nulls),
+            Values::Wide(values) => {
+                let values = PrimitiveArray::<Decimal128Type>::new(values.into(), nulls);
+                Arc::new(values.with_data_type(wide_integer()))
+            }
             Values::Float(values) => primitive::<Float64Type>(values, nulls),
             Values::Date(values) => primitive::<Date32Type>(values, nulls),
             Values::Time(values, is_utc) => {
@@ -444,6 +458,16 @@ fn list(element: &mut Column, text: Text<'_>, at: usize) -> Option<usize> {
             _ => return None,
         }
     }
+}
+
+/// An integer of at most 38 digits.
+fn wide(text: &[u8]) -> Option<i128> {
+    if let Some(value) = quick::int(text) {
+        return Some(value.into());
+    }
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let is_plain = (19..=38).contains(&digits.len()) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
+    is_plain.then(|| str::from_utf8(text).ok()?.parse().ok())?
 }
 
 /// A string without escapes, which is no word for a missing value.

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
 use super::value::Value;
 use crate::format::cell::Kinds;
 use crate::format::schema::Observed;
-use crate::format::spec::{DecimalMark, is_text_type};
+use crate::format::spec::{DecimalMark, timestamp_utc};
+use crate::format::types::wide_integer;
 
 /// Values nested deeper than this stay JSON text.
 const DEEPEST: usize = 32;
@@ -191,7 +192,7 @@ impl Kind {
                 let kinds = fields.iter().map(|field| Some((field.name().clone(), Self::of_type(field.data_type())?)));
                 Some(Self::Struct(kinds.collect::<Option<_>>()?))
             }
-            scalar => is_text_type(scalar).then(|| Self::Scalar(scalar.clone())),
+            scalar => is_built(scalar).then(|| Self::Scalar(scalar.clone())),
         }
     }
 
@@ -203,6 +204,15 @@ impl Kind {
             Self::List(element) => DataType::new_list(element.data_type(), true),
             Self::Struct(fields) => DataType::Struct(struct_fields(fields)),
         }
+    }
+}
+
+/// Whether values become those of a type without a text between.
+fn is_built(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Microsecond, None) => true,
+        DataType::Utf8 | DataType::Int64 | DataType::Float64 | DataType::Boolean | DataType::Date32 => true,
+        wide => *wide == wide_integer() || *wide == timestamp_utc(),
     }
 }
 
