@@ -14,7 +14,7 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     if !arguments.select.is_empty() {
         read = read.with_columns(Some(arguments.select.clone()));
     }
-    let mut write = WriteOptions::default().with_format(arguments.to.clone());
+    let mut write = reading::written(WriteOptions::default(), &arguments.writing)?.with_format(arguments.to.clone());
     if let Some(name) = &arguments.compression {
         write = write.with_compression_of_name(name)?;
     }
@@ -30,7 +30,7 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     }
     let kept = keep_rejects(&quarantine, &to, "convert", || tools.lake()).await?;
     if tools.printer.is_json() && to != Location::Stdio {
-        let document = serde_json::json!({ "written": done.written, "balance": done.balance, "quarantine": kept });
+        let document = serde_json::json!({ "written": done.written, "balance": done.balance, "quarantine": kept, "dialect": done.dialect });
         return tools.printer.document(&document);
     }
     let place = kept.map(|place| format!(" ({place})")).unwrap_or_default();

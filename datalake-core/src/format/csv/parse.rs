@@ -195,11 +195,11 @@ impl Parser {
         Ok(Parsed { rows, columns: arrays, faults })
     }
 
-    /// What the texts of a block have in common, column by column.
-    pub(super) fn observe(&self, block: Block) -> (Rows, Vec<Kindred<'_>>) {
+    /// What the texts of a block have in common, column by column; with a comma as the decimal mark, too, if it `asks_comma`.
+    pub(super) fn observe(&self, block: Block, asks_comma: bool) -> (Rows, Vec<Kindred<'_>>) {
         let rows = Rows::new(block, self.names.len());
         let mut columns: Vec<Kindred<'_>> =
-            self.wanted.iter().map(|wanted| Kindred::new(wanted, &self.reading)).collect();
+            self.wanted.iter().map(|wanted| Kindred::new(wanted, &self.reading, asks_comma)).collect();
         for start in (0..rows.len()).step_by(ROWS) {
             let some = start..(start + ROWS).min(rows.len());
             for (column, wanted) in columns.iter_mut().zip(&self.wanted) {
@@ -224,12 +224,14 @@ mod tests {
     use super::*;
     use crate::format::conform::Conformer;
     use crate::format::csv::cut::Cutter;
-    use crate::format::csv::structure::Dialect;
+    use crate::format::csv::structure::Syntax;
     use crate::format::drive::Decode;
     use crate::format::spec::{ColumnSpec, DecimalMark, timestamp_utc};
     use arrow::array::{RecordBatch, StringArray};
     use arrow::datatypes::{DataType, TimeUnit};
     use proptest::prelude::*;
+
+    const SYNTAX: Syntax = Syntax::new(b',', b'"');
 
     fn block(cells: &[String]) -> Block {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -237,7 +239,7 @@ mod tests {
         for cell in cells {
             writer.write_record(["1", cell]).unwrap();
         }
-        let mut cutter = Cutter::new(Dialect { delimiter: b',', quote: b'"' }, true, 1);
+        let mut cutter = Cutter::new(SYNTAX, true, 1);
         cutter.push(&writer.into_inner().unwrap());
         cutter.finish();
         cutter.next().unwrap().unwrap()
@@ -245,7 +247,7 @@ mod tests {
 
     fn parser(spec: &ColumnSpec, nulls: &[String], guess: Option<bool>) -> Parser {
         let wanted = Wanted { spec: spec.clone(), place: 1, guess };
-        let reading = Arc::new(Reading::new(b'"', nulls.to_vec()));
+        let reading = Arc::new(Reading::new(SYNTAX, nulls.to_vec(), None));
         Parser { names: vec!["id".into(), "x".into()], reading, wanted: vec![Arc::new(wanted)] }
     }
 
@@ -329,7 +331,7 @@ mod tests {
         fn kinds_are_those_of_the_texts(cells in proptest::collection::vec(cell(), 0..40)) {
             let spec = ColumnSpec::new("x", DataType::Utf8);
             let parser = parser(&spec, &[String::new()], None);
-            let (rows, columns) = parser.observe(block(&cells));
+            let (rows, columns) = parser.observe(block(&cells), true);
             let texts = cells.iter().filter(|cell| !cell.is_empty());
             let kinds = texts.clone().fold(Kinds::ALL, |kinds, cell| kinds.and(Kinds::of(cell, DecimalMark::Dot)));
             prop_assert_eq!((columns[0].kinds, columns[0].values), (kinds, texts.count() as u64));
