@@ -82,7 +82,8 @@ pub(crate) fn parted<'py>(
     let (with, without) = (PyDict::new(py), PyDict::new(py));
     for (name, value) in given.into_iter().flatten() {
         let has_prefix = name.extract::<&str>()?.starts_with(prefix);
-        if has_prefix { &with } else { &without }.set_item(name, value)?;
+        let part = if has_prefix { &with } else { &without };
+        part.set_item(name, value)?;
     }
     Ok((with, without))
 }

@@ -57,14 +57,12 @@ impl Lenient {
     #[cold]
     fn take_other(&mut self, text: &[u8], with_dot: Kinds) {
         let text = str::from_utf8(text).unwrap_or_default();
-        if !with_dot.has(Kinds::FLOAT) {
-            if let Some(word) = WORDS.into_iter().find(|word| *word == text) {
-                self.first.get_or_insert_with(|| text.to_owned());
-                if !self.words.contains(&word) {
-                    self.words.push(word);
-                }
-                return;
+        if let Some(word) = WORDS.into_iter().find(|word| *word == text) {
+            self.first.get_or_insert_with(|| text.to_owned());
+            if !self.words.contains(&word) {
+                self.words.push(word);
             }
+            return;
         }
         let is_number = |(thousands, mark): (Option<char>, DecimalMark)| {
             let plain = thousands.map_or(text.into(), |thousands| ungrouped(text, thousands));
@@ -115,7 +113,7 @@ impl Lenient {
         let mut ways: Vec<_> = alive.map(|(_, way)| *way).collect();
         if ways.first().is_some_and(|way| *way == WAYS[0]) {
             ways.truncate(1);
-        } else if ways.iter().any(|way| plain(way)) {
+        } else if ways.iter().any(plain) {
             ways.retain(|way| plain(way) || way.1 == DecimalMark::Dot);
         }
         let ways: Vec<String> = ways.into_iter().map(options).collect();

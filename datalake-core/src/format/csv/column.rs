@@ -210,8 +210,8 @@ impl Column {
             nulls: NullBufferBuilder::new(rows),
             faults: Vec::new(),
             kind: Kinds::of_type(&spec.data_type),
-            // A comma between digits is read by hand, and so is all that another word may make a missing value.
-            is_quick: spec.decimal != DecimalMark::Comma && reading.only_empty && !reading.is_odd,
+            // All that another word may make a missing value is read by hand.
+            is_quick: reading.only_empty && !reading.is_odd,
             wanted: Arc::clone(wanted),
             reading: Arc::clone(reading),
         }
@@ -234,7 +234,11 @@ impl Column {
             }
             Values::Float(values) => {
                 let slow = |text: &str, spec: &ColumnSpec| cell::declared_float(text, spec);
-                numbers(fields, values, nulls, is_quick, quick::float, &mut rest, slow);
+                if rest.wanted.spec.decimal == DecimalMark::Comma {
+                    numbers(fields, values, nulls, is_quick, quick::comma_float, &mut rest, slow);
+                } else {
+                    numbers(fields, values, nulls, is_quick, quick::float, &mut rest, slow);
+                }
             }
             Values::Date(values) => {
                 let slow = |text: &str, spec: &ColumnSpec| cell::declared(text, spec, cell::date);

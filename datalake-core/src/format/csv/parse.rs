@@ -328,13 +328,33 @@ mod tests {
         }
 
         #[test]
+        fn grouped_numbers_are_read_as_others(
+            cells in proptest::collection::vec(prop_oneof![cell(), "-?[0-9]{1,3}(,[0-9]{3}){1,3}(\\.[0-9]{1,3})?|1,23|0,123"], 0..40),
+            is_guess: bool,
+        ) {
+            let reading = Reading::new(SYNTAX, vec![String::new()], Some(','));
+            let plain: Vec<String> = cells.iter().map(|cell| reading.ungrouped(cell).into_owned()).collect();
+            for data_type in [DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Date32] {
+                let spec = ColumnSpec::new("x", data_type);
+                let others = parser(&spec, &[String::new()], is_guess.then_some(false));
+                let grouped = Parser { reading: Arc::new(reading.clone()), names: others.names.clone(), wanted: others.wanted.clone() };
+                let (grouped, plain) = (grouped.parse(block(&cells)).unwrap(), others.parse(block(&plain)).unwrap());
+                let rows = |parsed: &Parsed| parsed.faults.iter().map(|fault| (fault.row, fault.code)).collect::<Vec<_>>();
+                prop_assert_eq!(rows(&grouped), rows(&plain));
+                prop_assert_eq!(&grouped.columns, &plain.columns);
+            }
+        }
+
+        #[test]
         fn kinds_are_those_of_the_texts(cells in proptest::collection::vec(cell(), 0..40)) {
             let spec = ColumnSpec::new("x", DataType::Utf8);
             let parser = parser(&spec, &[String::new()], None);
             let (rows, columns) = parser.observe(block(&cells), true);
             let texts = cells.iter().filter(|cell| !cell.is_empty());
             let kinds = texts.clone().fold(Kinds::ALL, |kinds, cell| kinds.and(Kinds::of(cell, DecimalMark::Dot)));
-            prop_assert_eq!((columns[0].kinds, columns[0].values), (kinds, texts.count() as u64));
+            prop_assert_eq!((columns[0].kinds, columns[0].values), (kinds, texts.clone().count() as u64));
+            let comma = texts.fold(Kinds::ALL, |kinds, cell| kinds.and(Kinds::of(cell, DecimalMark::Comma)));
+            prop_assert_eq!(columns[0].comma.kinds, comma);
             drop(columns);
             let spoiler = parser.spoiler(&rows, 0, Kinds::INT, true);
             let first = cells.iter().position(|cell| !cell.is_empty() && !Kinds::of(cell, DecimalMark::Dot).has(Kinds::INT));

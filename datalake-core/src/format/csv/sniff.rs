@@ -200,8 +200,7 @@ impl<'a> Beginning<'a> {
         let records = self.records(of(other));
         let fields = || records.iter().flatten();
         let is_quoted = |field: &[u8]| matches!(field, [first, .., last] if *first == other && *last == other);
-        let begins = |mark: u8| move |field: &&[u8]| field.first() == Some(&mark);
-        let is_clean = !records.iter().any(Vec::is_empty) && fields().all(|field| !begins(usual)(&field.as_ref()));
+        let is_clean = !records.iter().any(Vec::is_empty) && fields().all(|field| field.first() != Some(&usual));
         if !is_clean || !fields().any(|field| is_quoted(field)) {
             return usual;
         }
