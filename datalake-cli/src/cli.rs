@@ -90,14 +90,18 @@ pub(crate) enum Command {
   datalake convert foods.csv foods.parquet
   datalake convert lake://raw-data/foods.json lake://processed-data/foods.parquet --flatten
   datalake convert foods.csv foods.parquet --schema 'id:int64!,name:text,price:decimal(10,2)' --on-row-error null
-  cat foods.ndjson | datalake convert - - --from ndjson --to csv")]
-    Convert(Convert),
+  cat foods.ndjson | datalake convert - - --from ndjson --to csv --sep ';' --decimal ,
+  datalake convert export.csv foods.csv --skip-lines 2 --comment '#' --thousands . --to-sep ,
+
+What is said of CSV (--sep, --quote, --decimal, --no-header) describes the source where that is CSV, else the destination;
+--to-sep and its like always describe the destination.")]
+    Convert(Box<Convert>),
     /// Queries lake objects.
     #[command(after_help = "Examples:
   datalake sql \"SELECT count(*) FROM 'raw-data/foods/*.csv'\"
   datalake sql \"SELECT * FROM 'processed-data/foods.parquet' LIMIT 5\" --output json")]
-    Sql(Sql),
-    /// Shows the inferred schema of a table and a profile of its columns.
+    Sql(Box<Sql>),
+    /// Shows the inferred schema of a table, a profile of its columns, and how CSV is written.
     Schema(Schema),
     /// Trains a model on a table.
     #[command(after_help = "Example:
@@ -306,12 +310,30 @@ pub(crate) struct Reading {
     /// The field separator of CSV; detected where not given.
     #[arg(long, value_name = "CHAR")]
     pub(crate) sep: Option<char>,
-    /// The decimal mark of numbers in text.
+    /// What encloses the fields of CSV, or `none`; detected where not given.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) quote: Option<String>,
+    /// What makes the next character of CSV one of the field's own, such as `\`.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) escape: Option<char>,
+    /// What begins a line of CSV that is no record, such as `#`.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) comment: Option<char>,
+    /// How many lines stand before the first record of CSV.
+    #[arg(long, value_name = "N", default_value_t, value_parser = whole::<u64>, allow_negative_numbers = true)]
+    pub(crate) skip_lines: u64,
+    /// The decimal mark of numbers in CSV, `.` or `,`; detected where not given.
     #[arg(long, value_name = "CHAR")]
     pub(crate) decimal: Option<char>,
+    /// What may stand between groups of three digits of numbers in CSV.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) thousands: Option<char>,
     /// Words that mean a missing value, beside the empty field.
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) null: Vec<String>,
+    /// The first row of CSV holds names; detected where neither this nor `--no-header` is given.
+    #[arg(long, conflicts_with = "no_header")]
+    pub(crate) header: bool,
     /// The first row of CSV holds values, not names: columns are called `column_1` and so on.
     #[arg(long)]
     pub(crate) no_header: bool,
@@ -331,6 +353,40 @@ pub(crate) struct Reading {
     /// How many records may be quarantined, or have values that became null: a number, or a percentage such as `5%`.
     #[arg(long, value_name = "N|P%")]
     pub(crate) max_bad_rows: Option<String>,
+}
+
+/// How CSV is written, whatever is read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Writing CSV")]
+pub(crate) struct Writing {
+    /// The field separator.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) to_sep: Option<char>,
+    /// The decimal mark of numbers, `.` or `,`.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) to_decimal: Option<char>,
+    /// What encloses fields that need it, or `none`.
+    #[arg(long, value_name = "CHAR")]
+    pub(crate) to_quote: Option<String>,
+    /// The word for a missing value [default: an empty field].
+    #[arg(long, value_name = "WORD")]
+    pub(crate) to_null: Option<String>,
+    /// What ends a line.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub(crate) to_line_end: LineEnd,
+    /// No first line with the names of columns.
+    #[arg(long)]
+    pub(crate) to_no_header: bool,
+}
+
+/// What ends a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LineEnd {
+    /// A line feed.
+    #[default]
+    Lf,
+    /// A carriage return and a line feed.
+    Crlf,
 }
 
 /// What becomes of records that do not fit.
@@ -362,6 +418,8 @@ pub(crate) struct Convert {
     /// Only these columns, in this order.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) select: Vec<String>,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
 }
 
 #[derive(Debug, Args)]
@@ -379,6 +437,8 @@ pub(crate) struct Sql {
     /// How many rows are given at most; 0 gives all [default: 100 printed as a table, else all].
     #[arg(long, value_name = "N", value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub(crate) limit: Option<usize>,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::lake::{LakeLike, document};
-use crate::options::{reading, writing};
+use crate::options::{packed, parted, reading, writing};
 use crate::runtime::wait;
 
 /// Converts one table between CSV, NDJSON, JSON and Parquet; files and objects (`lake://bucket/key`) alike.
@@ -30,8 +30,10 @@ pub(crate) fn convert<'py>(
     zstd_level: Option<i32>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let reading = reading(options)?;
-    let write = writing(to, to_compression, row_group_rows, zstd_level)?;
+    let (of_destination, of_source) = parted(options, py, "to_")?;
+    let reading = reading(Some(&of_source))?;
+    let write = writing("to_", Some(&of_destination))?;
+    let write = packed(write, to, to_compression, row_group_rows, zstd_level)?;
     let lake = LakeLike::open_or_default(lake, py)?;
     let (done, kept) = wait(py, async move {
         let (from, to) = (location(source)?, location(destination)?);
@@ -47,6 +49,7 @@ pub(crate) fn convert<'py>(
     let result = written(py, &done.written)?;
     result.set_item("balance", document(py, &done.balance)?)?;
     result.set_item("notes", done.notes)?;
+    result.set_item("dialect", document(py, &done.dialect)?)?;
     result.set_item("quarantine", kept)?;
     Ok(result)
 }

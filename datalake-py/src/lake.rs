@@ -19,7 +19,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::convert::written;
 use crate::error::raised;
-use crate::options::writing;
+use crate::options::{packed, writing};
 use crate::runtime::{Listener, wait, wait_with};
 use crate::table::{Table, read_objects};
 
@@ -214,7 +214,7 @@ impl Lake {
     }
 
     /// Writes a table as an object, its format told from the name; returns what was written.
-    #[pyo3(signature = (path, table, *, format=None, compression=None, row_group_rows=None, zstd_level=None))]
+    #[pyo3(signature = (path, table, *, format=None, compression=None, row_group_rows=None, zstd_level=None, **options))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn write<'py>(
         &self,
@@ -225,9 +225,10 @@ impl Lake {
         compression: Option<&Bound<'py, PyAny>>,
         row_group_rows: Option<usize>,
         zstd_level: Option<i32>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let rows = Table::from_arrow(table)?.plain().map_err(|error| raised(py, &error))?;
-        let options = writing(format, compression, row_group_rows, zstd_level)?;
+        let options = packed(writing("", options)?, format, compression, row_group_rows, zstd_level)?;
         let lake = Arc::clone(&self.lake);
         let done = wait(py, async move {
             let (bucket, key) = parse_object(&path)?;

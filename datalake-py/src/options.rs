@@ -30,8 +30,12 @@ pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
             "format" => options.format = value.extract()?,
             "compression" => options.compression = parsed(&name, &value)?,
             "delimiter" => options.delimiter = value.extract()?,
-            "quote" => options.quote = value.extract()?,
-            "decimal" => options.decimal = decimal(&value)?,
+            "quote" => options.quote = parsed(&name, &value)?,
+            "escape" => options.escape = value.extract()?,
+            "comment" => options.comment = value.extract()?,
+            "skip_lines" => options.skip_lines = value.extract()?,
+            "decimal" => options.decimal = decimal(&name, &value)?,
+            "thousands" => options.thousands = value.extract()?,
             "header" => options.header = value.extract()?,
             "nulls" => options.nulls.extend(value.extract::<Vec<String>>()?),
             "schema" => options.schema = schema(&value)?,
@@ -52,14 +56,48 @@ pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
     Ok(Reading { options, quarantine })
 }
 
-/// The options of a writer that Python offers.
-pub(crate) fn writing(
+/// The options of a writer, by name as in `WriteOptions` of the stubs; each begins with this prefix.
+pub(crate) fn writing(prefix: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<WriteOptions> {
+    let mut options = WriteOptions::default();
+    for (name, value) in given.into_iter().flatten() {
+        let name: String = name.extract()?;
+        match name.strip_prefix(prefix).unwrap_or_default() {
+            "delimiter" => options.delimiter = value.extract()?,
+            "quote" => options.quote = parsed(&name, &value)?,
+            "decimal" => options.decimal = decimal(&name, &value)?,
+            "null" => options.null = value.extract()?,
+            "line_end" => options.line_end = parsed(&name, &value)?,
+            "header" => options.header = value.extract()?,
+            _ => return Err(PyTypeError::new_err(format!("unexpected keyword argument `{name}`"))),
+        }
+    }
+    Ok(options)
+}
+
+/// Of some keywords, those that begin with a prefix, and the others.
+pub(crate) fn parted<'py>(
+    given: Option<&Bound<'py, PyDict>>,
+    py: Python<'py>,
+    prefix: &str,
+) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>)> {
+    let (with, without) = (PyDict::new(py), PyDict::new(py));
+    for (name, value) in given.into_iter().flatten() {
+        let has_prefix = name.extract::<&str>()?.starts_with(prefix);
+        let part = if has_prefix { &with } else { &without };
+        part.set_item(name, value)?;
+    }
+    Ok((with, without))
+}
+
+/// The options of a writer that are no matter of CSV.
+pub(crate) fn packed(
+    mut options: WriteOptions,
     format: Option<String>,
     compression: Option<&Bound<'_, PyAny>>,
     row_group_rows: Option<usize>,
     zstd_level: Option<i32>,
 ) -> PyResult<WriteOptions> {
-    let mut options = WriteOptions::default().with_format(format);
+    options.format = format;
     if let Some(compression) = compression {
         options.compression = parsed("compression", compression)?;
     }
@@ -68,11 +106,11 @@ pub(crate) fn writing(
     Ok(options)
 }
 
-fn decimal(value: &Bound<'_, PyAny>) -> PyResult<DecimalMark> {
+fn decimal(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<DecimalMark>> {
     match value.extract::<&str>() {
-        Ok(".") => Ok(DecimalMark::Dot),
-        Ok(",") => Ok(DecimalMark::Comma),
-        _ => parsed("decimal", value),
+        Ok(".") => Ok(Some(DecimalMark::Dot)),
+        Ok(",") => Ok(Some(DecimalMark::Comma)),
+        _ => parsed(name, value),
     }
 }
 

@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datalake_core::format::{self, Batches, Quarantine, Source};
+use datalake_core::format::{self, Batches, Dialect, Quarantine, Source};
 use datalake_core::lake::Location;
 use datalake_core::ml::{ExactColumns, rounded_table, rounded_to_single};
 use datalake_core::query::DataSet;
@@ -24,7 +24,7 @@ use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::error::raised;
-use crate::lake::LakeLike;
+use crate::lake::{LakeLike, document};
 use crate::options::reading;
 use crate::runtime::wait;
 
@@ -35,6 +35,7 @@ pub(crate) struct Table {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     notes: Vec<String>,
+    dialect: Option<Dialect>,
     quarantined: BTreeMap<String, u64>,
     /// What columns were that were rounded to 32 bits.
     exact: ExactColumns,
@@ -166,6 +167,12 @@ impl Table {
         self.notes.clone()
     }
 
+    /// How the CSV file that was read is written.
+    #[getter]
+    fn dialect<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        document(py, &self.dialect)
+    }
+
     /// Records that were put aside while reading, by reason.
     #[getter]
     fn quarantined(&self) -> BTreeMap<String, u64> {
@@ -215,7 +222,14 @@ impl Table {
 
 impl Table {
     fn of(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, batches, notes: Vec::new(), quarantined: BTreeMap::new(), exact: ExactColumns::new() }
+        Self {
+            schema,
+            batches,
+            notes: Vec::new(),
+            dialect: None,
+            quarantined: BTreeMap::new(),
+            exact: ExactColumns::new(),
+        }
     }
 
     /// The same rows, once more.
@@ -224,6 +238,7 @@ impl Table {
             schema: Arc::clone(&self.schema),
             batches: self.batches.clone(),
             notes: self.notes.clone(),
+            dialect: self.dialect.clone(),
             quarantined: self.quarantined.clone(),
             exact: self.exact.clone(),
         }
@@ -348,8 +363,9 @@ pub(crate) fn read(
         let source = Source::LocalFile(path).spool().await?;
         let (format, compression) = format::detect(&source, &reading.options).await?;
         let rows = format.read(source, reading.options.with_compression(Some(compression))).await?;
-        let notes = rows.notes().to_vec();
-        Table::collected(rows, &reading.quarantine, notes).await
+        let (notes, dialect) = (rows.notes().to_vec(), rows.dialect().cloned());
+        let table = Table::collected(rows, &reading.quarantine, notes).await?;
+        Ok(Table { dialect, ..table })
     })
 }
 

@@ -14,7 +14,7 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     if !arguments.select.is_empty() {
         read = read.with_columns(Some(arguments.select.clone()));
     }
-    let mut write = WriteOptions::default().with_format(arguments.to.clone());
+    let mut write = reading::written(WriteOptions::default(), &arguments.writing)?.with_format(arguments.to.clone());
     if let Some(name) = &arguments.compression {
         write = write.with_compression_of_name(name)?;
     }
@@ -35,6 +35,7 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
             "balance": done.balance,
             "nulled": quarantine.nulled_columns(),
             "quarantine": kept,
+            "dialect": done.dialect,
         });
         return tools.printer.document(&document);
     }

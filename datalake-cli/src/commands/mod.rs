@@ -152,8 +152,8 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
         Command::Sample(Sample::Foods { rows, seed, clean, prefix }) => {
             sample::foods(rows, seed, clean, &prefix, tools).await
         }
-        Command::Convert(arguments) => convert::convert(arguments, tools).await,
-        Command::Sql(arguments) => sql::sql(arguments, tools).await,
+        Command::Convert(arguments) => convert::convert(*arguments, tools).await,
+        Command::Sql(arguments) => sql::sql(*arguments, tools).await,
         Command::Schema(arguments) => schema::schema(arguments, tools).await,
         Command::Train(arguments) => train::train(*arguments, tools).await,
         Command::Evaluate(arguments) => evaluate::evaluate(arguments, tools).await,

@@ -1,11 +1,13 @@
-//! How the flags of a command become options of a reader.
+//! How the flags of a command become options of a reader, and of a writer.
 
 use std::sync::Arc;
 
-use datalake_core::format::{DecimalMark, Limit, OnRowError, Quarantine, ReadOptions, declared_schema};
+use datalake_core::format::{
+    DecimalMark, Limit, LineEnd, OnRowError, Quarantine, Quote, ReadOptions, WriteOptions, declared_schema,
+};
 use datalake_core::{Error, Result};
 
-use crate::cli::{self, Reading};
+use crate::cli::{self, Reading, Writing};
 
 /// A reader's options, and the quarantine that takes what it rejects.
 pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>)> {
@@ -19,11 +21,18 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
     let mut options = ReadOptions::default()
         .with_format(reading.from.clone())
         .with_delimiter(reading.sep)
+        .with_escape(reading.escape)
+        .with_comment(reading.comment)
+        .with_skip_lines(reading.skip_lines)
         .with_decimal(decimal(reading.decimal)?)
+        .with_thousands(reading.thousands)
         .with_nulls(nulls)
-        .with_header(!reading.no_header)
+        .with_header(header(reading))
         .with_rows(reading.rows.clone())
         .with_flatten(reading.flatten);
+    if let Some(quote) = &reading.quote {
+        options = options.with_quote(quote.parse::<Quote>()?);
+    }
     if let Some(schema) = &reading.schema {
         options = options.with_schema(Some(declared_schema(schema)?));
     }
@@ -38,10 +47,32 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
     Ok((options, quarantine))
 }
 
-fn decimal(mark: Option<char>) -> Result<DecimalMark> {
+/// Says in the options of a writer how CSV is written.
+pub(crate) fn written(mut write: WriteOptions, writing: &Writing) -> Result<WriteOptions> {
+    if let Some(quote) = &writing.to_quote {
+        write = write.with_quote(quote.parse::<Quote>()?);
+    }
+    if let Some(word) = &writing.to_null {
+        write = write.with_null(word.clone());
+    }
+    let line_end = match writing.to_line_end {
+        cli::LineEnd::Lf => LineEnd::Lf,
+        cli::LineEnd::Crlf => LineEnd::CrLf,
+    };
+    let write = write.with_delimiter(writing.to_sep).with_decimal(decimal(writing.to_decimal)?);
+    Ok(write.with_line_end(line_end).with_header(!writing.to_no_header))
+}
+
+/// Whether there is a header, where it is said.
+fn header(reading: &Reading) -> Option<bool> {
+    if reading.no_header { Some(false) } else { reading.header.then_some(true) }
+}
+
+fn decimal(mark: Option<char>) -> Result<Option<DecimalMark>> {
     match mark {
-        None | Some('.') => Ok(DecimalMark::Dot),
-        Some(',') => Ok(DecimalMark::Comma),
+        None => Ok(None),
+        Some('.') => Ok(Some(DecimalMark::Dot)),
+        Some(',') => Ok(Some(DecimalMark::Comma)),
         Some(other) => {
             Err(Error::invalid("use", format_args!("`{other}` as the decimal mark")).with_hint("give `.` or `,`"))
         }

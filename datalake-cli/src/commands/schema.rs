@@ -1,7 +1,7 @@
 //! `schema`: the inferred schema of a table, and a profile of its columns.
 
 use datalake_core::Result;
-use datalake_core::format::{self, Infer, Profile};
+use datalake_core::format::{self, Dialect, Infer, Profile};
 use datalake_core::lake::Location;
 use datalake_core::query::DataSet;
 
@@ -24,8 +24,9 @@ pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
     for note in batches.notes() {
         tools.printer.say(note);
     }
+    let dialect = batches.dialect().cloned();
     let profile = format::profile(batches).await?;
-    print(&profile, tools)?;
+    print(&profile, dialect.as_ref(), tools)?;
     let records: u64 = quarantine.counts().values().sum();
     if records > 0 {
         tools.printer.say(&format!("{records} records would be quarantined"));
@@ -36,9 +37,14 @@ pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
     Ok(())
 }
 
-fn print(profile: &Profile, tools: &Tools) -> Result<()> {
+fn print(profile: &Profile, dialect: Option<&Dialect>, tools: &Tools) -> Result<()> {
     if tools.printer.is_json() {
-        return tools.printer.document(profile);
+        let Some(dialect) = dialect else { return tools.printer.document(profile) };
+        let document = serde_json::json!({ "rows": profile.rows, "columns": profile.columns, "csv": dialect });
+        return tools.printer.document(&document);
+    }
+    if let Some(dialect) = dialect {
+        tools.printer.line(&format!("csv: {dialect}"))?;
     }
     let headers = ["column", "type", "nulls", "distinct", "min", "max", "mean"];
     tools.printer.rows(&headers, &profile.columns, |column| {

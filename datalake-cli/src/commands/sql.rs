@@ -52,7 +52,7 @@ async fn answer(session: &Session, arguments: &Sql, to: &Location, tools: &Tools
         (None, None) => Some("json".to_owned()),
         (_, format) => format.clone(),
     };
-    let write = WriteOptions::default().with_format(format);
+    let write = reading::written(WriteOptions::default(), &arguments.writing)?.with_format(format);
     let sink = convert::sink(to, tools).await?;
     let written = format::for_sink(&sink, &write)?.write(sink, rows, write).await?;
     if arguments.to.is_some() {

@@ -13,6 +13,7 @@ use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::nulled::{Nulled, NulledColumn, NulledCounts};
+use super::dialect::Dialect;
 use crate::error::Result;
 
 /// A schema and the record batches that follow it, pulled one by one.
@@ -23,13 +24,14 @@ pub struct Batches {
     stream: BoxStream<'static, Result<RecordBatch>>,
     tally: Arc<Tally>,
     notes: Vec<String>,
+    dialect: Option<Dialect>,
 }
 
 impl Batches {
     /// Batches of `schema` from a stream, counted by `tally`.
     #[must_use]
     pub fn new(schema: SchemaRef, stream: BoxStream<'static, Result<RecordBatch>>, tally: Arc<Tally>) -> Self {
-        Self { schema, stream, tally, notes: Vec::new() }
+        Self { schema, stream, tally, notes: Vec::new(), dialect: None }
     }
 
     /// Batches of `schema` that are in memory already, all counted as written.
@@ -51,6 +53,19 @@ impl Batches {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Adds how the CSV text behind them is written.
+    #[must_use]
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    /// How the text is written, if they come of one of CSV.
+    #[must_use]
+    pub fn dialect(&self) -> Option<&Dialect> {
+        self.dialect.as_ref()
     }
 
     /// The schema of every batch.

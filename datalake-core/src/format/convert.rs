@@ -6,6 +6,7 @@ use futures::{StreamExt, stream};
 
 use super::batches::{Balance, Batches};
 use super::detect::{detect, for_sink};
+use super::dialect::Dialect;
 use super::options::{Infer, ReadOptions, WriteOptions};
 use super::reject::Rejects;
 use super::schema::Misfit;
@@ -30,12 +31,17 @@ pub struct Converted {
     pub bytes_read: u64,
     /// What a user should know, such as a column that is text because of one value.
     pub notes: Vec<String>,
+    /// How the source is written, if it is CSV.
+    pub dialect: Option<Dialect>,
 }
 
 /// Reads a source and writes a sink; the formats are told by option, name or content.
 ///
 /// The types of a large text are guessed from its beginning, with a look into its middle and at its end; if a later value does
 /// not fit, the conversion starts again with types found from the whole. The result is always that of having looked at the whole first.
+///
+/// Where the sink is CSV and the source is not, what is said of CSV in how to read (delimiter, quote, decimal mark, no header)
+/// holds for the sink, unless how to write says otherwise.
 ///
 /// # Errors
 /// Those of [`detect`], [`for_sink`], [`Format::read`](super::Format::read) and [`Format::write`](super::Format::write).
@@ -56,6 +62,8 @@ async fn convert_guessing(
     let to = for_sink(&sink, &write)?;
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
+    let is_csv = |format: &dyn super::Format| format.name() == "csv";
+    let write = if is_csv(&*to) && !is_csv(&*from) { write.described_by(&read) } else { write };
     let read = read.with_compression(Some(compression));
     if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
         let mut guess = read.clone().with_infer(Infer::Sample(sample));
@@ -88,9 +96,10 @@ async fn finish(
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
     let (tally, mut notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
+    let dialect = batches.dialect().cloned();
     let written = to.write(sink, judged(batches, rejects), write.clone()).await?;
     notes.extend(tally.nulled_columns().iter().map(ToString::to_string));
-    Ok(Converted { written, balance: tally.balance(), bytes_read: tally.bytes(), notes })
+    Ok(Converted { written, balance: tally.balance(), bytes_read: tally.bytes(), notes, dialect })
 }
 
 /// Source and sink once more, if it pays to guess types and nothing stands in the way of a second try: records are not

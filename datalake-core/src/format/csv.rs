@@ -6,18 +6,26 @@
 //! records; LF, CRLF and CR end a line. A quote that is not closed, or has anything but a delimiter or a line end after it,
 //! makes a broken record.
 //!
+//! The dialect is as was asked for, else as the first 64 KiB show it (`sniff`), whatever else is read of the text; but a
+//! decimal comma is found with the types, from all that they are found from.
+//!
 //! What is written reads back as the same values with two exceptions: an empty text becomes a missing value, and the
 //! type of a column is found anew (a text column whose cells all look like numbers becomes numbers; declare it).
 
+mod advice;
 mod careful;
 mod column;
 mod cut;
 mod decode;
+#[cfg(test)]
+mod dialect_tests;
+mod grouped;
 mod header;
 #[cfg(test)]
 mod kernels;
 mod observe;
 mod parse;
+mod sniff;
 mod structure;
 #[cfg(test)]
 mod tests;
@@ -31,17 +39,19 @@ use self::column::Reading;
 use self::cut::Cutter;
 use self::decode::{BLOCK, Blocks, Found, text_schema};
 pub(crate) use self::header::column_names;
-use self::structure::Dialect;
+use self::sniff::{Beginning, Head};
+use self::structure::Syntax;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
 use super::compression::{Compression, Deflate};
+use super::dialect::{Dialect, Quote};
 use super::drive::{self, Decode};
 use super::intake::{Intake, Origin};
 use super::options::{Infer, ReadOptions, WriteOptions};
 use super::schema::{Inferred, Observed};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
-use super::spec::ColumnSpec;
+use super::spec::{ColumnSpec, DecimalMark};
 use super::{Format, ahead, detect, trial};
 use crate::compute;
 use crate::error::{Error, Result};
@@ -56,6 +66,7 @@ struct Plan {
     input: Input,
     compression: Compression,
     dialect: Dialect,
+    syntax: Syntax,
     reading: Arc<Reading>,
     found: Found,
     /// What is made of the texts; `None` leaves them as they are.
@@ -66,34 +77,52 @@ impl Plan {
     async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
         let input = Input::open(source).await?;
         let compression = detect::compression(&input, options).await?;
-        let dialect = dialect(&input, source, compression, options).await?;
+        let Sniffed { syntax, has_header, notes } = sniff(&input, source, compression, options).await?;
         // Names alone stand at the beginning; types take a look at the records.
         let limit = match options.infer {
             _ if options.text || options.schema.is_some() => Some(0),
             Infer::Sample(bytes) => Some(bytes.max(1)),
             Infer::Auto | Infer::Whole => None,
         };
-        let reading = Arc::new(Reading::new(dialect.quote, options.nulls.clone()));
+        let reading = Arc::new(Reading::new(syntax, options.nulls.clone(), options.thousands));
         // Of a sample, no more is cut than is looked at.
         let size = limit.and_then(|limit| usize::try_from(limit).ok()).map_or(BLOCK, |limit| limit.min(BLOCK));
-        let blocks = blocks(&input, compression, dialect, options, size, &Arc::default())?;
-        let found = decode::find(input.name(), blocks, &reading, options.decimal, options.header, limit).await?;
+        let blocks = blocks(&input, compression, syntax, options.skip_lines, has_header, size, &Arc::default())?;
+        let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit).await?;
+        found.notes.splice(..0, notes);
         let specs = match &options.schema {
             Some(specs) => Some((specs.clone(), Origin::Declared)),
             None if options.text => None,
             None => {
-                let columns = found.names.iter().zip(&found.columns);
-                let specs = columns.map(|(name, column)| column.spec(name, options.decimal));
+                let columns = found.names.iter().zip(&found.columns).zip(&found.marks);
+                let specs = columns.map(|((name, column), mark)| column.spec(name, *mark));
                 Some((specs.collect(), Origin::Inferred))
             }
         };
-        Ok(Self { input, compression, dialect, reading, found, specs })
+        let decimal = found.marks.iter().find(|mark| **mark != DecimalMark::Dot);
+        let dialect = Dialect {
+            delimiter: syntax.delimiter.into(),
+            quote: syntax.quote.map_or(Quote::Absent, |quote| Quote::Mark(quote.into())),
+            escape: syntax.escape.map(char::from),
+            comment: syntax.comment.map(char::from),
+            skip_lines: options.skip_lines,
+            header: has_header,
+            decimal: decimal.copied().unwrap_or_default(),
+            thousands: options.thousands,
+        };
+        Ok(Self { input, compression, dialect, syntax, reading, found, specs })
+    }
+
+    /// The columns whose numbers are found to have a decimal comma.
+    fn comma_decimals(&self) -> Vec<String> {
+        let columns = self.found.names.iter().zip(&self.found.marks);
+        columns.filter(|(_, mark)| **mark == DecimalMark::Comma).map(|(name, _)| name.clone()).collect()
     }
 
     /// Whether a value in the middle or at the end does not fit the types that are guessed.
     async fn runs_into_a_misfit(&self, intake: &Intake) -> Result<bool> {
         for piece in ahead::pieces(&self.input).await? {
-            let mut cutter = Cutter::new(self.dialect, false, BLOCK);
+            let mut cutter = Cutter::new(self.syntax, false, BLOCK);
             let parser = decode::parser(self.found.names.clone(), Arc::clone(&self.reading), intake);
             let is_misfit = compute::run(move || {
                 cutter.push(&piece);
@@ -124,32 +153,99 @@ impl Plan {
 fn blocks(
     input: &Input,
     compression: Compression,
-    dialect: Dialect,
-    options: &ReadOptions,
+    syntax: Syntax,
+    skip_lines: u64,
+    has_header: bool,
     size: usize,
     tally: &Arc<Tally>,
 ) -> Result<Blocks> {
-    let cutter = Cutter::new(dialect, options.header, trial::block(size));
+    let cutter = Cutter::new(syntax, has_header, trial::block(size)).skipping(skip_lines);
     drive::decoded(input.clone(), compression, cutter, Arc::clone(tally))
 }
 
-/// The delimiter and quote that were asked for, or that the first records show.
-async fn dialect(input: &Input, source: &Source, compression: Compression, options: &ReadOptions) -> Result<Dialect> {
-    const HEAD: usize = 64 * 1024;
-    let quote = ascii("quote", options.quote)?;
-    let (head, _) = drive::head(input, compression, HEAD).await?;
-    refuse_utf16(input.name(), &head)?;
-    let delimiter = match options.delimiter {
-        Some(delimiter) => ascii("delimiter", delimiter)?,
-        None if source.file_name().is_some_and(|name| is_tab_separated(&name)) => b'\t',
-        None => header::delimiter(&head, quote),
+/// How a text is written, as far as its beginning shows it.
+struct Sniffed {
+    syntax: Syntax,
+    has_header: bool,
+    /// What a user should know of it.
+    notes: Vec<String>,
+}
+
+/// What was asked for, or what the first records show.
+async fn sniff(input: &Input, source: &Source, compression: Compression, options: &ReadOptions) -> Result<Sniffed> {
+    let comment = options.comment.map(|comment| ascii("comment mark", comment)).transpose()?;
+    let escape = options.escape.map(|escape| ascii("escape", escape)).transpose()?;
+    let head = Head::new(options.skip_lines, comment);
+    let (head, is_whole) = drive::observe(input, compression, head, Some(sniff::HEAD as u64)).await?;
+    refuse_utf16(input.name(), &head.first)?;
+    let beginning = Beginning::new(&head, is_whole);
+    let given = options.delimiter.map(|delimiter| ascii("delimiter", delimiter)).transpose()?;
+    let by_name = || source.file_name().is_some_and(|name| is_tab_separated(&name)).then_some(b'\t');
+    let delimiter = |quote| given.or_else(by_name).unwrap_or_else(|| beginning.delimiter(quote, escape, comment));
+    let quote = match options.quote {
+        Some(quote) => quote.mark().map(|quote| ascii("quote", quote)).transpose()?,
+        None => {
+            let is_taken = [given, escape, comment].contains(&Some(b'\''));
+            let syntax = |quote| Syntax { delimiter: delimiter(Some(quote)), quote: Some(quote), escape, comment };
+            Some(if is_taken { b'"' } else { beginning.quote(syntax) })
+        }
     };
-    if delimiter == quote {
-        return Err(Error::invalid("use", format_args!("`{}` as the delimiter", char::from(delimiter)))
-            .with_reason("it is the quote as well")
-            .with_hint("give two different characters"));
+    let delimiter = delimiter(quote);
+    // A quote that escapes a quote doubles it.
+    let escape = escape.filter(|escape| Some(*escape) != quote);
+    let syntax = Syntax { delimiter, quote, escape, comment };
+    refuse_two_meanings(syntax, options)?;
+    let mut notes = Vec::new();
+    if options.quote.is_none() && quote == Some(b'\'') {
+        notes.push("fields are found to be enclosed by `'`; with `--quote '\"'` it is a character".to_owned());
     }
-    Ok(Dialect { delimiter, quote })
+    let names = options.schema.iter().flatten().flat_map(ColumnSpec::source_names).collect::<Vec<_>>();
+    let has_header = options.header.unwrap_or_else(|| {
+        let reading = Reading::new(syntax, options.nulls.clone(), options.thousands);
+        let has_header = beginning.has_header(&reading, options.decimal, &names);
+        if !has_header {
+            notes.push(
+                "the first record is a row, as its values are of the types of their columns; with `--header` it names them"
+                    .to_owned(),
+            );
+        }
+        has_header
+    });
+    Ok(Sniffed { syntax, has_header, notes })
+}
+
+/// A character can have one meaning alone.
+fn refuse_two_meanings(syntax: Syntax, options: &ReadOptions) -> Result<()> {
+    let twice = |what: &str, character: char, other: &str| {
+        Error::invalid("use", format_args!("`{character}` as the {what}"))
+            .with_reason(format_args!("it is the {other} as well"))
+            .with_hint("give two different characters")
+    };
+    let marks = [
+        ("quote", syntax.quote),
+        ("delimiter", Some(syntax.delimiter)),
+        ("escape", syntax.escape),
+        ("comment mark", syntax.comment),
+    ];
+    for (index, (what, mark)) in marks.iter().enumerate() {
+        let other = marks[..index].iter().find(|(_, other)| mark.is_some() && other == mark);
+        if let (Some((other, _)), Some(mark)) = (other, mark) {
+            return Err(twice(what, char::from(*mark), other));
+        }
+    }
+    let Some(thousands) = options.thousands else { return Ok(()) };
+    if thousands.is_alphanumeric() || matches!(thousands, '+' | '-' | '\n' | '\r') {
+        return Err(Error::invalid("use", format_args!("`{}` between thousands", thousands.escape_default()))
+            .with_reason("it means something else in a number")
+            .with_hint("give a character such as `,`, `.`, `'` or a blank"));
+    }
+    let decimal = match options.decimal {
+        Some(DecimalMark::Dot) => thousands == '.',
+        Some(DecimalMark::Comma) => thousands == ',',
+        Some(DecimalMark::Either) => matches!(thousands, '.' | ','),
+        None => false,
+    };
+    if decimal { Err(twice("mark between thousands", thousands, "decimal mark")) } else { Ok(()) }
 }
 
 fn is_tab_separated(name: &str) -> bool {
@@ -184,9 +280,11 @@ impl Format for Csv {
     async fn infer_schema(&self, source: &Source, options: &ReadOptions) -> Result<Inferred> {
         let plan = Plan::new(source, options).await?;
         let intake = plan.intake(options, &Arc::default())?;
-        let Plan { found, specs, .. } = plan;
+        let comma_decimals = plan.comma_decimals();
+        let Plan { found, specs, dialect, .. } = plan;
         let notes = found.notes.iter().chain(intake.notes()).cloned().collect();
-        let inferred = Inferred::new(intake.schema(), notes, found.rows, found.whole);
+        let mut inferred = Inferred::new(intake.schema(), notes, found.rows, found.whole);
+        (inferred.dialect, inferred.comma_decimals) = (Some(dialect), comma_decimals);
         Ok(match specs {
             Some((_, Origin::Inferred)) => {
                 inferred.with_observed(found.names.iter().zip(found.columns.iter().map(Some)))
@@ -204,9 +302,10 @@ impl Format for Csv {
         }
         let schema = Arc::clone(intake.schema());
         let notes = plan.found.notes.iter().chain(intake.notes()).cloned().collect();
-        let blocks = blocks(&plan.input, plan.compression, plan.dialect, &options, BLOCK, &tally)?;
-        let stream = decode::batches(blocks, plan.found.names, plan.reading, intake, options.batch_rows);
-        Ok(Batches::new(schema, stream, tally).with_notes(notes))
+        let Plan { input, compression, syntax, dialect, reading, found, .. } = plan;
+        let blocks = blocks(&input, compression, syntax, dialect.skip_lines, dialect.header, BLOCK, &tally)?;
+        let stream = decode::batches(blocks, found.names, reading, intake, options.batch_rows);
+        Ok(Batches::new(schema, stream, tally).with_notes(notes).with_dialect(dialect))
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
@@ -219,7 +318,7 @@ impl Format for Csv {
         let compression = options.compression.unwrap_or(Compression::of_name(&name).0);
         let deflate =
             Deflate::new(compression, options.zstd_level).map_err(|cause| Error::io("compress", &sink, cause))?;
-        let encoder = Encoder::new(batches.schema(), delimiter, options.header);
+        let encoder = Encoder::new(batches.schema(), delimiter, &options)?;
         drive::write(sink, batches, encoder, deflate).await
     }
 }

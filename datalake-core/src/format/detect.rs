@@ -56,7 +56,7 @@ pub async fn detect(source: &Source, options: &ReadOptions) -> Result<(Arc<dyn F
         return Ok((format, compression));
     }
     let (head, _) = drive::head(&input, compression, 4096).await?;
-    let format = by_content(&head).ok_or_else(|| unknown("read", source, "its format is not known"))?;
+    let format = by_content(&head, options).ok_or_else(|| unknown("read", source, "its format is not known"))?;
     Ok((format, compression))
 }
 
@@ -89,20 +89,21 @@ fn by_name(name: &str) -> Option<Arc<dyn Format>> {
 }
 
 /// By the first bytes: Parquet's mark, a bracket of JSON, or lines with a delimiter.
-fn by_content(head: &[u8]) -> Option<Arc<dyn Format>> {
+fn by_content(head: &[u8], options: &ReadOptions) -> Option<Arc<dyn Format>> {
     if head.starts_with(b"PAR1") {
         return format("parquet");
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    match text.iter().find(|byte| !byte.is_ascii_whitespace())? {
-        b'{' | b'[' => format("json"),
-        _ => {
-            let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
-            let is_text = !text.contains(&0);
-            let has_delimiter = line.iter().any(|byte| matches!(byte, b',' | b';' | b'\t' | b'|'));
-            (is_text && has_delimiter).then(|| format("csv")).flatten()
-        }
+    if let b'{' | b'[' = text.iter().find(|byte| !byte.is_ascii_whitespace())? {
+        return format("json");
     }
+    let line_end = if text.contains(&b'\n') { b'\n' } else { b'\r' };
+    let is_comment = |line: &[u8]| line.first().is_some_and(|byte| options.comment == Some(char::from(*byte)));
+    let lines = text.split(|byte| *byte == line_end).skip(usize::try_from(options.skip_lines).unwrap_or(usize::MAX));
+    let line = lines.filter(|line| !line.trim_ascii().is_empty()).find(|line| !is_comment(line)).unwrap_or_default();
+    let is_delimiter = |byte: &u8| b",;\t|".contains(byte) || options.delimiter == Some(char::from(*byte));
+    let is_csv = !text.contains(&0) && line.iter().any(is_delimiter);
+    is_csv.then(|| format("csv")).flatten()
 }
 
 /// The compression of an input, by option or by its first bytes.
@@ -147,8 +148,12 @@ mod tests {
             (b"prose\n", "none"),
             (b"\x7fELF,\0", "none"),
         ] {
-            assert_eq!(name(by_content(head)), expected);
+            assert_eq!(name(by_content(head, &ReadOptions::default())), expected);
         }
+        let options = ReadOptions::default().with_skip_lines(1).with_comment(Some('#'));
+        assert_eq!(name(by_content(b"a report\r\n# by x\r\n\r\nid,x\r\n", &options)), "csv");
+        let options = ReadOptions::default().with_delimiter(Some(':'));
+        assert_eq!(name(by_content(b"a:b\n", &options)), "csv");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::compression::Compression;
+use super::dialect::{LineEnd, Quote};
 use super::reject::{OnRowError, Rejects};
 use super::spec::{ColumnSpec, DecimalMark};
 use crate::error::{Error, Result};
@@ -41,12 +42,24 @@ pub struct ReadOptions {
     pub compression: Option<Compression>,
     /// CSV: what separates fields, one ASCII character; `None` finds it among `,`, `;`, tab and `|`.
     pub delimiter: Option<char>,
-    /// CSV: what encloses fields, one ASCII character.
-    pub quote: char,
-    /// The decimal mark of numbers in text whose types are found; a declared column has its own.
-    pub decimal: DecimalMark,
-    /// CSV: whether the first record names the columns.
-    pub header: bool,
+    /// CSV: what encloses fields; `None` is `"`, or `'` where fields are found to begin and end with it.
+    pub quote: Option<Quote>,
+    /// CSV: what makes the next character one of the field's own, within quotes and without, one ASCII character. A quote
+    /// within quotes may be doubled all the same.
+    pub escape: Option<char>,
+    /// CSV: what begins a line that is no record, one ASCII character. Within quotes it is a character.
+    pub comment: Option<char>,
+    /// CSV: how many lines stand before the first record, blank ones too.
+    pub skip_lines: u64,
+    /// CSV: the decimal mark of numbers whose types are found; a declared column has its own. `None` finds it, column by
+    /// column: a comma where all values are numbers with it, at least one of which could not be grouped by thousands, and
+    /// the delimiter is no comma; else a dot.
+    pub decimal: Option<DecimalMark>,
+    /// CSV: what may stand between groups of three digits before the decimal mark, which is then another one.
+    pub thousands: Option<char>,
+    /// CSV: whether the first record names the columns; `None` finds it. It does not where each of its values is of the type
+    /// of the values below it (of its own where there are none), and one of these types is not text.
+    pub header: Option<bool>,
     /// Texts that mean that a value is missing. The empty one applies to CSV fields, quoted or not; in JSON and
     /// Parquet an empty text is a value of its own in a text column.
     pub nulls: Vec<String>,
@@ -83,9 +96,13 @@ impl Default for ReadOptions {
             format: None,
             compression: None,
             delimiter: None,
-            quote: '"',
-            decimal: DecimalMark::Dot,
-            header: true,
+            quote: None,
+            escape: None,
+            comment: None,
+            skip_lines: 0,
+            decimal: None,
+            thousands: None,
+            header: None,
             nulls: vec![String::new()],
             schema: None,
             text: false,
@@ -120,6 +137,15 @@ pub struct WriteOptions {
     pub compression: Option<Compression>,
     /// CSV: what separates fields, one ASCII character; `None` is a comma, or a tab for a name that ends in `.tsv`.
     pub delimiter: Option<char>,
+    /// CSV: what encloses fields that need it, `None` is `"`. With [`Quote::Absent`] a value that
+    /// needs it is an error.
+    pub quote: Option<Quote>,
+    /// CSV: the decimal mark of numbers; `None` is a dot.
+    pub decimal: Option<DecimalMark>,
+    /// CSV: what is written for a missing value.
+    pub null: String,
+    /// CSV: what ends a record.
+    pub line_end: LineEnd,
     /// CSV: whether the first record names the columns.
     pub header: bool,
     /// Parquet: rows a row group; memory and threads never change it.
@@ -130,7 +156,18 @@ pub struct WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { format: None, compression: None, delimiter: None, header: true, row_group_rows: 122_880, zstd_level: 1 }
+        Self {
+            format: None,
+            compression: None,
+            delimiter: None,
+            quote: None,
+            decimal: None,
+            null: String::new(),
+            line_end: LineEnd::Lf,
+            header: true,
+            row_group_rows: 122_880,
+            zstd_level: 1,
+        }
     }
 }
 
@@ -166,6 +203,52 @@ impl WriteOptions {
     }
 }
 
+/// Setters that take a value as well as an option of one.
+macro_rules! easy_setters {
+    ($of:ident { $($setter:ident $field:ident: $type:ty),* $(,)? }) => {
+        impl $of {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](", stringify!($of), "::", stringify!($field), ").")]
+                #[must_use]
+                pub fn $setter(mut self, $field: impl Into<Option<$type>>) -> Self {
+                    self.$field = $field.into();
+                    self
+                }
+            )*
+        }
+    };
+}
+
+easy_setters!(ReadOptions { with_decimal decimal: DecimalMark, with_header header: bool });
+easy_setters!(WriteOptions { with_decimal decimal: DecimalMark });
+
+impl ReadOptions {
+    /// Sets [`quote`](ReadOptions::quote).
+    #[must_use]
+    pub fn with_quote(mut self, quote: impl Into<Quote>) -> Self {
+        self.quote = Some(quote.into());
+        self
+    }
+}
+
+impl WriteOptions {
+    /// Sets [`quote`](WriteOptions::quote).
+    #[must_use]
+    pub fn with_quote(mut self, quote: impl Into<Quote>) -> Self {
+        self.quote = Some(quote.into());
+        self
+    }
+
+    /// Where the source is no CSV, takes what is said of CSV in how it is read for how it is written.
+    pub(crate) fn described_by(mut self, read: &ReadOptions) -> Self {
+        self.delimiter = self.delimiter.or(read.delimiter);
+        self.quote = self.quote.or(read.quote);
+        self.decimal = self.decimal.or(read.decimal);
+        self.header &= read.header != Some(false);
+        self
+    }
+}
+
 /// One documented setter per option.
 macro_rules! setters {
     ($of:ident { $($setter:ident $field:ident: $type:ty),* $(,)? }) => {
@@ -186,9 +269,10 @@ setters!(ReadOptions {
     with_format format: Option<String>,
     with_compression compression: Option<Compression>,
     with_delimiter delimiter: Option<char>,
-    with_quote quote: char,
-    with_decimal decimal: DecimalMark,
-    with_header header: bool,
+    with_escape escape: Option<char>,
+    with_comment comment: Option<char>,
+    with_skip_lines skip_lines: u64,
+    with_thousands thousands: Option<char>,
     with_nulls nulls: Vec<String>,
     with_schema schema: Option<Vec<ColumnSpec>>,
     with_text text: bool,
@@ -206,6 +290,8 @@ setters!(WriteOptions {
     with_format format: Option<String>,
     with_compression compression: Option<Compression>,
     with_delimiter delimiter: Option<char>,
+    with_null null: String,
+    with_line_end line_end: LineEnd,
     with_header header: bool,
     with_row_group_rows row_group_rows: usize,
     with_zstd_level zstd_level: i32,

@@ -297,6 +297,22 @@ pub(crate) fn single(bytes: &[u8]) -> Option<f32> {
     (value != 0.0 && value.is_finite()).then_some(value)
 }
 
+/// The same, with a comma in the place of the dot.
+#[inline]
+pub(crate) fn comma_float(bytes: &[u8]) -> Option<f64> {
+    const LONGEST: usize = 32;
+    let mut with_dot = [0; LONGEST];
+    let with_dot = with_dot.get_mut(..bytes.len())?;
+    for (to, from) in with_dot.iter_mut().zip(bytes) {
+        *to = match from {
+            b'.' => return None,
+            b',' => b'.',
+            other => *other,
+        };
+    }
+    float(with_dot)
+}
+
 /// A number with a fraction or an exponent; the digits before it are few.
 fn any_float(bytes: &[u8]) -> Option<f64> {
     let (value, length) = lexical_core::parse_partial::<f64>(bytes).ok()?;
@@ -399,6 +415,13 @@ mod tests {
             let slow = slow.map(f64::to_bits);
             prop_assert!(kinds.has(Kinds::FLOAT) && slow == Ok(value.to_bits()), "{text}: {value}, {slow:?}");
         }
+        let with_comma = text.replace('.', ",");
+        let slow = ColumnSpec::new("x", DataType::Float64).with_decimal(DecimalMark::Comma);
+        if let Some(value) = comma_float(with_comma.as_bytes()) {
+            let slow = cell::declared_float(&with_comma, &slow).map(f64::to_bits);
+            let kinds = Kinds::of(&with_comma, DecimalMark::Comma);
+            prop_assert!(kinds.has(Kinds::FLOAT) && slow == Ok(value.to_bits()), "{text}: {value}, {slow:?}");
+        }
         if let Some(value) = date(text.as_bytes()) {
             prop_assert_eq!((kinds, cell::date(text)), (Kinds::DATE, Some(value)), "{}", text);
         }
@@ -419,6 +442,10 @@ mod tests {
         for (text, units) in [("12.5", 1250), ("-0.01", -1), ("7", 700), ("-7.00", -700)] {
             assert_eq!(decimal(text.as_bytes(), 10, 2), Some(units), "{text}");
         }
+        assert_eq!(
+            (comma_float(b"-12,25"), comma_float(b"12.25"), comma_float(&[b'1'; 40])),
+            (Some(-12.25), None, None)
+        );
         assert_eq!(date(b"2024-02-29"), cell::date("2024-02-29"));
         assert_eq!(date(b"0000-01-01"), None);
         for text in ["2020-06-01T12:34:56", "2020-06-01 12:34:56.5Z", "1969-12-31T23:59:59.999999"] {

@@ -6,6 +6,7 @@ use std::fmt;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::cell::Kinds;
+use super::dialect::Dialect;
 use super::spec::{ColumnSpec, DecimalMark, type_name};
 use crate::error::Error;
 
@@ -25,11 +26,24 @@ pub struct Inferred {
     pub empty: Vec<String>,
     /// The columns of 64-bit integers that hold, or for all that is known may hold, one that no float64 is.
     pub wide_integers: Vec<String>,
+    /// How the text is written, if it is CSV.
+    pub dialect: Option<Dialect>,
+    /// The columns whose numbers are found to have a decimal comma.
+    pub comma_decimals: Vec<String>,
 }
 
 impl Inferred {
     pub(crate) fn new(schema: &SchemaRef, notes: Vec<String>, rows: u64, whole: bool) -> Self {
-        Self { schema: SchemaRef::clone(schema), notes, rows, whole, empty: Vec::new(), wide_integers: Vec::new() }
+        Self {
+            schema: SchemaRef::clone(schema),
+            notes,
+            rows,
+            whole,
+            empty: Vec::new(),
+            wide_integers: Vec::new(),
+            dialect: None,
+            comma_decimals: Vec::new(),
+        }
     }
 
     /// Takes what was seen of columns whose types were inferred.
@@ -127,6 +141,16 @@ impl Observed {
     /// Whether there was no cell.
     pub(crate) fn is_empty(&self) -> bool {
         self.values == 0
+    }
+
+    /// Whether it has values that are nothing but text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.values > 0 && self.kinds == Kinds::NONE
+    }
+
+    /// The same cells, which turned out to be of these kinds.
+    pub(crate) fn of_kinds(&self, kinds: Kinds) -> Self {
+        Self { kinds, values: self.values, spoiler: None }
     }
 
     /// Whether these are integers, and one of them no float.

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use indexmap::IndexMap;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{ColumnSpec, Inferred, ReadOptions};
+use crate::format::{ColumnSpec, DecimalMark, Inferred, ReadOptions};
 use crate::query::dataset::Part;
 
 /// What several objects have in common.
@@ -36,8 +36,16 @@ pub(crate) async fn unite(parts: &[(Part, ReadOptions)]) -> Result<United> {
         Some((_, first)) if alike => Arc::clone(&first.schema),
         _ => union(&schemas, &mut notes)?,
     };
-    let mark = parts.first().map(|(_, options)| options.decimal).unwrap_or_default();
-    let spec = |field: &Arc<Field>| ColumnSpec::new(field.name(), field.data_type().clone()).with_decimal(mark);
+    let given = parts.first().and_then(|(_, options)| options.decimal);
+    // Where one object has a comma and another a dot, neither is anything else.
+    let found = |name: &String| {
+        let has_comma = schemas.iter().any(|(_, inferred)| inferred.comma_decimals.contains(name));
+        if has_comma { DecimalMark::Either } else { DecimalMark::Dot }
+    };
+    let spec = |field: &Arc<Field>| {
+        let mark = given.unwrap_or_else(|| found(field.name()));
+        ColumnSpec::new(field.name(), field.data_type().clone()).with_decimal(mark)
+    };
     let columns = schema.fields().iter().map(spec);
     Ok(United { columns: columns.collect(), schema, alike, notes })
 }

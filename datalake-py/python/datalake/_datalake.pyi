@@ -65,12 +65,20 @@ class _ReadOptions(TypedDict, total=False):
     """The compression; `None` tells it from the content."""
     delimiter: str | None
     """CSV: what separates fields; `None` finds it among `,`, `;`, tab and `|`."""
-    quote: str
-    """CSV: what encloses fields."""
-    decimal: Literal[".", ",", "dot", "comma", "either"]
-    """The decimal mark of numbers in text."""
-    header: bool
-    """CSV: whether the first record names the columns."""
+    quote: str | None
+    """CSV: what encloses fields, or `"none"`; `None` finds it, `"` or `'`."""
+    escape: str | None
+    """CSV: what makes the next character one of the field's own, beside doubled quotes."""
+    comment: str | None
+    """CSV: what begins a line that is no record."""
+    skip_lines: int
+    """CSV: how many lines stand before the first record."""
+    decimal: Literal[".", ",", "dot", "comma", "either"] | None
+    """CSV: the decimal mark of numbers; `None` finds it, column by column."""
+    thousands: str | None
+    """CSV: what may stand between groups of three digits."""
+    header: bool | None
+    """CSV: whether the first record names the columns; `None` finds it."""
     nulls: Sequence[str]
     """Further texts, beside the empty one, that mean that a value is missing."""
     schema: str | PathLike[str] | Mapping[str, str | Mapping[str, Any]] | Sequence[Mapping[str, Any]] | None
@@ -95,6 +103,42 @@ class _ReadOptions(TypedDict, total=False):
     row_number: str | None
     """The name of an additional last column with each record's number in its source, from 1."""
 
+class _WriteOptions(TypedDict, total=False):
+    """How CSV is written. Options that a format has no use for are ignored by it."""
+
+    delimiter: str | None
+    """What separates fields; `None` is a comma, or a tab for a name that ends in `.tsv`."""
+    quote: str | None
+    """What encloses fields that need it, or `"none"`; `None` is `"`."""
+    decimal: Literal[".", ",", "dot", "comma"] | None
+    """The decimal mark of numbers; `None` is a dot."""
+    null: str
+    """What is written for a missing value."""
+    line_end: Literal["lf", "crlf"]
+    """What ends a record."""
+    header: bool
+    """Whether the first record names the columns."""
+
+class _ConvertOptions(_ReadOptions, total=False):
+    """How a table is read, and with `to_` before it how CSV is written."""
+
+    to_delimiter: str | None
+    to_quote: str | None
+    to_decimal: Literal[".", ",", "dot", "comma"] | None
+    to_null: str
+    to_line_end: Literal["lf", "crlf"]
+    to_header: bool
+
+class _Dialect(TypedDict):
+    delimiter: str
+    quote: str
+    escape: str | None
+    comment: str | None
+    skip_lines: int
+    header: bool
+    decimal: Literal["dot", "comma", "either"]
+    thousands: str | None
+
 class _Written(TypedDict):
     rows: int
     bytes: int
@@ -110,6 +154,7 @@ class _Balance(TypedDict):
 class _Converted(_Written):
     balance: _Balance
     notes: list[str]
+    dialect: _Dialect | None
     quarantine: str | None
 
 @final
@@ -166,6 +211,9 @@ class Table:
     @property
     def notes(self) -> list[str]:
         """What a user should know of how the types came about, such as a column that is text because of one value."""
+    @property
+    def dialect(self) -> _Dialect | None:
+        """How the CSV file that was read is written."""
     @property
     def quarantined(self) -> dict[str, int]:
         """How many records were put aside while reading, by reason."""
@@ -252,6 +300,7 @@ class Lake:
         compression: _Compression | None = None,
         row_group_rows: int | None = None,
         zstd_level: int | None = None,
+        **options: Unpack[_WriteOptions],
     ) -> _Written:
         """Write rows as an object, its format told from the name; say what was written."""
     def sql(
@@ -283,11 +332,12 @@ def convert(
     to_compression: _Compression | None = None,
     row_group_rows: int | None = None,
     zstd_level: int | None = None,
-    **options: Unpack[_ReadOptions],
+    **options: Unpack[_ConvertOptions],
 ) -> _Converted:
     """Convert one table between CSV, NDJSON, JSON and Parquet, in a stream.
 
-    A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read; `to` is the
+    A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read, and with `to_`
+    before them how CSV is written; where the destination alone is CSV, those of CSV without it hold for it, too. `to` is the
     format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or below
     `processed-data/_quarantine/` of the lake.
     """

@@ -1,6 +1,6 @@
 //! One record of a CSV text byte by byte, for where quotes stand astray: what it costs, and what can be had of it.
 
-use super::structure::Dialect;
+use super::structure::Syntax;
 
 /// A record longer than this is taken for a quote that is not closed.
 pub(super) const LONGEST: usize = 16 * 1024 * 1024;
@@ -39,20 +39,20 @@ struct Misquote {
 /// A quote opens a field at its start alone, elsewhere it is a character. Behind a closing quote stands a delimiter or a
 /// line end; where something else does, or nothing closes the quote, the record is given up: whole where its quoted fields
 /// end in their lines, else up to the line in which the first of those begins that seem to have swallowed others.
-pub(super) fn record(text: &[u8], start: usize, has_ended: bool, dialect: Dialect, ends: &mut Vec<u32>) -> Careful {
+pub(super) fn record(text: &[u8], start: usize, has_ended: bool, syntax: Syntax, ends: &mut Vec<u32>) -> Careful {
     let known = ends.len();
     let mut misquotes = Vec::new();
     let mut at = start;
     let whole = loop {
-        if text.get(at) == Some(&dialect.quote) {
+        if let Some(quote) = opening(text, at, syntax) {
             let open = at;
-            let close = closing(text, at + 1, dialect.quote);
+            let close = closing(text, at + 1, quote, syntax.escape);
             at = close.map_or(text.len(), |close| close + 1);
             // The quote at the end may be doubled, or closed, by what follows.
             if at == text.len() && !has_ended {
                 break false;
             }
-            if close.is_none() || text.get(at).is_some_and(|byte| *byte != dialect.delimiter && !is_line_end(byte)) {
+            if close.is_none() || text.get(at).is_some_and(|byte| !syntax.is_end(*byte)) {
                 misquotes.push(Misquote { open, close });
                 // Whatever follows does not matter.
                 if close.is_some_and(|close| text[open..close].iter().any(is_line_end)) {
@@ -66,11 +66,10 @@ pub(super) fn record(text: &[u8], start: usize, has_ended: bool, dialect: Dialec
                 }
             }
         }
-        let is_end = |byte: &u8| *byte == dialect.delimiter || is_line_end(byte);
-        at = text[at..].iter().position(is_end).map_or(text.len(), |rest| at + rest);
+        at = field_end(text, at, syntax).unwrap_or(text.len());
         match text.get(at) {
             None if !has_ended => break false,
-            Some(byte) if *byte == dialect.delimiter => {
+            Some(byte) if *byte == syntax.delimiter => {
                 ends.push(at as u32);
                 at += 1;
             }
@@ -90,24 +89,41 @@ pub(super) fn record(text: &[u8], start: usize, has_ended: bool, dialect: Dialec
         return Careful::More;
     }
     if !whole {
-        misquotes.push(Misquote { open: last_open(text, start, dialect), close: None });
+        misquotes.push(Misquote { open: last_open(text, start, syntax), close: None });
     }
     Careful::GivenUp(give_up(text, start, at, &misquotes))
 }
 
+/// The quote with which a field begins here.
+fn opening(text: &[u8], at: usize, syntax: Syntax) -> Option<u8> {
+    syntax.quote.filter(|quote| text.get(at) == Some(quote))
+}
+
+/// Where a field ends of which no more is quoted.
+fn field_end(text: &[u8], mut at: usize, syntax: Syntax) -> Option<usize> {
+    loop {
+        let is_mark = |byte: &u8| syntax.is_end(*byte) || Some(*byte) == syntax.escape;
+        at += text.get(at..)?.iter().position(is_mark)?;
+        if Some(text[at]) != syntax.escape {
+            return Some(at);
+        }
+        // An escaped line end is escaped as a whole.
+        at += if text[at + 1..].starts_with(b"\r\n") { 3 } else { 2 };
+    }
+}
+
 /// Where the quote stands that is open at the end of the text; `start` where none is.
-fn last_open(text: &[u8], start: usize, dialect: Dialect) -> usize {
+fn last_open(text: &[u8], start: usize, syntax: Syntax) -> usize {
     let mut at = start;
     loop {
-        if text.get(at) == Some(&dialect.quote) {
-            match closing(text, at + 1, dialect.quote) {
+        if let Some(quote) = opening(text, at, syntax) {
+            match closing(text, at + 1, quote, syntax.escape) {
                 Some(close) => at = close + 1,
                 None => return at,
             }
         }
-        let is_end = |byte: &u8| *byte == dialect.delimiter || is_line_end(byte);
-        match text[at..].iter().position(is_end) {
-            Some(rest) => at += rest + 1,
+        match field_end(text, at, syntax) {
+            Some(end) => at = end + 1,
             None => return start,
         }
     }
@@ -126,12 +142,16 @@ fn give_up(text: &[u8], start: usize, end: usize, misquotes: &[Misquote]) -> Giv
     GivenUp { open: worst.open, follows, end }
 }
 
-/// Where a quoted field ends: at the first quote that is not doubled.
-fn closing(text: &[u8], start: usize, quote: u8) -> Option<usize> {
+/// Where a quoted field ends: at the first quote that is neither doubled nor escaped.
+fn closing(text: &[u8], start: usize, quote: u8, escape: Option<u8>) -> Option<usize> {
     let mut at = start;
     loop {
-        at += memchr::memchr(quote, &text[at..])?;
-        if text.get(at + 1) != Some(&quote) {
+        let rest = text.get(at..)?;
+        at += match escape {
+            None => memchr::memchr(quote, rest),
+            Some(escape) => memchr::memchr2(quote, escape, rest),
+        }?;
+        if text[at] == quote && text.get(at + 1) != Some(&quote) {
             return Some(at);
         }
         at += 2;

@@ -10,6 +10,8 @@ use arrow::datatypes::{
     Int64Type, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
+use super::grouped;
+use super::structure::Syntax;
 use crate::error::Result;
 use crate::format::cell::{self, Fault, Kinds};
 use crate::format::conform::{self, CellFault};
@@ -17,43 +19,92 @@ use crate::format::quick;
 use crate::format::spec::{ColumnSpec, DecimalMark};
 use crate::format::trial;
 
-/// What turns fields into texts: quotes and words that mean that a value is missing.
+/// What turns fields into texts and texts into values: quotes, words that mean that a value is missing, groups of digits.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
-    pub(super) quote: u8,
+    pub(super) syntax: Syntax,
     pub(super) nulls: Vec<String>,
+    /// What may stand between groups of three digits.
+    pub(super) thousands: Option<char>,
     /// Whether an empty field is a missing value, and no other is.
     only_empty: bool,
-    /// Whether the quote may stand in a number, date or time, or nothing is to be quick.
+    /// Whether a mark may stand in a number, date or time, or nothing is to be quick.
     is_odd: bool,
 }
 
 impl Reading {
-    pub(super) fn new(quote: u8, nulls: Vec<String>) -> Self {
+    pub(super) fn new(syntax: Syntax, nulls: Vec<String>, thousands: Option<char>) -> Self {
         let only_empty = nulls.iter().any(String::is_empty) && nulls.iter().all(String::is_empty);
-        let is_odd = trial::by_hand() || quote.is_ascii_alphanumeric() || b"+-.: ".contains(&quote);
-        Self { quote, nulls, only_empty, is_odd }
+        let is_odd = |mark: u8| mark.is_ascii_alphanumeric() || b"+-.: ".contains(&mark);
+        let is_odd = trial::by_hand() || [syntax.quote, syntax.escape].into_iter().flatten().any(is_odd);
+        Self { syntax, nulls, thousands, only_empty, is_odd }
     }
 
-    /// A field without its quotes.
+    /// A field without its quotes and escapes.
     #[inline(always)]
     pub(super) fn unquoted<'a>(&self, field: &'a [u8]) -> Cow<'a, [u8]> {
-        unquoted(field, self.quote)
+        // A word such as `\N` has its escape.
+        if self.syntax.escape.is_some() && self.nulls.iter().any(|null| null.as_bytes() == field) {
+            return Cow::Borrowed(field);
+        }
+        unquoted(field, self.syntax)
     }
 
     #[inline(always)]
     pub(super) fn is_null(&self, text: &[u8]) -> bool {
         if self.only_empty { text.is_empty() } else { self.nulls.iter().any(|null| null.as_bytes() == text) }
     }
+
+    /// A number without the marks between its groups; any other text as it is.
+    pub(super) fn ungrouped<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.thousands.map_or(Cow::Borrowed(text), |mark| grouped::ungrouped(text, mark))
+    }
+
+    /// The types of which a text is a value.
+    pub(super) fn kinds(&self, text: &str, mark: DecimalMark) -> Kinds {
+        Kinds::of(&self.ungrouped(text), mark)
+    }
+
+    /// The decimal mark of a column: not the one that groups digits.
+    pub(super) fn mark(&self, mark: DecimalMark) -> DecimalMark {
+        match self.thousands {
+            Some('.') => DecimalMark::Comma,
+            Some(',') => DecimalMark::Dot,
+            _ => mark,
+        }
+    }
 }
 
-/// A field without its quotes.
+/// A field without its quotes and escapes.
 #[inline(always)]
-pub(super) fn unquoted(field: &[u8], quote: u8) -> Cow<'_, [u8]> {
-    match field {
-        [first, inner @ .., last] if *first == quote && *last == quote => undoubled(inner, quote),
-        field => Cow::Borrowed(field),
+pub(super) fn unquoted(field: &[u8], syntax: Syntax) -> Cow<'_, [u8]> {
+    if let Some(escape) = syntax.escape {
+        return unescaped(field, syntax.quote, escape);
     }
+    match (field, syntax.quote) {
+        ([first, inner @ .., last], Some(quote)) if *first == quote && *last == quote => undoubled(inner, quote),
+        _ => Cow::Borrowed(field),
+    }
+}
+
+/// A field in which a mark makes the next character one of its own.
+#[cold]
+fn unescaped(field: &[u8], quote: Option<u8>, escape: u8) -> Cow<'_, [u8]> {
+    let (inner, quote) = match field {
+        [first, inner @ .., last] if Some(*first) == quote && Some(*last) == quote => (inner, quote),
+        field => (field, None),
+    };
+    if !inner.iter().any(|byte| *byte == escape || Some(*byte) == quote) {
+        return Cow::Borrowed(inner);
+    }
+    let mut text = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter().copied();
+    while let Some(byte) = bytes.next() {
+        let is_mark = byte == escape || Some(byte) == quote;
+        // A mark with nothing behind it stands for itself.
+        text.push(if is_mark { bytes.next().unwrap_or(byte) } else { byte });
+    }
+    Cow::Owned(text)
 }
 
 fn undoubled(inner: &[u8], quote: u8) -> Cow<'_, [u8]> {
@@ -184,8 +235,8 @@ impl Column {
             nulls: NullBufferBuilder::new(rows),
             faults: Vec::new(),
             kind: Kinds::of_type(&spec.data_type),
-            // A comma between digits is read by hand, and so is all that another word may make a missing value.
-            is_quick: spec.decimal != DecimalMark::Comma && reading.only_empty && !reading.is_odd,
+            // All that another word may make a missing value is read by hand.
+            is_quick: reading.only_empty && !reading.is_odd,
             wanted: Arc::clone(wanted),
             reading: Arc::clone(reading),
         }
@@ -234,7 +285,11 @@ impl Column {
             }
             Values::Float(values) => {
                 let slow = |text: &str, spec: &ColumnSpec| cell::declared_float(text, spec);
-                numbers(fields, values, nulls, is_quick, quick::float, &mut rest, slow);
+                if rest.wanted.spec.decimal == DecimalMark::Comma {
+                    numbers(fields, values, nulls, is_quick, quick::comma_float, &mut rest, slow);
+                } else {
+                    numbers(fields, values, nulls, is_quick, quick::float, &mut rest, slow);
+                }
             }
             Values::Date(values) => {
                 let slow = |text: &str, spec: &ColumnSpec| cell::declared(text, spec, cell::date);
@@ -284,7 +339,12 @@ impl Column {
                 for field in fields {
                     let text = rest.reading.unquoted(field);
                     let is_null = rest.reading.is_null(&text);
-                    texts.push(if is_null { b"" } else { &text });
+                    if rest.reading.thousands.is_some() && !is_null {
+                        let text = String::from_utf8_lossy(&text);
+                        texts.push(rest.reading.ungrouped(&text).as_bytes());
+                    } else {
+                        texts.push(if is_null { b"" } else { &text });
+                    }
                     nulls.append(!is_null);
                 }
             }
@@ -387,7 +447,8 @@ impl Rest<'_> {
         }
         let text = str::from_utf8(&text).unwrap_or_default();
         let spec = &self.wanted.spec;
-        if self.wanted.guess.is_some() && !Kinds::of(text, spec.decimal).has(self.kind) {
+        let plain = self.reading.ungrouped(text);
+        if self.wanted.guess.is_some() && !Kinds::of(&plain, spec.decimal).has(self.kind) {
             self.fault(row, Fault::not_a(text, spec));
             return None;
         }
@@ -395,9 +456,12 @@ impl Rest<'_> {
             self.missing(row);
             return None;
         }
-        match read(text, spec) {
+        match read(&plain, spec) {
             Ok(value) => Some(value),
-            Err(fault) => {
+            Err(mut fault) => {
+                if *plain != *text {
+                    fault.reason = fault.reason.replacen(&*plain, text, 1);
+                }
                 self.fault(row, fault);
                 None
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::careful::{self, Careful, GivenUp, line_ends};
 use super::column::unquoted;
-use super::structure::{Dialect, Row, Structure};
+use super::structure::{Row, Structure, Syntax};
 use crate::error::Result;
 use crate::format::drive::Decode;
 use crate::format::intake::escaped;
@@ -19,7 +19,7 @@ pub(super) struct Block {
     pub(super) text: Vec<u8>,
     /// Where its first byte stands in the whole text.
     pub(super) byte: u64,
-    /// How many lines end between the block before and this one, all of them blank.
+    /// How many lines end between the block before and this one, all of them blank, comments or before the first record.
     pub(super) skipped: u64,
     /// The byte before it.
     before: u8,
@@ -139,7 +139,7 @@ pub(super) fn trimmed(text: &[u8], start: usize, end: usize) -> &[u8] {
 /// Gives blocks.
 #[derive(Debug)]
 pub(super) struct Cutter {
-    dialect: Dialect,
+    syntax: Syntax,
     /// Not looked at before the first bytes are there: they may be a byte order mark.
     has_begun: bool,
     text: Vec<u8>,
@@ -153,8 +153,10 @@ pub(super) struct Cutter {
     astray: Option<usize>,
     /// How long the text must be before the record there is tried again.
     enough: usize,
-    /// Whether what comes is the rest of a line that was given up.
+    /// Whether what comes is the rest of a line that was given up, or is a comment.
     is_past: bool,
+    /// How many lines still come before the first record.
+    to_skip: u64,
     skipped: u64,
     has_ended: bool,
     /// How many bytes make a block.
@@ -162,23 +164,30 @@ pub(super) struct Cutter {
 }
 
 impl Cutter {
-    pub(super) fn new(dialect: Dialect, has_header: bool, size: usize) -> Self {
+    pub(super) fn new(syntax: Syntax, has_header: bool, size: usize) -> Self {
         Self {
             has_header,
-            dialect,
+            syntax,
             has_begun: false,
             text: Vec::new(),
             byte: 0,
             before: b'\n',
-            structure: Structure::new(dialect),
+            structure: Structure::new(syntax),
             given_up: Vec::new(),
             astray: None,
             enough: 0,
             is_past: false,
+            to_skip: 0,
             skipped: 0,
             has_ended: false,
             size: size.max(1),
         }
+    }
+
+    /// Passes over so many lines at the start.
+    pub(super) fn skipping(mut self, lines: u64) -> Self {
+        self.to_skip = lines;
+        self
     }
 
     fn look(&mut self) {
@@ -190,6 +199,9 @@ impl Cutter {
             if self.text.starts_with(MARK) {
                 self.structure.restart(MARK.len());
             }
+        }
+        if self.to_skip > 0 && !self.pass_first_lines() {
+            return;
         }
         if self.is_past && !self.pass_line() || self.text.len() < self.enough && !self.has_ended {
             return;
@@ -229,9 +241,33 @@ impl Cutter {
         !self.is_past
     }
 
+    /// Goes on to the first line that is not passed over; says whether it is there.
+    fn pass_first_lines(&mut self) -> bool {
+        while self.to_skip > 0 {
+            let start = self.structure.start;
+            let Some(line) = self.text[start..].iter().position(careful::is_line_end) else {
+                self.structure.restart(self.text.len());
+                return false;
+            };
+            let end = start + line;
+            let next = match (self.text[end], self.text.get(end + 1)) {
+                (b'\r', Some(b'\n')) => end + 2,
+                // Whether there is an LF is not known yet.
+                (b'\r', None) if !self.has_ended => {
+                    self.structure.restart(end);
+                    return false;
+                }
+                _ => end + 1,
+            };
+            self.structure.restart(next);
+            self.to_skip -= 1;
+        }
+        true
+    }
+
     /// Drops what is no part of a record, where there are none.
     fn drop_blanks(&mut self) {
-        if self.astray.is_none() && !self.is_past {
+        if self.astray.is_none() && !self.is_past && self.to_skip == 0 {
             self.skip_line_ends();
         }
         let end = self.structure.start.min(self.structure.scanned);
@@ -274,7 +310,13 @@ impl Cutter {
                 self.structure.restart(start);
                 return true;
             }
-            match careful::record(&self.text, start, self.has_ended, self.dialect, &mut self.structure.ends) {
+            if self.syntax.comment == Some(self.text[start]) {
+                // It may be as long as it likes: what is passed over is not kept.
+                self.is_past = true;
+                self.pass_line();
+                continue;
+            }
+            match careful::record(&self.text, start, self.has_ended, self.syntax, &mut self.structure.ends) {
                 Careful::More => return false,
                 Careful::Record => self.structure.record(self.text.len()),
                 Careful::GivenUp(given_up) => {
@@ -303,7 +345,7 @@ impl Cutter {
         // A header that was given up stays among the records, where it is told of.
         if std::mem::take(&mut self.has_header) && block.given_up.first().is_none_or(|gap| gap.rows > 0) {
             let width = block.width(0);
-            let names = (0..width).map(|column| unquoted(block.field(0, column), self.dialect.quote).into_owned());
+            let names = (0..width).map(|column| unquoted(block.field(0, column), self.syntax).into_owned());
             block.header = Some(names.collect());
             block.rows.remove(0);
             block.given_up.iter_mut().for_each(|gap| gap.rows -= 1);
@@ -346,19 +388,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const COMMA: Dialect = Dialect { delimiter: b',', quote: b'"' };
+    const COMMA: Syntax = Syntax::new(b',', b'"');
 
     /// Where a record stands and its fields, or what was given up.
     type Found = (u64, u64, Vec<String>);
 
     fn cut(text: &[u8], piece: usize, size: usize) -> Vec<Found> {
-        let mut cutter = Cutter::new(COMMA, false, size);
+        cut_as(COMMA, 0, text, piece, size)
+    }
+
+    fn cut_as(syntax: Syntax, skip_lines: u64, text: &[u8], piece: usize, size: usize) -> Vec<Found> {
+        let mut cutter = Cutter::new(syntax, false, size).skipping(skip_lines);
         let (mut found, mut lines) = (Vec::new(), 1);
         let mut pieces = text.chunks(piece);
         loop {
             while let Some(block) = cutter.next().unwrap() {
                 lines += block.skipped;
-                take(&block, lines, &mut found);
+                take(&block, syntax, lines, &mut found);
                 lines += block.lines(0, block.text.len());
             }
             match pieces.next() {
@@ -369,7 +415,7 @@ mod tests {
         }
     }
 
-    fn take(block: &Block, lines: u64, found: &mut Vec<Found>) {
+    fn take(block: &Block, syntax: Syntax, lines: u64, found: &mut Vec<Found>) {
         let place = |start: usize| (lines + block.lines(0, start), block.byte + start as u64);
         let gap = |gap: &Gap| {
             let (line, byte) = place(gap.start);
@@ -381,7 +427,7 @@ mod tests {
             while let Some(before) = gaps.next_if(|gap| gap.rows <= row) {
                 found.push(gap(before));
             }
-            let text = |field: &[u8]| String::from_utf8_lossy(&unquoted(field, b'"')).into_owned();
+            let text = |field: &[u8]| String::from_utf8_lossy(&unquoted(field, syntax)).into_owned();
             let (line, byte) = place(block.start(row));
             assert_eq!(block.number(row), (row + block.given_up.len() - gaps.len()) as u64);
             found.push((line, byte, (0..block.width(row)).map(|column| text(block.field(row, column))).collect()));
@@ -390,16 +436,25 @@ mod tests {
     }
 
     /// The same, record by record.
-    fn by_hand(text: &[u8]) -> Vec<Found> {
+    fn by_hand(text: &[u8], syntax: Syntax, skip_lines: u64) -> Vec<Found> {
         let (mut found, mut at) = (Vec::new(), if text.starts_with(MARK) { 3 } else { 0 });
+        let line_end = |at: usize| text[at..].iter().position(careful::is_line_end).map(|end| at + end);
+        for _ in 0..skip_lines {
+            let Some(end) = line_end(at) else { return found };
+            at = end + if text[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        }
         loop {
             at += text[at..].iter().take_while(|byte| careful::is_line_end(byte)).count();
             if at >= text.len() {
                 return found;
             }
+            if Some(text[at]) == syntax.comment {
+                at = line_end(at).unwrap_or(text.len());
+                continue;
+            }
             let place = (1 + line_ends(&text[..at], b'\n'), at as u64);
             let mut ends = Vec::new();
-            match careful::record(text, at, true, COMMA, &mut ends) {
+            match careful::record(text, at, true, syntax, &mut ends) {
                 Careful::More => unreachable!("the text has ended"),
                 Careful::GivenUp(given_up) => {
                     let raw = String::from_utf8_lossy(&text[at..given_up.end]).into_owned();
@@ -412,7 +467,7 @@ mod tests {
                     for (index, end) in ends.iter().enumerate() {
                         let end = *end as usize;
                         let field = if index + 1 == ends.len() { trimmed(text, start, end) } else { &text[start..end] };
-                        fields.push(String::from_utf8_lossy(&unquoted(field, b'"')).into_owned());
+                        fields.push(String::from_utf8_lossy(&unquoted(field, syntax)).into_owned());
                         start = end + 1;
                     }
                     found.push((place.0, place.1, fields));
@@ -423,9 +478,64 @@ mod tests {
     }
 
     fn all_ways(text: &[u8]) {
-        let expected = by_hand(text);
+        all_ways_as(COMMA, 0, text);
+    }
+
+    fn all_ways_as(syntax: Syntax, skip_lines: u64, text: &[u8]) {
+        let expected = by_hand(text, syntax, skip_lines);
         for (piece, size) in [(1, 1), (3, 1), (7, 20), (64, 1), (65, 64), (1000, 1), (1000, 1000)] {
-            assert_eq!(cut(text, piece, size), expected, "pieces of {piece}, blocks of {size}");
+            let found = cut_as(syntax, skip_lines, text, piece, size);
+            assert_eq!(found, expected, "pieces of {piece}, blocks of {size}, {syntax:?}");
+        }
+    }
+
+    /// With and without each mark beside the delimiter.
+    fn syntaxes() -> impl Iterator<Item = Syntax> {
+        (0..8).map(|marks| Syntax {
+            delimiter: b',',
+            quote: (marks & 1 != 0).then_some(b'"'),
+            escape: (marks & 2 != 0).then_some(b'\\'),
+            comment: (marks & 4 != 0).then_some(b'#'),
+        })
+    }
+
+    #[test]
+    fn marks_mean_what_they_mean_at_every_place_of_a_step() {
+        let tricky = "#a,\"b\r\nid,na\\,me\r\n# c\n\n#\r1,\"a \\\" \"\"b\"\"\n#c\"\n#\"x\"\n2,#x\\\n3,\"\\\\\"\n#,\r\n4,\\\r\n5,x\\";
+        for before in 0..130 {
+            for syntax in syntaxes() {
+                all_ways_as(syntax, 0, format!("{}\n{tricky}", "x".repeat(before)).as_bytes());
+                all_ways_as(syntax, 0, format!("#{}\n{tricky}", "x".repeat(before)).as_bytes());
+            }
+        }
+        for skip_lines in 0..20 {
+            syntaxes().for_each(|syntax| all_ways_as(syntax, skip_lines, tricky.as_bytes()));
+        }
+        for piece in 1..=tricky.len() {
+            for syntax in syntaxes() {
+                let expected = by_hand(tricky.as_bytes(), syntax, 3);
+                assert_eq!(cut_as(syntax, 3, tricky.as_bytes(), piece, 1), expected, "pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn comments_and_lines_passed_over_are_not_kept() {
+        let long = [b'x'; 1000];
+        for (first, skip_lines) in [(&b"#"[..], 0), (b"", 1)] {
+            let syntax = Syntax { comment: Some(b'#'), ..COMMA };
+            let mut cutter = Cutter::new(syntax, false, 1000).skipping(skip_lines);
+            cutter.push(first);
+            for _ in 0..1000 {
+                cutter.push(&long);
+                assert!(cutter.next().unwrap().is_none() && cutter.text.len() < 2000);
+            }
+            cutter.push(b"\na,b\n");
+            cutter.finish();
+            let block = cutter.next().unwrap().unwrap();
+            let start = block.start(0);
+            let place = (block.skipped + block.lines(0, start), block.byte + start as u64);
+            assert_eq!(place, (1, 1_000_001 + first.len() as u64));
         }
     }
 
@@ -511,6 +621,11 @@ mod tests {
         #[test]
         fn mostly_right_texts_are_cut_as_by_hand(fields in proptest::collection::vec("(a|\"(x|\"\"|\n|,|\r\n){0,9}\"|q\"){0,1}[,\n]", 0..90)) {
             all_ways(fields.concat().as_bytes());
+        }
+
+        #[test]
+        fn any_text_with_any_marks_is_cut_as_by_hand(text in "[a,#\"\\\\\n\r]{0,200}", marks in 0_usize..8, skip_lines in 0_u64..4) {
+            all_ways_as(syntaxes().nth(marks).unwrap(), skip_lines, text.as_bytes());
         }
 
         /// An oracle from outside, for texts without quotes astray.

@@ -8,9 +8,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
+use super::advice::Lenient;
 use super::column::{Reading, Wanted};
 use super::cut::Block;
 use super::header;
+use super::observe::Comma;
 use super::parse::{Parsed, Parser};
 use crate::compute;
 use crate::error::{Error, Result};
@@ -31,6 +33,8 @@ pub(super) type Blocks = BoxStream<'static, Result<Block>>;
 pub(super) struct Found {
     pub(super) names: Vec<String>,
     pub(super) columns: Vec<Observed>,
+    /// The decimal mark of each.
+    pub(super) marks: Vec<DecimalMark>,
     pub(super) notes: Vec<String>,
     /// The number of records seen.
     pub(super) rows: u64,
@@ -43,15 +47,20 @@ pub(super) async fn find(
     source: &str,
     mut blocks: Blocks,
     reading: &Arc<Reading>,
-    mark: DecimalMark,
+    mark: Option<DecimalMark>,
     has_header: bool,
     bytes: Option<u64>,
 ) -> Result<Found> {
+    let asks_comma = mark.is_none() && !matches!(reading.thousands, Some('.' | ','));
+    let mark = reading.mark(mark.unwrap_or_default());
     let empty = || Error::invalid("read", source).with_reason("it is empty: there is no record in it");
     let first = blocks.try_next().await?.ok_or_else(empty)?;
     let (names, notes) = names(source, &first, has_header)?;
     let columns = vec![Observed::new(); names.len()];
-    let mut found = Found { names, columns, notes, rows: 0, whole: first.is_last };
+    let mut commas = vec![if asks_comma { Comma::ANY } else { Comma::NONE }; names.len()];
+    let mut lenient = vec![Lenient::new(); names.len()];
+    let marks = vec![mark; names.len()];
+    let mut found = Found { names, columns, marks, notes, rows: 0, whole: first.is_last };
     if bytes == Some(0) {
         return Ok(found);
     }
@@ -66,8 +75,11 @@ pub(super) async fn find(
     // Of a sample, no block is looked at that is not needed.
     let ahead = if bytes.is_some() { 1 } else { compute::threads() + 1 };
     let mut observed = drive::worked(blocks.boxed(), ahead, move |block| {
-        let (rows, columns) = parser.observe(block);
-        let columns = columns.into_iter().map(|column| (column.kinds, column.values)).collect::<Vec<_>>();
+        let (rows, columns) = parser.observe(block, asks_comma);
+        let columns = columns
+            .into_iter()
+            .map(|column| (column.kinds, column.values, column.comma, column.lenient))
+            .collect::<Vec<_>>();
         Ok((rows, columns))
     });
     let mut before = (0, 0);
@@ -78,17 +90,66 @@ pub(super) async fn find(
         };
         before = rows.follow(before);
         found.whole = rows.block().is_last;
-        for (index, (column, (kinds, values))) in found.columns.iter_mut().zip(columns).enumerate() {
+        for (index, (column, (kinds, values, comma, could))) in found.columns.iter_mut().zip(columns).enumerate() {
             column.absorb(kinds, values, |kinds, has_values| shared.spoiler(&rows, index, kinds, has_values));
+            commas[index].absorb(comma);
+            lenient[index].absorb(could);
         }
-        if rows.block().byte + rows.block().text.len() as u64 >= limit {
+        let may_separate = reading.syntax.delimiter != b',';
+        let is_open = |comma: &Comma| may_separate && comma.is_number() && !comma.is_clear;
+        let is_open = |(column, comma): (&Observed, &Comma)| column.is_text() && is_open(comma);
+        let has_enough = rows.block().byte + rows.block().text.len() as u64 >= limit;
+        // What a comma means must not depend on how much is looked at.
+        if has_enough && !found.columns.iter().zip(&commas).any(is_open) {
             break;
         }
     }
     found.rows = before.0;
-    let notes = found.names.iter().zip(&found.columns).filter_map(|(name, column)| column.note(name));
-    found.notes.extend(notes);
+    found.settle(reading.syntax.delimiter, &commas, &lenient);
     Ok(found)
+}
+
+impl Found {
+    /// Decides which columns have a decimal comma, and says why others are text.
+    fn settle(&mut self, delimiter: u8, commas: &[Comma], lenient: &[Lenient]) {
+        let mut with_comma = Vec::new();
+        for (index, name) in self.names.iter().enumerate() {
+            let (column, comma) = (&mut self.columns[index], commas[index]);
+            if !column.is_text() {
+                continue;
+            }
+            if comma.is_number() && comma.is_clear && delimiter != b',' {
+                *column = column.of_kinds(comma.kinds);
+                self.marks[index] = DecimalMark::Comma;
+                with_comma.push(format!("`{name}`"));
+                continue;
+            }
+            let advice = lenient[index].advice();
+            let note = column.note(name);
+            let note = note.or_else(|| Some(format!("column `{name}` is text because of `{}`", advice.as_ref()?.0)));
+            let Some(note) = note else { continue };
+            self.notes.push(match advice {
+                Some((_, options)) => format!("{note}; with {options} it is numbers"),
+                None => note,
+            });
+        }
+        match &with_comma[..] {
+            [] => {}
+            [one] => self.notes.push(format!("column {one} has a decimal comma")),
+            all => self.notes.push(format!("columns {} have a decimal comma", all.join(", "))),
+        }
+        if with_comma.is_empty() {
+            return;
+        }
+        // What is the decimal mark of one column may group the digits of another.
+        for (index, name) in self.names.iter().enumerate() {
+            let is_float =
+                self.marks[index] == DecimalMark::Dot && self.columns[index].data_type() == DataType::Float64;
+            if is_float && lenient[index].has_dots_between_groups() {
+                self.notes.push(format!("column `{name}` has a decimal dot; with `--thousands .` it groups digits"));
+            }
+        }
+    }
 }
 
 fn wanted(names: &[String], mark: DecimalMark) -> Vec<Arc<Wanted>> {
@@ -136,7 +197,11 @@ pub(super) fn parser(names: Vec<String>, reading: Arc<Reading>, intake: &Intake)
     let wanted = match intake.conformer() {
         Some(conformer) => conformer
             .placed()
-            .map(|(spec, place, guess)| Arc::new(Wanted { spec: spec.clone(), place, guess }))
+            .map(|(spec, place, guess)| {
+                let spec = spec.clone();
+                let mark = reading.mark(spec.decimal);
+                Arc::new(Wanted { spec: spec.with_decimal(mark), place, guess })
+            })
             .collect(),
         None => wanted(&names, DecimalMark::Dot),
     };

@@ -1,6 +1,6 @@
 //! The search for fields, with each kind of instructions: they find the same in texts of every length.
 
-use super::structure::{Dialect, Row, Structure};
+use super::structure::{Row, Structure, Syntax};
 use crate::format::masks::tests::alike;
 use crate::random::Draws;
 
@@ -8,7 +8,7 @@ use crate::random::Draws;
 type Found = (Option<usize>, usize, usize, usize, Vec<u32>, Vec<Row>);
 
 fn found(text: &[u8], known: usize) -> Found {
-    let mut structure = Structure::new(Dialect { delimiter: b',', quote: b'"' });
+    let mut structure = Structure::new(Syntax { delimiter: b',', quote: Some(b'"'), escape: None, comment: None });
     // A part first, as a text comes in pieces.
     let mut stop = structure.scan(&text[..known], false);
     if stop.is_none() {

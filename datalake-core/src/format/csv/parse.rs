@@ -203,11 +203,11 @@ impl Parser {
         Ok(!self.parse(block)?.faults.is_empty())
     }
 
-    /// What the texts of a block have in common, column by column.
-    pub(super) fn observe(&self, block: Block) -> (Rows, Vec<Kindred<'_>>) {
+    /// What the texts of a block have in common, column by column; with a comma as the decimal mark, too, if it `asks_comma`.
+    pub(super) fn observe(&self, block: Block, asks_comma: bool) -> (Rows, Vec<Kindred<'_>>) {
         let rows = Rows::new(block, self.names.len());
         let mut columns: Vec<Kindred<'_>> =
-            self.wanted.iter().map(|wanted| Kindred::new(wanted, &self.reading)).collect();
+            self.wanted.iter().map(|wanted| Kindred::new(wanted, &self.reading, asks_comma)).collect();
         for start in (0..rows.len()).step_by(ROWS) {
             let some = start..(start + ROWS).min(rows.len());
             for (column, wanted) in columns.iter_mut().zip(&self.wanted) {
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::format::conform::Conformer;
     use crate::format::csv::cut::Cutter;
-    use crate::format::csv::structure::Dialect;
+    use crate::format::csv::structure::Syntax;
     use crate::format::drive::Decode;
     use crate::format::spec::{ColumnSpec, DecimalMark, timestamp_utc};
     use crate::format::types::wide_integer;
@@ -240,13 +240,15 @@ mod tests {
     use arrow::datatypes::{DataType, TimeUnit};
     use proptest::prelude::*;
 
+    const SYNTAX: Syntax = Syntax::new(b',', b'"');
+
     fn block(cells: &[String]) -> Block {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(["id", "x"]).unwrap();
         for cell in cells {
             writer.write_record(["1", cell]).unwrap();
         }
-        let mut cutter = Cutter::new(Dialect { delimiter: b',', quote: b'"' }, true, 1);
+        let mut cutter = Cutter::new(SYNTAX, true, 1);
         cutter.push(&writer.into_inner().unwrap());
         cutter.finish();
         cutter.next().unwrap().unwrap()
@@ -254,7 +256,7 @@ mod tests {
 
     fn parser(spec: &ColumnSpec, nulls: &[String], guess: Option<bool>) -> Parser {
         let wanted = Wanted { spec: spec.clone(), place: 1, guess };
-        let reading = Arc::new(Reading::new(b'"', nulls.to_vec()));
+        let reading = Arc::new(Reading::new(SYNTAX, nulls.to_vec(), None));
         Parser { names: vec!["id".into(), "x".into()], reading, wanted: vec![Arc::new(wanted)] }
     }
 
@@ -348,13 +350,33 @@ mod tests {
         }
 
         #[test]
+        fn grouped_numbers_are_read_as_others(
+            cells in proptest::collection::vec(prop_oneof![cell(), "-?[0-9]{1,3}(,[0-9]{3}){1,3}(\\.[0-9]{1,3})?|1,23|0,123"], 0..40),
+            is_guess: bool,
+        ) {
+            let reading = Reading::new(SYNTAX, vec![String::new()], Some(','));
+            let plain: Vec<String> = cells.iter().map(|cell| reading.ungrouped(cell).into_owned()).collect();
+            for data_type in [DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Date32] {
+                let spec = ColumnSpec::new("x", data_type);
+                let others = parser(&spec, &[String::new()], is_guess.then_some(false));
+                let grouped = Parser { reading: Arc::new(reading.clone()), names: others.names.clone(), wanted: others.wanted.clone() };
+                let (grouped, plain) = (grouped.parse(block(&cells)).unwrap(), others.parse(block(&plain)).unwrap());
+                let rows = |parsed: &Parsed| parsed.faults.iter().map(|fault| (fault.row, fault.code)).collect::<Vec<_>>();
+                prop_assert_eq!(rows(&grouped), rows(&plain));
+                prop_assert_eq!(&grouped.columns, &plain.columns);
+            }
+        }
+
+        #[test]
         fn kinds_are_those_of_the_texts(cells in proptest::collection::vec(cell(), 0..40)) {
             let spec = ColumnSpec::new("x", DataType::Utf8);
             let parser = parser(&spec, &[String::new()], None);
-            let (rows, columns) = parser.observe(block(&cells));
+            let (rows, columns) = parser.observe(block(&cells), true);
             let texts = cells.iter().filter(|cell| !cell.is_empty());
             let kinds = texts.clone().fold(Kinds::ALL, |kinds, cell| kinds.and(Kinds::of(cell, DecimalMark::Dot)));
-            prop_assert_eq!((columns[0].kinds, columns[0].values), (kinds, texts.count() as u64));
+            prop_assert_eq!((columns[0].kinds, columns[0].values), (kinds, texts.clone().count() as u64));
+            let comma = texts.fold(Kinds::ALL, |kinds, cell| kinds.and(Kinds::of(cell, DecimalMark::Comma)));
+            prop_assert_eq!(columns[0].comma.kinds, comma);
             drop(columns);
             let spoiler = parser.spoiler(&rows, 0, Kinds::INT, true);
             let first = cells.iter().position(|cell| !cell.is_empty() && !Kinds::of(cell, DecimalMark::Dot).has(Kinds::INT));

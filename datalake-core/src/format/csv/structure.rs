@@ -6,11 +6,16 @@
 
 use crate::format::masks::{self, Kernel, Masks, STEP, Scalar, running_xor};
 
-/// What separates and encloses fields.
+/// The characters that have a meaning; all differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dialect {
+pub(crate) struct Syntax {
     pub(crate) delimiter: u8,
-    pub(crate) quote: u8,
+    /// What encloses fields.
+    pub(crate) quote: Option<u8>,
+    /// What makes the next character one of the field's own.
+    pub(crate) escape: Option<u8>,
+    /// What begins a line that is no record.
+    pub(crate) comment: Option<u8>,
 }
 
 /// A record: where it begins in its text, and which of the ends is that of its first field.
@@ -23,7 +28,7 @@ pub(super) struct Row {
 /// How far a text has been looked through.
 #[derive(Debug, Clone)]
 pub(super) struct Structure {
-    dialect: Dialect,
+    syntax: Syntax,
     /// The first byte that was not looked at.
     pub(super) scanned: usize,
     /// Where the record begins that is not whole yet.
@@ -52,10 +57,23 @@ struct Carry {
 
 const START: Carry = Carry { inside: 0, opens: 1, closed: 0, line: 1, cr: 0 };
 
-impl Dialect {
-    /// The bytes that make the structure.
-    fn marks(self) -> [u8; 4] {
-        [self.quote, self.delimiter, b'\n', b'\r']
+impl Syntax {
+    /// Fields between these two.
+    #[cfg(test)]
+    pub(crate) const fn new(delimiter: u8, quote: u8) -> Self {
+        Self { delimiter, quote: Some(quote), escape: None, comment: None }
+    }
+
+    /// The bytes that make the structure, and which bits of the first of them count: all, or none where there is no quote.
+    fn marks(self) -> ([u8; 4], u64) {
+        let quotes = if self.quote.is_some() { u64::MAX } else { 0 };
+        ([self.quote.unwrap_or_default(), self.delimiter, b'\n', b'\r'], quotes)
+    }
+
+    /// Whether a byte ends a field that is not quoted.
+    #[inline(always)]
+    pub(super) fn is_end(self, byte: u8) -> bool {
+        byte == self.delimiter || matches!(byte, b'\n' | b'\r')
     }
 }
 
@@ -65,16 +83,43 @@ struct Whole<'a> {
     text: &'a [u8],
 }
 
+/// The same, where lines may be comments.
+struct Commented<'a> {
+    structure: &'a mut Structure,
+    text: &'a [u8],
+    comment: u8,
+}
+
 impl Kernel for Whole<'_> {
     type Output = Option<usize>;
 
     #[inline(always)]
     fn run<M: Masks>(self, masks: M) -> Option<usize> {
         let Self { structure, text } = self;
-        let marks = structure.dialect.marks();
+        let (marks, quotes) = structure.syntax.marks();
         while let Some(bytes) = text[structure.scanned..].first_chunk::<STEP>() {
             structure.room();
-            let stop = structure.step(text, masks.equal(bytes, marks), u64::MAX);
+            let [quote, rest @ ..] = masks.equal(bytes, marks);
+            let stop = structure.step(text, quote & quotes, rest, 0, u64::MAX);
+            if stop.is_some() {
+                return stop;
+            }
+        }
+        None
+    }
+}
+
+impl Kernel for Commented<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<M: Masks>(self, masks: M) -> Option<usize> {
+        let Self { structure, text, comment } = self;
+        let (marks, quotes) = structure.syntax.marks();
+        while let Some(bytes) = text[structure.scanned..].first_chunk::<STEP>() {
+            structure.room();
+            let ([quote, rest @ ..], [comments]) = (masks.equal(bytes, marks), masks.equal(bytes, [comment]));
+            let stop = structure.step(text, quote & quotes, rest, comments, u64::MAX);
             if stop.is_some() {
                 return stop;
             }
@@ -84,8 +129,8 @@ impl Kernel for Whole<'_> {
 }
 
 impl Structure {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, scanned: 0, start: 0, ends: Vec::new(), rows: Vec::new(), whole: 0, carry: START }
+    pub(super) fn new(syntax: Syntax) -> Self {
+        Self { syntax, scanned: 0, start: 0, ends: Vec::new(), rows: Vec::new(), whole: 0, carry: START }
     }
 
     /// Begins anew at the start of a record.
@@ -119,9 +164,15 @@ impl Structure {
     }
 
     /// Looks through a text as far as there are 64 bytes more, or to its end if it `has_ended`. Stops at a quote that is not
-    /// where it should be; says where.
+    /// where it should be, at a comment, and before whatever may be escaped; says where.
     pub(super) fn scan(&mut self, text: &[u8], has_ended: bool) -> Option<usize> {
-        let stop = masks::run(Whole { structure: self, text });
+        if self.syntax.escape.is_some() {
+            return (self.start < text.len()).then_some(text.len());
+        }
+        let stop = match self.syntax.comment {
+            None => masks::run(Whole { structure: self, text }),
+            Some(comment) => masks::run(Commented { structure: self, text, comment }),
+        };
         if stop.is_some() || !has_ended || self.scanned >= text.len() {
             return stop;
         }
@@ -129,7 +180,11 @@ impl Structure {
         let rest = text.len() - self.scanned;
         last[..rest].copy_from_slice(&text[self.scanned..]);
         self.room();
-        let stop = self.step(text, Scalar.equal(&last, self.dialect.marks()), !(u64::MAX << rest));
+        let (marks, quotes) = self.syntax.marks();
+        let [quote, others @ ..] = Scalar.equal(&last, marks);
+        let comments = self.syntax.comment.map_or(0, |comment| Scalar.equal(&last, [comment])[0]);
+        let there = !(u64::MAX << rest);
+        let stop = self.step(text, quote & quotes & there, others, comments, there);
         self.scanned = self.scanned.min(text.len());
         stop
     }
@@ -144,7 +199,14 @@ impl Structure {
 
     /// Takes the next 64 bytes, of which those that are `there` are text.
     #[inline(always)]
-    fn step(&mut self, text: &[u8], [quote, delimiter, lf, cr]: [u64; 4], there: u64) -> Option<usize> {
+    fn step(
+        &mut self,
+        text: &[u8],
+        quote: u64,
+        [delimiter, lf, cr]: [u64; 3],
+        comment: u64,
+        there: u64,
+    ) -> Option<usize> {
         let carry = self.carry;
         let inside = running_xor(quote) ^ carry.inside;
         let (delimiter, lf, cr) = (delimiter & !inside, lf & !inside, cr & !inside);
@@ -156,10 +218,10 @@ impl Structure {
         let before = separators | close;
         let astray = quote & inside & !((before << 1) | carry.opens);
         let behind = (close << 1) | carry.closed;
-        let astray = astray | (behind & !(separators | quote) & there);
+        let begins = (line_ends << 1) | carry.line;
+        let astray = astray | (behind & !(separators | quote) & there) | (comment & begins);
 
         // A line end is that of a record, unless the line is blank. CR LF is one, and the LF of it counts.
-        let begins = (line_ends << 1) | carry.line;
         let mut before_lf = lf >> 1;
         if cr >> 63 != 0 && text.get(self.scanned + STEP) == Some(&b'\n') {
             before_lf |= 1 << 63;

@@ -178,7 +178,7 @@ async fn too_many_broken_rows_end_the_read() {
 async fn rows_do_not_depend_on_the_pieces_of_the_text() {
     let text = "\u{feff}id,\"na\"\"me\"\r\n1,\"a\r\nb\"\r\n\r\n2\n3,\u{4e2d}\r4,\"\"\r\n5,\"x".as_bytes();
     let decode = async |piece: usize| {
-        let dialect = Dialect { delimiter: b',', quote: b'"' };
+        let syntax = Syntax::new(b',', b'"');
         let source: Arc<str> = "test".into();
         let names = vec!["id".to_owned(), "na\"me".to_owned()];
         let seen = Arc::new(Seen::default());
@@ -187,9 +187,9 @@ async fn rows_do_not_depend_on_the_pieces_of_the_text() {
         let tally = Arc::new(Tally::default());
         let intake = Intake::new(&source, &text_schema(&names), None, &options, &tally).unwrap();
         let schema = Arc::clone(intake.schema());
-        let blocks = drive::decode_pieces(Cutter::new(dialect, true, 1), text.chunks(piece)).unwrap();
+        let blocks = drive::decode_pieces(Cutter::new(syntax, true, 1), text.chunks(piece)).unwrap();
         let blocks = futures::stream::iter(blocks.into_iter().map(Ok)).boxed();
-        let reading = Arc::new(Reading::new(b'"', vec![String::new()]));
+        let reading = Arc::new(Reading::new(syntax, vec![String::new()], None));
         let batches = decode::batches(blocks, names, reading, intake, 2);
         let batches: Vec<_> = batches.try_collect().await.unwrap();
         let rejects = seen.0.lock().unwrap().clone();

@@ -129,8 +129,8 @@ fn balanced(table: &RecordBatch, rejects: &[Reject], balance: Balance) {
     records.extend(rejects.iter().map(|reject| reject.row));
     records.sort_unstable();
     assert_eq!(records, (1..=records.len() as u64).collect::<Vec<_>>(), "records that are no row, or two");
-    let expected =
-        Balance { seen: records.len() as u64, written: table.num_rows() as u64, quarantined: rejects.len() as u64 };
+    let (seen, written, quarantined) = (records.len() as u64, table.num_rows() as u64, rejects.len() as u64);
+    let expected = Balance { seen, written, quarantined, nulled: 0 };
     assert_eq!(balance, expected);
     assert!(rejects.iter().all(|reject| !reject.reason.is_empty() && !reject.code.is_empty()));
 }
