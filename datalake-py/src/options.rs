@@ -76,7 +76,7 @@ fn decimal(value: &Bound<'_, PyAny>) -> PyResult<DecimalMark> {
 }
 
 /// A schema is a list of column specifications, or names with their types.
-fn schema(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<ColumnSpec>>> {
+pub(crate) fn schema(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<ColumnSpec>>> {
     let Ok(names) = value.cast::<PyDict>() else {
         return parsed("schema", value);
     };

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
 
 use super::batches::{Balance, Batches};
 use super::detect::{detect, for_sink};
+use super::exact;
 use super::options::{Infer, ReadOptions, WriteOptions};
 use super::reject::Rejects;
 use super::schema::Misfit;
@@ -30,6 +32,11 @@ pub struct Converted {
     pub bytes_read: u64,
     /// What a user should know, such as a column that is text because of one value.
     pub notes: Vec<String>,
+    /// The columns of what lies in the sink.
+    pub schema: SchemaRef,
+    /// The digest of the rows in any order, with values as text, in hex: where [`exact`](WriteOptions::exact) has proven that
+    /// those read and those written are the same.
+    pub rows_digest: Option<String>,
 }
 
 /// Reads a source and writes a sink; the formats are told by option, name or content.
@@ -54,6 +61,9 @@ async fn convert_guessing(
     sample: u64,
 ) -> Result<Converted> {
     let to = for_sink(&sink, &write)?;
+    if write.exact {
+        exact::refuse_streams(&sink)?;
+    }
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
     let read = read.with_compression(Some(compression));
@@ -86,8 +96,17 @@ async fn finish(
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
     let (tally, notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
-    let written = to.write(sink, judged(batches, rejects), write.clone()).await?;
-    Ok(Converted { written, balance: tally.balance(), bytes_read: tally.bytes(), notes })
+    let schema = Arc::clone(batches.schema());
+    let batches = judged(batches, rejects);
+    let (written, rows_digest) = match sink.again().filter(|_| write.exact) {
+        None => (to.write(sink, batches, write.clone()).await?, None),
+        Some(again) => {
+            let (batches, passed) = exact::watched(batches);
+            let written = to.write(sink, batches, write.clone()).await?;
+            (written, Some(exact::prove(&again, to, write, &passed).await?))
+        }
+    };
+    Ok(Converted { written, balance: tally.balance(), bytes_read: tally.bytes(), notes, schema, rows_digest })
 }
 
 /// Source and sink once more, if it pays to guess types and nothing stands in the way of a second try: records are not

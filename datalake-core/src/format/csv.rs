@@ -89,7 +89,8 @@ impl Plan {
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
         let specs = self.specs.as_ref().map(|(specs, origin)| (specs.as_slice(), *origin));
-        let intake = Intake::new(self.input.name(), &text_schema(&self.found.names), specs, options, tally)?;
+        let options = options.clone().with_delimiter(Some(char::from(self.dialect.delimiter)));
+        let intake = Intake::new(self.input.name(), &text_schema(&self.found.names), specs, &options, tally)?;
         let is_guess = !self.found.whole && matches!(specs, Some((_, Origin::Inferred)));
         Ok(if is_guess { intake.guessed(self.found.columns.iter().map(Observed::is_empty).collect()) } else { intake })
     }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::batches::Tally;
 use super::conform::{CellFault, Conformed, Conformer, nearest};
 use super::options::ReadOptions;
-use super::reject::{OnRowError, Reject, Rejects};
+use super::reject::{OnRowError, Reject, Rejects, SourceColumns};
 use super::schema::Misfit;
 use super::spec::ColumnSpec;
 use crate::error::{Error, Position, Result};
@@ -167,6 +167,10 @@ impl Intake {
         let whole = conformer.as_ref().map_or(decoded, |(conformer, _)| conformer.schema());
         let selected = selected(source, whole, options.columns.as_deref())?;
         let schema = output_schema(source, whole, &selected, options.row_number.as_deref())?;
+        if let Some(rejects) = &options.rejects {
+            let names = decoded.fields().iter().map(|field| field.name().clone()).collect();
+            rejects.columns(source, SourceColumns { names, delimiter: options.delimiter });
+        }
         Ok(Self {
             source: Arc::clone(source),
             selected,

@@ -11,7 +11,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
-use super::reject::{Reject, Rejects};
+use super::reject::{Reject, Rejects, SourceColumns};
 use super::sink::{Output, Sink};
 use crate::error::{Error, Result};
 use crate::lake::Bucket;
@@ -132,6 +132,8 @@ struct Kept {
     counts: BTreeMap<String, u64>,
     /// The last row seen of each source.
     rows: HashMap<String, u64>,
+    /// The columns of each source.
+    columns: BTreeMap<String, SourceColumns>,
 }
 
 /// What became of a quarantine that was not empty.
@@ -153,7 +155,7 @@ impl Quarantine {
     #[must_use]
     pub fn new(limit: Limit) -> Self {
         let lines = SpooledTempFile::new(IN_MEMORY);
-        let kept = Mutex::new(Kept { lines, counts: BTreeMap::new(), rows: HashMap::new() });
+        let kept = Mutex::new(Kept { lines, counts: BTreeMap::new(), rows: HashMap::new(), columns: BTreeMap::new() });
         Self { limit, is_early: true, kept }
     }
 
@@ -168,6 +170,12 @@ impl Quarantine {
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.kept().counts.clone()
+    }
+
+    /// The columns of each source whose records came here, as they stand in it: a record is read once more with these.
+    #[must_use]
+    pub fn columns(&self) -> BTreeMap<String, SourceColumns> {
+        self.kept().columns.clone()
     }
 
     /// Holds the limit against the number of records seen in the end, in all sources together.
@@ -240,6 +248,10 @@ impl Kept {
 }
 
 impl Rejects for Quarantine {
+    fn columns(&self, source: &str, columns: SourceColumns) {
+        self.kept().columns.insert(source.to_owned(), columns);
+    }
+
     fn reached(&self, source: &str, row: u64) {
         let mut kept = self.kept();
         match kept.rows.get_mut(source) {

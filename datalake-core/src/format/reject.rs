@@ -49,6 +49,16 @@ impl Reject {
     }
 }
 
+/// The columns of a source as they stand in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceColumns {
+    /// Their names, in order.
+    pub names: Vec<String>,
+    /// CSV: what separates them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+}
+
 /// Takes rejected records, in the order of the source.
 pub trait Rejects: Debug + Send + Sync {
     /// Keeps one.
@@ -56,6 +66,11 @@ pub trait Rejects: Debug + Send + Sync {
     /// # Errors
     /// When it cannot be kept, or the limit of bad rows is passed: the read must end.
     fn reject(&self, reject: Reject) -> Result<()>;
+
+    /// The columns of a source as they stand in it, told before its records: what is needed to read a record once more.
+    fn columns(&self, source: &str, columns: SourceColumns) {
+        let _ = (source, columns);
+    }
 
     /// The reader has come to this record of a source; called before the records up to it are rejected.
     fn reached(&self, source: &str, row: u64) {

@@ -132,6 +132,16 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
     known.map_or_else(|| data_type.to_string(), |(name, _)| (*name).to_owned())
 }
 
+/// The columns of a schema, where all their types have names.
+#[cfg(feature = "pipeline")]
+pub(crate) fn specs_of(schema: &arrow::datatypes::Schema) -> Option<Vec<ColumnSpec>> {
+    let spec = |field: &std::sync::Arc<arrow::datatypes::Field>| {
+        type_of_name(&type_name(field.data_type()))?;
+        Some(ColumnSpec { nullable: field.is_nullable(), ..ColumnSpec::new(field.name(), field.data_type().clone()) })
+    };
+    schema.fields().iter().map(spec).collect()
+}
+
 fn type_of_name(name: &str) -> Option<DataType> {
     if name == "timestamp_utc" {
         return Some(timestamp_utc());
