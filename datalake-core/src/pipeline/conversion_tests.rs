@@ -224,6 +224,7 @@ async fn a_run_of_a_pipeline_is_verified_from_its_objects() {
         + "z,1,2\n";
     bucket.put(&"t.csv".into(), text.into_bytes(), object_store::PutMode::Overwrite).await.unwrap();
     let pipeline = Pipeline::from_toml(
+        "small.toml",
         r#"name = "small"
         [prepare]
         name = "t"
@@ -238,7 +239,6 @@ async fn a_run_of_a_pipeline_is_verified_from_its_objects() {
         target = "y"
         exclude = ["id"]
         "#,
-        "small.toml",
         &[],
     )
     .unwrap();
