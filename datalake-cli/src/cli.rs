@@ -96,6 +96,20 @@ pub(crate) enum Command {
 What is said of CSV (--sep, --quote, --decimal, --no-header) describes the source where that is CSV, else the destination;
 --to-sep and its like always describe the destination.")]
     Convert(Box<Convert>),
+    /// Reads what a run wrote and set aside again, and holds it against what the run says.
+    #[command(after_help = "Examples:
+  datalake verify 20261126T120000000-1a2b      # a run of a pipeline, or of a conversion into the lake
+  datalake verify foods.parquet                # what a conversion wrote into a file")]
+    Verify {
+        /// A run, a local file, or `lake://bucket/key`.
+        run: String,
+    },
+    /// Reads the quarantined records of a conversion once more, after a correction, and adds those that fit now.
+    #[command(after_help = "Examples:
+  datalake replay foods.parquet --null n/a     # `n/a` is a missing value after all
+  $EDITOR foods.parquet.run/quarantine.ndjson  # correct the records (`raw`), each in its line
+  datalake replay foods.parquet")]
+    Replay(Replay),
     /// Queries lake objects.
     #[command(after_help = "Examples:
   datalake sql \"SELECT count(*) FROM 'raw-data/foods/*.csv'\"
@@ -420,6 +434,21 @@ pub(crate) struct Convert {
     pub(crate) select: Vec<String>,
     #[command(flatten)]
     pub(crate) writing: Writing,
+    /// Parquet: columns that get a Bloom filter, so that readers who look for a value pass over row groups.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) bloom_filter: Vec<String>,
+    /// Reads again what was written, and fails unless it has the rows that were read, value by value.
+    #[arg(long)]
+    pub(crate) exact: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The run that the conversion has told, or the local file that it wrote.
+    pub(crate) run: String,
+    /// Words that mean a missing value this time, beside the empty field.
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub(crate) null: Vec<String>,
 }
 
 #[derive(Debug, Args)]

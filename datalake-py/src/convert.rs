@@ -1,10 +1,11 @@
 //! Conversion of a table from one format and place to another.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use datalake_core::format::{self, Sink, Source, Written};
+use datalake_core::format::{Sink, Source, Written};
 use datalake_core::lake::Location;
-use datalake_core::pipeline::{keep_rejects, told};
+use datalake_core::pipeline::{self, ConversionOrder, Done, Fix, carry_out};
 use datalake_core::{Error, Lake, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -16,7 +17,8 @@ use crate::runtime::wait;
 /// Converts one table between CSV, NDJSON, JSON and Parquet; files and objects (`lake://bucket/key`) alike.
 #[pyfunction]
 #[pyo3(signature = (
-    source, destination, *, lake=None, to=None, to_compression=None, row_group_rows=None, zstd_level=None, **options
+    source, destination, *, lake=None, to=None, to_compression=None, row_group_rows=None, zstd_level=None,
+    bloom_filters=None, exact=false, **options
 ))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
 pub(crate) fn convert<'py>(
@@ -28,30 +30,67 @@ pub(crate) fn convert<'py>(
     to_compression: Option<&Bound<'py, PyAny>>,
     row_group_rows: Option<usize>,
     zstd_level: Option<i32>,
+    bloom_filters: Option<Vec<String>>,
+    exact: bool,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (of_destination, of_source) = parted(options, py, "to_")?;
     let reading = reading(Some(&of_source))?;
     let write = writing("to_", Some(&of_destination))?;
-    let write = packed(write, to, to_compression, row_group_rows, zstd_level)?;
+    let write = packed(write, to, to_compression, row_group_rows, zstd_level)?
+        .with_bloom_filters(bloom_filters.unwrap_or_default())
+        .with_exact(exact);
     let lake = LakeLike::open_or_default(lake, py)?;
-    let (done, kept) = wait(py, async move {
+    let done = wait(py, async move {
+        let name = source.display().to_string();
         let (from, to) = (location(source)?, location(destination)?);
-        let (source, sink) = (source_at(&from, lake.as_ref()).await?, sink_at(&to, lake.as_ref()).await?);
-        let done = format::convert(source, sink, reading.options, write).await;
-        let kept = keep_rejects(&reading.quarantine, &to, "convert", || Ok(lake)).await?;
-        let done = match done {
-            Ok(done) => done,
-            Err(error) => return Err(told(error, kept)),
+        let order = ConversionOrder {
+            source: (source_at(&from, lake.as_ref()).await?, name),
+            sink: sink_at(&to, lake.as_ref()).await?,
+            destination: to,
+            read: reading.options,
+            write,
         };
-        Ok((done, kept))
+        carry_out(order, &reading.quarantine, || Ok(Arc::clone(&lake))).await
     })?;
-    let result = written(py, &done.written)?;
-    result.set_item("balance", document(py, &done.balance)?)?;
-    result.set_item("notes", done.notes)?;
-    result.set_item("dialect", document(py, &done.dialect)?)?;
-    result.set_item("quarantine", kept)?;
+    let Done { converted, quarantine, run, .. } = done;
+    let result = written(py, &converted.written)?;
+    result.set_item("balance", document(py, &converted.balance)?)?;
+    result.set_item("notes", converted.notes)?;
+    result.set_item("dialect", document(py, &converted.dialect)?)?;
+    result.set_item("rows_digest", converted.rows_digest)?;
+    result.set_item("quarantine", quarantine)?;
+    result.set_item("run", run)?;
     Ok(result)
+}
+
+/// Holds a run, or a file that a conversion wrote, against its objects.
+#[pyfunction]
+#[pyo3(signature = (run, *, lake=None))]
+pub(crate) fn verify<'py>(py: Python<'py>, run: &str, lake: Option<LakeLike<'py>>) -> PyResult<Bound<'py, PyAny>> {
+    let lake = LakeLike::open_or_default(lake, py)?;
+    let run = run.to_owned();
+    let verified = wait(py, async move { pipeline::verify(&run, || Ok(Arc::clone(&lake))).await })?;
+    document(py, &verified.checks)
+}
+
+/// Reads the quarantined records of a conversion once more.
+#[pyfunction]
+#[pyo3(signature = (run, *, lake=None, schema=None, nulls=None))]
+pub(crate) fn replay<'py>(
+    py: Python<'py>,
+    run: &str,
+    lake: Option<LakeLike<'py>>,
+    schema: Option<&Bound<'py, PyAny>>,
+    nulls: Option<Vec<String>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let lake = LakeLike::open_or_default(lake, py)?;
+    let mut fix = Fix::default();
+    fix.schema = schema.map(crate::options::schema).transpose()?.flatten();
+    fix.nulls = nulls.map(|nulls| std::iter::once(String::new()).chain(nulls).collect());
+    let run = run.to_owned();
+    let replayed = wait(py, async move { pipeline::replay(&run, fix, || Ok(Arc::clone(&lake))).await })?;
+    document(py, &replayed)
 }
 
 /// What a write left behind, as a dictionary.

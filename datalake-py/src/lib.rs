@@ -25,7 +25,7 @@ mod _datalake {
     #[pymodule_export]
     use crate::cluster::Connection;
     #[pymodule_export]
-    use crate::convert::convert;
+    use crate::convert::{convert, replay, verify};
     #[pymodule_export]
     use crate::forest::{Model, train};
     #[pymodule_export]

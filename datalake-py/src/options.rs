@@ -115,7 +115,7 @@ fn decimal(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<DecimalMark>
 }
 
 /// A schema is a text or a path as for the command line, or what a file would hold: a list of columns, or names with types.
-fn schema(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<ColumnSpec>>> {
+pub(crate) fn schema(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<ColumnSpec>>> {
     let py = value.py();
     if value.is_none() {
         return Ok(None);

@@ -1,8 +1,8 @@
 //! `convert`: one table from one format and place to another.
 
-use datalake_core::format::{self, Sink, Source, WriteOptions};
+use datalake_core::format::{Sink, Source, WriteOptions};
 use datalake_core::lake::Location;
-use datalake_core::pipeline::{keep_rejects, told};
+use datalake_core::pipeline::{ConversionOrder, Done, carry_out};
 use datalake_core::{Error, Result};
 
 use crate::cli::Convert;
@@ -18,37 +18,46 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     if let Some(name) = &arguments.compression {
         write = write.with_compression_of_name(name)?;
     }
+    write = write.with_bloom_filters(arguments.bloom_filter).with_exact(arguments.exact);
     let (from, to): (Location, Location) = (arguments.source.parse()?, arguments.destination.parse()?);
-    let source = source(&from, tools).await?;
-    let sink = sink(&to, tools).await?;
-    let done = match format::convert(source, sink, read, write).await {
-        Ok(done) => done,
-        Err(error) => return Err(told(error, keep_rejects(&quarantine, &to, "convert", || tools.lake()).await?)),
+    let order = ConversionOrder {
+        source: (source(&from, tools).await?, arguments.source),
+        sink: sink(&to, tools).await?,
+        destination: to.clone(),
+        read,
+        write,
     };
-    for note in &done.notes {
+    let done = carry_out(order, &quarantine, || tools.lake()).await?;
+    let Done { converted, quarantine: kept, run, .. } = done;
+    for note in &converted.notes {
         tools.printer.say(note);
     }
-    let kept = keep_rejects(&quarantine, &to, "convert", || tools.lake()).await?;
     if tools.printer.is_json() && to != Location::Stdio {
         let document = serde_json::json!({
-            "written": done.written,
-            "balance": done.balance,
+            "written": converted.written,
+            "balance": converted.balance,
             "nulled": quarantine.nulled_columns(),
+            "rows_digest": converted.rows_digest,
             "quarantine": kept,
-            "dialect": done.dialect,
+            "dialect": converted.dialect,
+            "run": run,
         });
         return tools.printer.document(&document);
     }
     let place = kept.map(|place| format!(" ({place})")).unwrap_or_default();
-    let nulled = match done.balance.nulled {
+    let nulled = match converted.balance.nulled {
         0 => String::new(),
         1 => "; 1 value became null".to_owned(),
         values => format!("; {values} values became null"),
     };
+    let run = run.map(|run| format!("; run {run}")).unwrap_or_default();
     tools.printer.say(&format!(
-        "{} records seen = {} written + {} quarantined{place}{nulled}",
-        done.balance.seen, done.balance.written, done.balance.quarantined
+        "{} records seen = {} written + {} quarantined{place}{nulled}{run}",
+        converted.balance.seen, converted.balance.written, converted.balance.quarantined
     ));
+    if let Some(digest) = converted.rows_digest {
+        tools.printer.say(&format!("exact: the rows read and those written have the digest {digest}"));
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod model;
 mod pipeline;
 mod predict;
 mod reading;
+mod replay;
 mod run_step;
 mod sample;
 mod schema;
@@ -20,6 +21,7 @@ mod sql;
 mod status;
 mod teardown;
 mod train;
+mod verify;
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -153,6 +155,8 @@ async fn dispatch(command: Command, tools: &Tools) -> Result<()> {
             sample::foods(rows, seed, clean, &prefix, tools).await
         }
         Command::Convert(arguments) => convert::convert(*arguments, tools).await,
+        Command::Verify { run } => verify::verify(&run, tools).await,
+        Command::Replay(arguments) => replay::replay(arguments, tools).await,
         Command::Sql(arguments) => sql::sql(*arguments, tools).await,
         Command::Schema(arguments) => schema::schema(arguments, tools).await,
         Command::Train(arguments) => train::train(*arguments, tools).await,

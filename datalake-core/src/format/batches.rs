@@ -12,8 +12,8 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
-use super::nulled::{Nulled, NulledColumn, NulledCounts};
 use super::dialect::Dialect;
+use super::nulled::{Nulled, NulledColumn, NulledCounts};
 use crate::error::Result;
 
 /// A schema and the record batches that follow it, pulled one by one.

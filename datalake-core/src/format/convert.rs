@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
 
 use super::batches::{Balance, Batches};
 use super::detect::{detect, for_sink};
 use super::dialect::Dialect;
+use super::exact;
 use super::options::{Infer, ReadOptions, WriteOptions};
 use super::reject::Rejects;
 use super::schema::Misfit;
@@ -33,6 +35,13 @@ pub struct Converted {
     pub notes: Vec<String>,
     /// How the source is written, if it is CSV.
     pub dialect: Option<Dialect>,
+    /// The columns of what lies in the sink.
+    pub schema: SchemaRef,
+    /// How the sink was written: with what follows from how the source is read.
+    pub write: WriteOptions,
+    /// The digest of the rows in any order, with values as text, in hex: where [`exact`](WriteOptions::exact) has proven that
+    /// those read and those written are the same.
+    pub rows_digest: Option<String>,
 }
 
 /// Reads a source and writes a sink; the formats are told by option, name or content.
@@ -60,6 +69,9 @@ async fn convert_guessing(
     sample: u64,
 ) -> Result<Converted> {
     let to = for_sink(&sink, &write)?;
+    if write.exact {
+        exact::refuse_streams(&sink)?;
+    }
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
     let is_csv = |format: &dyn super::Format| format.name() == "csv";
@@ -96,10 +108,19 @@ async fn finish(
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
     let (tally, mut notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
-    let dialect = batches.dialect().cloned();
-    let written = to.write(sink, judged(batches, rejects), write.clone()).await?;
+    let (schema, dialect) = (Arc::clone(batches.schema()), batches.dialect().cloned());
+    let batches = judged(batches, rejects);
+    let (written, rows_digest) = match sink.again().filter(|_| write.exact) {
+        None => (to.write(sink, batches, write.clone()).await?, None),
+        Some(again) => {
+            let (batches, passed) = exact::watched(batches);
+            let written = to.write(sink, batches, write.clone()).await?;
+            (written, Some(exact::prove(&again, to, write, &passed).await?))
+        }
+    };
     notes.extend(tally.nulled_columns().iter().map(ToString::to_string));
-    Ok(Converted { written, balance: tally.balance(), bytes_read: tally.bytes(), notes, dialect })
+    let (balance, bytes_read, write) = (tally.balance(), tally.bytes(), write.clone());
+    Ok(Converted { written, balance, bytes_read, notes, dialect, schema, write, rows_digest })
 }
 
 /// Source and sink once more, if it pays to guess types and nothing stands in the way of a second try: records are not

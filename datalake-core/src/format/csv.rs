@@ -48,6 +48,7 @@ use super::dialect::{Dialect, Quote};
 use super::drive::{self, Decode};
 use super::intake::{Intake, Origin};
 use super::options::{Infer, ReadOptions, WriteOptions};
+use super::reject::SourceColumns;
 use super::schema::{Inferred, Observed};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
@@ -248,6 +249,11 @@ fn refuse_two_meanings(syntax: Syntax, options: &ReadOptions) -> Result<()> {
     if decimal { Err(twice("mark between thousands", thousands, "decimal mark")) } else { Ok(()) }
 }
 
+/// What separates fields in a sink of this name.
+pub(crate) fn delimiter(name: &str, options: &WriteOptions) -> char {
+    options.delimiter.unwrap_or(if is_tab_separated(name) { '\t' } else { ',' })
+}
+
 fn is_tab_separated(name: &str) -> bool {
     let (_, name) = Compression::of_name(name);
     name.to_ascii_lowercase().ends_with(".tsv")
@@ -303,6 +309,9 @@ impl Format for Csv {
         let schema = Arc::clone(intake.schema());
         let notes = plan.found.notes.iter().chain(intake.notes()).cloned().collect();
         let Plan { input, compression, syntax, dialect, reading, found, .. } = plan;
+        if let Some(rejects) = &options.rejects {
+            rejects.columns(input.name(), SourceColumns { names: found.names.clone(), dialect: dialect.clone() });
+        }
         let blocks = blocks(&input, compression, syntax, dialect.skip_lines, dialect.header, BLOCK, &tally)?;
         let stream = decode::batches(blocks, found.names, reading, intake, options.batch_rows);
         Ok(Batches::new(schema, stream, tally).with_notes(notes).with_dialect(dialect))
@@ -310,11 +319,7 @@ impl Format for Csv {
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
         let name = sink.file_name().unwrap_or_default();
-        let delimiter = match options.delimiter {
-            Some(delimiter) => ascii("delimiter", delimiter)?,
-            None if is_tab_separated(&name) => b'\t',
-            None => b',',
-        };
+        let delimiter = ascii("delimiter", delimiter(&name, &options))?;
         let compression = options.compression.unwrap_or(Compression::of_name(&name).0);
         let deflate =
             Deflate::new(compression, options.zstd_level).map_err(|cause| Error::io("compress", &sink, cause))?;

@@ -16,9 +16,9 @@ mod cut;
 mod decode;
 mod elements;
 mod frame;
-mod marks;
 #[cfg(test)]
 mod kernels;
+mod marks;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,7 @@ mod dialect;
 mod dictionaries;
 pub mod digest;
 mod drive;
+mod exact;
 #[cfg(any(test, feature = "testing"))]
 pub mod hostile;
 mod intake;
@@ -60,6 +61,7 @@ mod profile;
 mod quarantine;
 mod quick;
 mod reject;
+mod rows_digest;
 mod schema;
 mod sink;
 mod source;
@@ -85,20 +87,28 @@ pub use detect::{FORMATS, detect, for_sink, format};
 pub use dialect::{Dialect, LineEnd, Quote};
 pub use dictionaries::with_room;
 pub use digest::TableDigest;
+#[cfg(feature = "pipeline")]
+pub(crate) use exact::{reading as proving, rows_of};
 pub use json::Json;
 pub use nulled::{Nulled, NulledColumn};
 #[cfg(feature = "pipeline")]
 pub(crate) use one_or_many::one_or_many;
 pub use options::{Infer, ReadOptions, WriteOptions};
 pub use parquet::Parquet;
+#[cfg(feature = "pipeline")]
+pub(crate) use parquet::digest_said;
 pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
-pub use reject::{OnRowError, Reject, Rejects};
+pub use reject::{OnRowError, Reject, Rejects, SourceColumns};
 pub use schema::{Inferred, Misfit};
 #[cfg(feature = "pipeline")]
 pub(crate) use sink::Output;
 pub use sink::{Sink, Written};
+#[cfg(feature = "pipeline")]
+pub(crate) use source::Input;
 pub use source::{Source, Spooled};
+#[cfg(feature = "pipeline")]
+pub(crate) use spec::specs_of;
 pub use spec::{ColumnSpec, DecimalMark};
 
 use crate::error::Result;

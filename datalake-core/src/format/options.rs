@@ -1,5 +1,6 @@
 //! How a source is read and a sink is written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,7 @@ impl Default for ReadOptions {
 /// let options = WriteOptions::default().with_compression(Some(Compression::Zstd));
 /// assert_eq!(options.row_group_rows, 122_880);
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct WriteOptions {
@@ -152,6 +153,15 @@ pub struct WriteOptions {
     pub row_group_rows: usize,
     /// The level of zstd, 1 (fast) to 22 (small).
     pub zstd_level: i32,
+    /// Parquet: columns that get a Bloom filter for each row group, so that readers who look for a value pass over groups.
+    pub bloom_filters: Vec<String>,
+    /// Parquet: what else a file says of itself, by key. Keys that begin with `datalake.` are its own: `datalake.digest` is the
+    /// digest of the table.
+    pub metadata: BTreeMap<String, String>,
+    /// Whether what was written is read again, and held against the rows that were read: they are the same, in any order, or
+    /// the conversion ends with an error. Types do not count, values do, as text writes them. It is [`convert`](super::convert())
+    /// that looks at it.
+    pub exact: bool,
 }
 
 impl Default for WriteOptions {
@@ -167,6 +177,9 @@ impl Default for WriteOptions {
             header: true,
             row_group_rows: 122_880,
             zstd_level: 1,
+            bloom_filters: Vec::new(),
+            metadata: BTreeMap::new(),
+            exact: false,
         }
     }
 }
@@ -295,4 +308,7 @@ setters!(WriteOptions {
     with_header header: bool,
     with_row_group_rows row_group_rows: usize,
     with_zstd_level zstd_level: i32,
+    with_bloom_filters bloom_filters: Vec<String>,
+    with_metadata metadata: BTreeMap<String, String>,
+    with_exact exact: bool,
 });

@@ -36,6 +36,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What files name as their writer.
 const CREATED_BY: &str = "datalake";
+/// How the keys begin under which files say something of their own.
+const OWN_KEYS: &str = "datalake.";
+/// The key of the digest of a file's table.
+const DIGEST_KEY: &str = "datalake.digest";
 /// How large batches are at most, about: a column of text holds no more than 2 GiB.
 const BATCH_BYTES: u64 = 64 * 1024 * 1024;
 /// Of a row group so many bytes are decoded ahead, each group on a CPU thread of its own; the rest when it is asked for.
@@ -271,6 +275,15 @@ fn check_footer(input: &Input, ranges: &[Range<u64>], data: &[Bytes]) -> Result<
     }
     let cause = ParquetError::General(format!("its metadata would have {length} bytes"));
     Err(damaged(input, &cause))
+}
+
+/// The digest that a file says its table has, where it says so.
+#[cfg(any(test, feature = "pipeline"))]
+pub(crate) async fn digest_said(source: &Source) -> Result<Option<String>> {
+    let input = Input::open(source).await?;
+    let metadata = metadata(&input).await?;
+    let said = metadata.file_metadata().key_value_metadata().into_iter().flatten().find(|pair| pair.key == DIGEST_KEY);
+    Ok(said.and_then(|pair| pair.value.clone()))
 }
 
 /// The metadata with the Arrow schema that the writer left in it; without that where other writers, nanoparquet for

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
 use super::nulled::{Nulled, NulledColumn, NulledCounts};
-use super::reject::{Reject, Rejects};
+use super::reject::{Reject, Rejects, SourceColumns};
 use super::sink::{Output, Sink};
 use crate::error::{Error, Result};
 use crate::lake::Bucket;
@@ -134,6 +134,8 @@ struct Kept {
     nulled: NulledCounts,
     /// The last row seen of each source.
     rows: HashMap<String, u64>,
+    /// The columns of each source.
+    columns: BTreeMap<String, SourceColumns>,
 }
 
 /// What became of a quarantine that was not empty.
@@ -155,8 +157,8 @@ impl Quarantine {
     #[must_use]
     pub fn new(limit: Limit) -> Self {
         let lines = SpooledTempFile::new(IN_MEMORY);
-        let kept =
-            Mutex::new(Kept { lines, counts: BTreeMap::new(), nulled: NulledCounts::default(), rows: HashMap::new() });
+        let (counts, nulled) = (BTreeMap::new(), NulledCounts::default());
+        let kept = Mutex::new(Kept { lines, counts, nulled, rows: HashMap::new(), columns: BTreeMap::new() });
         Self { limit, is_early: true, kept }
     }
 
@@ -177,6 +179,12 @@ impl Quarantine {
     #[must_use]
     pub fn nulled_columns(&self) -> Vec<NulledColumn> {
         self.kept().nulled.columns()
+    }
+
+    /// The columns of each source whose records came here, as they stand in it: a record is read once more with these.
+    #[must_use]
+    pub fn columns(&self) -> BTreeMap<String, SourceColumns> {
+        self.kept().columns.clone()
     }
 
     /// Holds the limit against the number of records seen in the end, in all sources together.
@@ -269,6 +277,10 @@ impl Kept {
 }
 
 impl Rejects for Quarantine {
+    fn columns(&self, source: &str, columns: SourceColumns) {
+        self.kept().columns.insert(source.to_owned(), columns);
+    }
+
     fn reached(&self, source: &str, row: u64) {
         let mut kept = self.kept();
         match kept.rows.get_mut(source) {

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+use super::dialect::Dialect;
 use super::nulled::Nulled;
 use crate::error::{Position, Result};
 
@@ -62,6 +63,15 @@ impl Reject {
     }
 }
 
+/// The columns of a CSV text as they stand in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceColumns {
+    /// Their names, in order.
+    pub names: Vec<String>,
+    /// How the CSV text is written.
+    pub dialect: Dialect,
+}
+
 /// Takes rejected records, in the order of the source.
 pub trait Rejects: Debug + Send + Sync {
     /// Keeps one.
@@ -77,6 +87,11 @@ pub trait Rejects: Debug + Send + Sync {
     fn nulled(&self, values: &[Nulled]) -> Result<()> {
         let _ = values;
         Ok(())
+    }
+
+    /// The columns of a CSV text as they stand in it, told before its records: what is needed to read a record once more.
+    fn columns(&self, source: &str, columns: SourceColumns) {
+        let _ = (source, columns);
     }
 
     /// The reader has come to this record of a source; called before the records up to it are rejected.

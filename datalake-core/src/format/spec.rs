@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
 use super::one_or_many::one_or_many;
+use super::types::type_of_name;
 pub(crate) use super::types::{is_text_type, timestamp_utc, type_name};
 
 /// What separates the whole part of a number from its fraction, in text.
@@ -103,6 +104,15 @@ impl ColumnSpec {
         let own = self.from.is_empty().then_some(self.name.as_str());
         self.from.iter().map(String::as_str).chain(own)
     }
+}
+
+/// The columns of a schema, where all their types have names.
+pub(crate) fn specs_of(schema: &arrow::datatypes::Schema) -> Option<Vec<ColumnSpec>> {
+    let spec = |field: &std::sync::Arc<arrow::datatypes::Field>| {
+        type_of_name(&type_name(field.data_type()))?;
+        Some(ColumnSpec { nullable: field.is_nullable(), ..ColumnSpec::new(field.name(), field.data_type().clone()) })
+    };
+    schema.fields().iter().map(spec).collect()
 }
 
 fn yes() -> bool {

@@ -18,6 +18,9 @@
 //! ```
 
 mod beats;
+mod conversion;
+#[cfg(test)]
+mod conversion_tests;
 mod evaluate;
 mod file;
 mod importances;
@@ -39,6 +42,7 @@ mod predictions;
 mod prepare;
 mod publish;
 mod rejects;
+mod replay;
 mod run;
 mod scan;
 mod scan_shards;
@@ -48,9 +52,11 @@ mod table;
 mod train;
 mod trees;
 mod usage;
+mod verify;
 mod watch;
 mod worker;
 
+pub use conversion::{Conversion, Done, Kept, Order as ConversionOrder, carry_out};
 pub use evaluate::Evaluation;
 pub use file::Pipeline;
 pub use importances::importances;
@@ -68,10 +74,12 @@ pub use model_card::model_card;
 pub use order::{Order, Sharing, Stage};
 pub use predict::{find_model, open_model, open_model_file};
 pub use rejects::{keep_rejects, told};
+pub use replay::{Fix, Replayed, replay};
 #[cfg(feature = "k8s")]
 pub(crate) use run::failed_status;
 pub use run::{Context, InProcess, RunOptions, Runner, StepRun, ensure_bucket};
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};
 pub use trees::Trees;
+pub use verify::{Check, Verified, verify};
 pub use watch::{RunProgress, progress_of};
 pub use worker::{Attempt, Shift};

@@ -1,14 +1,19 @@
 //! Where the records go that a single conversion or query has rejected: into the lake, or beside a local file.
 
 use std::io::ErrorKind as Io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::format::{Quarantine, Sink};
 use crate::lake::{BucketName, Lake, Location};
+use crate::pipeline::conversion::{DOCUMENT, Kept, folder_of};
 use crate::pipeline::manifest::{RUNS_BUCKET, RunId};
 use crate::pipeline::run::ensure_bucket;
+
+/// What stands behind the name of a local file in that of the folder beside it.
+pub(super) const FOLDER_SUFFIX: &str = ".run";
+const FILE: &str = "quarantine.ndjson";
 
 /// Keeps what was quarantined on the way to `to`, and says where: for a lake object under
 /// `processed-data/_quarantine/RUN/COMMAND.ndjson`, for a local file as `FILE.run/quarantine.ndjson`, for stdout as
@@ -21,16 +26,28 @@ pub async fn keep_rejects(
     quarantine: &Quarantine,
     to: &Location,
     command: &str,
-    lake: impl FnOnce() -> Result<Arc<dyn Lake>>,
+    lake: impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<Option<String>> {
+    let kept = keep_rejects_of(quarantine, to, command, &RunId::now(), &lake).await?;
+    Ok(kept.map(|kept| kept.path))
+}
+
+/// The same for this run, with what is in the quarantine.
+pub(super) async fn keep_rejects_of(
+    quarantine: &Quarantine,
+    to: &Location,
+    command: &str,
+    run: &RunId,
+    lake: &impl Fn() -> Result<Arc<dyn Lake>>,
+) -> Result<Option<Kept>> {
     let is_empty = quarantine.counts().is_empty();
     match to {
         Location::Object { .. } | Location::Prefix { .. } if is_empty => Ok(None),
         Location::Object { .. } | Location::Prefix { .. } => {
             let bucket = ensure_bucket(lake()?.as_ref(), &BucketName::new(RUNS_BUCKET)?).await?;
-            let key = format!("_quarantine/{}/{command}.ndjson", RunId::now()).into();
-            quarantine.finish(&bucket, &key).await?;
-            Ok(Some(bucket.address(&key)))
+            let key = format!("_quarantine/{run}/{command}.ndjson").into();
+            let kept = quarantine.finish(&bucket, &key).await?;
+            Ok(kept.map(|records| Kept { path: bucket.address(&key), records }))
         }
         Location::Local(path) => beside(quarantine, path, is_empty).await,
         Location::Stdio => beside(quarantine, Path::new("stdout"), is_empty).await,
@@ -47,27 +64,26 @@ pub fn told(error: Error, kept: Option<String>) -> Error {
 }
 
 /// `DESTINATION.run/quarantine.ndjson`.
-async fn beside(quarantine: &Quarantine, path: &Path, is_empty: bool) -> Result<Option<String>> {
-    let mut folder = path.as_os_str().to_owned();
-    folder.push(".run");
-    let folder = PathBuf::from(folder);
-    let file = folder.join("quarantine.ndjson");
+async fn beside(quarantine: &Quarantine, path: &Path, is_empty: bool) -> Result<Option<Kept>> {
+    let folder = folder_of(path);
+    // What an earlier conversion into the same file left.
+    forget(&folder, DOCUMENT)?;
     if is_empty {
-        return forget(&folder, &file).map(|()| None);
+        forget(&folder, FILE)?;
+        // What else is in the folder is not ours, and a reason to leave it.
+        let _ = std::fs::remove_dir(&folder);
+        return Ok(None);
     }
+    let file = folder.join(FILE);
     std::fs::create_dir_all(&folder).map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
-    quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
-    Ok(Some(file.display().to_string()))
+    let kept = quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
+    Ok(kept.map(|records| Kept { path: file.display().to_string(), records }))
 }
 
-/// Removes the quarantine of an earlier conversion into the same file.
-fn forget(folder: &Path, file: &Path) -> Result<()> {
-    match std::fs::remove_file(file) {
-        Ok(()) => {
-            // What else is in the folder is not ours, and a reason to leave it.
-            let _ = std::fs::remove_dir(folder);
-            Ok(())
-        }
+fn forget(folder: &Path, file: &str) -> Result<()> {
+    let file = folder.join(file);
+    match std::fs::remove_file(&file) {
+        Ok(()) => Ok(()),
         Err(cause) if matches!(cause.kind(), Io::NotFound | Io::NotADirectory) => Ok(()),
         Err(cause) => Err(Error::io("remove", file.display(), cause)),
     }

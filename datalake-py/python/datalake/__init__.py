@@ -23,10 +23,12 @@ from datalake._datalake import (
     __version__,
     convert,
     read,
+    replay,
     runs,
     set_threads,
     sql,
     threads,
+    verify,
 )
 from datalake._run import Run, load_run, run
 from datalake.errors import (
@@ -78,11 +80,13 @@ __all__ = [
     "load_run",
     "permutation_importance",
     "read",
+    "replay",
     "run",
     "runs",
     "set_threads",
     "sql",
     "threads",
+    "verify",
 ]
 
 

@@ -31,12 +31,14 @@ __all__ = [
     "progress",
     "put_file",
     "read",
+    "replay",
     "run_pipeline",
     "runs",
     "set_threads",
     "sql",
     "threads",
     "train",
+    "verify",
 ]
 
 __version__: str
@@ -155,6 +157,22 @@ class _Converted(_Written):
     balance: _Balance
     notes: list[str]
     dialect: _Dialect | None
+    rows_digest: str | None
+    quarantine: str | None
+    run: str | None
+
+class _Check(TypedDict):
+    subject: str
+    what: Literal["bytes", "table", "rows", "model", "balance", "quarantine"]
+    holds: bool
+    found: str
+
+class _Replayed(TypedDict):
+    run: str
+    seen: int
+    brought_back: int
+    quarantined: int
+    rows: int
     quarantine: str | None
 
 @final
@@ -332,6 +350,8 @@ def convert(
     to_compression: _Compression | None = None,
     row_group_rows: int | None = None,
     zstd_level: int | None = None,
+    bloom_filters: Sequence[str] | None = None,
+    exact: bool = False,
     **options: Unpack[_ConvertOptions],
 ) -> _Converted:
     """Convert one table between CSV, NDJSON, JSON and Parquet, in a stream.
@@ -340,7 +360,26 @@ def convert(
     before them how CSV is written; where the destination alone is CSV, those of CSV without it hold for it, too. `to` is the
     format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or below
     `processed-data/_quarantine/` of the lake.
+
+    With `exact`, what was written is read again and held against the rows that were read, value by value. Of `run`, the
+    result, `verify` and `replay` know what was done.
     """
+
+def verify(run: str, *, lake: _Lake | None = None) -> list[_Check]:
+    """Read what a run wrote and set aside again, and hold it against what the run says.
+
+    `run` is a run, the local file that a conversion wrote, or a Parquet file or object that says its own digest. What does
+    not hold is no exception: look at `holds`.
+    """
+
+def replay(
+    run: str,
+    *,
+    lake: _Lake | None = None,
+    schema: Mapping[str, str] | Sequence[Mapping[str, Any]] | None = None,
+    nulls: Sequence[str] | None = None,
+) -> _Replayed:
+    """Read the quarantined records of a conversion once more, after a correction, and add those that fit now."""
 
 def sql(
     query: str,

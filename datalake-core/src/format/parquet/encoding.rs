@@ -3,19 +3,20 @@
 //! A dictionary pays where values repeat; without one, integers and times are small as differences (`DELTA_BINARY_PACKED`), and
 //! the bytes of floats compress better apart (`BYTE_STREAM_SPLIT`), or not: a sample is compressed both ways.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{ArrowNativeType, ArrowPrimitiveType, DataType, Float32Type, Float64Type, Schema, ToByteSlice};
 use arrow::downcast_primitive_array;
 use parquet::basic::{Compression as Codec, Encoding, GzipLevel, ZstdLevel};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use zstd::bulk::Compressor;
 
-use super::CREATED_BY;
 use super::group::Group;
+use super::{CREATED_BY, OWN_KEYS};
 use crate::error::{Error, Result};
 use crate::format::compression::Compression;
 use crate::format::options::WriteOptions;
@@ -43,7 +44,11 @@ pub(super) fn properties(
         .set_compression(codec)
         .set_max_row_group_row_count(None)
         .set_max_row_group_bytes(None)
-        .set_created_by(CREATED_BY.to_owned());
+        .set_created_by(CREATED_BY.to_owned())
+        .set_key_value_metadata(said(name, &options.metadata)?);
+    for wanted in &options.bloom_filters {
+        properties = filtered(properties, name, schema, wanted, group)?;
+    }
     if let Some(group) = group {
         // One for all columns: it is large.
         let mut press = Compressor::new(1).map_err(|cause| Error::io("compress", name, cause))?;
@@ -52,6 +57,45 @@ pub(super) fn properties(
         }
     }
     Ok(properties.build())
+}
+
+/// What a user has a file say of itself.
+fn said(name: &str, metadata: &BTreeMap<String, String>) -> Result<Option<Vec<KeyValue>>> {
+    let refused = metadata.keys().find(|key| key.starts_with(OWN_KEYS) || key.as_str() == "ARROW:schema");
+    if let Some(key) = refused {
+        return Err(Error::invalid("write", name)
+            .with_reason(format_args!("the key `{key}` of its metadata is not free"))
+            .with_hint("choose another key"));
+    }
+    let said: Vec<KeyValue> = metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+    Ok((!said.is_empty()).then_some(said))
+}
+
+/// A Bloom filter for a column, of a size that suits as many distinct values as a group has rows.
+fn filtered(
+    properties: WriterPropertiesBuilder,
+    name: &str,
+    schema: &Schema,
+    wanted: &str,
+    group: Option<&Group>,
+) -> Result<WriterPropertiesBuilder> {
+    let refused = |error: Error| error.with_hint("name columns of the table that are not nested");
+    let Ok(field) = schema.field_with_name(wanted) else {
+        return Err(refused(Error::not_found(
+            "find",
+            format_args!("the column `{wanted}` of {name} for a Bloom filter"),
+        )));
+    };
+    // Of a boolean it says nothing, and the crate's writer makes none.
+    if field.data_type().is_nested() || field.data_type() == &DataType::Boolean {
+        return Err(refused(
+            Error::invalid("make", format_args!("a Bloom filter for the column `{wanted}` of {name}"))
+                .with_reason(format_args!("it is of the type {}", field.data_type())),
+        ));
+    }
+    let path = || ColumnPath::new(vec![wanted.to_owned()]);
+    let rows = group.map_or(1, |group| group.rows() as u64).max(1);
+    Ok(properties.set_column_bloom_filter_enabled(path(), true).set_column_bloom_filter_max_ndv(path(), rows))
 }
 
 /// How many leaf columns a column of this type has.

@@ -225,3 +225,46 @@ async fn intervals_are_written_or_refused() {
     let written = Parquet.write(sink, batches, WriteOptions::default()).await;
     assert!(written.is_ok_and(|written| written.rows == 2));
 }
+
+#[tokio::test]
+async fn a_file_says_its_digest_and_what_it_is_told_to_say() {
+    let said = std::collections::BTreeMap::from([("source".to_owned(), "raw-data/foods.csv".to_owned())]);
+    let (_folder, path, written) = file(&table(10), WriteOptions::default().with_metadata(said)).await;
+    let source = Source::LocalFile(path);
+    assert_eq!(digest_said(&source).await.unwrap(), Some(written.digest));
+    let metadata = metadata(&Input::open(&source).await.unwrap()).await.unwrap();
+    let pairs = metadata.file_metadata().key_value_metadata().unwrap();
+    assert!(pairs.iter().any(|pair| pair.key == "source" && pair.value.as_deref() == Some("raw-data/foods.csv")));
+    for key in ["datalake.digest", "ARROW:schema"] {
+        let said = std::collections::BTreeMap::from([(key.to_owned(), "x".to_owned())]);
+        let sink = Sink::LocalFile(_folder.path().join("other.parquet"));
+        let batches = Batches::from_vec(table(1).schema(), vec![table(1)]);
+        let error = Parquet.write(sink, batches, WriteOptions::default().with_metadata(said)).await.unwrap_err();
+        assert!(error.reason().unwrap().contains(key), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn columns_get_bloom_filters_by_name() {
+    let options = |column: &str| WriteOptions::default().with_bloom_filters(vec![column.to_owned()]);
+    let (folder, path, _) = file(&table(1000), options("id")).await;
+    let file = std::fs::File::open(&path).unwrap();
+    let reader = parquet::file::reader::SerializedFileReader::new_with_options(
+        file,
+        parquet::file::serialized_reader::ReadOptionsBuilder::new()
+            .with_reader_properties(
+                parquet::file::properties::ReaderProperties::builder().set_read_bloom_filter(true).build(),
+            )
+            .build(),
+    )
+    .unwrap();
+    use parquet::file::reader::FileReader as _;
+    let group = reader.get_row_group(0).unwrap();
+    let filter = group.get_column_bloom_filter(0).expect("there is a filter");
+    assert!((0..1000_i64).all(|id| filter.check(&id)));
+    assert!((1000..2000_i64).filter(|id| filter.check(id)).count() < 200);
+    let sink = Sink::LocalFile(folder.path().join("other.parquet"));
+    let batches = Batches::from_vec(table(1).schema(), vec![table(1)]);
+    let error = Parquet.write(sink, batches, options("name")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+}

@@ -16,11 +16,12 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::writer::SerializedFileWriter;
 use tokio::sync::oneshot;
 
-use super::encoding;
 use super::group::{Gathering, Group};
+use super::{DIGEST_KEY, encoding};
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batches::Batches;
@@ -77,8 +78,8 @@ pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptio
             else => break,
         }
     }
-    output.write(file.finish()?).await?;
     let digest = digest.await.map_err(|_| Error::internal("digest", &name))?.finish();
+    output.write(file.finish(&digest)?).await?;
     let (bytes, sha256) = output.finish().await?;
     Ok(Written { rows, bytes, sha256, digest })
 }
@@ -175,7 +176,9 @@ impl File {
         Ok(std::mem::take(self.writer.inner_mut()).into())
     }
 
-    fn finish(&mut self) -> Result<Bytes> {
+    /// Ends the file, which says what the digest of its table is; gives its last bytes.
+    fn finish(&mut self, digest: &str) -> Result<Bytes> {
+        self.writer.append_key_value_metadata(KeyValue::new(DIGEST_KEY.to_owned(), digest.to_owned()));
         self.writer.finish().map_err(|cause| not_written(&self.name, cause))?;
         Ok(std::mem::take(self.writer.inner_mut()).into())
     }

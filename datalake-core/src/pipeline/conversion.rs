@@ -1,0 +1,280 @@
+//! A conversion as a run: a document of what it read, wrote and set aside, by which it can be verified and replayed.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use object_store::PutMode;
+use serde::{Deserialize, Serialize};
+
+use super::manifest::{RunId, code_version, runs_bucket};
+use super::rejects::{FOLDER_SUFFIX, keep_rejects_of, told};
+use super::run::ensure_bucket;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{
+    self, Balance, ColumnSpec, Converted, Quarantine, Quarantined, ReadOptions, Sink, Source, SourceColumns,
+    WriteOptions, Written,
+};
+use crate::lake::{AtomicFile, Bucket, BucketName, Lake, Location};
+use crate::pipeline::RUNS_BUCKET;
+
+/// The name of the document in the folder of its run.
+pub(super) const DOCUMENT: &str = "conversion.json";
+/// The version of the document.
+const VERSION: u32 = 1;
+
+/// What a conversion did. It lies in `processed-data/_runs/RUN/conversion.json` of the lake that was written to. Beside a local
+/// file it lies in `FILE.run/conversion.json`, where records were quarantined or [`exact`](WriteOptions::exact) was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Conversion {
+    /// The document's own version.
+    pub version: u32,
+    /// The run.
+    pub run: RunId,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// How long it took.
+    pub seconds: f64,
+    /// The version and source digest of the code that ran.
+    pub code: String,
+    /// What was read: a path, `lake://bucket/key`, or `-`.
+    pub source: String,
+    /// What was written, likewise.
+    pub destination: String,
+    /// How the source was read.
+    pub read: ReadOptions,
+    /// How the destination was written.
+    pub write: WriteOptions,
+    /// The format of what was written.
+    pub format: String,
+    /// The columns of what was written, where their types have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Vec<ColumnSpec>>,
+    /// What lies in the destination.
+    pub written: Written,
+    /// What became of the records.
+    pub balance: Balance,
+    /// The digest of the rows in any order, where it was proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_digest: Option<String>,
+    /// What was quarantined, and where it lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Kept>,
+    /// The columns of each CSV source as they stand in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, SourceColumns>,
+    /// How often quarantined records were brought back.
+    #[serde(default)]
+    pub replays: u32,
+    /// What a user should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A quarantine that was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Where it lies: a path, or `bucket/key`.
+    pub path: String,
+    /// What is in it.
+    #[serde(flatten)]
+    pub records: Quarantined,
+}
+
+/// What is to be converted.
+#[derive(Debug)]
+pub struct Order {
+    /// Where the table comes from, and how messages and the document call it.
+    pub source: (Source, String),
+    /// Where it goes.
+    pub sink: Sink,
+    /// The same as users write it.
+    pub destination: Location,
+    /// How it is read.
+    pub read: ReadOptions,
+    /// How it is written.
+    pub write: WriteOptions,
+}
+
+/// What a conversion did, and where its document lies.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Done {
+    /// What it did.
+    pub converted: Converted,
+    /// The quarantine, where there is one.
+    pub quarantine: Option<String>,
+    /// By what it is verified and replayed: the run, or the folder beside the local destination, where there is a document.
+    pub run: Option<String>,
+}
+
+/// Converts, keeps what was rejected, and leaves the document of it. The lake is opened only where it is needed.
+///
+/// # Errors
+/// Those of [`convert`](format::convert()), of the lake and of the operating system. An object that is written stays where its
+/// document cannot be: that is told in a note.
+pub async fn carry_out(
+    order: Order,
+    quarantine: &Quarantine,
+    lake: impl Fn() -> Result<Arc<dyn Lake>>,
+) -> Result<Done> {
+    let (run, started) = (RunId::now(), Utc::now());
+    let Order { source: (source, name), sink, destination, read, write } = order;
+    let format = format::for_sink(&sink, &write)?.name().to_owned();
+    let keep = || keep_rejects_of(quarantine, &destination, "convert", &run, &lake);
+    let mut converted = match format::convert(source, sink, read.clone(), write).await {
+        Ok(converted) => converted,
+        Err(error) => return Err(told(error, keep().await?.map(|kept| kept.path))),
+    };
+    let kept = keep().await?;
+    let place = kept.as_ref().map(|kept| kept.path.clone());
+    let document = Conversion {
+        version: VERSION,
+        started,
+        seconds: (Utc::now() - started).as_seconds_f64(),
+        code: code_version(),
+        source: name,
+        destination: destination.to_string(),
+        format,
+        schema: format::specs_of(&converted.schema),
+        written: converted.written.clone(),
+        balance: converted.balance,
+        rows_digest: converted.rows_digest.clone(),
+        columns: if kept.is_some() { quarantine.columns() } else { BTreeMap::new() },
+        quarantine: kept,
+        replays: 0,
+        notes: converted.notes.clone(),
+        run,
+        read,
+        write: converted.write.clone(),
+    };
+    let run = match document.keep(&destination, &lake).await {
+        Ok(run) => run,
+        Err(error) => {
+            converted.notes.push(format!("the document of the run could not be kept: {error}"));
+            None
+        }
+    };
+    Ok(Done { converted, quarantine: place, run })
+}
+
+impl Conversion {
+    /// Keeps the document of a conversion that has just ended, if it is wanted; says by what it is found.
+    async fn keep(&self, destination: &Location, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<String>> {
+        let home = match destination {
+            Location::Stdio => return Ok(None),
+            Location::Local(_) if self.quarantine.is_none() && !self.write.exact => return Ok(None),
+            Location::Local(path) => Home::Folder(folder_of(path)),
+            Location::Object { .. } | Location::Prefix { .. } => {
+                let bucket = ensure_bucket(lake()?.as_ref(), &BucketName::new(RUNS_BUCKET)?).await?;
+                Home::Run(bucket, self.run.clone())
+            }
+        };
+        self.save(&home).await?;
+        Ok(Some(home.to_string()))
+    }
+
+    /// Writes the document.
+    pub(super) async fn save(&self, home: &Home) -> Result<()> {
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::internal("write the document of", home).with_source(cause))?;
+        match home {
+            Home::Run(bucket, run) => {
+                bucket.put(&run.key(DOCUMENT), Bytes::from(json), PutMode::Overwrite).await.map(drop)
+            }
+            Home::Folder(folder) => {
+                std::fs::create_dir_all(folder)
+                    .map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
+                let mut file = AtomicFile::create(folder.join(DOCUMENT)).await?;
+                file.write(Bytes::from(json)).await?;
+                file.finish().await.map(drop)
+            }
+        }
+    }
+
+    /// The document of a conversion, found by its run, by the file that it wrote, or by the folder beside that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none; those of the lake and the operating system.
+    pub(super) async fn load(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<(Self, Home)> {
+        let home = Home::of(name, lake).await?;
+        let bytes = match &home {
+            Home::Run(bucket, run) => bucket.get(&run.key(DOCUMENT)).await,
+            Home::Folder(folder) => {
+                let path = folder.join(DOCUMENT);
+                std::fs::read(&path).map(Bytes::from).map_err(|cause| Error::io("read", path.display(), cause))
+            }
+        };
+        let bytes = bytes.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Error::not_found("find", format_args!("the conversion {name}"))
+                .with_hint(
+                    "name its run, as the conversion has told it, or its local file. Of a conversion into a local file there is \
+                     a document where records were quarantined, or with `--exact`",
+                )
+                .with_source(error),
+            _ => error,
+        })?;
+        let document: Self = serde_json::from_slice(&bytes).map_err(|cause| {
+            Error::invalid("read", format_args!("the document of {home}"))
+                .with_reason("it is none of this version of datalake")
+                .with_source(cause)
+        })?;
+        Ok((document, home))
+    }
+
+    /// Where what it wrote lies now.
+    pub(super) async fn table(&self, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Source> {
+        match self.destination.parse()? {
+            Location::Object { bucket, key } => {
+                Ok(Source::Object { bucket: lake()?.bucket(&bucket).await?, path: key })
+            }
+            Location::Local(path) => Ok(Source::LocalFile(path)),
+            other => Err(Error::new(ErrorKind::Unsupported, "open", other)
+                .with_reason("only one file or object can be verified and replayed")),
+        }
+    }
+}
+
+/// Where the document of a conversion lies.
+#[derive(Debug, Clone)]
+pub(super) enum Home {
+    /// The folder of a run.
+    Run(Bucket, RunId),
+    /// The folder beside a local file.
+    Folder(PathBuf),
+}
+
+impl Home {
+    /// By the run, by the file that was written, or by the folder beside it.
+    async fn of(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Self> {
+        let path = FilePath::new(name);
+        let beside = folder_of(path);
+        if beside.is_dir() {
+            return Ok(Self::Folder(beside));
+        }
+        if path.is_dir() && name.trim_end_matches('/').ends_with(FOLDER_SUFFIX) {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        Ok(Self::Run(runs_bucket(lake()?.as_ref()).await?, RunId::from(name)))
+    }
+}
+
+impl Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(_, run) => Display::fmt(run, f),
+            Self::Folder(folder) => Display::fmt(&folder.display(), f),
+        }
+    }
+}
+
+/// The folder beside a local file.
+pub(super) fn folder_of(file: &FilePath) -> PathBuf {
+    let mut folder = file.as_os_str().to_owned();
+    folder.push(FOLDER_SUFFIX);
+    PathBuf::from(folder)
+}

@@ -1,0 +1,256 @@
+//! Conversions as runs: what is kept of them, what verifying finds, and what a replay brings back.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+
+use super::*;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{self, ColumnSpec, Limit, OnRowError, Quarantine, ReadOptions, Reject, Sink, Source, WriteOptions};
+use crate::lake::{BucketName, Lake, Location, MemoryLake};
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+
+const CSV: &str = "id;name;price\n1;\"a, b\";1.5\n2;c;dear\n3;\"d\ne\";2.5\n4;f\n5;g;\"3;x\n";
+
+fn specs() -> Vec<ColumnSpec> {
+    let column = |name: &str, data_type| ColumnSpec::new(name, data_type);
+    vec![column("id", DataType::Int64), column("name", DataType::Utf8), column("price", DataType::Float64)]
+}
+
+fn no_lake() -> Result<Arc<dyn Lake>> {
+    Err(Error::internal("open", "a lake that nobody needs"))
+}
+
+async fn convert(
+    folder: &FilePath,
+    text: &str,
+    to: &str,
+    schema: Option<Vec<ColumnSpec>>,
+    write: WriteOptions,
+) -> Done {
+    let from = folder.join("from.csv");
+    std::fs::write(&from, text).unwrap();
+    let path = folder.join(to);
+    let quarantine = Arc::new(Quarantine::new(Limit::default()));
+    let read = ReadOptions::default()
+        .with_schema(schema)
+        .with_on_row_error(OnRowError::Quarantine)
+        .with_rejects(Some(quarantine.clone()));
+    let order = ConversionOrder {
+        source: (Source::LocalFile(from.clone()), from.display().to_string()),
+        sink: Sink::LocalFile(path.clone()),
+        destination: Location::Local(path),
+        read,
+        write,
+    };
+    carry_out(order, &quarantine, no_lake).await.unwrap()
+}
+
+async fn rows(path: &FilePath) -> Vec<String> {
+    let source = Source::LocalFile(path.to_owned());
+    let (format, _) = format::detect(&source, &ReadOptions::default()).await.unwrap();
+    let batches: Vec<RecordBatch> =
+        format.read(source, ReadOptions::default().with_text(true)).await.unwrap().try_collect().await.unwrap();
+    let row = |batch: &RecordBatch, row: usize| {
+        let cell = |column| arrow::util::display::array_value_to_string(column, row).unwrap();
+        batch.columns().iter().map(|column| cell(column)).collect::<Vec<_>>().join("|")
+    };
+    batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|at| row(batch, at)).collect::<Vec<_>>()).collect()
+}
+
+/// Corrects the records of a quarantine, each by what is put in the place of something.
+fn mend(folder: &FilePath, corrections: &[(&str, &str)]) {
+    let path = folder.join("quarantine.ndjson");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mended: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let mut reject: Reject = serde_json::from_str(line).unwrap();
+            for (wrong, right) in corrections {
+                reject.raw = reject.raw.replace(wrong, right);
+            }
+            serde_json::to_string(&reject).unwrap() + "\n"
+        })
+        .collect();
+    std::fs::write(path, mended.concat()).unwrap();
+}
+
+#[tokio::test]
+async fn a_conversion_into_a_file_is_verified_and_replayed() {
+    for to in ["a.parquet", "a.csv", "a.ndjson", "a.ndjson.gz", "a.json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let done = convert(folder.path(), CSV, to, Some(specs()), WriteOptions::default()).await;
+        assert_eq!(done.converted.balance.quarantined, 3, "{to}");
+        let (path, run) = (folder.path().join(to), done.run.unwrap());
+        let name = path.display().to_string();
+        assert_eq!(run, format!("{name}.run"));
+        let verified = verify(&name, no_lake).await.unwrap();
+        // The correction of a record changes the quarantine's bytes, and is no change of what was converted.
+        verified.check().unwrap();
+        assert!(verified.checks.iter().any(|check| check.what == "balance" && check.found.starts_with("5 seen = 2 ")));
+
+        mend(&path.with_file_name(format!("{to}.run")), &[("dear", "7"), ("4;f", "4;f;8")]);
+        let replayed = replay(&run, Fix::default(), no_lake).await.unwrap();
+        assert_eq!((replayed.seen, replayed.brought_back, replayed.quarantined), (3, 2, 1), "{to}");
+        assert_eq!(rows(&path).await, ["1|a, b|1.5", "3|d\ne|2.5", "2|c|7.0", "4|f|8.0"], "{to}");
+        let verified = verify(&name, no_lake).await.unwrap();
+        verified.check().unwrap();
+        assert!(
+            verified.checks.iter().any(|check| check.found == "5 seen = 4 written + 1 quarantined"),
+            "{verified:?}"
+        );
+
+        mend(&path.with_file_name(format!("{to}.run")), &[("\"3;x\n", "9"), ("\"3;x", "9")]);
+        let replayed = replay(&name, Fix::default(), no_lake).await.unwrap();
+        assert_eq!((replayed.brought_back, replayed.quarantined, replayed.rows), (1, 0, 5), "{to}");
+        assert_eq!(replayed.quarantine, None);
+        assert_eq!(rows(&path).await.last().unwrap(), "5|g|9.0");
+        verify(&name, no_lake).await.unwrap().check().unwrap();
+        let nothing = replay(&name, Fix::default(), no_lake).await.unwrap();
+        assert_eq!((nothing.seen, nothing.rows), (0, 5));
+    }
+}
+
+#[tokio::test]
+async fn a_wider_type_brings_records_back_into_parquet() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "id,price\n1,5\n2,6.5\n";
+    let narrow = vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new("price", DataType::Int64)];
+    let done = convert(folder.path(), text, "a.parquet", Some(narrow), WriteOptions::default()).await;
+    let run = done.run.unwrap();
+    let stays = replay(&run, Fix::default(), no_lake).await.unwrap();
+    assert_eq!((stays.brought_back, stays.quarantined), (0, 1));
+    let mut fix = Fix::default();
+    fix.schema = Some(vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new("price", DataType::Float64)]);
+    let replayed = replay(&run, fix, no_lake).await.unwrap();
+    assert_eq!((replayed.brought_back, replayed.rows), (1, 2));
+    assert_eq!(rows(&folder.path().join("a.parquet")).await, ["1|5.0", "2|6.5"]);
+    verify(&run, no_lake).await.unwrap().check().unwrap();
+}
+
+#[tokio::test]
+async fn what_was_changed_since_is_told_and_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = convert(folder.path(), CSV, "a.csv", Some(specs()), WriteOptions::default()).await;
+    let (path, run) = (folder.path().join("a.csv"), done.run.unwrap());
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("1.5", "1.6")).unwrap();
+    let verified = verify(&run, no_lake).await.unwrap();
+    assert_eq!(verified.failed(), 1);
+    let error = verified.check().unwrap_err();
+    assert!(error.reason().unwrap().starts_with("the bytes of "), "{error:?}");
+    let error = replay(&run, Fix::default(), no_lake).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.reason().unwrap().contains("not as the conversion left it"), "{error:?}");
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(verify(&run, no_lake).await.unwrap().checks[0].found, "it is gone");
+    // A line of the quarantine that is gone is not a record less.
+    std::fs::write(&path, text).unwrap();
+    let quarantine = folder.path().join("a.csv.run/quarantine.ndjson");
+    let lines = std::fs::read_to_string(&quarantine).unwrap();
+    std::fs::write(&quarantine, lines.split_once('\n').unwrap().1).unwrap();
+    let verified = verify(&run, no_lake).await.unwrap();
+    assert!(verified.checks.iter().any(|check| check.what == "balance" && !check.holds), "{verified:?}");
+    assert!(replay(&run, Fix::default(), no_lake).await.is_err());
+}
+
+#[tokio::test]
+async fn a_clean_conversion_leaves_a_file_alone_and_parquet_says_its_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = convert(folder.path(), "a,b\n1,x\n", "a.parquet", None, WriteOptions::default()).await;
+    assert_eq!((done.run, done.quarantine), (None, None));
+    assert!(!folder.path().join("a.parquet.run").exists());
+    let name = folder.path().join("a.parquet").display().to_string();
+    let verified = verify(&name, no_lake).await.unwrap();
+    verified.check().unwrap();
+    assert_eq!(verified.checks[0].found, done.converted.written.digest);
+    // Of a text nobody says anything.
+    convert(folder.path(), "a,b\n1,x\n", "a.csv", None, WriteOptions::default()).await;
+    let name = folder.path().join("a.csv").display().to_string();
+    assert_eq!(verify(&name, no_lake).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    let done = convert(folder.path(), "a,b\n1,x\n", "a.csv", None, WriteOptions::default().with_exact(true)).await;
+    let verified = verify(&done.run.unwrap(), no_lake).await.unwrap();
+    verified.check().unwrap();
+    assert!(
+        verified
+            .checks
+            .iter()
+            .any(|check| check.what == "table" && Some(&check.found) == done.converted.rows_digest.as_ref())
+    );
+}
+
+#[tokio::test]
+async fn a_conversion_into_the_lake_is_a_run_of_it() {
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let bucket = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("from.csv");
+    std::fs::write(&from, CSV).unwrap();
+    let quarantine = Arc::new(Quarantine::new(Limit::default()));
+    let read = ReadOptions::default()
+        .with_schema(Some(specs()))
+        .with_on_row_error(OnRowError::Quarantine)
+        .with_rejects(Some(quarantine.clone()));
+    let order = ConversionOrder {
+        source: (Source::LocalFile(from), "from.csv".to_owned()),
+        sink: Sink::Object { bucket, path: "a.parquet".into() },
+        destination: "lake://raw-data/a.parquet".parse().unwrap(),
+        read,
+        write: WriteOptions::default(),
+    };
+    let open = || Ok(Arc::clone(&lake));
+    let done = carry_out(order, &quarantine, open).await.unwrap();
+    let run = done.run.unwrap();
+    assert!(done.quarantine.unwrap().starts_with(&format!("processed-data/_quarantine/{run}/")));
+    let verified = verify(&run, open).await.unwrap();
+    verified.check().unwrap();
+    assert!(verified.checks.iter().any(|check| check.found == "5 seen = 2 written + 3 quarantined"));
+    let replayed =
+        replay(&run, Fix { nulls: Some(vec![String::new(), "dear".to_owned()]), ..Fix::default() }, open).await;
+    assert_eq!(replayed.unwrap().brought_back, 1);
+    verify(&run, open).await.unwrap().check().unwrap();
+    verify("lake://raw-data/a.parquet", open).await.unwrap().check().unwrap();
+    assert_eq!(verify("20990101T000000000-0000", open).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_run_of_a_pipeline_is_verified_from_its_objects() {
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let open = || Ok(Arc::clone(&lake));
+    let bucket = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+    let text = (0..200).fold("id,x,y\n".to_owned(), |text, row| text + &format!("{row},{},{}\n", row % 7, row % 7 * 2))
+        + "z,1,2\n";
+    bucket.put(&"t.csv".into(), text.into_bytes(), object_store::PutMode::Overwrite).await.unwrap();
+    let pipeline = Pipeline::from_toml(
+        "small.toml",
+        r#"name = "small"
+        [prepare]
+        name = "t"
+        sources = [{ path = "raw-data/t.csv" }]
+        on_row_error = "quarantine"
+        destination = ["processed-data/t.parquet", "processed-data/t.csv"]
+        columns = [{ name = "id", type = "int64" }, { name = "x", type = "int64" }, { name = "y", type = "int64" }]
+        [[train]]
+        name = "m"
+        task = "regression"
+        table = "processed-data/t.parquet"
+        target = "y"
+        exclude = ["id"]
+        "#,
+        &[],
+    )
+    .unwrap();
+    let silent = Arc::new(crate::progress::Silent);
+    let manifest = pipeline.run(Arc::clone(&lake), &InProcess, RunOptions::default(), silent).await.unwrap();
+    let verified = verify(manifest.run.as_str(), open).await.unwrap();
+    verified.check().unwrap();
+    for what in ["bytes", "table", "rows", "model", "balance", "quarantine"] {
+        assert!(verified.checks.iter().any(|check| check.what == what), "{what}: {verified:?}");
+    }
+    let models = lake.bucket(&BucketName::new("models").unwrap()).await.unwrap();
+    let model = models.list(None).await.unwrap().remove(0).location;
+    models.delete(&model).await.unwrap();
+    assert_eq!(verify(manifest.run.as_str(), open).await.unwrap().failed(), 1);
+}

@@ -1,0 +1,452 @@
+//! Reads the quarantined records of a conversion once more, after a fix, and adds those that fit now to what was written.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{SchemaRef, UInt64Type};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::PutMode;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use serde::Serialize;
+
+use super::conversion::{Conversion, Home, Kept};
+use super::verify::{rejects, sha256};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{
+    self, Batches, ColumnSpec, Conformer, DecimalMark, Dialect, Format, Input, Limit, OnRowError, Output, Quarantine,
+    ReadOptions, Reject, Rejects, Sink, Source, SourceColumns, WriteOptions, Written, specs_of,
+};
+use crate::lake::{Bucket, BucketName, Lake, parse_object};
+
+/// The column that holds the place of a record in the quarantine.
+const INDEX: &str = "datalake.record";
+
+/// What became of the quarantined records of a conversion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Replayed {
+    /// The run, or the folder beside the local file.
+    pub run: String,
+    /// Records that were in the quarantine.
+    pub seen: u64,
+    /// Those that fit now, and are the last rows of the table.
+    pub brought_back: u64,
+    /// Those that still do not fit.
+    pub quarantined: u64,
+    /// Rows of the whole table.
+    pub rows: u64,
+    /// Where the rest lies, if there is one.
+    pub quarantine: Option<String>,
+}
+
+/// How quarantined records are read this time: each thing that is given takes the place of what the conversion was told.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Fix {
+    /// The columns, with their types.
+    pub schema: Option<Vec<ColumnSpec>>,
+    /// Texts that mean that a value is missing.
+    pub nulls: Option<Vec<String>>,
+}
+
+/// Reads the quarantined records of a conversion once more; `name` is its run, the local file that it wrote, or the folder beside
+/// that. Between the two, the records themselves may be corrected: it is `raw` in the lines of the quarantine that is read.
+///
+/// Rows that fit now stand behind the others; the table is written anew and appears whole or not at all. The types of its columns
+/// stay, unless `fix` has a schema and the table is Parquet. A table that is not as the conversion left it is not touched.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] where there is no such conversion; [`ErrorKind::Invalid`] where its table was changed since;
+/// [`ErrorKind::Unsupported`] for a table that cannot be added to; those of reader, writer and lake.
+pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Replayed> {
+    let (mut conversion, home) = Conversion::load(name, &lake).await?;
+    let Some(kept) = conversion.quarantine.clone() else {
+        return Ok(Replayed {
+            run: home.to_string(),
+            seen: 0,
+            brought_back: 0,
+            quarantined: 0,
+            rows: conversion.balance.written,
+            quarantine: None,
+        });
+    };
+    let table = conversion.table(&lake).await?;
+    is_as_it_was(&conversion, &table).await?;
+    let (place, sink) = match &home {
+        Home::Run(..) => {
+            let (bucket, path) = parse_object(&kept.path)?;
+            let bucket = lake()?.bucket(&bucket).await?;
+            (Source::Object { bucket: bucket.clone(), path: path.clone() }, Sink::Object { bucket, path })
+        }
+        Home::Folder(_) => (Source::LocalFile(kept.path.clone().into()), Sink::LocalFile(kept.path.clone().into())),
+    };
+    let records = rejects(&place).await?;
+    if records.len() as u64 != kept.records.records {
+        return Err(Error::invalid("replay", &home)
+            .with_reason(format_args!(
+                "{} had {} records, and has {} now",
+                kept.path,
+                kept.records.records,
+                records.len()
+            ))
+            .with_hint("correct records, but leave each in its line"));
+    }
+    let is_parquet = conversion.format == "parquet";
+    if fix.schema.is_some() && !is_parquet {
+        return Err(Error::new(ErrorKind::Unsupported, "replay", &home)
+            .with_reason("a text has no types of its own that could be changed")
+            .with_hint("correct the records in the quarantine, or convert the whole source with the schema"));
+    }
+    let read = reading(&conversion, &fix, &table).await?;
+    let Outcome { batches, left } = once_more(&conversion, &records, &read).await?;
+    let brought_back: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    let written = match batches.first() {
+        None => conversion.written.clone(),
+        Some(first) => {
+            conversion.schema = specs_of(first.schema_ref());
+            let new = Batches::from_vec(first.schema(), batches);
+            if is_parquet {
+                rewritten(table, new, &conversion).await?
+            } else {
+                appended(&table, new, &conversion).await?
+            }
+        }
+    };
+    // The table is there; what is told of it follows.
+    let quarantine = Quarantine::new(Limit::default());
+    left.into_iter().try_for_each(|reject| quarantine.reject(reject))?;
+    let rest = quarantine.finish_to(sink).await?;
+    if rest.is_none() {
+        forget(&place).await?;
+    }
+    let seen = records.len() as u64;
+    conversion.balance.written += brought_back;
+    conversion.balance.quarantined -= brought_back.min(conversion.balance.quarantined);
+    conversion.written = written;
+    conversion.quarantine = rest.map(|records| Kept { records, ..kept });
+    conversion.rows_digest = conversion.rows_digest.filter(|_| brought_back == 0);
+    conversion.replays += 1;
+    conversion.save(&home).await?;
+    Ok(Replayed {
+        run: home.to_string(),
+        seen,
+        brought_back,
+        quarantined: seen - brought_back,
+        rows: conversion.balance.written,
+        quarantine: conversion.quarantine.map(|kept| kept.path),
+    })
+}
+
+/// Refuses a table that is not as the conversion left it: what was brought back once must not be so twice.
+async fn is_as_it_was(conversion: &Conversion, table: &Source) -> Result<()> {
+    let found = sha256(table).await?;
+    if found == conversion.written.sha256 {
+        return Ok(());
+    }
+    Err(Error::invalid("replay", &conversion.destination)
+        .with_reason("it is not as the conversion left it: it was written anew or changed since")
+        .with_hint("convert the source again"))
+}
+
+/// How the records are read this time.
+async fn reading(conversion: &Conversion, fix: &Fix, table: &Source) -> Result<ReadOptions> {
+    let told = &conversion.read;
+    let (schema, columns) = match (&fix.schema, &told.schema) {
+        (Some(specs), _) => (specs.clone(), None),
+        (None, Some(specs)) => (specs.clone(), told.columns.clone()),
+        // Types were found: those of the table stay.
+        (None, None) => (columns_of(conversion, table).await?, None),
+    };
+    Ok(ReadOptions {
+        nulls: fix.nulls.clone().unwrap_or_else(|| told.nulls.clone()),
+        schema: Some(schema),
+        columns,
+        on_row_error: OnRowError::Quarantine,
+        // Records are text by now, and each stands alone.
+        compression: None,
+        format: None,
+        header: Some(true),
+        comment: None,
+        skip_lines: 0,
+        rows: None,
+        rejects: None,
+        row_number: Some(INDEX.to_owned()),
+        ..told.clone()
+    })
+}
+
+async fn columns_of(conversion: &Conversion, table: &Source) -> Result<Vec<ColumnSpec>> {
+    if conversion.format == "parquet" {
+        let schema = format::Parquet.infer_schema(table, &ReadOptions::default()).await?.schema;
+        return Ok(plain(&schema));
+    }
+    conversion.schema.clone().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "replay", &conversion.destination)
+            .with_reason("it has nested columns, whose types a text does not say")
+            .with_hint("convert the source into Parquet, and replay that")
+    })
+}
+
+/// The columns of a schema as they are.
+fn plain(schema: &SchemaRef) -> Vec<ColumnSpec> {
+    let fields = schema.fields().iter();
+    fields
+        .map(|field| ColumnSpec::new(field.name(), field.data_type().clone()).with_nullable(field.is_nullable()))
+        .collect()
+}
+
+/// What came of reading records once more, in the order of the quarantine.
+struct Outcome {
+    batches: Vec<RecordBatch>,
+    left: Vec<Reject>,
+}
+
+/// Reads the records of each source: those that surely are one line each together, every other alone, so that a quote that is
+/// not closed swallows nothing.
+async fn once_more(conversion: &Conversion, records: &[Reject], read: &ReadOptions) -> Result<Outcome> {
+    let mut by_source: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, record) in records.iter().enumerate() {
+        by_source.entry(&record.source).or_default().push(index);
+    }
+    let mut found = Found { rows: Vec::new(), left: BTreeMap::new(), are_found: conversion.read.schema.is_none() };
+    for (source, indices) in by_source {
+        let columns = conversion.columns.get(source);
+        let is_alone = |index: &usize| columns.is_some_and(|columns| is_odd(&records[*index].raw, &columns.dialect));
+        let (alone, together): (Vec<usize>, Vec<usize>) = indices.into_iter().partition(is_alone);
+        for indices in alone.into_iter().map(|index| vec![index]).chain([together]) {
+            if !indices.is_empty() {
+                let text = columns.map(|columns| csv(columns, records, &indices));
+                found.read(records, indices, text, columns, read).await?;
+            }
+        }
+    }
+    let mut rows = found.rows;
+    rows.sort_by_key(|(index, _)| *index);
+    let left: Vec<Reject> = found.left.into_values().collect();
+    let count: usize = rows.len();
+    if count + left.len() != records.len() {
+        return Err(Error::internal("replay", &conversion.destination).with_reason(format_args!(
+            "of {} records {count} were brought back, and {} are left",
+            records.len(),
+            left.len()
+        )));
+    }
+    let batches = match rows.first() {
+        None => Vec::new(),
+        Some((_, first)) => {
+            let parts: Vec<&RecordBatch> = rows.iter().map(|(_, row)| row).collect();
+            let joined = concat_batches(first.schema_ref(), parts)
+                .map_err(|cause| Error::internal("join", "the rows that were brought back").with_source(cause))?;
+            vec![joined]
+        }
+    };
+    Ok(Outcome { batches, left })
+}
+
+/// Whether a record of CSV could be more or less than one line.
+fn is_odd(raw: &str, dialect: &Dialect) -> bool {
+    let marks = ['\n', '\r'].into_iter().chain(dialect.quote.mark()).chain(dialect.escape);
+    raw.is_empty() || marks.into_iter().any(|mark| raw.contains(mark))
+}
+
+/// Records with a header that names their columns.
+fn csv(columns: &SourceColumns, records: &[Reject], indices: &[usize]) -> String {
+    let SourceColumns { names, dialect } = columns;
+    let name = |name: &String| match dialect.quote.mark() {
+        None => name.clone(),
+        Some(quote) => {
+            let escaped = match dialect.escape {
+                Some(escape) => name.replace(escape, &format!("{escape}{escape}")),
+                None => name.clone(),
+            };
+            format!("{quote}{}{quote}", escaped.replace(quote, &format!("{quote}{quote}")))
+        }
+    };
+    let mut text = names.iter().map(name).collect::<Vec<_>>().join(&dialect.delimiter.to_string());
+    for index in indices {
+        text.push('\n');
+        text.push_str(&records[*index].raw);
+    }
+    text.push('\n');
+    text
+}
+
+/// Objects of JSON, each in a line: a line end within one can only stand between its parts.
+fn lines(records: &[Reject], indices: &[usize]) -> String {
+    let mut text = String::new();
+    for index in indices {
+        text.push_str(&records[*index].raw.replace(['\n', '\r'], " "));
+        text.push('\n');
+    }
+    text
+}
+
+/// Rows with the places of their records in the quarantine, and the records that still do not fit.
+struct Found {
+    rows: Vec<(usize, RecordBatch)>,
+    left: BTreeMap<usize, Reject>,
+    /// Whether the types of columns were found, and with them how numbers are written.
+    are_found: bool,
+}
+
+impl Found {
+    async fn read(
+        &mut self,
+        records: &[Reject],
+        indices: Vec<usize>,
+        csv: Option<String>,
+        columns: Option<&SourceColumns>,
+        read: &ReadOptions,
+    ) -> Result<()> {
+        let (format, text): (Arc<dyn Format>, String) = match csv {
+            Some(text) => (Arc::new(format::Csv), text),
+            None => (Arc::new(format::Json::lines()), lines(records, &indices)),
+        };
+        let bucket = memory()?;
+        let path = Path::from("records");
+        bucket.put(&path, Bytes::from(text), PutMode::Overwrite).await?;
+        let rejected = Arc::new(Rejected::default());
+        let mut read = read.clone().with_rejects(Some(Arc::clone(&rejected) as _));
+        if let Some(SourceColumns { dialect, .. }) = columns {
+            read = read.with_delimiter(Some(dialect.delimiter)).with_quote(dialect.quote);
+            read.escape = dialect.escape;
+            if dialect.decimal != DecimalMark::Dot && self.are_found {
+                let marked = |spec: ColumnSpec| spec.with_decimal(dialect.decimal);
+                read.schema = read.schema.map(|specs| specs.into_iter().map(marked).collect());
+            }
+        }
+        let mut batches = format.read(Source::Object { bucket, path }, read).await?;
+        let mut rows = Vec::new();
+        while let Some(batch) = batches.try_next().await? {
+            rows.extend(numbered(&batch)?);
+        }
+        let seen = batches.balance().seen;
+        if seen != indices.len() as u64 {
+            // It is no longer one record, or none at all: it stays as it was.
+            self.left.extend(indices.iter().map(|index| (*index, records[*index].clone())));
+            return Ok(());
+        }
+        self.rows.extend(rows.into_iter().map(|(row, batch)| (indices[row], batch)));
+        for reject in rejected.take() {
+            let index = indices[reject.row as usize - 1];
+            let Reject { column, code, reason, .. } = reject;
+            self.left.insert(index, Reject { column, code, reason, ..records[index].clone() });
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a batch, each with the place of its record, which its last column has as a number from 1.
+fn numbered(batch: &RecordBatch) -> Result<Vec<(usize, RecordBatch)>> {
+    let last = batch.num_columns() - 1;
+    let numbers = batch.column(last).as_primitive::<UInt64Type>();
+    let others: Vec<usize> = (0..last).collect();
+    let rows = batch
+        .project(&others)
+        .map_err(|cause| Error::internal("take", "the rows that were brought back").with_source(cause))?;
+    Ok(numbers.values().iter().enumerate().map(|(row, number)| (*number as usize - 1, rows.slice(row, 1))).collect())
+}
+
+/// Keeps what is rejected.
+#[derive(Debug, Default)]
+struct Rejected(Mutex<Vec<Reject>>);
+
+impl Rejected {
+    fn take(&self) -> Vec<Reject> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Rejects for Rejected {
+    fn reject(&self, reject: Reject) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(reject);
+        Ok(())
+    }
+}
+
+/// A place for texts that are read or written once.
+fn memory() -> Result<Bucket> {
+    Ok(Bucket::new(BucketName::new("memory")?, Arc::new(InMemory::new())))
+}
+
+/// The same place as a sink.
+fn sink_of(table: &Source) -> Result<Sink> {
+    match table {
+        Source::Object { bucket, path } => Ok(Sink::Object { bucket: bucket.clone(), path: path.clone() }),
+        Source::LocalFile(path) => Ok(Sink::LocalFile(path.clone())),
+        other => Err(Error::internal("write", other)),
+    }
+}
+
+/// Writes a Parquet table anew, with the rows that were brought back behind its own.
+async fn rewritten(table: Source, new: Batches, conversion: &Conversion) -> Result<Written> {
+    let sink = sink_of(&table)?;
+    let name = sink.to_string();
+    let old = format::Parquet.read(table, ReadOptions::default()).await?;
+    let (schema, tally) = (Arc::clone(new.schema()), Arc::clone(old.tally()));
+    let conformer = Conformer::new(old.schema(), &plain(&schema))?;
+    let old = old.map(move |batch| {
+        let conformed = conformer.apply(&batch?)?;
+        match conformed.faults.first() {
+            None => Ok(conformed.batch),
+            Some(fault) => Err(Error::invalid("replay", &name)
+                .with_reason(format_args!("a value of its column `{}` does not fit: {}", fault.column, fault.reason))
+                .with_hint("declare a type that holds what is there")),
+        }
+    });
+    let batches = Batches::new(schema, old.chain(new).boxed(), tally);
+    format::Parquet.write(sink, batches, conversion.write.clone()).await
+}
+
+/// Writes a text anew: its own bytes as they are, and behind them the rows that were brought back.
+async fn appended(table: &Source, new: Batches, conversion: &Conversion) -> Result<Written> {
+    let sink = sink_of(table)?;
+    let unsupported = |reason: &str| {
+        Error::new(ErrorKind::Unsupported, "add rows to", &sink)
+            .with_reason(reason)
+            .with_hint("convert the source into Parquet or NDJSON, and replay that")
+    };
+    let format = format::for_sink(&sink, &conversion.write)?;
+    let (bucket, path) = (memory()?, Path::from(sink.file_name().unwrap_or_default()));
+    let rows = new.balance().written;
+    let write = WriteOptions { header: false, ..conversion.write.clone() };
+    format.write(Sink::Object { bucket: bucket.clone(), path: path.clone() }, new, write).await?;
+    let mut added = bucket.get(&path).await?;
+    let input = Input::open(table).await?;
+    let mut end = input.size();
+    if format.name() == "json" {
+        const END: &[u8] = b"\n]\n";
+        let length = END.len() as u64;
+        if end < length || input.range(end - length..end).await? != END || !added.starts_with(b"[") {
+            return Err(unsupported("only an array of rows that is not compressed can be added to"));
+        }
+        end -= length;
+        added = [b",", &added[1..]].concat().into();
+    }
+    let mut output = Output::open(sink_of(table)?).await?;
+    let mut offset = 0;
+    while offset < end {
+        let mut piece = input.chunk(offset).await?;
+        piece.truncate(usize::try_from(end - offset).unwrap_or(usize::MAX));
+        offset += piece.len() as u64;
+        output.write(piece).await?;
+    }
+    output.write(added).await?;
+    let (bytes, sha256) = output.finish().await?;
+    Ok(Written { rows: conversion.written.rows + rows, bytes, sha256, digest: String::new() })
+}
+
+/// Removes a quarantine of which nothing is left.
+async fn forget(place: &Source) -> Result<()> {
+    match place {
+        Source::Object { bucket, path } => bucket.delete(path).await,
+        Source::LocalFile(path) => {
+            std::fs::remove_file(path).map_err(|cause| Error::io("remove", path.display(), cause))
+        }
+        _ => Ok(()),
+    }
+}
