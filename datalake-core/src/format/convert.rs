@@ -70,7 +70,7 @@ async fn convert_guessing(
 ) -> Result<Converted> {
     let to = for_sink(&sink, &write)?;
     if write.exact {
-        exact::refuse_streams(&sink)?;
+        exact::source_of(&sink)?;
     }
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
@@ -110,12 +110,13 @@ async fn finish(
     let (tally, mut notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
     let (schema, dialect) = (Arc::clone(batches.schema()), batches.dialect().cloned());
     let batches = judged(batches, rejects);
-    let (written, rows_digest) = match sink.again().filter(|_| write.exact) {
+    let table = if write.exact { Some(exact::source_of(&sink)?) } else { None };
+    let (written, rows_digest) = match table {
         None => (to.write(sink, batches, write.clone()).await?, None),
-        Some(again) => {
+        Some(table) => {
             let (batches, passed) = exact::watched(batches);
             let written = to.write(sink, batches, write.clone()).await?;
-            (written, Some(exact::prove(&again, to, write, &passed).await?))
+            (written, Some(exact::prove(table, to, write, &passed).await?))
         }
     };
     notes.extend(tally.nulled_columns().iter().map(ToString::to_string));

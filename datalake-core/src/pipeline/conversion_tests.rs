@@ -122,8 +122,8 @@ async fn a_wider_type_brings_records_back_into_parquet() {
     let run = done.run.unwrap();
     let stays = replay(&run, Fix::default(), no_lake).await.unwrap();
     assert_eq!((stays.brought_back, stays.quarantined), (0, 1));
-    let mut fix = Fix::default();
-    fix.schema = Some(vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new("price", DataType::Float64)]);
+    let wide = vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new("price", DataType::Float64)];
+    let fix = Fix { schema: Some(wide), ..Fix::default() };
     let replayed = replay(&run, fix, no_lake).await.unwrap();
     assert_eq!((replayed.brought_back, replayed.rows), (1, 2));
     assert_eq!(rows(&folder.path().join("a.parquet")).await, ["1|5.0", "2|6.5"]);

@@ -405,13 +405,14 @@ async fn rewritten(table: Source, new: Batches, conversion: &Conversion) -> Resu
 /// Writes a text anew: its own bytes as they are, and behind them the rows that were brought back.
 async fn appended(table: &Source, new: Batches, conversion: &Conversion) -> Result<Written> {
     let sink = sink_of(table)?;
+    let (name, file_name) = (sink.to_string(), sink.file_name().unwrap_or_default());
     let unsupported = |reason: &str| {
-        Error::new(ErrorKind::Unsupported, "add rows to", &sink)
+        Error::new(ErrorKind::Unsupported, "add rows to", &name)
             .with_reason(reason)
             .with_hint("convert the source into Parquet or NDJSON, and replay that")
     };
     let format = format::for_sink(&sink, &conversion.write)?;
-    let (bucket, path) = (memory()?, Path::from(sink.file_name().unwrap_or_default()));
+    let (bucket, path) = (memory()?, Path::from(file_name));
     let rows = new.balance().written;
     let write = WriteOptions { header: false, ..conversion.write.clone() };
     format.write(Sink::Object { bucket: bucket.clone(), path: path.clone() }, new, write).await?;
@@ -427,10 +428,10 @@ async fn appended(table: &Source, new: Batches, conversion: &Conversion) -> Resu
         end -= length;
         added = [b",", &added[1..]].concat().into();
     }
-    let mut output = Output::open(sink_of(table)?).await?;
+    let mut output = Output::open(sink).await?;
     let mut offset = 0;
     while offset < end {
-        let mut piece = input.chunk(offset).await?;
+        let mut piece = input.chunk(offset, Vec::new()).await?;
         piece.truncate(usize::try_from(end - offset).unwrap_or(usize::MAX));
         offset += piece.len() as u64;
         output.write(piece).await?;

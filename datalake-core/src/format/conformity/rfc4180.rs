@@ -59,7 +59,7 @@ fn rules_hold_and_what_breaks_them_is_told() {
 
 #[test]
 fn rule_3_a_header_is_there_or_not_as_is_said() {
-    let with = set_aside(&Csv, b"1,2\n3,4\n", ReadOptions::default().with_text(true)).unwrap().0;
+    let with = set_aside(&Csv, b"1,2\n3,4\n", ReadOptions::default().with_text(true).with_header(true)).unwrap().0;
     assert_eq!((with.schema().field(0).name().as_str(), cells(&with)), ("1", vec![vec!["3".into(), "4".into()]]));
     let without = ReadOptions::default().with_text(true).with_header(false);
     let without = set_aside(&Csv, b"1,2\n3,4\n", without).unwrap().0;

@@ -252,6 +252,7 @@ impl Column {
             first: self.nulls.len(),
         };
         let (nulls, is_quick) = (&mut self.nulls, self.is_quick);
+        let has_dot = self.wanted.spec.decimal != DecimalMark::Comma;
         macro_rules! narrow {
             ($values:expr) => {
                 numbers(fields, $values, nulls, is_quick, narrow, &mut rest, |text, spec| {
@@ -269,7 +270,7 @@ impl Column {
             Values::UInt8(values) => narrow!(values),
             Values::Float32(values) => {
                 let slow = |text: &str, spec: &ColumnSpec| cell::declared_single(text, spec);
-                numbers(fields, values, nulls, is_quick, quick::single, &mut rest, slow);
+                numbers(fields, values, nulls, is_quick && has_dot, quick::single, &mut rest, slow);
             }
             Values::Decimal(values, precision, scale) => {
                 let (precision, scale) = (*precision, *scale);
@@ -277,7 +278,7 @@ impl Column {
                     cell::declared_decimal::<Decimal128Type>(text, spec, precision, scale)
                 };
                 let quick = |field: &[u8]| quick::decimal(field, precision, scale.cast_unsigned());
-                numbers(fields, values, nulls, is_quick, quick, &mut rest, slow);
+                numbers(fields, values, nulls, is_quick && has_dot, quick, &mut rest, slow);
             }
             Values::Int(values) => {
                 let slow = |text: &str, spec: &ColumnSpec| cell::declared_int(text, spec);
@@ -285,10 +286,10 @@ impl Column {
             }
             Values::Float(values) => {
                 let slow = |text: &str, spec: &ColumnSpec| cell::declared_float(text, spec);
-                if rest.wanted.spec.decimal == DecimalMark::Comma {
-                    numbers(fields, values, nulls, is_quick, quick::comma_float, &mut rest, slow);
-                } else {
+                if has_dot {
                     numbers(fields, values, nulls, is_quick, quick::float, &mut rest, slow);
+                } else {
+                    numbers(fields, values, nulls, is_quick, quick::comma_float, &mut rest, slow);
                 }
             }
             Values::Date(values) => {
