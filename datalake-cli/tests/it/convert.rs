@@ -187,3 +187,40 @@ fn sql_prints_tables_and_json() {
     scratch.run(&["sql", "SELECT z FROM 'raw-data/b.csv'"]).failed(1, &["z"]);
     scratch.run(&["sql", "SELECT * FROM 'raw-data/none.csv'"]).failed(1, &["raw-data/none.csv"]);
 }
+
+#[test]
+fn what_was_converted_is_proven_verified_and_replayed() {
+    let scratch = Scratch::new();
+    scratch.write("dirty.csv", DIRTY);
+    let quarantine = ["--on-row-error", "quarantine", "--exact"];
+    scratch.ok(&[&["convert", "dirty.csv", "out.parquet"], &quarantine[..]].concat());
+    let verified = scratch.ok(&["verify", "out.parquet"]);
+    assert!(verified.contains("4 seen = 3 written + 1 quarantined"), "{verified}");
+
+    // A record is corrected in its line.
+    let kept = std::fs::read_to_string(scratch.path("out.parquet.run/quarantine.ndjson")).unwrap();
+    scratch.write("out.parquet.run/quarantine.ndjson", &kept.replace("002,pear", "002,pear,57"));
+    let replayed = scratch.ok(&["replay", "out.parquet", "--output", "json"]);
+    let replayed: serde_json::Value = serde_json::from_str(&replayed).unwrap();
+    assert_eq!((&replayed["brought_back"], &replayed["quarantined"]), (&1.into(), &0.into()));
+    assert_eq!(
+        scratch.ok(&["convert", "out.parquet", "-", "--to", "csv"]),
+        "id,name,kcal\n001,apple,52.0\n003,\"bread, white\",265.5\n004,plum,\n002,pear,57.0\n"
+    );
+    scratch.ok(&["verify", "out.parquet"]);
+
+    // In the lake each conversion is a run.
+    scratch.ok(&["mb", "raw-data"]);
+    let done = scratch.ok(&["convert", "out.parquet", "lake://raw-data/out.csv", "--output", "json"]);
+    let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+    let run = done["run"].as_str().unwrap();
+    scratch.ok(&["verify", run]);
+    let object = scratch.path("lake/raw-data/out.csv");
+    let text = std::fs::read_to_string(&object).unwrap();
+    std::fs::write(&object, text.replace("57.0", "58.0")).unwrap();
+    scratch.run(&["verify", run]).failed(1, &["the bytes of lake://raw-data/out.csv"]);
+
+    // What CSV cannot tell apart is told.
+    scratch.write("texts.ndjson", "{\"a\":\"\",\"b\":1}\n");
+    scratch.run(&["convert", "texts.ndjson", "texts.csv", "--exact"]).failed(1, &["values of `a`", "write Parquet"]);
+}
