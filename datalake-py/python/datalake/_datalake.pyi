@@ -85,17 +85,17 @@ class _ReadOptions(TypedDict, total=False):
     """Further texts, beside the empty one, that mean that a value is missing."""
     schema: str | PathLike[str] | Mapping[str, str | Mapping[str, Any]] | Sequence[Mapping[str, Any]] | None
     """The declared columns: names with their types (`text`, `bool`, `int8` to `int64`, `uint8` to `uint64`, `float32`,
-    `float64`, `decimal(10,2)`, `date`, `timestamp`, `timestamp_utc`, these two also with `(ms)`, `(us)` or `(ns)`; `int64!`
-    may not be missing), or a list of columns with `name`, `type`, `nullable`, `unit`, `decimal` and `from`, or the same as
-    `"id:int64!,name:text"`, or a file of it in JSON or TOML. Columns that are not named are left out. A record that does not
-    fit is a broken row."""
+    `float64`, `decimal(10,2)`, `date`, `timestamp`, `timestamp_utc`, these two also with `(ms)`, `(us)` or `(ns)`;
+    `int64!` may not be missing), or a list of columns with `name`, `type`, `nullable`, `unit`, `decimal` and `from`, or
+    the same as `"id:int64!,name:text"`, or a file of it in JSON or TOML. Columns that are not named are left out. A
+    record that does not fit is a broken row."""
     text: bool
     """Whether all values stay text."""
     columns: Sequence[str] | None
     """The columns to give, in this order; `None` gives all."""
     on_row_error: Literal["fail", "quarantine", "null"]
-    """What becomes of a broken row: the read fails, or the row is put aside and counted, or a value that does not fit its
-    declared type becomes null and is counted (a record that is broken as a whole is put aside)."""
+    """What becomes of a broken row: the read fails, or the row is put aside and counted, or a value that does not fit
+    its declared type becomes null and is counted (a record that is broken as a whole is put aside)."""
     max_bad_rows: int | str
     """How many rows that are broken, or have values that became null, are put up with, such as `100` or `"5%"`."""
     flatten: bool
@@ -356,10 +356,10 @@ def convert(
 ) -> _Converted:
     """Convert one table between CSV, NDJSON, JSON and Parquet, in a stream.
 
-    A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read, and with `to_`
-    before them how CSV is written; where the destination alone is CSV, those of CSV without it hold for it, too. `to` is the
-    format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or below
-    `processed-data/_quarantine/` of the lake.
+    A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read, and with
+    `to_` before them how CSV is written; where the destination alone is CSV, those of CSV without it hold for it, too.
+    `to` is the format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or
+    below `processed-data/_quarantine/` of the lake.
 
     With `exact`, what was written is read again and held against the rows that were read, value by value. Of `run`, the
     result, `verify` and `replay` know what was done.
@@ -368,8 +368,8 @@ def convert(
 def verify(run: str, *, lake: _Lake | None = None) -> list[_Check]:
     """Read what a run wrote and set aside again, and hold it against what the run says.
 
-    `run` is a run, the local file that a conversion wrote, or a Parquet file or object that says its own digest. What does
-    not hold is no exception: look at `holds`.
+    `run` is a run, the local file that a conversion wrote, or a Parquet file or object that says its own digest. What
+    does not hold is no exception: look at `holds`.
     """
 
 def replay(
