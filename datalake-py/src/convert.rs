@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use datalake_core::format::{self, Sink, Source, Written};
+use datalake_core::format::{self, Files, Sink, Source, WriteOptions, Written};
 use datalake_core::lake::Location;
 use datalake_core::pipeline::{keep_rejects, told};
 use datalake_core::{Error, Lake, Result};
@@ -13,10 +13,12 @@ use crate::lake::{LakeLike, document};
 use crate::options::{reading, writing};
 use crate::runtime::wait;
 
-/// Converts one table between CSV, NDJSON, JSON and Parquet; files and objects (`lake://bucket/key`) alike.
+/// Converts one table between CSV, NDJSON, JSON and Parquet; files and objects (`lake://bucket/key`) alike, and many of them
+/// as one table.
 #[pyfunction]
 #[pyo3(signature = (
-    source, destination, *, lake=None, to=None, to_compression=None, row_group_rows=None, zstd_level=None, **options
+    source, destination, *, lake=None, to=None, to_compression=None, row_group_rows=None, zstd_level=None, partition_by=None,
+    max_rows_per_file=None, overwrite=false, **options
 ))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
 pub(crate) fn convert<'py>(
@@ -28,15 +30,31 @@ pub(crate) fn convert<'py>(
     to_compression: Option<&Bound<'py, PyAny>>,
     row_group_rows: Option<usize>,
     zstd_level: Option<i32>,
+    partition_by: Option<Vec<String>>,
+    max_rows_per_file: Option<u64>,
+    overwrite: bool,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let reading = reading(options)?;
-    let write = writing(to, to_compression, row_group_rows, zstd_level)?;
+    let write = writing(to, to_compression, row_group_rows, zstd_level)?
+        .with_partition_by(partition_by.unwrap_or_default())
+        .with_max_rows_per_file(max_rows_per_file)
+        .with_overwrite(overwrite);
     let lake = LakeLike::open_or_default(lake, py)?;
     let (done, kept) = wait(py, async move {
-        let (from, to) = (location(source)?, location(destination)?);
-        let (source, sink) = (source_at(&from, lake.as_ref()).await?, sink_at(&to, lake.as_ref()).await?);
-        let done = format::convert(source, sink, reading.options, write).await;
+        let to = location(destination)?;
+        let sink = sink_at(&to, &write, lake.as_ref()).await?;
+        let files = match source.to_str() {
+            Some(text) => Files::named(text, || Ok(lake.clone())).await?,
+            None => None,
+        };
+        let done = match files {
+            Some(files) => format::convert_many(files, sink, reading.options, write).await,
+            None => {
+                let source = source_at(&location(source)?, lake.as_ref()).await?;
+                format::convert(source, sink, reading.options, write).await
+            }
+        };
         let kept = keep_rejects(&reading.quarantine, &to, "convert", || Ok(lake)).await?;
         let done = match done {
             Ok(done) => done,
@@ -46,6 +64,7 @@ pub(crate) fn convert<'py>(
     })?;
     let result = written(py, &done.written)?;
     result.set_item("balance", document(py, &done.balance)?)?;
+    result.set_item("files", document(py, &done.files)?)?;
     result.set_item("notes", done.notes)?;
     result.set_item("quarantine", kept)?;
     Ok(result)
@@ -74,11 +93,14 @@ async fn source_at(location: &Location, lake: &dyn Lake) -> Result<Source> {
     }
 }
 
-async fn sink_at(location: &Location, lake: &dyn Lake) -> Result<Sink> {
+async fn sink_at(location: &Location, options: &WriteOptions, lake: &dyn Lake) -> Result<Sink> {
     match location {
         Location::Object { bucket, key } => Ok(Sink::Object { bucket: lake.bucket(bucket).await?, path: key.clone() }),
-        Location::Local(path) => Ok(Sink::LocalFile(path.clone())),
-        other => Err(many(other)),
+        Location::Prefix { bucket, prefix } => {
+            Ok(Sink::Prefix { bucket: lake.bucket(bucket).await?, prefix: prefix.clone() })
+        }
+        Location::Local(path) => Ok(Sink::local(path.clone(), options)),
+        Location::Stdio => Err(many(location)),
     }
 }
 

@@ -30,7 +30,8 @@ use async_trait::async_trait;
 use self::cut::Cutter;
 use self::decode::{Decoder, Scan, Target};
 use self::frame::{Framer, Layout};
-use self::shape::{Kind, struct_fields};
+pub(crate) use self::shape::Kind;
+use self::shape::struct_fields;
 use self::value::Value;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
@@ -89,6 +90,21 @@ impl Plan {
             Infer::Sample(bytes) => Some(bytes.max(1)),
             Infer::Auto | Infer::Whole => None,
         };
+        if let Some(fields) = options.guess.as_ref().and_then(|guess| guess.fields.clone()) {
+            let (mut notes, observed) = (Vec::new(), Vec::new());
+            let schema = decoded_schema(&fields, options.flatten, &mut notes);
+            return Ok(Self {
+                input,
+                compression,
+                layout,
+                kinds: fields,
+                schema,
+                observed,
+                notes,
+                rows: 0,
+                whole: false,
+            });
+        }
         let scan = Scan::new(Framer::new(input.name(), layout.clone()), options.nulls.clone());
         let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
         let is_text = options.text || options.schema.is_some();
@@ -196,6 +212,7 @@ impl Format for Json {
         let intake = plan.intake(options, &Arc::default())?;
         plan.notes.extend_from_slice(intake.notes());
         let inferred = Inferred::new(intake.schema(), plan.notes, plan.rows, plan.whole);
+        let inferred = Inferred { fields: Some(plan.kinds), ..inferred };
         let names: Vec<_> = plan.schema.fields().iter().map(|field| field.name()).collect();
         Ok(inferred.with_observed(names.into_iter().zip(plan.observed.iter().map(Option::as_ref))))
     }
@@ -207,6 +224,7 @@ impl Format for Json {
         let schema = Arc::clone(intake.schema());
         let mut notes = plan.notes;
         notes.extend_from_slice(intake.notes());
+        let names = plan.schema.fields().iter().map(|field| field.name().clone()).collect();
         let name = Arc::clone(plan.input.name());
         let target = Target { kinds: plan.kinds, schema: plan.schema, flattens: options.flatten };
         let (nulls, batch_rows) = (options.nulls, options.batch_rows);
@@ -218,7 +236,7 @@ impl Format for Json {
             let cut = drive::decoded(plan.input, plan.compression, cutter, Arc::clone(&tally))?;
             blocks::batches(&name, plan.layout, cut, target, nulls, intake, batch_rows)
         };
-        Ok(Batches::new(schema, stream, tally).with_notes(notes))
+        Ok(Batches::new(schema, stream, tally).with_notes(notes).with_source_columns(names))
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compression::Compression;
 use super::reject::{OnRowError, Rejects};
+use super::schema::Guess;
 use super::spec::{ColumnSpec, DecimalMark};
 use crate::error::{Error, Result};
 
@@ -71,6 +72,11 @@ pub struct ReadOptions {
     pub rows: Option<String>,
     /// The name of an additional last column (`UInt64`) with each record's number in its source, from 1.
     pub row_number: Option<String>,
+    /// Many files as one table: the name of an additional last column (text) with each record's file or object.
+    pub source_column: Option<String>,
+    /// What other files of the same table were found to hold.
+    #[serde(skip)]
+    pub(crate) guess: Option<Arc<Guess>>,
 }
 
 impl Default for ReadOptions {
@@ -93,6 +99,8 @@ impl Default for ReadOptions {
             flatten: false,
             rows: None,
             row_number: None,
+            source_column: None,
+            guess: None,
         }
     }
 }
@@ -121,11 +129,32 @@ pub struct WriteOptions {
     pub row_group_rows: usize,
     /// The level of zstd, 1 (fast) to 22 (small).
     pub zstd_level: i32,
+    /// Folder or prefix: the columns by whose values the rows are parted, each in a folder `column=value/` and left out of the
+    /// files. The order of rows of the same values stays.
+    pub partition_by: Vec<String>,
+    /// Folder or prefix: after so many rows another file is begun, `part-00001`.
+    pub max_rows_per_file: Option<u64>,
+    /// Folder or prefix: whether what is there is replaced; otherwise one that is not empty is refused.
+    pub overwrite: bool,
+    /// Parquet: whether each batch is a row group of its own, or several.
+    #[serde(skip)]
+    pub(crate) batch_is_group: bool,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { format: None, compression: None, delimiter: None, header: true, row_group_rows: 122_880, zstd_level: 1 }
+        Self {
+            format: None,
+            compression: None,
+            delimiter: None,
+            header: true,
+            row_group_rows: 122_880,
+            zstd_level: 1,
+            partition_by: Vec::new(),
+            max_rows_per_file: None,
+            overwrite: false,
+            batch_is_group: false,
+        }
     }
 }
 
@@ -195,6 +224,7 @@ setters!(ReadOptions {
     with_flatten flatten: bool,
     with_rows rows: Option<String>,
     with_row_number row_number: Option<String>,
+    with_source_column source_column: Option<String>,
 });
 
 setters!(WriteOptions {
@@ -204,4 +234,7 @@ setters!(WriteOptions {
     with_header header: bool,
     with_row_group_rows row_group_rows: usize,
     with_zstd_level zstd_level: i32,
+    with_partition_by partition_by: Vec<String>,
+    with_max_rows_per_file max_rows_per_file: Option<u64>,
+    with_overwrite overwrite: bool,
 });

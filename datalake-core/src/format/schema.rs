@@ -1,10 +1,12 @@
 //! The types of columns, found from their texts: null, then bool, int64, float64, date or timestamp, then text.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::cell::Kinds;
+use super::json::Kind;
 use super::spec::{ColumnSpec, DecimalMark, type_name};
 use crate::error::Error;
 
@@ -24,11 +26,19 @@ pub struct Inferred {
     pub empty: Vec<String>,
     /// The columns of 64-bit integers that hold, or for all that is known may hold, one that no float64 is.
     pub wide_integers: Vec<String>,
+    /// What the texts of each column have in common, where its type was found from them.
+    pub(crate) kinds: HashMap<String, Kinds>,
+    /// JSON: the fields as they are decoded.
+    pub(crate) fields: Option<Fields>,
 }
+
+/// The fields of JSON records and how their values are stored.
+pub(crate) type Fields = Vec<(String, Kind)>;
 
 impl Inferred {
     pub(crate) fn new(schema: &SchemaRef, notes: Vec<String>, rows: u64, whole: bool) -> Self {
-        Self { schema: SchemaRef::clone(schema), notes, rows, whole, empty: Vec::new(), wide_integers: Vec::new() }
+        let (schema, empty, wide_integers) = (SchemaRef::clone(schema), Vec::new(), Vec::new());
+        Self { schema, notes, rows, whole, empty, wide_integers, kinds: HashMap::new(), fields: None }
     }
 
     /// Takes what was seen of columns whose types were inferred.
@@ -37,6 +47,9 @@ impl Inferred {
         columns: impl Iterator<Item = (&'a String, Option<&'a Observed>)>,
     ) -> Self {
         for (name, observed) in columns.filter(|(name, _)| self.schema.index_of(name).is_ok()) {
+            if let Some(observed) = observed {
+                self.kinds.insert(name.clone(), observed.kinds);
+            }
             match observed {
                 Some(observed) if observed.is_empty() => self.empty.push(name.clone()),
                 Some(observed) if observed.is_wide_integer() => self.wide_integers.push(name.clone()),
@@ -44,6 +57,30 @@ impl Inferred {
             }
         }
         self
+    }
+}
+
+/// The columns that other files of the same table were found to have. What a file adds to them, a value or a column that
+/// would have led to other ones, is a [`Misfit`].
+#[derive(Debug)]
+pub(crate) struct Guess {
+    pub(crate) columns: Vec<ColumnSpec>,
+    /// Whether each column had no value so far.
+    pub(crate) unseen: Vec<bool>,
+    /// JSON: the fields, where they are the same in all files.
+    pub(crate) fields: Option<Fields>,
+}
+
+impl Guess {
+    /// Sees whether all columns of a source are among these.
+    pub(crate) fn covers(&self, source: &str, names: &[String]) -> crate::error::Result<()> {
+        let is_known = |name: &&String| self.columns.iter().any(|column| column.name == **name);
+        match names.iter().find(|name| !is_known(name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::invalid("read", source)
+                .with_reason(format_args!("column `{name}` is not in the files that were looked at first"))
+                .with_source(Misfit)),
+        }
     }
 }
 

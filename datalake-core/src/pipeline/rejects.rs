@@ -48,7 +48,8 @@ pub fn told(error: Error, kept: Option<String>) -> Error {
 
 /// `DESTINATION.run/quarantine.ndjson`.
 async fn beside(quarantine: &Quarantine, path: &Path, is_empty: bool) -> Result<Option<String>> {
-    let mut folder = path.as_os_str().to_owned();
+    // Beside a folder too, not in it: `exports/` is `exports`.
+    let mut folder = path.components().collect::<PathBuf>().into_os_string();
     folder.push(".run");
     let folder = PathBuf::from(folder);
     let file = folder.join("quarantine.ndjson");

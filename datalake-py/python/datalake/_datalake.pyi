@@ -91,6 +91,8 @@ class _ReadOptions(TypedDict, total=False):
     """JSON: the member of a document that holds the rows."""
     row_number: str | None
     """The name of an additional last column with each record's number in its source, from 1."""
+    source_column: str | None
+    """Many files as one table: the name of an additional last column with each record's file or object."""
 
 class _Written(TypedDict):
     rows: int
@@ -103,8 +105,12 @@ class _Balance(TypedDict):
     written: int
     quarantined: int
 
+class _WrittenFile(_Written):
+    path: str
+
 class _Converted(_Written):
     balance: _Balance
+    files: list[_WrittenFile]
     notes: list[str]
     quarantine: str | None
 
@@ -279,12 +285,23 @@ def convert(
     to_compression: _Compression | None = None,
     row_group_rows: int | None = None,
     zstd_level: int | None = None,
+    partition_by: Sequence[str] | None = None,
+    max_rows_per_file: int | None = None,
+    overwrite: bool = False,
     **options: Unpack[_ReadOptions],
 ) -> _Converted:
     """Convert one table between CSV, NDJSON, JSON and Parquet, in a stream.
 
     A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read; `to` is the
-    format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or below
+    format of the destination where its name does not tell.
+
+    Many files of one format are one table: the source may be a folder, a pattern such as `exports/**/*.csv.gz`, or a prefix
+    `lake://bucket/foods/`. Columns are united by name, and folders `year=2024/` become columns; what files lack is null and
+    told in `notes`. A destination that is a folder or a prefix, which ends in `/`, becomes `part-00000.parquet` and so on:
+    `max_rows_per_file` cuts, `partition_by` makes a folder `column=value/` for each value, and `overwrite` replaces what is
+    there. `files` lists what was written.
+
+    What is put aside lies in `DESTINATION.run/`, or below
     `processed-data/_quarantine/` of the lake.
     """
 
