@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 
 use super::batches::{Balance, Batches};
 use super::detect::{detect, for_sink};
-use super::many::{Files, Plan};
+use super::many::{Deferred, Files, Plan};
 use super::options::{Infer, ReadOptions, WriteOptions};
 use super::parts::{self, WrittenFile};
 use super::reject::Rejects;
@@ -61,12 +61,21 @@ pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: Wr
     refuse_many(&sink, &write)?;
     let to = for_sink(&sink, &write)?;
     let mut sink = sink;
-    if let Some(again) = sink.again()
-        && let Some(plan) = Plan::guessed(&files, &read).await?
-    {
-        match finish_many(&plan, sink, &to, &write, None).await {
-            Err(error) if Misfit::is_cause_of(&error) => sink = again,
-            done => return done,
+    if let Some(again) = sink.again() {
+        // What is rejected is not given away before it is clear that the types hold.
+        let deferred = read.rejects.clone().map(|rejects| Arc::new(Deferred::new(rejects)));
+        let rejects = deferred.clone().map(|deferred| deferred as Arc<dyn Rejects>);
+        if let Some(plan) = Plan::guessed(&files, &read.clone().with_rejects(rejects.clone())).await? {
+            match finish_many(&plan, sink, &to, &write, rejects).await {
+                Err(error) if Misfit::is_cause_of(&error) => sink = again,
+                done => {
+                    if let (Err(_), Some(deferred)) = (&done, deferred) {
+                        // The error is told; that there are too many bad records besides is not news.
+                        let _ = deferred.hand_on();
+                    }
+                    return done;
+                }
+            }
         }
     }
     let plan = Plan::new(&files, &read).await?;

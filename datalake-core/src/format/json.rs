@@ -30,8 +30,8 @@ use async_trait::async_trait;
 use self::cut::Cutter;
 use self::decode::{Decoder, Scan, Target};
 use self::frame::{Framer, Layout};
-pub(crate) use self::shape::Kind;
 use self::shape::struct_fields;
+pub(crate) use self::shape::{Kind, Shape};
 use self::value::Value;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
@@ -79,6 +79,8 @@ struct Plan {
     notes: Vec<String>,
     rows: u64,
     whole: bool,
+    /// What the values have in common, where types are found from them.
+    shape: Option<Box<Shape>>,
 }
 
 impl Plan {
@@ -103,19 +105,21 @@ impl Plan {
                 notes,
                 rows: 0,
                 whole: false,
+                shape: None,
             });
         }
         let scan = Scan::new(Framer::new(input.name(), layout.clone()), options.nulls.clone());
         let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
         let is_text = options.text || options.schema.is_some();
         let observed = if is_text { Vec::new() } else { scan.observed(options.flatten) };
+        let shape = (!is_text).then(|| Box::new(scan.shape().clone()));
         let (mut kinds, mut notes, rows) = scan.found(!is_text);
         if is_text {
             let declared = options.schema.as_deref().unwrap_or_default();
             kinds = kinds_as_declared("", kinds, options.flatten, declared);
         }
         let schema = decoded_schema(&kinds, options.flatten, &mut notes);
-        Ok(Self { input, compression, layout, kinds, schema, observed, notes, rows, whole })
+        Ok(Self { input, compression, layout, kinds, schema, observed, notes, rows, whole, shape })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -145,6 +149,15 @@ fn kinds_as_declared(
         (name, kind)
     };
     kinds.into_iter().map(as_declared).collect()
+}
+
+/// The fields of records of which these shapes were seen one after the other, and the schema of decoded batches.
+pub(crate) fn united<'a>(shapes: impl Iterator<Item = &'a Shape>, flattens: bool) -> (Vec<(String, Kind)>, SchemaRef) {
+    let mut all = Shape::new();
+    shapes.for_each(|shape| all.merge(shape));
+    let kinds = all.record();
+    let schema = decoded_schema(&kinds, flattens, &mut Vec::new());
+    (kinds, schema)
 }
 
 /// The schema of decoded batches; names that are empty or taken are changed.
@@ -212,7 +225,7 @@ impl Format for Json {
         let intake = plan.intake(options, &Arc::default())?;
         plan.notes.extend_from_slice(intake.notes());
         let inferred = Inferred::new(intake.schema(), plan.notes, plan.rows, plan.whole);
-        let inferred = Inferred { fields: Some(plan.kinds), ..inferred };
+        let inferred = Inferred { shape: plan.shape, ..inferred };
         let names: Vec<_> = plan.schema.fields().iter().map(|field| field.name()).collect();
         Ok(inferred.with_observed(names.into_iter().zip(plan.observed.iter().map(Option::as_ref))))
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::cell::Kinds;
-use super::json::Kind;
+use super::json::{Kind, Shape};
 use super::spec::{ColumnSpec, DecimalMark, type_name};
 use crate::error::Error;
 
@@ -28,8 +28,8 @@ pub struct Inferred {
     pub wide_integers: Vec<String>,
     /// What the texts of each column have in common, where its type was found from them.
     pub(crate) kinds: HashMap<String, Kinds>,
-    /// JSON: the fields as they are decoded.
-    pub(crate) fields: Option<Fields>,
+    /// JSON: what the values of all fields have in common, where types were found from them.
+    pub(crate) shape: Option<Box<Shape>>,
 }
 
 /// The fields of JSON records and how their values are stored.
@@ -38,7 +38,7 @@ pub(crate) type Fields = Vec<(String, Kind)>;
 impl Inferred {
     pub(crate) fn new(schema: &SchemaRef, notes: Vec<String>, rows: u64, whole: bool) -> Self {
         let (schema, empty, wide_integers) = (SchemaRef::clone(schema), Vec::new(), Vec::new());
-        Self { schema, notes, rows, whole, empty, wide_integers, kinds: HashMap::new(), fields: None }
+        Self { schema, notes, rows, whole, empty, wide_integers, kinds: HashMap::new(), shape: None }
     }
 
     /// Takes what was seen of columns whose types were inferred.
@@ -67,7 +67,7 @@ pub(crate) struct Guess {
     pub(crate) columns: Vec<ColumnSpec>,
     /// Whether each column had no value so far.
     pub(crate) unseen: Vec<bool>,
-    /// JSON: the fields, where they are the same in all files.
+    /// JSON: the fields of all files.
     pub(crate) fields: Option<Fields>,
 }
 
@@ -153,6 +153,11 @@ impl Observed {
             }
         }
         self.values += values;
+    }
+
+    /// Takes what was seen of cells that come after these.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.absorb(other.kinds, other.values, |_, _| other.spoiler.clone());
     }
 
     /// The narrowest type of all cells; text where there are none.

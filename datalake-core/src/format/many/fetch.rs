@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 
 use super::find::File;
 use crate::compute;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::source::Source;
 
 /// Up to this size in bytes, as stored, a file is small.
@@ -60,7 +60,7 @@ pub(super) fn worked<T: Send + 'static>(
                 Group::Large(number) => return Ok(Done::Large(number)),
                 Group::Small(numbers) => numbers,
             };
-            let fetched = try_join_all(numbers.iter().map(|number| fetched(&files[*number], look, &kept))).await?;
+            let fetched = fetched(&files, &numbers, look, &kept).await?;
             compute::finish(move || async move {
                 let mut done = Vec::with_capacity(numbers.len());
                 for (number, bytes) in numbers.into_iter().zip(fetched) {
@@ -94,19 +94,32 @@ fn grouped(files: &[File], which: impl Iterator<Item = usize>) -> Vec<Group> {
     groups
 }
 
-/// The bytes of a file, those kept if they are; kept for later while there is room.
-async fn fetched(file: &File, look: Look, kept: &AtomicU64) -> Result<Bytes> {
-    let known = {
-        let mut own = file.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if look == Look::Last { own.take() } else { own.clone() }
-    };
-    if let Some(bytes) = known {
-        kept.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        return Ok(bytes);
+/// The bytes of files, those kept if they are; kept for later while there is room.
+async fn fetched(files: &Arc<[File]>, numbers: &[usize], look: Look, kept: &AtomicU64) -> Result<Vec<Bytes>> {
+    let known: Vec<Option<Bytes>> = numbers.iter().map(|number| files[*number].kept(look)).collect();
+    let missing = numbers.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(number, _)| *number);
+    let missing: Vec<usize> = missing.collect();
+    let mut new = if missing.iter().all(|number| files[*number].is_local()) && !missing.is_empty() {
+        // Handed over once for all.
+        let (files, missing) = (Arc::clone(files), missing);
+        let read = move || missing.iter().map(|number| files[*number].read()).collect::<Result<Vec<Bytes>>>();
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|_| Err(Error::internal("read", "files")))?
+    } else {
+        try_join_all(missing.iter().map(|number| files[*number].bytes())).await?
     }
-    let bytes = file.bytes().await?;
-    if look == Look::First && kept.fetch_add(bytes.len() as u64, Ordering::Relaxed) + file.size <= KEPT {
-        *file.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(bytes.clone());
+    .into_iter();
+    let mut all = Vec::with_capacity(numbers.len());
+    for (number, known) in numbers.iter().zip(known) {
+        let is_new = known.is_none();
+        let bytes = known.or_else(|| new.next()).unwrap_or_default();
+        if is_new && look == Look::First {
+            let size = bytes.len() as u64;
+            if kept.fetch_add(size, Ordering::Relaxed) + size <= KEPT {
+                files[*number].keep(bytes.clone());
+            }
+        }
+        all.push(bytes);
     }
-    Ok(bytes)
+    Ok(all)
 }

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use glob::{MatchOptions, Pattern};
 use object_store::ObjectMeta;
 use walkdir::WalkDir;
 
+use super::fetch::Look;
 use super::hive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::parts::{MANIFEST, Manifest};
@@ -70,7 +71,7 @@ pub(super) struct File {
     pub(super) values: Vec<Option<String>>,
     place: Place,
     /// Its bytes, where they are kept for a second look.
-    pub(super) kept: Mutex<Option<Bytes>>,
+    kept: Mutex<Option<Bytes>>,
 }
 
 #[derive(Debug)]
@@ -227,17 +228,37 @@ impl File {
         }
     }
 
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.place, Place::Local(_))
+    }
+
+    /// All of its bytes, read on this thread.
+    pub(super) fn read(&self) -> Result<Bytes> {
+        match &self.place {
+            Place::Local(path) => {
+                std::fs::read(path).map(Bytes::from).map_err(|cause| Error::io("read", &self.name, cause))
+            }
+            Place::Object(..) => Err(Error::internal("read", &self.name)),
+        }
+    }
+
     /// All of its bytes.
     pub(super) async fn bytes(&self) -> Result<Bytes> {
         match &self.place {
             Place::Object(bucket, meta) => Input::listed(bucket, meta).range(0..self.size).await,
-            Place::Local(path) => {
-                let (path, name) = (path.clone(), Arc::clone(&self.name));
-                let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
-                let read = read.map_err(|_| Error::internal("read", &name))?;
-                read.map(Bytes::from).map_err(|cause| Error::io("read", &name, cause))
-            }
+            Place::Local(_) => self.read(),
         }
+    }
+
+    /// Its bytes, where they were kept; after the last look they are no more.
+    pub(super) fn kept(&self, look: Look) -> Option<Bytes> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if look == Look::Last { kept.take() } else { kept.clone() }
+    }
+
+    /// Keeps its bytes for a second look.
+    pub(super) fn keep(&self, bytes: Bytes) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
     }
 }
 

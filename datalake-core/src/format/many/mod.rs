@@ -6,6 +6,7 @@
 //! time (`fetch`); large ones one by one, by all threads. Rows and rejected records are handed on in the order of the files
 //! (`read`), so nothing depends on the number of threads.
 
+mod deferred;
 mod fetch;
 mod find;
 mod hive;
@@ -15,6 +16,7 @@ mod read;
 mod tests;
 mod union;
 
+pub(crate) use deferred::Deferred;
 pub use find::Files;
 pub(crate) use hive::folder;
 pub(crate) use plan::Plan;

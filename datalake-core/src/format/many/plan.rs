@@ -14,10 +14,10 @@ use crate::format::batches::Batches;
 use crate::format::cell::Kinds;
 use crate::format::conform::{Conformer, nearest};
 use crate::format::options::{Infer, ReadOptions};
-use crate::format::schema::{Fields, Guess, Inferred};
+use crate::format::schema::{Guess, Inferred};
 use crate::format::source::Source;
 use crate::format::spec::ColumnSpec;
-use crate::format::{Format, detect};
+use crate::format::{Format, detect, json};
 
 /// So many files, spread over all, are looked at before types are guessed.
 const SAMPLE_FILES: usize = 8;
@@ -67,13 +67,16 @@ impl Plan {
         }
         let found = infer(files, 0..files.len(), &formats, &options).await?;
         let are_all = |names: &[&str]| formats.iter().all(|format| names.contains(&format.name()));
-        let united = unite(&found, options.decimal, are_all(&["json", "ndjson"]));
-        // Texts are not looked at again for types that are known.
-        if !united.alike || are_all(&["csv"]) {
-            options.schema = Some(united.columns.clone());
-        } else if let Some(fields) = same_fields(&found) {
+        let mut united = unite(&found, options.decimal, are_all(&["json", "ndjson"]));
+        let shapes: Option<Vec<_>> = found.iter().map(|(_, inferred)| inferred.shape.as_deref()).collect();
+        if let Some(shapes) = shapes {
+            let (fields, schema) = json::united(shapes.into_iter(), options.flatten);
+            united.schema = schema;
             let guess = Guess { columns: Vec::new(), unseen: Vec::new(), fields: Some(fields) };
             options.guess = Some(Arc::new(guess));
+        } else if !united.alike || are_all(&["csv"]) {
+            // Texts are not looked at again for types that are known.
+            options.schema = Some(united.columns.clone());
         }
         Self::made(files, formats, options, united, &found)
     }
@@ -83,7 +86,7 @@ impl Plan {
     pub(crate) async fn guessed(files: &Files, options: &ReadOptions) -> Result<Option<Self>> {
         let formats = formats_of(files, options).await?;
         of_one(files, &formats)?;
-        let is_free = options.infer == Infer::Auto && options.schema.is_none() && options.rejects.is_none();
+        let is_free = options.infer == Infer::Auto && options.schema.is_none();
         if !is_free || formats[0].name() != "csv" {
             return Ok(None);
         }
@@ -222,12 +225,6 @@ pub(super) enum Piece {
     Said(ArrayRef),
     /// The file's name.
     Source,
-}
-
-/// The fields of all files in JSON, where they are the same.
-fn same_fields(found: &[(Arc<str>, Inferred)]) -> Option<Fields> {
-    let first = found.first()?.1.fields.clone()?;
-    found.iter().all(|(_, other)| other.fields.as_ref() == Some(&first)).then_some(first)
 }
 
 /// The types of the columns in folders: those that their texts would have in CSV.

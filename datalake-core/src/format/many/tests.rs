@@ -129,6 +129,17 @@ async fn rejected_records_are_told_by_file_in_order() {
     assert_eq!(names, expected);
     assert!(rejects.iter().all(|reject| (reject.row, reject.line, reject.byte) == (2, Some(3), Some(9))));
 
+    // What is rejected counts once, though types are guessed and found anew.
+    std::fs::write(folder.path("in/55.csv"), "id,x\n1,late\n2\n").unwrap();
+    let quarantine = Arc::new(Quarantine::new(Limit::default()));
+    let options = ReadOptions::default()
+        .with_on_row_error(OnRowError::Quarantine)
+        .with_rejects(Some(Arc::clone(&quarantine) as _));
+    let done = folder.to("a.parquet", "*.csv", options).await.unwrap();
+    assert_eq!((done.balance.quarantined, done.notes.len()), (21, 1), "{:?}", done.notes);
+    assert_eq!(quarantine.counts()["ragged"], 21);
+    std::fs::write(folder.path("in/55.csv"), "id,x\n1,2\n6,7\n3,4\n").unwrap();
+
     // A limit is of all files together.
     for (limit, is_kept) in [(Limit::Rows(20), true), (Limit::Rows(19), false), (Limit::Percent(11.0), false)] {
         let quarantine = Arc::new(Quarantine::new(limit));
@@ -211,6 +222,30 @@ async fn every_format_can_be_many_files() {
     }
     digests.dedup();
     assert_eq!(digests.len(), 1);
+}
+
+#[tokio::test]
+async fn json_of_many_files_is_as_that_of_one() {
+    let texts = [
+        "{\"a\":{\"x\":1,\"l\":[1]},\"n\":null,\"m\":1}\n{\"a\":null,\"n\":null}\n",
+        "{\"n\":5,\"a\":{\"y\":\"t\",\"x\":1.5,\"l\":[]},\"m\":{\"z\":1}}\n",
+        "{\"a\":{\"l\":[2.5]},\"new\":\"2024-01-01\",\"m\":\"u\"}\n",
+    ];
+    let folder = Folder::new(&[("a.ndjson", texts[0]), ("b.ndjson", texts[1]), ("c.ndjson", texts[2])]);
+    for flatten in [false, true] {
+        let options = ReadOptions::default().with_flatten(flatten);
+        let whole = rows(Plan::new(&folder.files("").unwrap(), &options).await).await.unwrap();
+        let mut digest = crate::format::TableDigest::new(&whole.schema());
+        digest.update(&whole).unwrap();
+        let one = crate::format::Source::Bytes { name: "a.ndjson".into(), bytes: texts.concat().into() };
+        let to = Sink::LocalFile(folder.path("one.parquet"));
+        let expected = crate::format::convert(one, to, options.clone(), WriteOptions::default()).await.unwrap();
+        assert_eq!(digest.finish(), expected.written.digest, "{:?}", whole.schema());
+        let done = folder.to("all.parquet", "", options).await.unwrap();
+        assert_eq!(done.written.digest, expected.written.digest);
+        let conflict = if flatten { "c.ndjson: column `m` is text" } else { "b.ndjson: column `m` is Struct" };
+        assert!(done.notes.iter().any(|note| note.contains(conflict)), "{:?}", done.notes);
+    }
 }
 
 #[tokio::test]

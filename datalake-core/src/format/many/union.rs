@@ -130,7 +130,7 @@ impl Column {
         };
         self.data_type = Some(wider.clone());
         // As within one file: a number with a fraction among whole ones is nothing to tell, nor is a number among texts.
-        let is_telling = wider != known && (wider == DataType::Utf8 || wider.is_nested());
+        let is_telling = wider != known && wider == DataType::Utf8;
         is_telling.then_some((known, wider))
     }
 
