@@ -179,3 +179,4 @@ def test_many_files_are_one_table_and_one_table_is_many_files(lake: datalake.Lak
     assert again["digest"] == parts["digest"]
     datalake.convert(tmp_path / "in", "lake://raw-data/parts/", lake=lake, partition_by=["year"], overwrite=True)
     assert len(lake.read("raw-data/parts/")) == 2
+    assert len(datalake.read(tmp_path / "in")) == 2

@@ -274,7 +274,8 @@ class Lake:
         """
 
 def read(path: _Path, *, lake: _Lake | None = None, **options: Unpack[_ReadOptions]) -> Table:
-    """Read a local file, or objects of a lake: `lake://bucket/key`, with `*` and `**`."""
+    """Read a local file, the files of a folder or pattern as one table, or objects of a lake: `lake://bucket/key`, with `*`
+    and `**`."""
 
 def convert(
     source: _Path,
