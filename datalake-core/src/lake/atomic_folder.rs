@@ -196,9 +196,9 @@ mod tests {
             let folder = AtomicFolder::create(&to, true).unwrap();
             fs::write(folder.path().join(format!("new {is_at_once}")), "1").unwrap();
             if is_at_once {
-                folder.finish().unwrap()
+                folder.finish().unwrap();
             } else {
-                folder.place_in_two_steps().unwrap()
+                folder.place_in_two_steps().unwrap();
             }
             assert_eq!(names(&to), [format!("new {is_at_once}")]);
             assert_eq!(names(base.path()), ["out"]);

@@ -206,11 +206,10 @@ impl Seen {
 
     /// What the user should know of columns that files lack.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let lacking_some = self.wanted.iter().zip(&self.lacking).filter(|(_, (files, _))| self.tells && *files > 0);
-        let note = |((name, _), (files, first)): (&(String, Vec<String>), &(usize, Option<Arc<str>>))| {
-            lacking(name, *files, self.files, first.as_deref().unwrap_or_default())
-        };
-        lacking_some.map(note).collect()
+        let columns = self.wanted.iter().zip(&self.lacking).filter(|(_, (files, _))| self.tells && *files > 0);
+        let notes = columns
+            .map(|((name, _), (files, first))| lacking(name, *files, self.files, first.as_deref().unwrap_or_default()));
+        notes.collect()
     }
 }
 
