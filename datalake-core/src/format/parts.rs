@@ -30,7 +30,7 @@ use crate::compute;
 use crate::error::{Error, Result};
 
 /// So many bytes of rows are gathered, in all folders together.
-const BUDGET: usize = 64 * 1024 * 1024;
+const BUDGET: usize = 48 * 1024 * 1024;
 /// So many bytes of one folder's rows are a row group.
 const GROUP_BYTES: usize = 32 * 1024 * 1024;
 /// What a column of a batch takes beside its values, about.

@@ -270,7 +270,7 @@ async fn formats_of(files: &Files, options: &ReadOptions) -> Result<Formats> {
         let (source, options) = (files.files[place].source(), options.clone());
         async move {
             match by_name {
-                Some(format) => Ok(format),
+                Some(format) => Ok::<_, Error>(format),
                 None => Ok(detect::detect(&source, &options).await?.0),
             }
         }

@@ -28,7 +28,7 @@ const MOST_OBJECTS: usize = 8;
 
 /// Of what was handed over to files, but is not encoded yet, so many units are in memory at most; one more is that of each file
 /// that encodes.
-const IN_FLIGHT: usize = 64 * 1024;
+const IN_FLIGHT: usize = 32 * 1024;
 /// Such a unit in bytes.
 const ROOM_UNIT: usize = 1024;
 
