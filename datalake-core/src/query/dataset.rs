@@ -62,7 +62,8 @@ impl DataSet {
     /// All rows, object by object, with all columns or some. Errors come through the stream.
     #[must_use]
     pub fn read(&self, columns: Option<Vec<String>>) -> Batches {
-        let (rejects, read) = (self.plan.rejects().cloned(), self.plan.read(columns.as_deref()));
+        let rejects = self.plan.rejects().cloned();
+        let read = columns.map_or_else(|| self.plan.read(None), |columns| self.plan.read(Some(columns.as_slice())));
         let batches = match read {
             Ok((batches, _)) => batches,
             Err(error) => {
