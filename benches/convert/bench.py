@@ -72,7 +72,7 @@ def _measure(case: dict, peer: str, options: argparse.Namespace) -> dict | None:
     if command is None or (peer, case["table"].partition("-")[0]) in peers.NOT:
         return None
     measure.warm(source)
-    result: dict = {"case": case["name"], "peer": peer, "input_mb": round(source.stat().st_size / 1e6, 1)}
+    result: dict = {"case": case["name"], "peer": peer, "input_mb": round(measure.size(source) / 1e6, 1)}
     runs = []
     for _ in range(options.repeats):
         target.unlink(missing_ok=True)

@@ -57,8 +57,17 @@ def _watch(process: int, peak: list[float], is_over: threading.Event) -> None:
                 peak[0] = max(peak[0], int(line.split()[1]) / 1024)
 
 
+def size(path: Path) -> int:
+    """The bytes of a file, or of those of a folder."""
+    return sum(map(size, path.iterdir())) if path.is_dir() else path.stat().st_size
+
+
 def warm(path: Path) -> None:
-    """Bring a file into the page cache, from which all read it."""
+    """Bring a file, or those of a folder, into the page cache, from which all read them."""
+    if path.is_dir():
+        for part in path.iterdir():
+            warm(part)
+        return
     with path.open("rb", buffering=0) as file:
         while file.read(8 << 20):
             pass

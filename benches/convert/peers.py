@@ -18,6 +18,11 @@ def suffix(path: str) -> str:
     return Path(path).suffix.removeprefix(".")
 
 
+def files(source: str) -> str:
+    """A file, or a pattern of those of a folder."""
+    return f"{source}/*.{suffix(source)}" if Path(source).is_dir() else source
+
+
 def duckdb(source: str, target: str, level: int) -> None:
     import duckdb as peer
 
@@ -30,13 +35,14 @@ def duckdb(source: str, target: str, level: int) -> None:
         "json": "format json, array true",
         "parquet": f"format parquet, compression zstd, compression_level {level}",
     }[suffix(target)]
-    peer.connect().execute(f"copy (from {reader}('{source}')) to '{target}' ({form})")
+    peer.connect().execute(f"copy (from {reader}('{files(source)}')) to '{target}' ({form})")
 
 
 def polars(source: str, target: str, level: int) -> None:
     import polars as peer
 
     rows = 10_000
+    source = files(source)
     table = {
         "csv": lambda: peer.scan_csv(source, try_parse_dates=True, infer_schema_length=rows),
         "ndjson": lambda: peer.scan_ndjson(source, infer_schema_length=rows),
@@ -94,6 +100,8 @@ def pandas(source: str, target: str, level: int) -> None:
     import pandas as peer
 
     match suffix(source):
+        case "csv" if Path(source).is_dir():
+            table = peer.concat(map(peer.read_csv, sorted(Path(source).iterdir())), ignore_index=True)
         case "csv":
             table = peer.read_csv(source)
         case "ndjson":
@@ -121,7 +129,7 @@ def chdb(source: str, target: str, level: int) -> None:
         "output_format_parquet_compression_method='zstd'",
         f"output_format_json_array_of_rows={int(suffix(target) == 'json')}",
     ]
-    into, origin = (f"file('{path}', '{forms[suffix(path)]}')" for path in (target, source))
+    into, origin = (f"file('{path}', '{forms[suffix(path)]}')" for path in (target, files(source)))
     done = peer.query(f"insert into function {into} select * from {origin} settings {', '.join(settings)}")
     if done.has_error():
         raise SystemExit(done.error_message())
@@ -160,7 +168,7 @@ def command(peer: str, source: str, target: str, level: int) -> list[str] | None
         compression = ["--compression", f"zstd({level})"] if suffix(target) == "parquet" else []
         return [_program(peer), "convert", "--quiet", source, target, *compression]
     if peer == "csv2parquet":
-        is_its = (suffix(source), suffix(target)) == ("csv", "parquet")
+        is_its = not Path(source).is_dir() and (suffix(source), suffix(target)) == ("csv", "parquet")
         return [_program(peer), "-c", "zstd", source, target] if is_its else None
     if (peer, suffix(source)) in NOT:
         return None

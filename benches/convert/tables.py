@@ -122,7 +122,12 @@ TABLES: dict[str, tuple[Callable[[int], pl.DataFrame], int]] = {
     "floats-1m": (floats, 1_000_000),
     "wide-100k": (wide, 100_000),
     "nested-500k": (nested, 500_000),
+    "files-50": (foods, 50_000),
+    "files-500": (foods, 500_000),
+    "files-2000": (foods, 2_000_000),
 }
+# A table in many files: a folder of CSV, so many rows in each.
+ROWS_PER_FILE = {"files-50": 1_000, "files-500": 1_000, "files-2000": 1_000}
 
 
 def path(folder: Path, name: str, suffix: str) -> Path:
@@ -130,25 +135,35 @@ def path(folder: Path, name: str, suffix: str) -> Path:
 
 
 def make(folder: Path, name: str) -> None:
-    """Write a table as Parquet, NDJSON, an array in JSON and, if it is flat, CSV."""
+    """Write a table as Parquet, NDJSON, an array in JSON and, if it is flat, CSV; or as Parquet and many files of CSV."""
     truth = path(folder, name, "parquet")
     if truth.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     new, rows = TABLES[name]
     table = new(rows)
-    if not any(kind.is_nested() for kind in table.dtypes):
+    if name in ROWS_PER_FILE:
+        parts = path(folder, name, "csv")
+        parts.mkdir(exist_ok=True)
+        for part, first in enumerate(range(0, rows, ROWS_PER_FILE[name])):
+            table.slice(first, ROWS_PER_FILE[name]).write_csv(parts / f"part-{part:05}.csv")
+    elif not any(kind.is_nested() for kind in table.dtypes):
         table.write_csv(path(folder, name, "csv"))
+    if name not in ROWS_PER_FILE:
+        _write_json(table, folder, name)
+    # Last, since it says that all is there.
+    half = truth.with_suffix(".part")
+    table.write_parquet(half, compression="zstd", compression_level=1, row_group_size=122_880)
+    half.rename(truth)
+
+
+def _write_json(table: pl.DataFrame, folder: Path, name: str) -> None:
     lines = path(folder, name, "ndjson")
     table.write_ndjson(lines)
     with lines.open("rb") as source, path(folder, name, "json").open("wb") as array:
         for row, line in enumerate(source):
             array.write((b",\n" if row else b"[\n") + line.rstrip(b"\n"))
         array.write(b"\n]\n")
-    # Last, since it says that all is there.
-    half = truth.with_suffix(".part")
-    table.write_parquet(half, compression="zstd", compression_level=1, row_group_size=122_880)
-    half.rename(truth)
 
 
 if __name__ == "__main__":

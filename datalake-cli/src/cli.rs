@@ -90,6 +90,8 @@ pub(crate) enum Command {
   datalake convert foods.csv foods.parquet
   datalake convert lake://raw-data/foods.json lake://processed-data/foods.parquet --flatten
   datalake convert foods.csv foods.parquet --schema 'id:int64!,name:text,price:decimal(10,2)' --on-row-error null
+  datalake convert 'exports/**/*.csv.gz' lake://processed-data/exports.parquet --on-row-error quarantine
+  datalake convert foods.parquet by-group/ --partition-by food_group
   cat foods.ndjson | datalake convert - - --from ndjson --to csv --sep ';' --decimal ,
   datalake convert export.csv foods.csv --skip-lines 2 --comment '#' --thousands . --to-sep ,
 
@@ -417,9 +419,11 @@ pub(crate) enum OnRowError {
 
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
-    /// A file, `lake://bucket/key`, or `-` for stdin.
+    /// A file, `lake://bucket/key`, or `-` for stdin; many files of one format as one table: a folder, a prefix
+    /// `lake://bucket/foods/`, or a quoted pattern such as `'exports/**/*.csv.gz'`. Folders `year=2024/` become columns.
     pub(crate) source: String,
-    /// A file, `lake://bucket/key`, or `-` for stdout.
+    /// A file, `lake://bucket/key`, or `-` for stdout; a folder or prefix, which ends in `/`, becomes `part-00000.parquet` and
+    /// so on.
     pub(crate) destination: String,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -440,6 +444,18 @@ pub(crate) struct Convert {
     /// Reads again what was written, and fails unless it has the rows that were read, value by value.
     #[arg(long)]
     pub(crate) exact: bool,
+    /// Of many files: adds a last column of this name with each record's file or object.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source_column: Option<String>,
+    /// Parts the rows by the values of these columns, each in a folder `column=value/` of the destination.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) partition_by: Vec<String>,
+    /// Begins another file of the destination after so many rows.
+    #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true)]
+    pub(crate) max_rows_per_file: Option<u64>,
+    /// Replaces what is in the destination's folder or prefix; otherwise one that is not empty is refused.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 #[derive(Debug, Args)]
@@ -472,7 +488,8 @@ pub(crate) struct Sql {
 
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// A file, `lake://bucket/key`, `bucket/key` with `*`, or `-`.
+    /// A file, `lake://bucket/key`, or `-`; many files as one table: a folder, `lake://bucket/prefix/`, or a pattern of files or
+    /// objects (`bucket/key` with `*` as well).
     pub(crate) source: String,
     #[command(flatten)]
     pub(crate) reading: Reading,

@@ -42,7 +42,8 @@ pub fn threads() -> usize {
     pool().map_or(1, ThreadPool::current_num_threads)
 }
 
-/// Runs CPU-bound work on the pool and waits for it without blocking the async threads.
+/// Runs CPU-bound work on the pool and waits for it without blocking the async threads. Where [`finish`] has brought the
+/// caller onto a CPU thread, it is done there and then.
 ///
 /// # Errors
 /// Whatever the work returns; a panic in it becomes [`ErrorKind::Internal`]; [`ErrorKind::Exhausted`] when the operating
@@ -52,6 +53,9 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
+    if rayon::current_thread_index().is_some() {
+        return guarded(work);
+    }
     let (sender, receiver) = oneshot::channel();
     pool()?.spawn(move || {
         // The receiver is gone when the caller was cancelled: nobody waits for the result.
@@ -73,6 +77,19 @@ where
     F: FnOnce() -> Result<T> + Send,
 {
     pool()?.install(|| guarded(work))
+}
+
+/// Carries async work to its end on a single CPU thread. It must wait for nothing but the CPU: what would be done on other
+/// threads is done on this one, so many small pieces of work cost no handing over.
+///
+/// # Errors
+/// Those of [`run`].
+pub(crate) async fn finish<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>>,
+{
+    run(|| futures_executor::block_on(work())).await
 }
 
 /// Runs little work on this thread, which needs no others.
@@ -124,6 +141,15 @@ mod tests {
         let error = run(|| -> Result<()> { panic!("boom {}", 7) }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert!(error.to_string().ends_with(": boom 7"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn work_within_work_stays_on_its_thread() {
+        let name = || std::thread::current().name().map(ToOwned::to_owned);
+        let (outer, inner) = finish(move || async move { Ok((name(), run(move || Ok(name())).await?)) }).await.unwrap();
+        assert!(outer.as_ref().is_some_and(|name| name.starts_with("datalake-cpu-")) && outer == inner);
+        let error = finish(|| run(|| -> Result<()> { panic!("boom") })).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
     }
 
     #[test]

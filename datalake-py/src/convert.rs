@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datalake_core::format::{Sink, Source, Written};
+use datalake_core::format::{Files, Sink, Source, WriteOptions, Written};
 use datalake_core::lake::Location;
-use datalake_core::pipeline::{self, ConversionOrder, Done, Fix, carry_out};
+use datalake_core::pipeline::{self, ConversionOrder, Done, Fix, Tables, carry_out};
 use datalake_core::{Error, Lake, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -14,11 +14,12 @@ use crate::lake::{LakeLike, document};
 use crate::options::{packed, parted, reading, writing};
 use crate::runtime::wait;
 
-/// Converts one table between CSV, NDJSON, JSON and Parquet; files and objects (`lake://bucket/key`) alike.
+/// Converts one table between CSV, NDJSON, JSON and Parquet; files and objects (`lake://bucket/key`) alike, and many of them
+/// as one table.
 #[pyfunction]
 #[pyo3(signature = (
     source, destination, *, lake=None, to=None, to_compression=None, row_group_rows=None, zstd_level=None,
-    bloom_filters=None, exact=false, **options
+    bloom_filters=None, exact=false, partition_by=None, max_rows_per_file=None, overwrite=false, **options
 ))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
 pub(crate) fn convert<'py>(
@@ -32,6 +33,9 @@ pub(crate) fn convert<'py>(
     zstd_level: Option<i32>,
     bloom_filters: Option<Vec<String>>,
     exact: bool,
+    partition_by: Option<Vec<String>>,
+    max_rows_per_file: Option<u64>,
+    overwrite: bool,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (of_destination, of_source) = parted(options, py, "to_")?;
@@ -39,14 +43,25 @@ pub(crate) fn convert<'py>(
     let write = writing("to_", Some(&of_destination))?;
     let write = packed(write, to, to_compression, row_group_rows, zstd_level)?
         .with_bloom_filters(bloom_filters.unwrap_or_default())
-        .with_exact(exact);
+        .with_exact(exact)
+        .with_partition_by(partition_by.unwrap_or_default())
+        .with_max_rows_per_file(max_rows_per_file)
+        .with_overwrite(overwrite);
     let lake = LakeLike::open_or_default(lake, py)?;
     let done = wait(py, async move {
         let name = source.display().to_string();
-        let (from, to) = (location(source)?, location(destination)?);
+        let to = location(destination)?;
+        let files = match source.to_str() {
+            Some(text) => Files::named(text, || Ok(lake.clone())).await?,
+            None => None,
+        };
+        let tables = match files {
+            Some(files) => Tables::Many(files),
+            None => Tables::One(source_at(&location(source)?, lake.as_ref()).await?),
+        };
         let order = ConversionOrder {
-            source: (source_at(&from, lake.as_ref()).await?, name),
-            sink: sink_at(&to, lake.as_ref()).await?,
+            source: (tables, name),
+            sink: sink_at(&to, &write, lake.as_ref()).await?,
             destination: to,
             read: reading.options,
             write,
@@ -56,6 +71,7 @@ pub(crate) fn convert<'py>(
     let Done { converted, quarantine, run, .. } = done;
     let result = written(py, &converted.written)?;
     result.set_item("balance", document(py, &converted.balance)?)?;
+    result.set_item("files", document(py, &converted.files)?)?;
     result.set_item("notes", converted.notes)?;
     result.set_item("dialect", document(py, &converted.dialect)?)?;
     result.set_item("rows_digest", converted.rows_digest)?;
@@ -116,11 +132,14 @@ async fn source_at(location: &Location, lake: &dyn Lake) -> Result<Source> {
     }
 }
 
-async fn sink_at(location: &Location, lake: &dyn Lake) -> Result<Sink> {
+async fn sink_at(location: &Location, options: &WriteOptions, lake: &dyn Lake) -> Result<Sink> {
     match location {
         Location::Object { bucket, key } => Ok(Sink::Object { bucket: lake.bucket(bucket).await?, path: key.clone() }),
-        Location::Local(path) => Ok(Sink::LocalFile(path.clone())),
-        other => Err(many(other)),
+        Location::Prefix { bucket, prefix } => {
+            Ok(Sink::Prefix { bucket: lake.bucket(bucket).await?, prefix: prefix.clone() })
+        }
+        Location::Local(path) => Ok(Sink::local(path.clone(), options)),
+        Location::Stdio => Err(many(location)),
     }
 }
 

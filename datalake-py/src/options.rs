@@ -46,6 +46,7 @@ pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
             "flatten" => options.flatten = value.extract()?,
             "rows" => options.rows = value.extract()?,
             "row_number" => options.row_number = value.extract()?,
+            "source_column" => options.source_column = value.extract()?,
             _ => return Err(PyTypeError::new_err(format!("unexpected keyword argument `{name}`"))),
         }
     }

@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datalake_core::format::{self, Batches, Dialect, Quarantine, Source};
+use datalake_core::format::{self, Batches, Dialect, Files, Quarantine, Source};
 use datalake_core::lake::Location;
 use datalake_core::ml::{ExactColumns, rounded_table, rounded_to_single};
 use datalake_core::query::DataSet;
@@ -339,7 +339,7 @@ fn cast_to(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
         .map_err(|cause| Error::invalid("convert", "the columns of the table").with_source(cause))
 }
 
-/// Reads a local file, or objects of a lake (`lake://bucket/key`, with `*` and `**`).
+/// Reads a local file, those of a folder or pattern, or objects of a lake (`lake://bucket/key`, with `*` and `**`).
 #[pyfunction]
 #[pyo3(signature = (path, *, lake=None, **options))]
 pub(crate) fn read(
@@ -360,6 +360,13 @@ pub(crate) fn read(
     };
     let reading = reading(options)?;
     wait(py, async move {
+        // A path is of no lake.
+        let files = Files::named(&name, || Err(Error::internal("open", "a lake"))).await?;
+        if let Some(files) = files {
+            let data = DataSet::of(&files, reading.options).await?;
+            let notes = data.notes().to_vec();
+            return Table::collected(data.read(None), &reading.quarantine, notes).await;
+        }
         let source = Source::LocalFile(path).spool().await?;
         let (format, compression) = format::detect(&source, &reading.options).await?;
         let rows = format.read(source, reading.options.with_compression(Some(compression))).await?;

@@ -158,6 +158,7 @@ def test_sql_and_read_agree(lake: datalake.Lake) -> None:
     assert lake.sql("SELECT * FROM 'raw-data/foods.csv'").schema == lake.read("raw-data/foods.csv").schema
 
 
+<<<<<<< HEAD
 def test_conversions_are_proven_verified_and_replayed(tmp_path: Path) -> None:
     source, target = tmp_path / "a.csv", str(tmp_path / "a.parquet")
     source.write_text("a,b\n1,x\n2\n3,z\n")
@@ -173,3 +174,27 @@ def test_conversions_are_proven_verified_and_replayed(tmp_path: Path) -> None:
     assert (replayed["brought_back"], replayed["quarantined"], replayed["rows"]) == (1, 0, 3)
     assert datalake.read(target).to_pyarrow().column("b").to_pylist() == ["x", "z", "y"]
     assert all(check["holds"] for check in datalake.verify(target))
+=======
+def test_many_files_are_one_table_and_one_table_is_many_files(lake: datalake.Lake, tmp_path: Path) -> None:
+    for year, kcal in [(2024, b"52"), (2025, b"265.5")]:
+        folder = tmp_path / "in" / f"year={year}"
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_bytes(b"name,kcal\nx," + kcal + b"\n")
+    done = datalake.convert(tmp_path / "in", tmp_path / "all.parquet", source_column="file")
+    assert pq.read_table(tmp_path / "all.parquet").to_pydict() == {
+        "name": ["x", "x"],
+        "kcal": [52.0, 265.5],
+        "year": [2024, 2025],
+        "file": [f"{tmp_path}/in/year={year}/a.csv" for year in (2024, 2025)],
+    }
+    assert (done["files"], done["notes"]) == ([], [])
+    parts = datalake.convert(tmp_path / "in" / "**" / "*.csv", tmp_path / "out", partition_by=["year"])
+    assert [part["path"] for part in parts["files"]] == [f"year={year}/part-00000.parquet" for year in (2024, 2025)]
+    with pytest.raises(datalake.AlreadyExistsError):
+        datalake.convert(tmp_path / "in", tmp_path / "out", partition_by=["year"])
+    again = datalake.convert(tmp_path / "out", f"{tmp_path}/cut/", max_rows_per_file=1, to="csv")
+    assert again["digest"] == parts["digest"]
+    datalake.convert(tmp_path / "in", "lake://raw-data/parts/", lake=lake, partition_by=["year"], overwrite=True)
+    assert len(lake.read("raw-data/parts/")) == 2
+    assert len(datalake.read(tmp_path / "in")) == 2
+>>>>>>> b4b14ccc0e7fc12041d56027f8915d3ecf231708

@@ -1,8 +1,8 @@
 //! `convert`: one table from one format and place to another.
 
-use datalake_core::format::{Sink, Source, WriteOptions};
+use datalake_core::format::{Files, Sink, Source, WriteOptions};
 use datalake_core::lake::Location;
-use datalake_core::pipeline::{ConversionOrder, Done, carry_out};
+use datalake_core::pipeline::{ConversionOrder, Done, Tables, carry_out};
 use datalake_core::{Error, Result};
 
 use crate::cli::Convert;
@@ -14,15 +14,27 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     if !arguments.select.is_empty() {
         read = read.with_columns(Some(arguments.select.clone()));
     }
-    let mut write = reading::written(WriteOptions::default(), &arguments.writing)?.with_format(arguments.to.clone());
+    if let Some(name) = &arguments.source_column {
+        read = read.with_source_column(Some(name.clone()));
+    }
+    let mut write = reading::written(WriteOptions::default(), &arguments.writing)?
+        .with_format(arguments.to.clone())
+        .with_partition_by(arguments.partition_by)
+        .with_max_rows_per_file(arguments.max_rows_per_file)
+        .with_overwrite(arguments.overwrite)
+        .with_bloom_filters(arguments.bloom_filter)
+        .with_exact(arguments.exact);
     if let Some(name) = &arguments.compression {
         write = write.with_compression_of_name(name)?;
     }
-    write = write.with_bloom_filters(arguments.bloom_filter).with_exact(arguments.exact);
-    let (from, to): (Location, Location) = (arguments.source.parse()?, arguments.destination.parse()?);
+    let to: Location = arguments.destination.parse()?;
+    let tables = match Files::named(&arguments.source, || tools.lake()).await? {
+        Some(files) => Tables::Many(files),
+        None => Tables::One(source(&arguments.source.parse()?, tools).await?),
+    };
     let order = ConversionOrder {
-        source: (source(&from, tools).await?, arguments.source),
-        sink: sink(&to, tools).await?,
+        source: (tables, arguments.source),
+        sink: sink(&to, &write, tools).await?,
         destination: to.clone(),
         read,
         write,
@@ -33,7 +45,7 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
         tools.printer.say(note);
     }
     if tools.printer.is_json() && to != Location::Stdio {
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "written": converted.written,
             "balance": converted.balance,
             "nulled": quarantine.nulled_columns(),
@@ -42,6 +54,9 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
             "dialect": converted.dialect,
             "run": run,
         });
+        if !converted.files.is_empty() {
+            document["files"] = serde_json::json!(converted.files);
+        }
         return tools.printer.document(&document);
     }
     let place = kept.map(|place| format!(" ({place})")).unwrap_or_default();
@@ -57,6 +72,9 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
     ));
     if let Some(digest) = converted.rows_digest {
         tools.printer.say(&format!("exact: the rows read and those written have the digest {digest}"));
+    }
+    if !converted.files.is_empty() {
+        tools.printer.say(&format!("{} files in {to}", converted.files.len()));
     }
     Ok(())
 }
@@ -74,13 +92,15 @@ pub(crate) async fn source(location: &Location, tools: &Tools) -> Result<Source>
 }
 
 /// Where a table goes.
-pub(crate) async fn sink(location: &Location, tools: &Tools) -> Result<Sink> {
+pub(crate) async fn sink(location: &Location, options: &WriteOptions, tools: &Tools) -> Result<Sink> {
     Ok(match location {
         Location::Object { bucket, key } => {
             Sink::Object { bucket: tools.lake()?.bucket(bucket).await?, path: key.clone() }
         }
-        Location::Local(path) => Sink::LocalFile(path.clone()),
-        Location::Prefix { .. } => return Err(prefix(location)),
+        Location::Local(path) => Sink::local(path.clone(), options),
+        Location::Prefix { bucket, prefix } => {
+            Sink::Prefix { bucket: tools.lake()?.bucket(bucket).await?, prefix: prefix.clone() }
+        }
         Location::Stdio => Sink::Stream { name: "stdout".to_owned(), writer: Box::pin(tokio::io::stdout()) },
     })
 }

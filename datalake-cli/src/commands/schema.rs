@@ -1,9 +1,9 @@
 //! `schema`: the inferred schema of a table, and a profile of its columns.
 
-use datalake_core::Result;
-use datalake_core::format::{self, Dialect, Infer, Profile};
-use datalake_core::lake::Location;
+use datalake_core::format::{self, Dialect, Files, Infer, Profile};
+use datalake_core::lake::ObjectPattern;
 use datalake_core::query::DataSet;
+use datalake_core::{ErrorKind, Result};
 
 use crate::cli::Schema;
 use crate::commands::{Tools, convert, reading};
@@ -11,15 +11,13 @@ use crate::commands::{Tools, convert, reading};
 /// Profiles a table.
 pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
     let (options, quarantine) = reading::options(&arguments.reading)?;
-    let location: Location = arguments.source.parse()?;
-    let batches = if arguments.source.contains('*') {
-        let pattern = arguments.source.strip_prefix("lake://").unwrap_or(&arguments.source);
-        DataSet::open(&tools.lake()?, pattern, options).await?.read(None)
-    } else {
-        let source = convert::source(&location, tools).await?;
-        let source = source.spool().await?;
-        let (found, _) = format::detect(&source, &options).await?;
-        found.read(source, options.with_infer(Infer::Whole)).await?
+    let batches = match many(&arguments.source, tools).await? {
+        Some(files) => DataSet::of(&files, options).await?.read(None),
+        None => {
+            let source = convert::source(&arguments.source.parse()?, tools).await?.spool().await?;
+            let (found, _) = format::detect(&source, &options).await?;
+            found.read(source, options.with_infer(Infer::Whole)).await?
+        }
     };
     for note in batches.notes() {
         tools.printer.say(note);
@@ -35,6 +33,21 @@ pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
         tools.printer.say(&column.to_string());
     }
     Ok(())
+}
+
+/// The files that a text names, if it names more than one: those of this machine, or else objects without `lake://` before them.
+async fn many(text: &str, tools: &Tools) -> Result<Option<Files>> {
+    match Files::named(text, || tools.lake()).await {
+        Err(error) if error.kind() == ErrorKind::NotFound && !text.starts_with("lake://") => {
+            let Ok(pattern) = text.parse::<ObjectPattern>() else { return Err(error) };
+            match tools.lake() {
+                // Where it is no object either, it is the files that were meant.
+                Ok(lake) => Files::in_lake(lake.as_ref(), &pattern).await.map(Some).map_err(|_| error),
+                Err(_) => Err(error),
+            }
+        }
+        found => found,
+    }
 }
 
 fn print(profile: &Profile, dialect: Option<&Dialect>, tools: &Tools) -> Result<()> {

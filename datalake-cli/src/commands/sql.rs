@@ -53,7 +53,7 @@ async fn answer(session: &Session, arguments: &Sql, to: &Location, tools: &Tools
         (_, format) => format.clone(),
     };
     let write = reading::written(WriteOptions::default(), &arguments.writing)?.with_format(format);
-    let sink = convert::sink(to, tools).await?;
+    let sink = convert::sink(to, &write, tools).await?;
     let written = format::for_sink(&sink, &write)?.write(sink, rows, write).await?;
     if arguments.to.is_some() {
         tools.printer.say(&format!("{} rows written", written.rows));

@@ -224,3 +224,62 @@ fn what_was_converted_is_proven_verified_and_replayed() {
     scratch.write("texts.ndjson", "{\"a\":\"\",\"b\":1}\n");
     scratch.run(&["convert", "texts.ndjson", "texts.csv", "--exact"]).failed(1, &["values of `a`", "write Parquet"]);
 }
+
+#[test]
+fn many_files_are_one_table_and_one_table_is_many_files() {
+    let scratch = Scratch::new();
+    for (name, text) in [
+        ("exports/a.csv", "id,name\n1,apple\n2\n"),
+        ("exports/b.csv", "id,name\n3,pear\n"),
+        ("exports/c.csv", "name,kcal,id\nplum,46,4\n"),
+        ("exports/_old.csv", "id,name\n9,x\n"),
+    ] {
+        scratch.write(name, text);
+    }
+    let expected = "id,name,kcal\n1,apple,\n3,pear,\n4,plum,46\n";
+    for source in ["exports", "exports/", "exports/*.csv", "**/*.csv"] {
+        let output = scratch.command(&["convert", source, "all.csv", "--on-row-error", "quarantine"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains("2 of 3 files, the first of them exports/a.csv, have no column `kcal`: null there"),
+            "{said}"
+        );
+        assert!(said.contains("4 records seen = 3 written + 1 quarantined (all.csv.run/quarantine.ndjson)"), "{said}");
+        assert_eq!(std::fs::read_to_string(scratch.path("all.csv")).unwrap(), expected, "{source}");
+        let kept = std::fs::read_to_string(scratch.path("all.csv.run/quarantine.ndjson")).unwrap();
+        assert!(kept.starts_with("{\"source\":\"exports/a.csv\",\"row\":2,\"line\":3,"), "{kept}");
+        // The result of the last turn would be found by `**`.
+        std::fs::remove_file(scratch.path("all.csv")).unwrap();
+    }
+    scratch.run(&["convert", "exports", "all.csv"]).failed(1, &["exports/a.csv", "row 2"]);
+    scratch.run(&["convert", "exports/*.tsv", "all.csv"]).failed(1, &["no file matches", "`a.csv`"]);
+
+    scratch.write("clean.csv", "n,k\n1,a\n2,a\n3,\n4,b c\n");
+    let parted = ["convert", "clean.csv", "out/", "--partition-by", "k", "--output", "json"];
+    let written = scratch.ok(&parted);
+    assert!(written.contains("\"path\": \"k=b c/part-00000.parquet\""), "{written}");
+    scratch.run(&parted).failed(1, &["not empty", "overwrite"]);
+    scratch.ok(&["convert", "clean.csv", "out/", "--partition-by", "k", "--overwrite", "--to", "csv"]);
+    let files = scratch.files("out");
+    assert_eq!(files.iter().filter(|file| file.ends_with("part-00000.csv")).count(), 3, "{files:?}");
+    scratch.ok(&["convert", "out", "back.csv"]);
+    let back = std::fs::read_to_string(scratch.path("back.csv")).unwrap();
+    assert_eq!(back, "n,k\n3,\n1,a\n2,a\n4,b c\n");
+    scratch.run(&["convert", "clean.csv", "one.csv", "--max-rows-per-file", "2"]).failed(1, &["ends in `/`"]);
+}
+
+#[test]
+fn a_prefix_of_the_lake_is_written_and_read_as_one_table() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "processed-data"]);
+    scratch.write("clean.csv", "n,k\n1,a\n2,b\n3,c\n");
+    scratch.ok(&["convert", "clean.csv", "lake://processed-data/t/", "--max-rows-per-file", "2"]);
+    assert_eq!(scratch.ok(&["convert", "lake://processed-data/t/", "-", "--to", "csv"]), "n,k\n1,a\n2,b\n3,c\n");
+    let query = "SELECT sum(n) AS n FROM 'processed-data/t/'";
+    let json: serde_json::Value = serde_json::from_str(&scratch.ok(&["sql", query, "--output", "json"])).unwrap();
+    assert_eq!(json[0]["n"], 6);
+    for source in ["lake://processed-data/t/", "processed-data/t/*.parquet"] {
+        assert!(scratch.ok(&["schema", source]).contains("3 rows"), "{source}");
+    }
+}

@@ -25,13 +25,14 @@ pub struct Batches {
     tally: Arc<Tally>,
     notes: Vec<String>,
     dialect: Option<Dialect>,
+    source_columns: Option<Vec<String>>,
 }
 
 impl Batches {
     /// Batches of `schema` from a stream, counted by `tally`.
     #[must_use]
     pub fn new(schema: SchemaRef, stream: BoxStream<'static, Result<RecordBatch>>, tally: Arc<Tally>) -> Self {
-        Self { schema, stream, tally, notes: Vec::new(), dialect: None }
+        Self { schema, stream, tally, notes: Vec::new(), dialect: None, source_columns: None }
     }
 
     /// Batches of `schema` that are in memory already, all counted as written.
@@ -66,6 +67,17 @@ impl Batches {
     #[must_use]
     pub fn dialect(&self) -> Option<&Dialect> {
         self.dialect.as_ref()
+    }
+
+    /// Says which columns stand in the source itself.
+    pub(crate) fn with_source_columns(mut self, names: Vec<String>) -> Self {
+        self.source_columns = Some(names);
+        self
+    }
+
+    /// The columns that stand in the source itself, where its reader says so.
+    pub(crate) fn source_columns(&self) -> Option<&[String]> {
+        self.source_columns.as_deref()
     }
 
     /// The schema of every batch.

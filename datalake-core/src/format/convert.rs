@@ -1,6 +1,6 @@
 //! From any format to any other: read with one, write with the other.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
@@ -9,12 +9,14 @@ use super::batches::{Balance, Batches};
 use super::detect::{detect, for_sink};
 use super::dialect::Dialect;
 use super::exact;
+use super::many::{Deferred, Files, Plan};
 use super::options::{Infer, ReadOptions, WriteOptions};
+use super::parts::{self, WrittenFile};
 use super::reject::Rejects;
 use super::schema::Misfit;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Up to this size in bytes, types are found from the whole of a source.
 const SMALL: u64 = 4 * 1024 * 1024;
@@ -31,6 +33,9 @@ pub struct Converted {
     pub balance: Balance,
     /// The (decompressed) bytes that were read.
     pub bytes_read: u64,
+    /// The files that the table consists of, by their paths, where the sink is a folder or prefix. Then the bytes of
+    /// [`written`](Self::written) are those of all, and its SHA-256 is that of `_manifest.json`, which names them.
+    pub files: Vec<WrittenFile>,
     /// What a user should know, such as a column that is text because of one value.
     pub notes: Vec<String>,
     /// How the source is written, if it is CSV.
@@ -59,6 +64,55 @@ pub async fn convert(source: Source, sink: Sink, read: ReadOptions, write: Write
     convert_guessing(source, sink, read, write, SMALL, SAMPLE).await
 }
 
+/// Reads many files as one table and writes a sink: their columns are united by name, in the order in which they are first
+/// seen, and types are as wide as the values of all files ask for. Columns that some files lack are null there, and types that
+/// do not go together are text; both are told in the notes. Rows have the order of the files, and bad records are told and
+/// counted by file.
+///
+/// # Errors
+/// Those of [`convert`]; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the files are not of one format, or have a column
+/// that their folders have too.
+pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: WriteOptions) -> Result<Converted> {
+    refuse_many(&sink, &write)?;
+    let to = for_sink(&sink, &write)?;
+    if write.exact {
+        exact::source_of(&sink)?;
+    }
+    let mut sink = sink;
+    if let Some(again) = sink.again() {
+        // What is rejected is not given away before it is clear that the types hold.
+        let deferred = read.rejects.clone().map(|rejects| Arc::new(Deferred::new(rejects)));
+        let rejects = deferred.clone().map(|deferred| deferred as Arc<dyn Rejects>);
+        if let Some(plan) = Plan::guessed(&files, &read.clone().with_rejects(rejects.clone())).await? {
+            match finish_many(&plan, sink, &to, &write, rejects).await {
+                Err(error) if Misfit::is_cause_of(&error) => sink = again,
+                done => {
+                    if let (Err(_), Some(deferred)) = (&done, deferred) {
+                        // The error is told; that there are too many bad records besides is not news.
+                        let _ = deferred.hand_on();
+                    }
+                    return done;
+                }
+            }
+        }
+    }
+    let plan = Plan::new(&files, &read).await?;
+    finish_many(&plan, sink, &to, &write, read.rejects).await
+}
+
+async fn finish_many(
+    plan: &Plan,
+    sink: Sink,
+    to: &Arc<dyn super::Format>,
+    write: &WriteOptions,
+    rejects: Option<Arc<dyn Rejects>>,
+) -> Result<Converted> {
+    let (batches, seen) = plan.read(None)?;
+    let mut done = finish(batches, sink, to, write, rejects).await?;
+    done.notes.extend(seen.lock().unwrap_or_else(PoisonError::into_inner).notes());
+    Ok(done)
+}
+
 /// Converts; the types of a source of more than `small` bytes are guessed from its first `sample` bytes.
 async fn convert_guessing(
     source: Source,
@@ -68,6 +122,7 @@ async fn convert_guessing(
     small: u64,
     sample: u64,
 ) -> Result<Converted> {
+    refuse_many(&sink, &write)?;
     let to = for_sink(&sink, &write)?;
     if write.exact {
         exact::source_of(&sink)?;
@@ -80,14 +135,14 @@ async fn convert_guessing(
     if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
         let mut guess = read.clone().with_infer(Infer::Sample(sample));
         guess.looks_ahead = true;
-        let attempt = async { finish(from.read(source, guess).await?, sink, &*to, &write, None).await };
+        let attempt = async { finish(from.read(source, guess).await?, sink, &to, &write, None).await };
         match attempt.await {
             Err(error) if Misfit::is_cause_of(&error) => {}
             done => return done,
         }
     }
     let rejects = read.rejects.clone();
-    finish(from.read(source, read).await?, sink, &*to, &write, rejects).await
+    finish(from.read(source, read).await?, sink, &to, &write, rejects).await
 }
 
 /// The same batches; after the last one, the rejected records are held against their limit.
@@ -103,7 +158,7 @@ fn judged(batches: Batches, rejects: Option<Arc<dyn Rejects>>) -> Batches {
 async fn finish(
     batches: Batches,
     sink: Sink,
-    to: &dyn super::Format,
+    to: &Arc<dyn super::Format>,
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
@@ -111,17 +166,40 @@ async fn finish(
     let (schema, dialect) = (Arc::clone(batches.schema()), batches.dialect().cloned());
     let batches = judged(batches, rejects);
     let table = if write.exact { Some(exact::source_of(&sink)?) } else { None };
-    let (written, rows_digest) = match table {
-        None => (to.write(sink, batches, write.clone()).await?, None),
+    let (batches, passed) = match table {
+        None => (batches, None),
         Some(table) => {
             let (batches, passed) = exact::watched(batches);
-            let written = to.write(sink, batches, write.clone()).await?;
-            (written, Some(exact::prove(table, to, write, &passed).await?))
+            (batches, Some((table, passed)))
         }
+    };
+    let (written, files) = if sink.is_many() {
+        parts::write(sink, batches, Arc::clone(to), write).await?
+    } else {
+        (to.write(sink, batches, write.clone()).await?, Vec::new())
+    };
+    let rows_digest = match passed {
+        None => None,
+        Some((table, passed)) => Some(exact::prove(table, &**to, write, &passed).await?),
     };
     notes.extend(tally.nulled_columns().iter().map(ToString::to_string));
     let (balance, bytes_read, write) = (tally.balance(), tally.bytes(), write.clone());
-    Ok(Converted { written, balance, bytes_read, notes, dialect, schema, write, rows_digest })
+    Ok(Converted { written, files, balance, bytes_read, notes, dialect, schema, write, rows_digest })
+}
+
+/// One file cannot hold what options want of several.
+fn refuse_many(sink: &Sink, write: &WriteOptions) -> Result<()> {
+    if sink.is_many() {
+        return Ok(());
+    }
+    let option = match (write.partition_by.is_empty(), write.max_rows_per_file) {
+        (true, None) => return Ok(()),
+        (false, _) => "partition_by",
+        (true, Some(_)) => "max_rows_per_file",
+    };
+    Err(Error::invalid("write", sink)
+        .with_reason(format_args!("`{option}` makes several files of a table, and this is one"))
+        .with_hint("name a folder or prefix, which ends in `/`"))
 }
 
 /// Source and sink once more, if it pays to guess types and nothing stands in the way of a second try: records are not

@@ -81,7 +81,7 @@ impl Plan {
         let Sniffed { syntax, has_header, notes } = sniff(&input, source, compression, options).await?;
         // Names alone stand at the beginning; types take a look at the records.
         let limit = match options.infer {
-            _ if options.text || options.schema.is_some() => Some(0),
+            _ if options.text || options.schema.is_some() || options.guess.is_some() => Some(0),
             Infer::Sample(bytes) => Some(bytes.max(1)),
             Infer::Auto | Infer::Whole => None,
         };
@@ -94,6 +94,10 @@ impl Plan {
         let specs = match &options.schema {
             Some(specs) => Some((specs.clone(), Origin::Declared)),
             None if options.text => None,
+            None if let Some(guess) = &options.guess => {
+                guess.covers(input.name(), &found.names)?;
+                Some((guess.columns.clone(), Origin::Inferred))
+            }
             None => {
                 let columns = found.names.iter().zip(&found.columns).zip(&found.marks);
                 let specs = columns.map(|((name, column), mark)| column.spec(name, *mark));
@@ -145,6 +149,9 @@ impl Plan {
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
         let specs = self.specs.as_ref().map(|(specs, origin)| (specs.as_slice(), *origin));
         let intake = Intake::new(self.input.name(), &text_schema(&self.found.names), specs, options, tally)?;
+        if let (Some(guess), Some((_, Origin::Inferred))) = (&options.guess, specs) {
+            return Ok(intake.guessed(guess.unseen.clone()));
+        }
         let is_guess = !self.found.whole && matches!(specs, Some((_, Origin::Inferred)));
         Ok(if is_guess { intake.guessed(self.found.columns.iter().map(Observed::is_empty).collect()) } else { intake })
     }
@@ -309,12 +316,13 @@ impl Format for Csv {
         let schema = Arc::clone(intake.schema());
         let notes = plan.found.notes.iter().chain(intake.notes()).cloned().collect();
         let Plan { input, compression, syntax, dialect, reading, found, .. } = plan;
+        let names = found.names;
         if let Some(rejects) = &options.rejects {
-            rejects.columns(input.name(), SourceColumns { names: found.names.clone(), dialect: dialect.clone() });
+            rejects.columns(input.name(), SourceColumns { names: names.clone(), dialect: dialect.clone() });
         }
         let blocks = blocks(&input, compression, syntax, dialect.skip_lines, dialect.header, BLOCK, &tally)?;
-        let stream = decode::batches(blocks, found.names, reading, intake, options.batch_rows);
-        Ok(Batches::new(schema, stream, tally).with_notes(notes).with_dialect(dialect))
+        let stream = decode::batches(blocks, names.clone(), reading, intake, options.batch_rows);
+        Ok(Batches::new(schema, stream, tally).with_notes(notes).with_dialect(dialect).with_source_columns(names))
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {

@@ -60,13 +60,16 @@ pub async fn detect(source: &Source, options: &ReadOptions) -> Result<(Arc<dyn F
     Ok((format, compression))
 }
 
-/// The format of a sink, by option or by name.
+/// The format of a sink, by option or by name; Parquet for a folder or prefix.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if neither says a format that is known.
 pub fn for_sink(sink: &Sink, options: &WriteOptions) -> Result<Arc<dyn Format>> {
     if let Some(name) = &options.format {
         return format(name).ok_or_else(|| unknown("write", sink, &format!("`{name}` is no format")));
+    }
+    if sink.is_many() {
+        return Ok(Arc::new(Parquet));
     }
     let by_name = sink.file_name().and_then(|name| by_name(&name));
     by_name.ok_or_else(|| unknown("write", sink, "its name does not tell its format"))
@@ -79,7 +82,7 @@ fn unknown(action: &str, subject: impl std::fmt::Display, reason: &str) -> Error
 }
 
 /// By the suffix, under that of a compression.
-fn by_name(name: &str) -> Option<Arc<dyn Format>> {
+pub(super) fn by_name(name: &str) -> Option<Arc<dyn Format>> {
     let (_, name) = Compression::of_name(name);
     let (_, suffix) = name.rsplit_once('.')?;
     match suffix.to_ascii_lowercase().as_str() {

@@ -101,6 +101,9 @@ pub(crate) fn source_of(sink: &Sink) -> Result<Source> {
     match sink {
         Sink::Object { bucket, path } => Ok(Source::Object { bucket: bucket.clone(), path: path.clone() }),
         Sink::LocalFile(path) => Ok(Source::LocalFile(path.clone())),
+        Sink::Folder(..) | Sink::Prefix { .. } => Err(Error::new(ErrorKind::Unsupported, "prove", sink)
+            .with_reason("several files are not read again")
+            .with_hint("write one file or object, or leave `exact` away")),
         Sink::Stream { .. } => Err(Error::new(ErrorKind::Unsupported, "prove", sink)
             .with_reason("what was given away cannot be read again")
             .with_hint("write a file or an object, or leave `exact` away")),

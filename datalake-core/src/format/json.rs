@@ -33,7 +33,8 @@ use async_trait::async_trait;
 use self::cut::Cutter;
 use self::decode::{Decoder, Scan, Target};
 use self::frame::{Framer, Layout};
-use self::shape::{Kind, struct_fields};
+use self::shape::struct_fields;
+pub(crate) use self::shape::{Kind, Shape};
 use self::value::Value;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
@@ -82,6 +83,8 @@ struct Plan {
     notes: Vec<String>,
     rows: u64,
     whole: bool,
+    /// What the values have in common, where types are found from them.
+    shape: Option<Box<Shape>>,
 }
 
 impl Plan {
@@ -93,17 +96,34 @@ impl Plan {
             Infer::Sample(bytes) => Some(bytes.max(1)),
             Infer::Auto | Infer::Whole => None,
         };
+        if let Some(fields) = options.guess.as_ref().and_then(|guess| guess.fields.clone()) {
+            let (mut notes, observed) = (Vec::new(), Vec::new());
+            let schema = decoded_schema(&fields, options.flatten, &mut notes);
+            return Ok(Self {
+                input,
+                compression,
+                layout,
+                kinds: fields,
+                schema,
+                observed,
+                notes,
+                rows: 0,
+                whole: false,
+                shape: None,
+            });
+        }
         let scan = Scan::new(Framer::new(input.name(), layout.clone()), options.nulls.clone());
         let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
         let is_text = options.text || options.schema.is_some();
         let observed = if is_text { Vec::new() } else { scan.observed(options.flatten) };
+        let shape = (!is_text).then(|| Box::new(scan.shape().clone()));
         let (mut kinds, mut notes, rows) = scan.found(!is_text);
         if is_text {
             let declared = options.schema.as_deref().unwrap_or_default();
             kinds = kinds_as_declared("", kinds, options.flatten, declared);
         }
         let schema = decoded_schema(&kinds, options.flatten, &mut notes);
-        Ok(Self { input, compression, layout, kinds, schema, observed, notes, rows, whole })
+        Ok(Self { input, compression, layout, kinds, schema, observed, notes, rows, whole, shape })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -133,6 +153,15 @@ fn kinds_as_declared(
         (name, kind)
     };
     kinds.into_iter().map(as_declared).collect()
+}
+
+/// The fields of records of which these shapes were seen one after the other, and the schema of decoded batches.
+pub(crate) fn united<'a>(shapes: impl Iterator<Item = &'a Shape>, flattens: bool) -> (Vec<(String, Kind)>, SchemaRef) {
+    let mut all = Shape::new();
+    shapes.for_each(|shape| all.merge(shape));
+    let kinds = all.record();
+    let schema = decoded_schema(&kinds, flattens, &mut Vec::new());
+    (kinds, schema)
 }
 
 /// The schema of decoded batches; names that are empty or taken are changed.
@@ -200,6 +229,7 @@ impl Format for Json {
         let intake = plan.intake(options, &Arc::default())?;
         plan.notes.extend_from_slice(intake.notes());
         let inferred = Inferred::new(intake.schema(), plan.notes, plan.rows, plan.whole);
+        let inferred = Inferred { shape: plan.shape, ..inferred };
         let names: Vec<_> = plan.schema.fields().iter().map(|field| field.name()).collect();
         Ok(inferred.with_observed(names.into_iter().zip(plan.observed.iter().map(Option::as_ref))))
     }
@@ -211,6 +241,7 @@ impl Format for Json {
         let schema = Arc::clone(intake.schema());
         let mut notes = plan.notes;
         notes.extend_from_slice(intake.notes());
+        let names = plan.schema.fields().iter().map(|field| field.name().clone()).collect();
         let name = Arc::clone(plan.input.name());
         let target = Target { kinds: plan.kinds, schema: plan.schema, flattens: options.flatten };
         if options.looks_ahead && plan.layout == Layout::Lines && plan.compression == Compression::None {
@@ -230,7 +261,7 @@ impl Format for Json {
             let cut = drive::decoded(plan.input, plan.compression, cutter, Arc::clone(&tally))?;
             blocks::batches(&name, plan.layout, cut, target, nulls, intake, batch_rows)
         };
-        Ok(Batches::new(schema, stream, tally).with_notes(notes))
+        Ok(Batches::new(schema, stream, tally).with_notes(notes).with_source_columns(names))
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {

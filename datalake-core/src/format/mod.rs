@@ -52,11 +52,13 @@ mod exact;
 pub mod hostile;
 mod intake;
 mod json;
+mod many;
 mod masks;
 mod nulled;
 mod one_or_many;
 mod options;
 mod parquet;
+mod parts;
 mod profile;
 mod quarantine;
 mod quick;
@@ -80,7 +82,7 @@ use async_trait::async_trait;
 pub use batches::{Balance, Batches, Tally};
 pub use compression::Compression;
 pub use conform::{CellFault, Conformed, Conformer, conform};
-pub use convert::{Converted, convert};
+pub use convert::{Converted, convert, convert_many};
 pub use csv::Csv;
 pub use declared::declared_schema;
 pub use detect::{FORMATS, detect, for_sink, format};
@@ -90,6 +92,9 @@ pub use digest::TableDigest;
 #[cfg(feature = "pipeline")]
 pub(crate) use exact::{reading as proving, rows_of};
 pub use json::Json;
+pub use many::Files;
+#[cfg(feature = "sql")]
+pub(crate) use many::{Plan, United, unite};
 pub use nulled::{Nulled, NulledColumn};
 #[cfg(feature = "pipeline")]
 pub(crate) use one_or_many::one_or_many;
@@ -97,6 +102,7 @@ pub use options::{Infer, ReadOptions, WriteOptions};
 pub use parquet::Parquet;
 #[cfg(feature = "pipeline")]
 pub(crate) use parquet::digest_said;
+pub use parts::WrittenFile;
 pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
 pub use reject::{OnRowError, Reject, Rejects, SourceColumns};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::compression::Compression;
 use super::dialect::{LineEnd, Quote};
 use super::reject::{OnRowError, Rejects};
+use super::schema::Guess;
 use super::spec::{ColumnSpec, DecimalMark};
 use crate::error::{Error, Result};
 
@@ -89,6 +90,11 @@ pub struct ReadOptions {
     pub(crate) looks_ahead: bool,
     /// The name of an additional last column (`UInt64`) with each record's number in its source, from 1.
     pub row_number: Option<String>,
+    /// Many files as one table: the name of an additional last column (text) with each record's file or object.
+    pub source_column: Option<String>,
+    /// What other files of the same table were found to hold.
+    #[serde(skip)]
+    pub(crate) guess: Option<Arc<Guess>>,
 }
 
 impl Default for ReadOptions {
@@ -116,6 +122,8 @@ impl Default for ReadOptions {
             rows: None,
             looks_ahead: false,
             row_number: None,
+            source_column: None,
+            guess: None,
         }
     }
 }
@@ -162,6 +170,16 @@ pub struct WriteOptions {
     /// the conversion ends with an error. Types do not count, values do, as text writes them. It is [`convert`](super::convert())
     /// that looks at it.
     pub exact: bool,
+    /// Folder or prefix: the columns by whose values the rows are parted, each in a folder `column=value/` and left out of the
+    /// files. The order of rows of the same values stays.
+    pub partition_by: Vec<String>,
+    /// Folder or prefix: after so many rows another file is begun, `part-00001`.
+    pub max_rows_per_file: Option<u64>,
+    /// Folder or prefix: whether what is there is replaced; otherwise one that is not empty is refused.
+    pub overwrite: bool,
+    /// Parquet: whether each batch is a row group of its own, or several.
+    #[serde(skip)]
+    pub(crate) batch_is_group: bool,
 }
 
 impl Default for WriteOptions {
@@ -180,6 +198,10 @@ impl Default for WriteOptions {
             bloom_filters: Vec::new(),
             metadata: BTreeMap::new(),
             exact: false,
+            partition_by: Vec::new(),
+            max_rows_per_file: None,
+            overwrite: false,
+            batch_is_group: false,
         }
     }
 }
@@ -297,6 +319,7 @@ setters!(ReadOptions {
     with_flatten flatten: bool,
     with_rows rows: Option<String>,
     with_row_number row_number: Option<String>,
+    with_source_column source_column: Option<String>,
 });
 
 setters!(WriteOptions {
@@ -311,4 +334,7 @@ setters!(WriteOptions {
     with_bloom_filters bloom_filters: Vec<String>,
     with_metadata metadata: BTreeMap<String, String>,
     with_exact exact: bool,
+    with_partition_by partition_by: Vec<String>,
+    with_max_rows_per_file max_rows_per_file: Option<u64>,
+    with_overwrite overwrite: bool,
 });

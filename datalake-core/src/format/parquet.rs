@@ -93,6 +93,7 @@ impl Plan {
         let parts = chosen.each(&self.metadata);
         let first = parts.first().map_or(0, |part| part.first);
         let nulls = if options.schema.is_some() { options.nulls } else { Vec::new() };
+        let names = self.metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
         let (input, file, mask) = (self.input.clone(), self.metadata, self.mask);
         let decoder = move |part: Chosen| {
             let (input, file, mask) = (input.clone(), file.clone(), mask.clone());
@@ -118,7 +119,7 @@ impl Plan {
         let batches = batches.try_flatten().boxed();
         let reader = Reader { batches, intake: Arc::new(intake), nulls, rows: first };
         let stream = futures::stream::try_unfold(reader, Reader::next).into_stream().boxed();
-        Ok(Batches::new(schema, stream, tally).with_notes(self.notes))
+        Ok(Batches::new(schema, stream, tally).with_notes(self.notes).with_source_columns(names))
     }
 
     /// How many rows of the widest row group are about so many bytes, decoded.
@@ -483,6 +484,8 @@ impl Format for Parquet {
 mod encoding;
 mod group;
 mod write;
+
+pub(super) use group::batch_bytes;
 
 #[cfg(test)]
 mod tests;

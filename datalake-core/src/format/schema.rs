@@ -1,12 +1,14 @@
 //! The types of columns, found from their texts: null, then bool, int64, decimal(38,0) for longer integers, float64, date or
 //! timestamp, then text.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::cell::Kinds;
 use super::dialect::Dialect;
+use super::json::{Kind, Shape};
 use super::spec::{ColumnSpec, DecimalMark, type_name};
 use crate::error::Error;
 
@@ -30,7 +32,14 @@ pub struct Inferred {
     pub dialect: Option<Dialect>,
     /// The columns whose numbers are found to have a decimal comma.
     pub comma_decimals: Vec<String>,
+    /// What the texts of each column have in common, where its type was found from them.
+    pub(crate) kinds: HashMap<String, Kinds>,
+    /// JSON: what the values of all fields have in common, where types were found from them.
+    pub(crate) shape: Option<Box<Shape>>,
 }
+
+/// The fields of JSON records and how their values are stored.
+pub(crate) type Fields = Vec<(String, Kind)>;
 
 impl Inferred {
     pub(crate) fn new(schema: &SchemaRef, notes: Vec<String>, rows: u64, whole: bool) -> Self {
@@ -43,6 +52,8 @@ impl Inferred {
             wide_integers: Vec::new(),
             dialect: None,
             comma_decimals: Vec::new(),
+            kinds: HashMap::new(),
+            shape: None,
         }
     }
 
@@ -52,6 +63,9 @@ impl Inferred {
         columns: impl Iterator<Item = (&'a String, Option<&'a Observed>)>,
     ) -> Self {
         for (name, observed) in columns.filter(|(name, _)| self.schema.index_of(name).is_ok()) {
+            if let Some(observed) = observed {
+                self.kinds.insert(name.clone(), observed.kinds);
+            }
             match observed {
                 Some(observed) if observed.is_empty() => self.empty.push(name.clone()),
                 Some(observed) if observed.is_wide_integer() => self.wide_integers.push(name.clone()),
@@ -59,6 +73,30 @@ impl Inferred {
             }
         }
         self
+    }
+}
+
+/// The columns that other files of the same table were found to have. What a file adds to them, a value or a column that
+/// would have led to other ones, is a [`Misfit`].
+#[derive(Debug)]
+pub(crate) struct Guess {
+    pub(crate) columns: Vec<ColumnSpec>,
+    /// Whether each column had no value so far.
+    pub(crate) unseen: Vec<bool>,
+    /// JSON: the fields of all files.
+    pub(crate) fields: Option<Fields>,
+}
+
+impl Guess {
+    /// Sees whether all columns of a source are among these.
+    pub(crate) fn covers(&self, source: &str, names: &[String]) -> crate::error::Result<()> {
+        let is_known = |name: &&String| self.columns.iter().any(|column| column.name == **name);
+        match names.iter().find(|name| !is_known(name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::invalid("read", source)
+                .with_reason(format_args!("column `{name}` is not in the files that were looked at first"))
+                .with_source(Misfit)),
+        }
     }
 }
 
@@ -131,6 +169,11 @@ impl Observed {
             }
         }
         self.values += values;
+    }
+
+    /// Takes what was seen of cells that come after these.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.absorb(other.kinds, other.values, |_, _| other.spoiler.clone());
     }
 
     /// The narrowest type of all cells; text where there are none.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use super::detect::by_name;
+use super::options::WriteOptions;
 use crate::compute;
 use crate::error::{Error, Result};
 use crate::lake::{AtomicFile, Bucket, ObjectWriter};
@@ -26,6 +28,16 @@ pub enum Sink {
     },
     /// A file on this machine, replaced if it is there.
     LocalFile(PathBuf),
+    /// A folder on this machine that becomes a table of several files, see
+    /// [`WriteOptions::partition_by`](super::WriteOptions::partition_by).
+    Folder(PathBuf),
+    /// A prefix in a bucket, below which a table becomes several objects.
+    Prefix {
+        /// The bucket.
+        bucket: Bucket,
+        /// The prefix in whole path segments; empty for the whole bucket.
+        prefix: Path,
+    },
     /// Bytes written as they come, such as stdout.
     Stream {
         /// What messages call it.
@@ -49,13 +61,39 @@ pub struct Written {
 }
 
 impl Sink {
+    /// A file of this machine; a folder where the path ends in `/`, or where options ask for several files and the name tells no
+    /// format.
+    ///
+    /// ```
+    /// use datalake_core::format::{Sink, WriteOptions};
+    ///
+    /// let by_year = WriteOptions::default().with_partition_by(vec!["year".into()]);
+    /// assert!(matches!(Sink::local("foods/".into(), &WriteOptions::default()), Sink::Folder(_)));
+    /// assert!(matches!(Sink::local("foods".into(), &by_year), Sink::Folder(_)));
+    /// assert!(matches!(Sink::local("foods".into(), &WriteOptions::default()), Sink::LocalFile(_)));
+    /// ```
+    #[must_use]
+    pub fn local(path: PathBuf, options: &WriteOptions) -> Self {
+        let is_said = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        let is_meant = !options.partition_by.is_empty() || options.max_rows_per_file.is_some();
+        let tells = path.file_name().is_some_and(|name| by_name(&name.to_string_lossy()).is_some());
+        if is_said || is_meant && !tells { Self::Folder(path) } else { Self::LocalFile(path) }
+    }
+
     /// The same sink once more, where nothing is given away before the end.
     pub(crate) fn again(&self) -> Option<Self> {
         match self {
             Self::Object { bucket, path } => Some(Self::Object { bucket: bucket.clone(), path: path.clone() }),
             Self::LocalFile(path) => Some(Self::LocalFile(path.clone())),
+            Self::Folder(path) => Some(Self::Folder(path.clone())),
+            Self::Prefix { bucket, prefix } => Some(Self::Prefix { bucket: bucket.clone(), prefix: prefix.clone() }),
             Self::Stream { .. } => None,
         }
+    }
+
+    /// Whether it takes a table as several files.
+    pub(crate) fn is_many(&self) -> bool {
+        matches!(self, Self::Folder(_) | Self::Prefix { .. })
     }
 
     /// The last part of its name, from which a format may be told.
@@ -63,7 +101,7 @@ impl Sink {
         match self {
             Self::Object { path, .. } => path.filename().map(ToOwned::to_owned),
             Self::LocalFile(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
-            Self::Stream { .. } => None,
+            Self::Folder(_) | Self::Prefix { .. } | Self::Stream { .. } => None,
         }
     }
 }
@@ -72,7 +110,8 @@ impl Display for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Object { bucket, path } => f.write_str(&bucket.address(path)),
-            Self::LocalFile(path) => write!(f, "{}", path.display()),
+            Self::LocalFile(path) | Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Prefix { bucket, prefix } => write!(f, "{}/", bucket.address(prefix)),
             Self::Stream { name, .. } => f.write_str(name),
         }
     }
@@ -105,6 +144,11 @@ impl Output {
             Sink::Object { bucket, path } => Target::Object(Box::new(bucket.writer(&path))),
             Sink::LocalFile(path) => Target::File(AtomicFile::create(path).await?),
             Sink::Stream { writer, .. } => Target::Stream(writer),
+            Sink::Folder(_) | Sink::Prefix { .. } => {
+                return Err(Error::invalid("write", name)
+                    .with_reason("it is a folder, and one file is to be written")
+                    .with_hint("name a file in it"));
+            }
         };
         Ok(Self { name, bytes: 0, hash: Sha256::new(), target })
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore};
+use object_store::{GetOptions, ObjectMeta, ObjectStore};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +40,13 @@ pub enum Source {
     },
     /// The bytes of a former stream, kept in a temporary file.
     Spooled(Spooled),
+    /// Bytes in memory.
+    Bytes {
+        /// What messages call it; its last part may tell the format.
+        name: Arc<str>,
+        /// The bytes.
+        bytes: Bytes,
+    },
 }
 
 /// Bytes kept in an unnamed temporary file, which is gone when the last clone is dropped, even after a kill.
@@ -72,6 +79,7 @@ impl Source {
             Self::Object { bucket, path } => Some(Self::Object { bucket: bucket.clone(), path: path.clone() }),
             Self::LocalFile(path) => Some(Self::LocalFile(path.clone())),
             Self::Spooled(spooled) => Some(Self::Spooled(spooled.clone())),
+            Self::Bytes { name, bytes } => Some(Self::Bytes { name: Arc::clone(name), bytes: bytes.clone() }),
             Self::Stream { .. } => None,
         }
     }
@@ -82,7 +90,9 @@ impl Source {
             Self::Object { path, .. } => path.filename().map(ToOwned::to_owned),
             Self::LocalFile(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
             // A named pipe has kept its name.
-            Self::Spooled(spooled) => Some(FilePath::new(&*spooled.name).file_name()?.to_string_lossy().into_owned()),
+            Self::Spooled(Spooled { name, .. }) | Self::Bytes { name, .. } => {
+                Some(FilePath::new(&**name).file_name()?.to_string_lossy().into_owned())
+            }
             Self::Stream { .. } => None,
         }
     }
@@ -95,6 +105,7 @@ impl Display for Source {
             Self::LocalFile(path) => write!(f, "{}", path.display()),
             Self::Stream { name, .. } => f.write_str(name),
             Self::Spooled(spooled) => f.write_str(&spooled.name),
+            Self::Bytes { name, .. } => f.write_str(name),
         }
     }
 }
@@ -143,6 +154,7 @@ pub(crate) struct Input {
 enum Origin {
     Object { bucket: Bucket, path: Path, e_tag: Option<String> },
     File(Arc<Mutex<File>>),
+    Memory(Bytes),
 }
 
 impl Debug for Origin {
@@ -150,6 +162,7 @@ impl Debug for Origin {
         match self {
             Self::Object { e_tag, .. } => f.debug_struct("Object").field("e_tag", e_tag).finish_non_exhaustive(),
             Self::File(_) => f.write_str("File"),
+            Self::Memory(_) => f.write_str("Memory"),
         }
     }
 }
@@ -171,6 +184,7 @@ impl Input {
                 let size = lock(&spooled.file).metadata().map_err(|cause| Error::io("read", &name, cause))?.len();
                 (size, Origin::File(Arc::clone(&spooled.file)))
             }
+            Source::Bytes { bytes, .. } => (bytes.len() as u64, Origin::Memory(bytes.clone())),
             Source::Stream { .. } => {
                 return Err(Error::new(ErrorKind::Unsupported, "read", &name)
                     .with_reason("it can be read only once")
@@ -178,6 +192,13 @@ impl Input {
             }
         };
         Ok(Self { name, size, origin })
+    }
+
+    /// An object as it was listed, of which nothing more needs to be asked.
+    pub(crate) fn listed(bucket: &Bucket, meta: &ObjectMeta) -> Self {
+        let (path, e_tag) = (meta.location.clone(), meta.e_tag.clone());
+        let name = bucket.address(&path).into();
+        Self { name, size: meta.size, origin: Origin::Object { bucket: bucket.clone(), path, e_tag } }
     }
 
     /// What messages call it.
@@ -211,6 +232,10 @@ impl Input {
                 object_range(bucket.store().as_ref(), path, e_tag.as_deref(), range)
                     .await
                     .map_err(|cause| self.changed(cause))
+            }
+            Origin::Memory(bytes) => {
+                let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(bytes.slice(place(range.start)..place(range.end)))
             }
             Origin::File(file) => {
                 let file = Arc::clone(file);

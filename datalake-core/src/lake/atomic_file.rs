@@ -196,7 +196,7 @@ fn sweep(folder: &Path) -> io::Result<()> {
 }
 
 /// The folder of a file; `foods.csv` lies in `.`, not in a folder without a name.
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
         Some(folder) => folder,

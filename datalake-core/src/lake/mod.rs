@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 
 mod atomic_file;
+mod atomic_folder;
 pub mod conformance;
 #[cfg(test)]
 mod crash_tests;
@@ -39,6 +40,7 @@ pub use self::url::{LakeOptions, open};
 #[cfg(feature = "k8s")]
 pub(crate) use self::url::{bucket_names, bucket_names_text};
 pub use atomic_file::AtomicFile;
+pub(crate) use atomic_folder::AtomicFolder;
 pub use local::LocalLake;
 pub use location::{Location, parse_object};
 pub use memory::MemoryLake;
@@ -53,6 +55,7 @@ pub use s3::S3Lake;
 #[cfg(feature = "k8s")]
 pub(crate) use s3::{S3Failure, S3Request, endpoint_of, knock};
 pub use staging::abandon_writes;
+pub(crate) use staging::unique_name;
 pub use store_error::store_error;
 pub use transfer::{Copied, copy};
 #[cfg(feature = "pipeline")]

@@ -57,6 +57,25 @@ impl ObjectPattern {
         &self.bucket
     }
 
+    /// The key as it was written.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The folder in the bucket that its objects lie in or below, as far as it is written without special characters.
+    pub(crate) fn base(&self) -> std::borrow::Cow<'_, str> {
+        match &self.what {
+            What::One(key) => key.as_ref().rsplit_once('/').map_or("", |(folder, _)| folder).into(),
+            What::Below(prefix) => prefix.as_ref().into(),
+            What::Matching(_) => self.literal_prefix().into(),
+        }
+    }
+
+    /// Whether it names all objects below a prefix.
+    pub(crate) fn is_prefix(&self) -> bool {
+        matches!(self.what, What::Below(_))
+    }
+
     /// Whether it names exactly one object.
     #[must_use]
     pub fn is_literal(&self) -> bool {

@@ -145,7 +145,7 @@ fn remove_if_empty(lake: &Path) {
 }
 
 /// A name that no other session or temporary file on this machine has.
-pub(super) fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{}-{:x}-{count}", std::process::id(), since.as_nanos())

@@ -15,7 +15,7 @@ use super::rejects::{FOLDER_SUFFIX, keep_rejects_of, told};
 use super::run::ensure_bucket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
-    self, Balance, ColumnSpec, Converted, Quarantine, Quarantined, ReadOptions, Sink, Source, SourceColumns,
+    self, Balance, ColumnSpec, Converted, Files, Quarantine, Quarantined, ReadOptions, Sink, Source, SourceColumns,
     WriteOptions, Written,
 };
 use crate::lake::{AtomicFile, Bucket, BucketName, Lake, Location};
@@ -85,11 +85,20 @@ pub struct Kept {
     pub records: Quarantined,
 }
 
+/// Of what a table is made.
+#[derive(Debug)]
+pub enum Tables {
+    /// One file, object or stream.
+    One(Source),
+    /// Many files or objects.
+    Many(Files),
+}
+
 /// What is to be converted.
 #[derive(Debug)]
 pub struct Order {
     /// Where the table comes from, and how messages and the document call it.
-    pub source: (Source, String),
+    pub source: (Tables, String),
     /// Where it goes.
     pub sink: Sink,
     /// The same as users write it.
@@ -126,7 +135,11 @@ pub async fn carry_out(
     let Order { source: (source, name), sink, destination, read, write } = order;
     let format = format::for_sink(&sink, &write)?.name().to_owned();
     let keep = || keep_rejects_of(quarantine, &destination, "convert", &run, &lake);
-    let mut converted = match format::convert(source, sink, read.clone(), write).await {
+    let converted = match source {
+        Tables::One(source) => format::convert(source, sink, read.clone(), write).await,
+        Tables::Many(files) => format::convert_many(files, sink, read.clone(), write).await,
+    };
+    let mut converted = match converted {
         Ok(converted) => converted,
         Err(error) => return Err(told(error, keep().await?.map(|kept| kept.path))),
     };
@@ -274,7 +287,8 @@ impl Display for Home {
 
 /// The folder beside a local file.
 pub(super) fn folder_of(file: &FilePath) -> PathBuf {
-    let mut folder = file.as_os_str().to_owned();
+    // Beside a folder too, not in it: `exports/` is `exports`.
+    let mut folder = file.components().collect::<PathBuf>().into_os_string();
     folder.push(FOLDER_SUFFIX);
     PathBuf::from(folder)
 }

@@ -56,7 +56,7 @@ mod verify;
 mod watch;
 mod worker;
 
-pub use conversion::{Conversion, Done, Kept, Order as ConversionOrder, carry_out};
+pub use conversion::{Conversion, Done, Kept, Order as ConversionOrder, Tables, carry_out};
 pub use evaluate::Evaluation;
 pub use file::Pipeline;
 pub use importances::importances;

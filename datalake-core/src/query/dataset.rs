@@ -4,69 +4,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::ObjectMeta;
 
 use crate::error::{Error, Result};
-use crate::format::{Batches, Format, Infer, Inferred, ReadOptions, Source, Tally, detect};
-use crate::lake::{Bucket, Lake, ObjectPattern};
-use crate::query::union::unite;
+use crate::format::{Batches, Files, Plan, ReadOptions, Tally};
+use crate::lake::{Lake, ObjectPattern};
 
 /// The objects that a pattern names, as one table.
 ///
-/// Their columns are united by name, and types widened as far as needed; a column that an object lacks is null there.
+/// Their columns are united by name, and types widened as far as needed; a column that an object lacks is null there. What
+/// folders `year=2024/` say are columns too. See [`Files`].
 #[derive(Debug, Clone)]
 pub struct DataSet {
-    parts: Vec<Part>,
+    plan: Plan,
     schema: SchemaRef,
-    options: ReadOptions,
-    notes: Vec<String>,
-}
-
-/// One object of a data set.
-#[derive(Debug, Clone)]
-pub struct Part {
-    /// Its bucket.
-    pub bucket: Bucket,
-    /// Its key, size and tag.
-    pub meta: ObjectMeta,
-    /// Its format.
-    pub format: Arc<dyn Format>,
-}
-
-impl Part {
-    /// The object with its format, by its name or its first bytes.
-    pub(crate) async fn detect(bucket: Bucket, meta: ObjectMeta, options: &ReadOptions) -> Result<Self> {
-        let source = Source::Object { bucket: bucket.clone(), path: meta.location.clone() };
-        let (format, _) = detect(&source, options).await?;
-        Ok(Self { bucket, meta, format })
-    }
-
-    /// `bucket/key`.
-    #[must_use]
-    pub fn path(&self) -> String {
-        self.bucket.address(&self.meta.location)
-    }
-
-    /// Its schema, from all of its values.
-    pub(crate) async fn infer(&self, options: &ReadOptions) -> Result<Inferred> {
-        self.format.infer_schema(&self.source(), options).await
-    }
-
-    /// Where its bytes come from.
-    pub(crate) fn source(&self) -> Source {
-        Source::Object { bucket: self.bucket.clone(), path: self.meta.location.clone() }
-    }
-
-    /// Opens the object as a stream of record batches.
-    ///
-    /// # Errors
-    /// If it cannot be opened or is not of its format.
-    pub async fn read(&self, options: ReadOptions) -> Result<Batches> {
-        self.format.read(self.source(), options).await
-    }
 }
 
 impl DataSet {
@@ -76,22 +29,17 @@ impl DataSet {
     /// [`NotFound`](crate::ErrorKind::NotFound) if there are none; those of reading.
     pub async fn open(lake: &Arc<dyn Lake>, pattern: &str, options: ReadOptions) -> Result<Self> {
         let pattern: ObjectPattern = pattern.parse()?;
-        let mut parts = Vec::new();
-        for (bucket, meta) in pattern.matches(lake.as_ref()).await? {
-            parts.push(Part::detect(bucket, meta, &options).await?);
-        }
-        Self::of(parts, options).await
+        Self::of(&Files::in_lake(lake.as_ref(), &pattern).await?, options).await
     }
 
-    /// Some objects as one table.
-    async fn of(parts: Vec<Part>, options: ReadOptions) -> Result<Self> {
+    /// Some files or objects as one table.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn of(files: &Files, options: ReadOptions) -> Result<Self> {
         // SQL fixes types before it reads, so a later surprise could not widen them: all values are looked at.
-        let options = options.with_infer(Infer::Whole);
-        let found: Vec<_> = parts.iter().map(|part| (part.clone(), options.clone())).collect();
-        let united = unite(&found).await?;
-        let alike = united.alike || options.schema.is_some();
-        let options = if alike { options } else { options.with_schema(Some(united.columns)) };
-        Ok(Self { parts, schema: united.schema, options, notes: united.notes })
+        let plan = Plan::of_any(files, &options).await?;
+        Ok(Self { schema: plan.schema()?, plan })
     }
 
     /// The common schema.
@@ -100,40 +48,34 @@ impl DataSet {
         &self.schema
     }
 
-    /// The objects, in the order in which they are read.
-    #[must_use]
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
+    /// The names of the files or objects, in the order in which they are read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.plan.files().names()
     }
 
     /// What the user should know of the types, such as a column that was widened.
     #[must_use]
     pub fn notes(&self) -> &[String] {
-        &self.notes
+        self.plan.notes()
     }
 
     /// All rows, object by object, with all columns or some. Errors come through the stream.
     #[must_use]
     pub fn read(&self, columns: Option<Vec<String>>) -> Batches {
-        let schema = match &columns {
-            None => Arc::clone(&self.schema),
-            Some(names) => Arc::new(selected(&self.schema, names)),
+        let rejects = self.plan.rejects().cloned();
+        let read = columns.map_or_else(|| self.plan.read(None), |columns| self.plan.read(Some(columns.as_slice())));
+        let batches = match read {
+            Ok((batches, _)) => batches,
+            Err(error) => {
+                let failed = stream::once(async { Err(error) }).boxed();
+                return Batches::new(Arc::clone(&self.schema), failed, Arc::new(Tally::default()));
+            }
         };
-        let mut options = self.options.clone();
-        options.columns = columns.or(options.columns);
-        let tally = Arc::new(Tally::default());
-        let total = Arc::clone(&tally);
-        let fields = Arc::clone(&schema);
-        let parts = stream::iter(self.parts.clone()).then(move |part| {
-            let options = options.clone();
-            async move { part.read(options).await }
-        });
-        let batches = parts.map_ok(move |batches| counted(batches, Arc::clone(&total))).try_flatten();
-        let batches = batches.and_then(move |batch| futures::future::ready(with_schema(&batch, &fields)));
-        let (rejects, seen) = (self.options.rejects.clone(), Arc::clone(&tally));
+        let (schema, tally) = (Arc::clone(batches.schema()), Arc::clone(batches.tally()));
+        let (seen, notes) = (Arc::clone(&tally), batches.notes().to_vec());
         let verdict = stream::once(async move { rejects?.end(seen.balance().seen).err().map(Err) });
         let batches = batches.map(Some).chain(verdict).filter_map(futures::future::ready);
-        Batches::new(schema, batches.boxed(), tally)
+        Batches::new(schema, batches.boxed(), tally).with_notes(notes)
     }
 
     /// All rows in memory, as one batch.
@@ -147,31 +89,6 @@ impl DataSet {
         arrow::compute::concat_batches(&schema, &batches)
             .map_err(|cause| Error::internal("join", "the batches of a table").with_source(cause))
     }
-}
-
-fn selected(schema: &Schema, names: &[String]) -> Schema {
-    let fields = names.iter().filter_map(|name| schema.field_with_name(name).ok().cloned());
-    Schema::new(fields.collect::<Vec<_>>())
-}
-
-/// A part's batches, its counts added to those of the whole once it has been read.
-fn counted(batches: Batches, total: Arc<Tally>) -> impl stream::Stream<Item = Result<RecordBatch>> {
-    let part = Arc::clone(batches.tally());
-    let end = stream::once(async move {
-        let balance = part.balance();
-        total.add_written(balance.written);
-        total.add_quarantined(balance.quarantined);
-        total.add_bytes(part.bytes());
-        total.join_nulled(part.nulled_columns());
-        None
-    });
-    batches.map(Some).chain(end).filter_map(futures::future::ready)
-}
-
-fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)
-        .map_err(|cause| Error::internal("hand on", "the rows of a data set").with_source(cause))
 }
 
 /// Passes batches on while checking that no two rows have the same values in `keys`.

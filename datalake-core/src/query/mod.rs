@@ -10,11 +10,12 @@
 
 mod dataset;
 mod expression;
+mod part;
 mod session;
 mod table;
-mod union;
 
-pub use dataset::{DataSet, Part};
+pub use dataset::DataSet;
 pub use expression::RowExpression;
+pub use part::Part;
+pub(crate) use part::unite;
 pub use session::{Session, SessionOptions};
-pub(crate) use union::unite;

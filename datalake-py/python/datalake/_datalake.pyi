@@ -104,6 +104,8 @@ class _ReadOptions(TypedDict, total=False):
     """JSON: the member of a document that holds the rows."""
     row_number: str | None
     """The name of an additional last column with each record's number in its source, from 1."""
+    source_column: str | None
+    """Many files as one table: the name of an additional last column with each record's file or object."""
 
 class _WriteOptions(TypedDict, total=False):
     """How CSV is written. Options that a format has no use for are ignored by it."""
@@ -153,8 +155,12 @@ class _Balance(TypedDict):
     quarantined: int
     nulled: int
 
+class _WrittenFile(_Written):
+    path: str
+
 class _Converted(_Written):
     balance: _Balance
+    files: list[_WrittenFile]
     notes: list[str]
     dialect: _Dialect | None
     rows_digest: str | None
@@ -339,7 +345,8 @@ class Lake:
         """
 
 def read(path: _Path, *, lake: _Lake | None = None, **options: Unpack[_ReadOptions]) -> Table:
-    """Read a local file, or objects of a lake: `lake://bucket/key`, with `*` and `**`."""
+    """Read a local file, the files of a folder or pattern as one table, or objects of a lake: `lake://bucket/key`, with `*`
+    and `**`."""
 
 def convert(
     source: _Path,
@@ -352,6 +359,9 @@ def convert(
     zstd_level: int | None = None,
     bloom_filters: Sequence[str] | None = None,
     exact: bool = False,
+    partition_by: Sequence[str] | None = None,
+    max_rows_per_file: int | None = None,
+    overwrite: bool = False,
     **options: Unpack[_ConvertOptions],
 ) -> _Converted:
     """Convert one table between CSV, NDJSON, JSON and Parquet, in a stream.
@@ -360,6 +370,12 @@ def convert(
     `to_` before them how CSV is written; where the destination alone is CSV, those of CSV without it hold for it, too.
     `to` is the format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or
     below `processed-data/_quarantine/` of the lake.
+
+    Many files of one format are one table: the source may be a folder, a pattern such as `exports/**/*.csv.gz`, or a
+    prefix `lake://bucket/foods/`. Columns are united by name, and folders `year=2024/` become columns; what files lack
+    is null and told in `notes`. A destination that is a folder or a prefix, which ends in `/`, becomes
+    `part-00000.parquet` and so on: `max_rows_per_file` cuts, `partition_by` makes a folder `column=value/` for each
+    value, and `overwrite` replaces what is there. `files` lists what was written.
 
     With `exact`, what was written is read again and held against the rows that were read, value by value. Of `run`, the
     result, `verify` and `replay` know what was done.

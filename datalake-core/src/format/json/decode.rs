@@ -107,6 +107,11 @@ impl Scan {
         (self.shape.record(), notes, self.rows)
     }
 
+    /// What the values of all fields have in common.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// What was seen of each column; `None` for nested ones.
     pub(crate) fn observed(&self, flattens: bool) -> Vec<Option<Observed>> {
         let mut columns = Vec::new();

@@ -130,6 +130,31 @@ impl Shape {
         }
     }
 
+    /// Takes what was seen of other values, which come after these.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.merge_at(other, 0);
+    }
+
+    fn merge_at(&mut self, other: &Self, depth: usize) {
+        self.is_unbounded |= other.is_unbounded;
+        match (&mut self.scalars, &other.scalars) {
+            (Some(own), Some(other)) => own.merge(other),
+            (None, Some(other)) => self.scalars = Some(other.clone()),
+            (_, None) => {}
+        }
+        match (&mut self.list, &other.list) {
+            (Some(own), Some(other)) => own.merge_at(other, depth + 1),
+            (None, Some(other)) => self.list = Some(other.clone()),
+            (_, None) => {}
+        }
+        let Some(fields) = &other.object else { return };
+        let own = self.object.get_or_insert_with(IndexMap::new);
+        for (name, field) in fields {
+            own.entry(name.clone()).or_insert_with(Self::new).merge_at(field, depth + 1);
+        }
+        self.is_unbounded |= depth > 0 && own.len() > WIDEST;
+    }
+
     /// What was seen of the scalars of each field, in the order of the columns made of them.
     pub(crate) fn columns(&self, flattens: bool, columns: &mut Vec<Option<Observed>>) {
         for field in self.object.iter().flat_map(IndexMap::values) {

@@ -37,13 +37,21 @@ impl Group {
 #[derive(Debug)]
 pub(super) struct Gathering {
     most_rows: usize,
+    /// Whether a group ends with each batch.
+    batch_is_group: bool,
     group: Group,
     whole: VecDeque<Group>,
 }
 
 impl Gathering {
     pub(super) fn new(most_rows: usize) -> Self {
-        Self { most_rows, group: Group::default(), whole: VecDeque::new() }
+        Self { most_rows, batch_is_group: false, group: Group::default(), whole: VecDeque::new() }
+    }
+
+    /// Says whether a group ends with each batch too.
+    pub(super) fn with_batch_is_group(mut self, batch_is_group: bool) -> Self {
+        self.batch_is_group = batch_is_group;
+        self
     }
 
     /// Adds rows.
@@ -66,6 +74,9 @@ impl Gathering {
         if from < at {
             self.group.batches.push(batch.slice(from, at - from));
         }
+        if self.batch_is_group && self.group.rows > 0 {
+            self.whole.push_back(std::mem::take(&mut self.group));
+        }
     }
 
     /// Whether a group is whole.
@@ -78,6 +89,11 @@ impl Gathering {
         let rest = || (has_ended && self.group.rows > 0).then(|| std::mem::take(&mut self.group));
         self.whole.pop_front().or_else(rest)
     }
+}
+
+/// How many bytes the rows of a batch take, however it is cut.
+pub(in crate::format) fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| bytes(column.as_ref(), 0, batch.num_rows())).sum()
 }
 
 /// How many bytes some rows take, however the array is cut and whatever its offsets are.
@@ -173,6 +189,18 @@ mod tests {
             assert_eq!(groups(&cut(size), 122_880), [3360, 5640], "{size}");
             assert_eq!(groups(&cut(size), 3000), [3000, 3000, 3000], "{size}");
         }
+    }
+
+    #[test]
+    fn a_batch_may_be_a_group() {
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+        let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+        let mut gathering = Gathering::new(4).with_batch_is_group(true);
+        gathering.push(&batch);
+        gathering.push(&batch.slice(0, 3));
+        let groups: Vec<usize> = std::iter::from_fn(|| gathering.next(true)).map(|group| group.rows()).collect();
+        assert_eq!(groups, [4, 4, 2, 3]);
+        assert_eq!((batch_bytes(&batch), batch_bytes(&batch.slice(5, 2))), (80, 16));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptio
     }
     let mut file = File::new(&name, &schema, options, None)?;
     let mut output = Output::open(sink).await?;
-    let mut gathering = Gathering::new(options.row_group_rows);
+    let mut gathering = Gathering::new(options.row_group_rows).with_batch_is_group(options.batch_is_group);
     let mut at_work: FuturesOrdered<BoxFuture<'static, Result<Chunks>>> = FuturesOrdered::new();
     let (first, mut digest) = oneshot::channel();
     // The other end is there.

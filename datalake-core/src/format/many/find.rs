@@ -1,0 +1,446 @@
+//! Which files a pattern, a folder or a prefix names, in the order of their names.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use glob::{MatchOptions, Pattern};
+use object_store::ObjectMeta;
+use walkdir::WalkDir;
+
+use super::fetch::Look;
+use super::hive;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::parts::{MANIFEST, Manifest};
+use crate::format::source::{Input, Source};
+use crate::lake::{Bucket, Lake, ObjectPattern};
+
+/// What makes a text a pattern.
+const SPECIAL: [char; 3] = ['*', '?', '['];
+/// Like a shell: `*` stays within a folder, `**` does not; case matters.
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+
+/// Files or objects that together are one table, in the order of their names.
+///
+/// They are named by a pattern (`exports/**/*.csv.gz`, `lake://raw-data/foods/*.csv`), a folder (`exports`), or a prefix
+/// (`lake://raw-data/foods/`). Names below it that begin with `_` or `.` are passed over, unless the pattern writes them so.
+/// Folders `year=2024/` between it and a file are columns: their values are decoded from `%XX`, have the types that the
+/// same texts would have in CSV, and `__HIVE_DEFAULT_PARTITION__` is a missing one.
+///
+/// ```
+/// use datalake_core::format::{self, Files, ReadOptions, Sink, WriteOptions};
+///
+/// # fn main() -> datalake_core::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let exports = folder.path().join("exports");
+/// # let to = folder.path().join("foods.ndjson");
+/// std::fs::create_dir_all(exports.join("year=2024")).unwrap();
+/// std::fs::write(exports.join("year=2024/a.csv"), "name,kcal\nlentils,116\n").unwrap();
+/// std::fs::write(exports.join("year=2024/b.csv"), "kcal,name,vegan\n717.5,butter,false\n").unwrap();
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let files = Files::local(&format!("{}/**/*.csv", exports.display()))?;
+/// let sink = Sink::LocalFile(to.clone());
+/// let done = format::convert_many(files, sink, ReadOptions::default(), WriteOptions::default()).await?;
+/// let text = std::fs::read_to_string(&to).unwrap();
+/// assert_eq!(text.lines().next(), Some(r#"{"name":"lentils","kcal":116.0,"vegan":null,"year":2024}"#));
+/// assert!(done.notes[0].ends_with("a.csv: has no column `vegan`: null there"));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// What messages call them.
+    pub(super) what: Arc<str>,
+    pub(super) files: Arc<[File]>,
+    /// The columns that folders say.
+    pub(super) keys: Vec<String>,
+    /// What the user should know of how they were found.
+    pub(super) notes: Vec<String>,
+}
+
+/// One of the files.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) name: Arc<str>,
+    pub(super) size: u64,
+    /// What its folders say of each column.
+    pub(super) values: Vec<Option<String>>,
+    place: Place,
+    /// Its bytes, where they are kept for a second look.
+    kept: Mutex<Option<Bytes>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Local(PathBuf),
+    Object(Bucket, ObjectMeta),
+}
+
+/// A file that was found.
+struct Found {
+    name: String,
+    /// Its path below the folder of the table.
+    below: String,
+    size: u64,
+    place: Place,
+}
+
+impl Files {
+    /// The files that a text names as a command line has it: a pattern, folder or prefix; none where it is the name of a
+    /// single file or object, or `-`.
+    ///
+    /// # Errors
+    /// Those of [`Files::local`] and [`Files::in_lake`], and of opening the lake.
+    pub async fn named(text: &str, lake: impl FnOnce() -> Result<Arc<dyn Lake>>) -> Result<Option<Self>> {
+        if let Some(address) = text.strip_prefix("lake://") {
+            let is_one = address.split_once('/').is_some_and(|(_, key)| !key.is_empty() && !key.ends_with('/'));
+            if is_one && !address.contains(SPECIAL) {
+                return Ok(None);
+            }
+            return Self::in_lake(lake()?.as_ref(), &address.parse()?).await.map(Some);
+        }
+        let path = Path::new(text);
+        if text == "-" || text.contains("://") || !path.is_dir() && (path.exists() || !text.contains(SPECIAL)) {
+            return Ok(None);
+        }
+        let text = text.to_owned();
+        let listed = tokio::task::spawn_blocking(move || Self::local(&text)).await;
+        listed.unwrap_or_else(|_| Err(Error::internal("list", "files"))).map(Some)
+    }
+
+    /// The files of a folder of this machine and of those below it, or those that a pattern names.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there are none; [`Invalid`](crate::ErrorKind::Invalid) for a pattern
+    /// that is none, or if some files lie in folders that say columns and others do not; what the operating system says of
+    /// folders.
+    pub fn local(text: &str) -> Result<Self> {
+        let (base, pattern) = if Path::new(text).is_dir() { (text, "**") } else { split(text) };
+        let invalid = |cause| Error::invalid("use", format_args!("`{text}` as a pattern")).with_source(cause);
+        let whole = if pattern.ends_with('/') { format!("{pattern}**") } else { pattern.to_owned() };
+        let pattern = Pattern::new(&whole).map_err(invalid)?;
+        let depth = if whole.contains("**") { usize::MAX } else { whole.split('/').count() };
+        let mut found = Vec::new();
+        let folder = if base.is_empty() { Path::new(".") } else { Path::new(base) };
+        if !folder.is_dir() {
+            let error = Error::not_found("read", text).with_reason("no file matches");
+            return Err(error.with_hint(format_args!("there is no folder `{}`", folder.display())));
+        }
+        let walk = WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).into_iter();
+        let shown = |name: &std::ffi::OsStr| is_shown(&name.to_string_lossy(), &whole);
+        for entry in walk.filter_entry(|entry| entry.depth() == 0 || shown(entry.file_name())) {
+            let failed = |cause: walkdir::Error| Error::io("list", folder.display(), cause.into());
+            let entry = entry.map_err(failed)?;
+            let below = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_path_buf();
+            let text = below.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+            if !entry.file_type().is_file() || !pattern.matches_with(&text, OPTIONS) {
+                continue;
+            }
+            let size = entry.metadata().map_err(failed)?.len();
+            let path = if base.is_empty() { below } else { entry.path().to_path_buf() };
+            found.push(Found { name: path.display().to_string(), below: text, size, place: Place::Local(path) });
+        }
+        if found.is_empty() {
+            return Err(Error::not_found("read", text).with_reason("no file matches").with_hint(holds(folder)));
+        }
+        found.sort_by(|a, b| a.place.bytes().cmp(b.place.bytes()));
+        Self::of(text, found)
+    }
+
+    /// The objects that a pattern or prefix names. Of a prefix below which a table was written as several objects, these are those
+    /// that its `_manifest.json` names: what a write that was cut short has left is no part of the table.
+    ///
+    /// # Errors
+    /// Those of [`ObjectPattern::matches`]; [`Invalid`](crate::ErrorKind::Invalid) if some objects lie in folders that say
+    /// columns and others do not.
+    pub async fn in_lake(lake: &dyn Lake, pattern: &ObjectPattern) -> Result<Self> {
+        let objects = pattern.matches(lake).await?;
+        let base = pattern.base();
+        let found = objects.into_iter().filter_map(|(bucket, meta)| {
+            let key = meta.location.as_ref();
+            let below = key.strip_prefix(&*base).unwrap_or(key).trim_start_matches('/').to_owned();
+            let is_shown = below.split('/').all(|part| !part.starts_with('.') || is_shown(part, pattern.key()));
+            let name = bucket.address(&meta.location);
+            is_shown.then(|| Found { name, below, size: meta.size, place: Place::Object(bucket, meta) })
+        });
+        let mut found: Vec<Found> = found.collect();
+        if found.is_empty() {
+            return Err(Error::not_found("read", pattern).with_reason("the names of all objects begin with `.`"));
+        }
+        found.sort_by(|a, b| a.place.bytes().cmp(b.place.bytes()));
+        let left_out = match (pattern.is_prefix(), found.first().map(|found| &found.place)) {
+            (true, Some(Place::Object(bucket, _))) => match manifest(bucket, &base).await? {
+                Some(manifest) => only_named(&mut found, &manifest, pattern)?,
+                None => None,
+            },
+            _ => None,
+        };
+        let files = Self::of(&pattern.to_string(), found)?;
+        Ok(Self { notes: left_out.into_iter().collect(), ..files })
+    }
+
+    fn of(what: &str, found: Vec<Found>) -> Result<Self> {
+        let mut keys: Option<(Vec<String>, String)> = None;
+        let mut files = Vec::with_capacity(found.len());
+        for Found { name, below, size, place } in found {
+            let folders = below.rsplit_once('/').map_or("", |(folders, _)| folders);
+            let (own, values): (Vec<String>, Vec<Option<String>>) = hive::pairs(&name, folders)?.into_iter().unzip();
+            let (known, first) = keys.get_or_insert_with(|| (own.clone(), name.clone()));
+            let values = in_order(known, own, values).map_err(|own| differ(&name, &own, first, known))?;
+            files.push(File { name: name.into(), size, values, place, kept: Mutex::default() });
+        }
+        Ok(Self {
+            what: what.into(),
+            files: files.into(),
+            keys: keys.map(|(keys, _)| keys).unwrap_or_default(),
+            notes: Vec::new(),
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there are none, which no way to find them gives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Their names: paths, or `bucket/key`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| &*file.name)
+    }
+}
+
+impl File {
+    /// Where its bytes come from.
+    pub(super) fn source(&self) -> Source {
+        match &self.place {
+            Place::Local(path) => Source::LocalFile(path.clone()),
+            Place::Object(bucket, meta) => Source::Object { bucket: bucket.clone(), path: meta.location.clone() },
+        }
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.place, Place::Local(_))
+    }
+
+    /// All of its bytes, read on this thread.
+    pub(super) fn read(&self) -> Result<Bytes> {
+        match &self.place {
+            Place::Local(path) => {
+                std::fs::read(path).map(Bytes::from).map_err(|cause| Error::io("read", &self.name, cause))
+            }
+            Place::Object(..) => Err(Error::internal("read", &self.name)),
+        }
+    }
+
+    /// All of its bytes.
+    pub(super) async fn bytes(&self) -> Result<Bytes> {
+        match &self.place {
+            Place::Object(bucket, meta) => Input::listed(bucket, meta).range(0..self.size).await,
+            Place::Local(_) => self.read(),
+        }
+    }
+
+    /// Its bytes, where they were kept; after the last look they are no more.
+    pub(super) fn kept(&self, look: Look) -> Option<Bytes> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if look == Look::Last { kept.take() } else { kept.clone() }
+    }
+
+    /// Keeps its bytes for a second look.
+    pub(super) fn keep(&self, bytes: Bytes) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+    }
+}
+
+impl Place {
+    /// What files are sorted by.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Local(path) => path.as_os_str().as_encoded_bytes(),
+            Self::Object(_, meta) => meta.location.as_ref().as_bytes(),
+        }
+    }
+}
+
+/// What names the objects of a table below a prefix, if it was written as several.
+async fn manifest(bucket: &Bucket, base: &str) -> Result<Option<Manifest>> {
+    let slash = if base.is_empty() { "" } else { "/" };
+    let Ok(path) = object_store::path::Path::parse(format!("{base}{slash}{MANIFEST}")) else { return Ok(None) };
+    match bucket.get(&path).await {
+        // Another program's file of this name says nothing.
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps the objects that a manifest names, all of which must be there; says which are left out.
+fn only_named(found: &mut Vec<Found>, manifest: &Manifest, pattern: &ObjectPattern) -> Result<Option<String>> {
+    let listed: HashSet<&str> = found.iter().map(|found| &*found.below).collect();
+    if let Some(file) = manifest.files.iter().find(|file| !listed.contains(&*file.path)) {
+        return Err(Error::not_found("read", pattern)
+            .with_reason(format_args!("its `{MANIFEST}` names `{}`, which is not there", file.path))
+            .with_hint("write the table again; or remove the manifest, to read what is there"));
+    }
+    let named: HashSet<&str> = manifest.files.iter().map(|file| &*file.path).collect();
+    let other: Vec<&str> = found.iter().map(|found| &*found.below).filter(|below| !named.contains(below)).collect();
+    let note = match other[..] {
+        [] => None,
+        [one] => Some(format!("1 object below {pattern} is not named by its `{MANIFEST}`, so left out: {one}")),
+        [first, ..] => Some(format!(
+            "{} objects below {pattern} are not named by its `{MANIFEST}`, so left out, such as {first}",
+            other.len()
+        )),
+    };
+    found.retain(|found| named.contains(&*found.below));
+    if found.is_empty() {
+        return Err(Error::not_found("read", pattern).with_reason(format_args!("its `{MANIFEST}` names no object")));
+    }
+    Ok(note)
+}
+
+/// The folder before the first special character, and the pattern below it.
+fn split(text: &str) -> (&str, &str) {
+    let special = text.find(SPECIAL).unwrap_or(text.len());
+    match text[..special].rfind('/') {
+        Some(0) => ("/", &text[1..]),
+        Some(slash) => (&text[..slash], &text[slash + 1..]),
+        None => ("", text),
+    }
+}
+
+/// Whether a name does not begin with `_` or `.`, or a part of the pattern that does so stands for it.
+fn is_shown(name: &str, pattern: &str) -> bool {
+    let named = |own: &str| own.starts_with(&name[..1]) && Pattern::new(own).is_ok_and(|own| own.matches(name));
+    !name.starts_with(['_', '.']) || pattern.split('/').any(named)
+}
+
+/// The values of columns in the order of others; the columns where they are not the same.
+fn in_order(
+    known: &[String],
+    own: Vec<String>,
+    mut values: Vec<Option<String>>,
+) -> Result<Vec<Option<String>>, Vec<String>> {
+    let places: Option<Vec<usize>> = known.iter().map(|key| own.iter().position(|other| other == key)).collect();
+    match places {
+        Some(places) if places.len() == own.len() => {
+            Ok(places.into_iter().map(|place| std::mem::take(&mut values[place])).collect())
+        }
+        _ => Err(own),
+    }
+}
+
+fn differ(name: &str, own: &[String], first: &str, known: &[String]) -> Error {
+    let say =
+        |keys: &[String]| if keys.is_empty() { "no column".to_owned() } else { format!("`{}`", keys.join("`, `")) };
+    Error::invalid("read", name)
+        .with_reason(format_args!("its folders say {}, and those of {first} {}", say(own), say(known)))
+        .with_hint("read those of one kind by themselves")
+}
+
+/// What there is in a folder, as a hint.
+fn holds(folder: &Path) -> String {
+    const SHOWN: usize = 3;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.map(|entry| format!("`{}`", entry.file_name().to_string_lossy())).collect();
+    names.sort();
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    match (names.is_empty(), more) {
+        (true, _) => format!("`{}` is empty", folder.display()),
+        (false, 0) => format!("`{}` holds {}", folder.display(), names.join(", ")),
+        (false, more) => format!("`{}` holds {} and {more} more", folder.display(), names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::{BucketName, MemoryLake};
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "a\n1\n").unwrap();
+        }
+        folder
+    }
+
+    fn local(folder: &tempfile::TempDir, pattern: &str) -> Result<Vec<String>> {
+        let base = folder.path().to_str().unwrap();
+        let files = Files::local(&format!("{base}/{pattern}"))?;
+        Ok(files.names().map(|name| name.strip_prefix(base).unwrap()[1..].to_owned()).collect())
+    }
+
+    #[test]
+    fn local_files_are_found_in_the_order_of_their_names() {
+        let files =
+            ["b.csv", "B.csv", "a/x.csv", "a.csv", "a/y.json", "_old/a.csv", ".git/a.csv", "a/_SUCCESS", ".x.csv"];
+        let folder = folder(&files);
+        assert_eq!(local(&folder, "*.csv").unwrap(), ["B.csv", "a.csv", "b.csv"]);
+        assert_eq!(local(&folder, "**/*.csv").unwrap(), ["B.csv", "a.csv", "a/x.csv", "b.csv"]);
+        assert_eq!(local(&folder, "").unwrap(), ["B.csv", "a.csv", "a/x.csv", "a/y.json", "b.csv"]);
+        assert_eq!(local(&folder, "*/").unwrap(), ["a/x.csv", "a/y.json"]);
+        assert_eq!(local(&folder, "_*/*.csv").unwrap(), ["_old/a.csv"]);
+        assert_eq!(local(&folder, "[ab].csv").unwrap(), ["a.csv", "b.csv"]);
+        let error = local(&folder, "a/*.tsv").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.hint().unwrap().ends_with("holds `_SUCCESS`, `x.csv`, `y.json`"), "{error:?}");
+        assert!(local(&folder, "c/*.tsv").unwrap_err().hint().unwrap().starts_with("there is no folder"));
+    }
+
+    #[test]
+    fn folders_must_say_the_same_columns() {
+        let same = folder(&["a=1/b=x/f.csv", "b=y/a=2/f.csv"]);
+        let files = Files::local(same.path().to_str().unwrap()).unwrap();
+        assert_eq!(files.keys, ["a", "b"]);
+        assert_eq!(files.files[1].values, [Some("2".to_owned()), Some("y".to_owned())]);
+        let base = Files::local(&format!("{}/a=1/**/*.csv", same.path().display())).unwrap();
+        assert_eq!(base.keys, ["b"], "what the pattern fixes is no column");
+        let mixed = folder(&["a=1/f.csv", "f.csv"]);
+        let error = Files::local(mixed.path().to_str().unwrap()).unwrap_err();
+        assert!(error.reason().unwrap().starts_with("its folders say no column, and those of "), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn objects_are_found_as_files_are() {
+        let lake = MemoryLake::default();
+        let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+        for key in ["t/y=1/b.csv", "t/y=1/a.csv", "t/y=0/c.csv", "t/y=1/_x.csv", "t/.tmp/a.csv", "u/a.csv"] {
+            bucket.put(&key.into(), "a\n1\n", Default::default()).await.unwrap();
+        }
+        for pattern in ["raw-data/t/", "raw-data/t/**/*.csv", "raw-data/t/y=*/*"] {
+            let files = Files::in_lake(&lake, &pattern.parse().unwrap()).await.unwrap();
+            let names: Vec<&str> = files.names().collect();
+            assert_eq!(names, ["raw-data/t/y=0/c.csv", "raw-data/t/y=1/a.csv", "raw-data/t/y=1/b.csv"], "{pattern}");
+            assert_eq!(files.keys, ["y"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_text_names_one_file_or_many() {
+        let folder = folder(&["a[1].csv", "b.csv"]);
+        let lake = || -> Result<Arc<dyn Lake>> { Ok(Arc::new(MemoryLake::default())) };
+        let base = folder.path().display();
+        for one in [format!("{base}/a[1].csv"), format!("{base}/none.csv"), "-".into(), "lake://raw-data/a.csv".into()]
+        {
+            assert!(Files::named(&one, lake).await.unwrap().is_none(), "{one}");
+        }
+        for many in [format!("{base}/*.csv"), format!("{base}"), format!("{base}/")] {
+            assert_eq!(Files::named(&many, lake).await.unwrap().unwrap().len(), 2, "{many}");
+        }
+        assert!(Files::named("lake://raw-data/foods/", lake).await.is_err());
+    }
+}

@@ -1,0 +1,304 @@
+//! One schema for several files: columns united by name, types widened as far as needed.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use indexmap::IndexMap;
+
+use crate::format::cell::Kinds;
+use crate::format::schema::Inferred;
+use crate::format::spec::{ColumnSpec, DecimalMark, type_name};
+
+/// So many notes of single files are told; of more, how many there are.
+const MOST_NOTES: usize = 10;
+
+/// What several files have in common.
+#[derive(Debug)]
+pub(crate) struct United {
+    /// The schema of all of them.
+    pub(crate) schema: SchemaRef,
+    /// The same as declared columns.
+    pub(crate) columns: Vec<ColumnSpec>,
+    /// Whether no file has a value in a column, for each.
+    pub(crate) unseen: Vec<bool>,
+    /// Whether every file has just this schema.
+    pub(crate) alike: bool,
+    /// Whether a column is text only because types differ.
+    pub(crate) has_conflict: bool,
+    /// What the user should know: columns that were widened, or that files lack.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Unites the schemas of files, columns in the order in which they are first seen. Nested columns that differ become one
+/// with the fields of all where `nests`, else text.
+pub(crate) fn unite<N: Display>(found: &[(N, Inferred)], mark: Option<DecimalMark>, nests: bool) -> United {
+    let mut notes = file_notes(found);
+    let alike = found.windows(2).all(|pair| pair[0].1.schema == pair[1].1.schema);
+    let mut columns: IndexMap<&str, Column> = IndexMap::new();
+    let mut has_conflict = false;
+    for (path, inferred) in found {
+        for field in inferred.schema.fields() {
+            let name = field.name().as_str();
+            let column = columns.entry(name).or_default();
+            column.files += 1;
+            if inferred.empty.contains(field.name()) {
+                column.is_empty_somewhere = true;
+            } else if let Some((before, after)) = column.take(field, inferred, nests) {
+                has_conflict |= after == DataType::Utf8;
+                notes.push(format!(
+                    "{path}: column `{name}` is {}, elsewhere {}: read as {}",
+                    type_name(field.data_type()),
+                    type_name(&before),
+                    type_name(&after)
+                ));
+            }
+        }
+    }
+    let lacks = columns.iter().filter(|(_, column)| column.files < found.len());
+    notes.extend(lacks.map(|(name, column)| {
+        let first = found.iter().find(|(_, inferred)| inferred.schema.field_with_name(name).is_err());
+        let first = first.map_or_else(String::new, |(path, _)| path.to_string());
+        lacking(name, found.len() - column.files, found.len(), &first)
+    }));
+    let unseen = columns.values().map(|column| column.data_type.is_none() && column.is_empty_somewhere).collect();
+    let schema = match found.first() {
+        Some((_, first)) if alike => Arc::clone(&first.schema),
+        _ => {
+            let fields = columns.into_iter().map(|(name, column)| column.field(name));
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        }
+    };
+    // Where one file has a comma and another a dot, neither is anything else.
+    let marked = |name: &String| {
+        let has_comma = found.iter().any(|(_, inferred)| inferred.comma_decimals.contains(name));
+        if has_comma { DecimalMark::Either } else { DecimalMark::Dot }
+    };
+    let spec = |field: &Arc<Field>| {
+        let mark = mark.unwrap_or_else(|| marked(field.name()));
+        ColumnSpec::new(field.name(), field.data_type().clone()).with_decimal(mark)
+    };
+    let columns = schema.fields().iter().map(spec).collect();
+    United { schema, columns, unseen, alike, has_conflict, notes }
+}
+
+/// That some files lack a column.
+pub(crate) fn lacking(column: &str, files: usize, of: usize, first: &str) -> String {
+    match files {
+        1 => format!("{first}: has no column `{column}`: null there"),
+        _ => format!("{files} of {of} files, the first of them {first}, have no column `{column}`: null there"),
+    }
+}
+
+/// What is to be known of single files, the same of several once.
+fn file_notes<N: Display>(found: &[(N, Inferred)]) -> Vec<String> {
+    let mut once: IndexMap<&str, (&N, usize)> = IndexMap::new();
+    for (path, inferred) in found {
+        for note in &inferred.notes {
+            once.entry(note).or_insert((path, 0)).1 += 1;
+        }
+    }
+    let more = once.len().saturating_sub(MOST_NOTES);
+    let told = once.iter().take(MOST_NOTES).map(|(note, (path, files))| match files {
+        1 => format!("{path}: {note}"),
+        files => format!("{path}: {note} (and so in {} more)", files - 1),
+    });
+    told.chain((more > 0).then(|| format!("{more} more notes of single files"))).collect()
+}
+
+/// A column as all files so far have it.
+#[derive(Debug, Default)]
+struct Column {
+    /// None where no value was seen.
+    data_type: Option<DataType>,
+    /// What the texts of all files have in common, where all have it as text.
+    kinds: Option<Kinds>,
+    /// Whether there is an integer that no float is.
+    has_wide_integers: bool,
+    /// Whether a file has it without a value, and so as text.
+    is_empty_somewhere: bool,
+    /// How many files have it.
+    files: usize,
+}
+
+impl Column {
+    /// Takes the column of a file that has values in it; gives the types before and after if that is to be told.
+    fn take(&mut self, field: &Field, inferred: &Inferred, nests: bool) -> Option<(DataType, DataType)> {
+        let (found, kinds) = (field.data_type(), inferred.kinds.get(field.name()).copied());
+        self.has_wide_integers |= inferred.wide_integers.contains(field.name());
+        let Some(known) = self.data_type.take() else {
+            (self.data_type, self.kinds) = (Some(found.clone()), kinds);
+            return None;
+        };
+        self.kinds = self.kinds.zip(kinds).map(|(own, other)| own.and(other));
+        let wider = match self.kinds {
+            Some(kinds) => kinds.narrowest(),
+            None if known == *found => known.clone(),
+            None => wider(&known, found, self.has_wide_integers, nests),
+        };
+        self.data_type = Some(wider.clone());
+        // As within one file: a number with a fraction among whole ones is nothing to tell, nor is a number among texts.
+        let is_telling = wider != known && wider == DataType::Utf8;
+        is_telling.then_some((known, wider))
+    }
+
+    /// It in all files: text where no file has a value.
+    fn field(self, name: &str) -> Field {
+        let data_type = match self.data_type {
+            None => DataType::Utf8,
+            Some(data_type) if self.is_empty_somewhere => of_text(data_type),
+            Some(data_type) => data_type,
+        };
+        ColumnSpec::new(name, data_type).field()
+    }
+}
+
+/// The narrowest type that holds the values of a type and that a text can become.
+fn of_text(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::Boolean | DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, None) => data_type,
+        DataType::Decimal128(_, 0..) => data_type,
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some(zone))
+        }
+        integer if fits_int64(&integer) => DataType::Int64,
+        float if float.is_floating() => DataType::Float64,
+        nested if nested.is_nested() => nested,
+        _ => DataType::Utf8,
+    }
+}
+
+fn fits_int64(data_type: &DataType) -> bool {
+    data_type.is_integer() && data_type != &DataType::UInt64
+}
+
+/// The narrowest type that holds the values of both without loss, text at worst. Of integers with and without sign, and
+/// of floats and integers that no float is, that is text; of nested types too, unless their fields can be those of both.
+fn wider(a: &DataType, b: &DataType, has_wide_integers: bool, nests: bool) -> DataType {
+    let is_float = DataType::is_floating;
+    match (a, b) {
+        (DataType::Null, other) | (other, DataType::Null) => other.clone(),
+        (DataType::Struct(a), DataType::Struct(b)) if nests => DataType::Struct(fields_of_both(a, b)),
+        (DataType::List(a), DataType::List(b)) if nests => {
+            DataType::new_list(wider_within(a.data_type(), b.data_type()), true)
+        }
+        (a, b) if fits_int64(a) && fits_int64(b) => DataType::Int64,
+        (DataType::Decimal128(precision, 0), whole) | (whole, DataType::Decimal128(precision, 0))
+            if fits_int64(whole) && *precision >= 19 =>
+        {
+            DataType::Decimal128(*precision, 0)
+        }
+        (a, b) if is_float(a) && is_float(b) => DataType::Float64,
+        (a, b) if is_float(a) && b.is_integer() && !has_wide_integers => DataType::Float64,
+        (a, b) if is_float(b) && a.is_integer() && !has_wide_integers => DataType::Float64,
+        _ => DataType::Utf8,
+    }
+}
+
+fn fields_of_both(a: &Fields, b: &Fields) -> Fields {
+    let mut all: IndexMap<&str, DataType> = a.iter().map(|f| (f.name().as_str(), f.data_type().clone())).collect();
+    for field in b {
+        let found = field.data_type();
+        all.entry(field.name())
+            .and_modify(|known| *known = wider_within(known, found))
+            .or_insert_with(|| found.clone());
+    }
+    all.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect()
+}
+
+/// Within nested values it is not known how large integers are, so one that no float is may be among them.
+fn wider_within(a: &DataType, b: &DataType) -> DataType {
+    if a == b { a.clone() } else { wider(a, b, true, true) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inferred(fields: &[(&str, DataType)]) -> Inferred {
+        let fields = fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
+        Inferred::new(&Arc::new(Schema::new(fields.collect::<Vec<_>>())), Vec::new(), 1, true)
+    }
+
+    fn types(schemas: &[Inferred], notes: &mut Vec<String>) -> Vec<(String, DataType)> {
+        let schemas: Vec<_> = schemas.iter().map(|inferred| ("x".to_owned(), inferred.clone())).collect();
+        let united = unite(&schemas, None, true);
+        notes.extend(united.notes);
+        united.schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+    }
+
+    #[test]
+    fn columns_unite_by_name_and_widen() {
+        let first = inferred(&[("a", DataType::Int64), ("b", DataType::Utf8)]);
+        let second = inferred(&[("b", DataType::Boolean), ("a", DataType::Float64), ("c", DataType::Date32)]);
+        let mut notes = Vec::new();
+        let types = types(&[first, second], &mut notes);
+        let expected = [("a", DataType::Float64), ("b", DataType::Utf8), ("c", DataType::Date32)];
+        assert_eq!(types, expected.map(|(name, data_type)| (name.to_owned(), data_type)));
+        assert_eq!(notes, ["x: has no column `c`: null there"]);
+    }
+
+    #[test]
+    fn a_column_without_a_value_widens_nothing() {
+        let mut empty = inferred(&[("a", DataType::Utf8), ("b", DataType::Utf8)]);
+        empty.empty = vec!["a".to_owned(), "b".to_owned()];
+        let full = inferred(&[("a", DataType::Int64)]);
+        let expected = [("a".to_owned(), DataType::Int64), ("b".to_owned(), DataType::Utf8)];
+        assert_eq!(types(&[empty.clone(), full.clone()], &mut Vec::new()), expected);
+        assert_eq!(types(&[full, empty], &mut Vec::new()), expected);
+    }
+
+    #[test]
+    fn integers_that_no_float_holds_become_text_in_any_order() {
+        let float = inferred(&[("a", DataType::Float64)]);
+        let small = inferred(&[("a", DataType::Int64)]);
+        let mut large = small.clone();
+        large.wide_integers = vec!["a".to_owned()];
+        let expected = [("a".to_owned(), DataType::Utf8)];
+        for order in [[&float, &small, &large], [&small, &large, &float], [&large, &float, &small]] {
+            let mut notes = Vec::new();
+            assert_eq!(types(&order.map(Inferred::clone), &mut notes), expected);
+            assert_eq!(notes.len(), 1, "{notes:?}");
+        }
+        let wide = inferred(&[("a", DataType::Decimal128(38, 0))]);
+        for order in [[&float, &wide, &small], [&small, &wide, &float], [&wide, &float, &small]] {
+            assert_eq!(types(&order.map(Inferred::clone), &mut Vec::new()), expected);
+        }
+        let decimal = [("a".to_owned(), DataType::Decimal128(38, 0))];
+        assert_eq!(types(&[small.clone(), wide.clone()], &mut Vec::new()), decimal);
+        assert_eq!(types(&[wide, small.clone()], &mut Vec::new()), decimal);
+        let unsigned = inferred(&[("a", DataType::UInt64)]);
+        assert_eq!(types(&[small, unsigned], &mut Vec::new()), expected);
+    }
+
+    #[test]
+    fn what_many_files_lack_is_told_once_with_their_number() {
+        let (full, less) =
+            (inferred(&[("a", DataType::Int64), ("b", DataType::Int64)]), inferred(&[("a", DataType::Int64)]));
+        let mut notes = Vec::new();
+        types(&[full, less.clone(), less.clone(), less], &mut notes);
+        assert_eq!(notes, ["3 of 4 files, the first of them x, have no column `b`: null there"]);
+    }
+
+    #[test]
+    fn a_note_of_many_files_is_told_once() {
+        let mut noted = inferred(&[("a", DataType::Int64)]);
+        noted.notes = vec!["look".to_owned()];
+        let mut notes = Vec::new();
+        types(&[noted.clone(), noted.clone(), noted], &mut notes);
+        assert_eq!(notes, ["x: look (and so in 2 more)"]);
+    }
+
+    #[test]
+    fn nested_columns_have_the_fields_of_all_files() {
+        let of = |fields: &[(&str, DataType)]| {
+            DataType::Struct(fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect())
+        };
+        let first = inferred(&[("o", of(&[("x", DataType::Int64), ("y", DataType::Utf8)]))]);
+        let second = inferred(&[("o", of(&[("y", DataType::Boolean), ("z", DataType::Date32)]))]);
+        let both = of(&[("x", DataType::Int64), ("y", DataType::Utf8), ("z", DataType::Date32)]);
+        assert_eq!(types(&[first.clone(), second], &mut Vec::new()), [("o".to_owned(), both)]);
+        let scalar = inferred(&[("o", DataType::Int64)]);
+        assert_eq!(types(&[first, scalar], &mut Vec::new()), [("o".to_owned(), DataType::Utf8)]);
+    }
+}

@@ -1,0 +1,244 @@
+//! One table as many files: parted by the values of columns, cut by rows.
+//!
+//! Rows are gathered by the folder that they go to. A folder's rows are handed to its open file when they make a row group, or
+//! when all that is gathered is more than a budget and it has most. So the files depend on the rows and batches that come,
+//! not on threads. So many files are open at most; where another one is needed, that with most rows is finished.
+
+mod open;
+mod split;
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use self::open::{Files, Open, Place};
+pub(crate) use self::open::{MANIFEST, Manifest};
+use self::split::Splitter;
+use super::Format;
+use super::batches::Batches;
+use super::digest::TableDigest;
+use super::options::WriteOptions;
+use super::parquet::batch_bytes;
+use super::sink::{Sink, Written};
+use crate::compute;
+use crate::error::{Error, Result};
+
+/// So many bytes of rows are gathered, in all folders together.
+const BUDGET: usize = 48 * 1024 * 1024;
+/// So many bytes of one folder's rows are a row group.
+const GROUP_BYTES: usize = 32 * 1024 * 1024;
+/// What a column of a batch takes beside its values, about.
+const COLUMN_BYTES: usize = 256;
+
+/// A file of a table of several files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WrittenFile {
+    /// Its path below the folder or prefix.
+    pub path: String,
+    /// Rows written.
+    pub rows: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    /// The digest of its rows, in hex; see [`digest`](crate::format::digest).
+    pub digest: String,
+}
+
+/// What is known of a folder in the making.
+struct Folder {
+    /// Below the table's folder, with a slash at its end unless it is the same.
+    path: String,
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+    open: Option<Open>,
+    files: usize,
+}
+
+impl Folder {
+    fn new(path: String) -> Self {
+        Self { path, batches: Vec::new(), rows: 0, bytes: 0, open: None, files: 0 }
+    }
+}
+
+/// Writes all batches as files of a folder or prefix.
+///
+/// # Errors
+/// Those of the batches and of writing; [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is something
+/// and it is not to be replaced. What was there is then as it was.
+pub(super) async fn write(
+    sink: Sink,
+    batches: Batches,
+    format: Arc<dyn Format>,
+    options: &WriteOptions,
+) -> Result<(Written, Vec<WrittenFile>)> {
+    let name = sink.to_string();
+    if options.max_rows_per_file == Some(0) {
+        return Err(Error::invalid("write", &name).with_reason("max_rows_per_file must be at least 1, got 0"));
+    }
+    super::drive::refuse_repeated_names(batches.schema(), &name)?;
+    let splitter = Splitter::new(&name, batches.schema(), &options.partition_by)?;
+    let place = Place::open(sink, &format, options).await?;
+    let mut table = Table::new(splitter, Files::new(place, format, options.clone()), batches.schema());
+    match table.take(batches).await {
+        Ok(()) => table.finish().await,
+        Err(error) => {
+            table.files.abandon().await;
+            Err(error)
+        }
+    }
+}
+
+/// A table in the making.
+struct Table {
+    splitter: Splitter,
+    schema: SchemaRef,
+    folders: Vec<Folder>,
+    files: Files,
+    /// Bytes of all that is gathered.
+    bytes: usize,
+    /// Away only while a batch is digested.
+    digest: Option<TableDigest>,
+    rows: u64,
+}
+
+impl Table {
+    fn new(splitter: Splitter, files: Files, schema: &SchemaRef) -> Self {
+        let own = splitter.schema();
+        let digest = Some(TableDigest::new(schema));
+        Self { splitter, schema: own, folders: Vec::new(), files, bytes: 0, digest, rows: 0 }
+    }
+
+    async fn take(&mut self, mut batches: Batches) -> Result<()> {
+        while let Some(batch) = batches.try_next().await? {
+            self.rows += batch.num_rows() as u64;
+            let (mut digest, mut splitter) = (self.digest.take(), std::mem::take(&mut self.splitter));
+            let parts;
+            (self.digest, self.splitter, parts) = compute::run(move || {
+                digest.as_mut().map(|digest| digest.update(&batch)).transpose()?;
+                let parts = splitter.split(&batch)?;
+                Ok((digest, splitter, parts))
+            })
+            .await?;
+            self.folders.extend(self.splitter.new_folders().into_iter().map(Folder::new));
+            for (folder, batch) in parts {
+                if self.splitter.is_one() {
+                    // Nothing waits for rows of its kind.
+                    self.hand_over(folder, batch).await?;
+                } else {
+                    self.gather(folder, batch).await?;
+                }
+            }
+        }
+        if self.rows == 0 && self.splitter.is_one() {
+            // A table without rows is a file that says its columns.
+            self.folders.push(Folder::new(String::new()));
+            self.hand_over(0, RecordBatch::new_empty(Arc::clone(&self.schema))).await?;
+        }
+        for folder in 0..self.folders.len() {
+            self.flush(folder).await?;
+            self.close(folder).await?;
+        }
+        self.files.end().await
+    }
+
+    /// Keeps rows until there are enough of their folder, or too many of all.
+    async fn gather(&mut self, number: usize, batch: RecordBatch) -> Result<()> {
+        let bytes = batch_bytes(&batch) + batch.num_columns() * COLUMN_BYTES;
+        let folder = &mut self.folders[number];
+        folder.rows += batch.num_rows();
+        folder.bytes += bytes;
+        folder.batches.push(batch);
+        self.bytes += bytes;
+        if folder.rows >= self.files.group_rows() || folder.bytes >= GROUP_BYTES {
+            self.flush(number).await?;
+        }
+        while self.bytes > BUDGET {
+            let most = (0..self.folders.len()).max_by_key(|number| (self.folders[*number].bytes, Reverse(*number)));
+            self.flush(most.unwrap_or(number)).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands all rows over that were gathered of a folder.
+    async fn flush(&mut self, number: usize) -> Result<()> {
+        let folder = &mut self.folders[number];
+        if folder.rows == 0 {
+            return Ok(());
+        }
+        self.bytes -= folder.bytes;
+        (folder.rows, folder.bytes) = (0, 0);
+        let (batches, schema) = (std::mem::take(&mut folder.batches), Arc::clone(&self.schema));
+        let joined = compute::run(move || {
+            concat_batches(&schema, &batches)
+                .map_err(|cause| Error::internal("join", "the rows of a folder").with_source(cause))
+        });
+        let joined = joined.await?;
+        self.hand_over(number, joined).await
+    }
+
+    /// Hands rows over to the open file of a folder, and to as many more as they fill.
+    async fn hand_over(&mut self, number: usize, batch: RecordBatch) -> Result<()> {
+        let mut from = 0;
+        loop {
+            if self.folders[number].open.is_none() {
+                self.make_room().await?;
+                let folder = &mut self.folders[number];
+                folder.open = Some(self.files.begin(&folder.path, folder.files, &self.schema).await?);
+                folder.files += 1;
+            }
+            let Some(open) = &mut self.folders[number].open else { return Ok(()) };
+            let room = usize::try_from(self.files.most_rows().saturating_sub(open.rows)).unwrap_or(usize::MAX);
+            let rows = room.min(batch.num_rows() - from);
+            open.rows += rows as u64;
+            let is_full = rows == room;
+            if let Err(gone) = open.send(batch.slice(from, rows)).await {
+                return Err(self.files.failure().await.unwrap_or(gone));
+            }
+            from += rows;
+            if is_full {
+                self.close(number).await?;
+            }
+            if from == batch.num_rows() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Finishes the open file with most rows where there are as many as there may be.
+    async fn make_room(&mut self) -> Result<()> {
+        let open = self.folders.iter().enumerate().filter_map(|(number, folder)| Some((number, folder.open.as_ref()?)));
+        let open: Vec<(u64, Reverse<usize>)> = open.map(|(number, open)| (open.rows, Reverse(number))).collect();
+        match open.iter().max() {
+            Some((_, Reverse(number))) if open.len() >= self.files.most_open() => self.close(*number).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn close(&mut self, number: usize) -> Result<()> {
+        drop(self.folders[number].open.take());
+        self.files.wait_for_few().await
+    }
+
+    /// Makes the files visible.
+    async fn finish(self) -> Result<(Written, Vec<WrittenFile>)> {
+        let digest = self.digest.ok_or_else(|| Error::internal("digest", "a table"))?.finish();
+        let rows = self.rows;
+        let (bytes, sha256, files) = self.files.publish(&digest, rows).await?;
+        Ok((Written { rows, bytes, sha256, digest }, files))
+    }
+}
+
+/// The files that are being written, each by a task of its own.
+type Tasks = JoinSet<Result<WrittenFile>>;
+
+#[cfg(test)]
+mod tests;
