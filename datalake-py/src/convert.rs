@@ -9,6 +9,7 @@ use datalake_core::{Error, Lake, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::error::raised;
 use crate::lake::{LakeLike, document};
 use crate::options::{reading, writing};
 use crate::runtime::wait;
@@ -25,13 +26,13 @@ pub(crate) fn convert<'py>(
     destination: PathBuf,
     lake: Option<LakeLike<'py>>,
     to: Option<String>,
-    to_compression: Option<&Bound<'py, PyAny>>,
+    to_compression: Option<&str>,
     row_group_rows: Option<usize>,
     zstd_level: Option<i32>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let reading = reading(options)?;
-    let write = writing(to, to_compression, row_group_rows, zstd_level)?;
+    let write = writing(to, to_compression, row_group_rows, zstd_level).map_err(|error| raised(py, &error))?;
     let lake = LakeLike::open_or_default(lake, py)?;
     let (done, kept) = wait(py, async move {
         let (from, to) = (location(source)?, location(destination)?);

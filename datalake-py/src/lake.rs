@@ -222,12 +222,12 @@ impl Lake {
         path: String,
         table: &Bound<'py, PyAny>,
         format: Option<String>,
-        compression: Option<&Bound<'py, PyAny>>,
+        compression: Option<&str>,
         row_group_rows: Option<usize>,
         zstd_level: Option<i32>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let rows = Table::from_arrow(table)?.plain().map_err(|error| raised(py, &error))?;
-        let options = writing(format, compression, row_group_rows, zstd_level)?;
+        let options = writing(format, compression, row_group_rows, zstd_level).map_err(|error| raised(py, &error))?;
         let lake = Arc::clone(&self.lake);
         let done = wait(py, async move {
             let (bucket, key) = parse_object(&path)?;

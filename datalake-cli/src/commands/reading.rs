@@ -18,6 +18,8 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
     nulls.extend(reading.null.iter().cloned());
     let mut options = ReadOptions::default()
         .with_format(reading.from.clone())
+        .with_encoding(reading.encoding.clone())
+        .with_member(reading.member.clone())
         .with_delimiter(reading.sep)
         .with_decimal(decimal(reading.decimal)?)
         .with_nulls(nulls)

@@ -14,6 +14,7 @@ mod column;
 mod cut;
 mod decode;
 mod header;
+mod join;
 mod observe;
 mod parse;
 mod structure;
@@ -29,18 +30,20 @@ use self::column::Reading;
 use self::cut::Cutter;
 use self::decode::{BLOCK, Blocks, Found, text_schema};
 pub(crate) use self::header::column_names;
+use self::join::Joined;
 use self::structure::Dialect;
 use self::write::Encoder;
+use super::Format;
 use super::batches::{Batches, Tally};
 use super::compression::{Compression, Deflate};
 use super::drive;
 use super::intake::{Intake, Origin};
 use super::options::{Infer, ReadOptions, WriteOptions};
+use super::packing::Packing;
 use super::schema::{Inferred, Observed};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
-use super::{Format, detect};
 use crate::error::{Error, Result};
 
 /// The CSV format: fields separated by `,`, `;`, tab or another character.
@@ -51,7 +54,7 @@ pub struct Csv;
 /// An opened source, and all that must be known of it before its records are read.
 struct Plan {
     input: Input,
-    compression: Compression,
+    packing: Packing,
     dialect: Dialect,
     reading: Arc<Reading>,
     found: Found,
@@ -62,8 +65,8 @@ struct Plan {
 impl Plan {
     async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
         let input = Input::open(source).await?;
-        let compression = detect::compression(&input, options).await?;
-        let dialect = dialect(&input, source, compression, options).await?;
+        let packing = Packing::of(&input, options).await?;
+        let dialect = dialect(&input, source, &packing, options).await?;
         // Names alone stand at the beginning; types take a look at the records.
         let limit = match options.infer {
             _ if options.text || options.schema.is_some() => Some(0),
@@ -73,7 +76,7 @@ impl Plan {
         let reading = Arc::new(Reading::new(dialect.quote, options.nulls.clone()));
         // Of a sample, no more is cut than is looked at.
         let size = limit.and_then(|limit| usize::try_from(limit).ok()).map_or(BLOCK, |limit| limit.min(BLOCK));
-        let blocks = blocks(&input, compression, dialect, options, size, &Arc::default())?;
+        let blocks = blocks(&input, &packing, dialect, options, size, &Arc::default())?;
         let found = decode::find(input.name(), blocks, &reading, options.decimal, options.header, limit).await?;
         let specs = match &options.schema {
             Some(specs) => Some((specs.clone(), Origin::Declared)),
@@ -84,7 +87,7 @@ impl Plan {
                 Some((specs.collect(), Origin::Inferred))
             }
         };
-        Ok(Self { input, compression, dialect, reading, found, specs })
+        Ok(Self { input, packing, dialect, reading, found, specs })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -98,25 +101,29 @@ impl Plan {
 /// Blocks of whole records of an input, of about so many bytes.
 fn blocks(
     input: &Input,
-    compression: Compression,
+    packing: &Packing,
     dialect: Dialect,
     options: &ReadOptions,
     size: usize,
     tally: &Arc<Tally>,
 ) -> Result<Blocks> {
     let cutter = Cutter::new(dialect, options.header, size);
-    drive::decoded(input.clone(), compression, cutter, Arc::clone(tally))
+    if packing.is_several() {
+        let joined = Joined::new(input.name(), cutter, dialect, options.header);
+        return drive::decoded(input.clone(), packing, joined, Arc::clone(tally));
+    }
+    drive::decoded(input.clone(), packing, cutter, Arc::clone(tally))
 }
 
 /// The delimiter and quote that were asked for, or that the first records show.
-async fn dialect(input: &Input, source: &Source, compression: Compression, options: &ReadOptions) -> Result<Dialect> {
+async fn dialect(input: &Input, source: &Source, packing: &Packing, options: &ReadOptions) -> Result<Dialect> {
     const HEAD: usize = 64 * 1024;
     let quote = ascii("quote", options.quote)?;
-    let (head, _) = drive::head(input, compression, HEAD).await?;
-    refuse_utf16(input.name(), &head)?;
+    let (head, _) = drive::head(input, packing, HEAD).await?;
+    let name = packing.member().map(ToOwned::to_owned).or_else(|| source.file_name());
     let delimiter = match options.delimiter {
         Some(delimiter) => ascii("delimiter", delimiter)?,
-        None if source.file_name().is_some_and(|name| is_tab_separated(&name)) => b'\t',
+        None if name.is_some_and(|name| is_tab_separated(&name)) => b'\t',
         None => header::delimiter(&head, quote),
     };
     if delimiter == quote {
@@ -137,16 +144,6 @@ fn ascii(what: &str, character: char) -> Result<u8> {
         Ok(byte) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(byte),
         _ => Err(Error::invalid("use", format_args!("`{}` as the {what}", character.escape_default()))
             .with_reason("it must be one ASCII character, and no line end")),
-    }
-}
-
-/// An error for a text in UTF-16, which its byte order mark gives away.
-pub(crate) fn refuse_utf16(name: &str, head: &[u8]) -> Result<()> {
-    match head {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Error::invalid("read", name)
-            .with_reason("it is in UTF-16")
-            .with_hint("convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`")),
-        _ => Ok(()),
     }
 }
 
@@ -176,7 +173,7 @@ impl Format for Csv {
         let intake = plan.intake(&options, &tally)?;
         let schema = Arc::clone(intake.schema());
         let notes = plan.found.notes.iter().chain(intake.notes()).cloned().collect();
-        let blocks = blocks(&plan.input, plan.compression, plan.dialect, &options, BLOCK, &tally)?;
+        let blocks = blocks(&plan.input, &plan.packing, plan.dialect, &options, BLOCK, &tally)?;
         let stream = decode::batches(blocks, plan.found.names, plan.reading, intake, options.batch_rows);
         Ok(Batches::new(schema, stream, tally).with_notes(notes))
     }
@@ -188,9 +185,7 @@ impl Format for Csv {
             None if is_tab_separated(&name) => b'\t',
             None => b',',
         };
-        let compression = options.compression.unwrap_or(Compression::of_name(&name).0);
-        let deflate =
-            Deflate::new(compression, options.zstd_level).map_err(|cause| Error::io("compress", &sink, cause))?;
+        let deflate = Deflate::for_sink(&sink, &options)?;
         let encoder = Encoder::new(batches.schema(), delimiter, options.header);
         drive::write(sink, batches, encoder, deflate).await
     }

@@ -34,15 +34,16 @@ use self::shape::{Kind, struct_fields};
 use self::value::Value;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
-use super::compression::{Compression, Deflate};
-use super::csv::{column_names, refuse_utf16};
+use super::compression::Deflate;
+use super::csv::column_names;
 use super::intake::{Intake, Origin, escaped};
 use super::options::{Infer, ReadOptions, WriteOptions};
+use super::packing::Packing;
 use super::schema::{Inferred, Observed, shortened};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
-use super::{Format, detect, drive};
+use super::{Format, drive};
 use crate::error::{Error, Result};
 
 /// The JSON formats: `ndjson` and `json`.
@@ -69,7 +70,7 @@ impl Json {
 /// An opened source, and all that must be known of it before its records are read.
 struct Plan {
     input: Input,
-    compression: Compression,
+    packing: Packing,
     layout: Layout,
     kinds: Vec<(String, Kind)>,
     schema: SchemaRef,
@@ -83,14 +84,14 @@ struct Plan {
 impl Plan {
     async fn new(source: &Source, options: &ReadOptions, is_lines: bool) -> Result<Self> {
         let input = Input::open(source).await?;
-        let compression = detect::compression(&input, options).await?;
-        let layout = layout(&input, compression, options, is_lines).await?;
+        let packing = Packing::of(&input, options).await?;
+        let layout = layout(&input, &packing, options, is_lines).await?;
         let limit = match options.infer {
             Infer::Sample(bytes) => Some(bytes.max(1)),
             Infer::Auto | Infer::Whole => None,
         };
         let scan = Scan::new(Framer::new(input.name(), layout.clone()), options.nulls.clone());
-        let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
+        let (scan, whole) = drive::observe(&input, &packing, scan, limit).await?;
         let is_text = options.text || options.schema.is_some();
         let observed = if is_text { Vec::new() } else { scan.observed(options.flatten) };
         let (mut kinds, mut notes, rows) = scan.found(!is_text);
@@ -99,7 +100,7 @@ impl Plan {
             kinds = kinds_as_declared("", kinds, options.flatten, declared);
         }
         let schema = decoded_schema(&kinds, options.flatten, &mut notes);
-        Ok(Self { input, compression, layout, kinds, schema, observed, notes, rows, whole })
+        Ok(Self { input, packing, layout, kinds, schema, observed, notes, rows, whole })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -157,10 +158,9 @@ fn push_columns(prefix: &str, field: &Field, flattens: bool, columns: &mut Vec<(
 }
 
 /// How the records lie in a text, seen from its beginning.
-async fn layout(input: &Input, compression: Compression, options: &ReadOptions, is_lines: bool) -> Result<Layout> {
+async fn layout(input: &Input, packing: &Packing, options: &ReadOptions, is_lines: bool) -> Result<Layout> {
     const HEAD: usize = 1024 * 1024;
-    let (head, is_whole) = drive::head(input, compression, HEAD).await?;
-    refuse_utf16(input.name(), &head)?;
+    let (head, is_whole) = drive::head(input, packing, HEAD).await?;
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
     match text.first() {
         None if is_whole => Err(Error::invalid("read", input.name())
@@ -212,20 +212,17 @@ impl Format for Json {
         let (nulls, batch_rows) = (options.nulls, options.batch_rows);
         let stream = if let Layout::Document(_) = plan.layout {
             let decoder = Decoder::new(&name, Framer::new(&name, plan.layout), target, nulls, intake, batch_rows);
-            drive::decoded(plan.input, plan.compression, decoder, Arc::clone(&tally))?
+            drive::decoded(plan.input, &plan.packing, decoder, Arc::clone(&tally))?
         } else {
             let cutter = Cutter::new(&name, &plan.layout, blocks::BLOCK);
-            let cut = drive::decoded(plan.input, plan.compression, cutter, Arc::clone(&tally))?;
+            let cut = drive::decoded(plan.input, &plan.packing, cutter, Arc::clone(&tally))?;
             blocks::batches(&name, plan.layout, cut, target, nulls, intake, batch_rows)
         };
         Ok(Batches::new(schema, stream, tally).with_notes(notes))
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
-        let by_name = Compression::of_name(&sink.file_name().unwrap_or_default()).0;
-        let compression = options.compression.unwrap_or(by_name);
-        let deflate =
-            Deflate::new(compression, options.zstd_level).map_err(|cause| Error::io("compress", &sink, cause))?;
+        let deflate = Deflate::for_sink(&sink, &options)?;
         let encoder = Encoder::new(batches.schema(), !self.is_lines);
         drive::write(sink, batches, encoder, deflate).await
     }

@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod archive;
 mod batches;
 mod cell;
 mod cells;
@@ -41,11 +42,13 @@ mod detect;
 mod dictionaries;
 pub mod digest;
 mod drive;
+mod encoding;
 mod intake;
 mod json;
 mod masks;
 mod one_or_many;
 mod options;
+mod packing;
 mod parquet;
 mod profile;
 mod quarantine;

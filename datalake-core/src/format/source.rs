@@ -190,9 +190,9 @@ impl Input {
         self.size
     }
 
-    /// The next bytes from `offset` on; none at the end.
-    pub(crate) async fn chunk(&self, offset: u64) -> Result<Bytes> {
-        let end = self.size.min(offset.saturating_add(CHUNK));
+    /// The next bytes from `offset` on, up to `stop`; none at the end.
+    pub(crate) async fn chunk(&self, offset: u64, stop: u64) -> Result<Bytes> {
+        let end = self.size.min(stop).min(offset.saturating_add(CHUNK));
         if offset < end { self.range(offset..end).await } else { Ok(Bytes::new()) }
     }
 
@@ -295,7 +295,7 @@ mod tests {
         store.put(&path, "old".into()).await.unwrap();
         let input = Input::open(&Source::Object { bucket, path: path.clone() }).await.unwrap();
         store.put(&path, "new".into()).await.unwrap();
-        let error = input.chunk(0).await.unwrap_err();
+        let error = input.chunk(0, u64::MAX).await.unwrap_err();
         assert_eq!(error.reason(), Some("it was replaced while it was being read"));
     }
 

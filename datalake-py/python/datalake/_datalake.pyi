@@ -44,7 +44,7 @@ code_version: str
 
 _Path: TypeAlias = str | PathLike[str]
 _Lake: TypeAlias = Lake | _Path
-_Compression: TypeAlias = Literal["none", "gzip", "zstd"]
+_Compression: TypeAlias = Literal["none", "gzip", "bzip2", "xz", "zstd", "snappy", "lz4", "zip"]
 _Format: TypeAlias = Literal["csv", "ndjson", "json", "parquet"]
 
 class _ArrowStream(Protocol):
@@ -63,6 +63,11 @@ class _ReadOptions(TypedDict, total=False):
     """The format; `None` tells it from the name, then from the content."""
     compression: _Compression | None
     """The compression; `None` tells it from the content."""
+    encoding: str | None
+    """The encoding of a text, by a label of the WHATWG standard such as `windows-1252` or `utf-16le`; `None` is UTF-8, or
+    UTF-16 where a byte order mark says so."""
+    member: str | None
+    """The file of a zip archive to read; `None` takes the only one, or all CSV or NDJSON files with the same columns."""
     delimiter: str | None
     """CSV: what separates fields; `None` finds it among `,`, `;`, tab and `|`."""
     quote: str
@@ -245,11 +250,15 @@ class Lake:
         table: _Rows,
         *,
         format: _Format | None = None,
-        compression: _Compression | None = None,
+        compression: str | None = None,
         row_group_rows: int | None = None,
         zstd_level: int | None = None,
     ) -> _Written:
-        """Write rows as an object, its format told from the name; say what was written."""
+        """Write rows as an object, its format told from the name; say what was written.
+
+        The compression is `none`, `gzip`, `bzip2`, `xz`, `zstd`, `snappy` or `lz4`, with a level if you like: `gzip(9)`,
+        `zstd(3)`. `None` tells it from the name; Parquet has zstd within.
+        """
     def sql(
         self,
         query: str,
@@ -276,7 +285,7 @@ def convert(
     *,
     lake: _Lake | None = None,
     to: _Format | None = None,
-    to_compression: _Compression | None = None,
+    to_compression: str | None = None,
     row_group_rows: int | None = None,
     zstd_level: int | None = None,
     **options: Unpack[_ReadOptions],
@@ -284,8 +293,9 @@ def convert(
     """Convert one table between CSV, NDJSON, JSON and Parquet, in a stream.
 
     A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read; `to` is the
-    format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or below
-    `processed-data/_quarantine/` of the lake.
+    format of the destination where its name does not tell, `to_compression` its compression: `none`, `gzip`, `bzip2`, `xz`,
+    `zstd`, `snappy` or `lz4`, with a level if you like, `gzip(9)` or `zstd(3)`. What is put aside lies in
+    `DESTINATION.run/`, or below `processed-data/_quarantine/` of the lake.
     """
 
 def sql(
