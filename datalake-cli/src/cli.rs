@@ -323,6 +323,12 @@ pub(crate) struct Reading {
     /// The format read, where suffix and content do not tell: csv, ndjson, json, parquet.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) from: Option<String>,
+    /// The encoding of text that is not UTF-8: windows-1252, iso-8859-1, utf-16le, ... [default: UTF-8, or UTF-16 by its mark].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<String>,
+    /// The file of a zip archive that is read [default: the only one, or all CSV or NDJSON files with the same columns].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member: Option<String>,
     /// The field separator of CSV; detected where not given.
     #[arg(long, value_name = "CHAR")]
     pub(crate) sep: Option<char>,
@@ -430,7 +436,8 @@ pub(crate) struct Convert {
     /// The format written, where the suffix does not tell: csv, ndjson, json, parquet.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: Option<String>,
-    /// The compression of what is written: none, gzip, zstd or zstd(LEVEL) [default: by the suffix; zstd(1) in Parquet].
+    /// The compression of what is written: none, gzip, bzip2, xz, zstd, snappy, lz4; gzip(LEVEL), zstd(LEVEL) [default: by
+    /// the suffix; zstd(1) in Parquet].
     #[arg(long, value_name = "NAME")]
     pub(crate) compression: Option<String>,
     /// Only these columns, in this order.

@@ -61,7 +61,7 @@ pub struct Position {
     pub line: Option<u64>,
     /// The column's name.
     pub column: Option<String>,
-    /// The offset of the record's first byte in the (decompressed) input.
+    /// The offset of the record's first byte in the input, decompressed and in UTF-8.
     pub byte: Option<u64>,
 }
 

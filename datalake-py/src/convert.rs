@@ -10,6 +10,7 @@ use datalake_core::{Error, Lake, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::error::raised;
 use crate::lake::{LakeLike, document};
 use crate::options::{packed, parted, reading, writing};
 use crate::runtime::wait;
@@ -28,7 +29,7 @@ pub(crate) fn convert<'py>(
     destination: PathBuf,
     lake: Option<LakeLike<'py>>,
     to: Option<String>,
-    to_compression: Option<&Bound<'py, PyAny>>,
+    to_compression: Option<&str>,
     row_group_rows: Option<usize>,
     zstd_level: Option<i32>,
     bloom_filters: Option<Vec<String>>,
@@ -41,7 +42,8 @@ pub(crate) fn convert<'py>(
     let (of_destination, of_source) = parted(options, py, "to_")?;
     let reading = reading(Some(&of_source))?;
     let write = writing("to_", Some(&of_destination))?;
-    let write = packed(write, to, to_compression, row_group_rows, zstd_level)?
+    let write = packed(write, to, to_compression, row_group_rows, zstd_level)
+        .map_err(|error| raised(py, &error))?
         .with_bloom_filters(bloom_filters.unwrap_or_default())
         .with_exact(exact)
         .with_partition_by(partition_by.unwrap_or_default())

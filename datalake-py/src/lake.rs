@@ -222,13 +222,14 @@ impl Lake {
         path: String,
         table: &Bound<'py, PyAny>,
         format: Option<String>,
-        compression: Option<&Bound<'py, PyAny>>,
+        compression: Option<&str>,
         row_group_rows: Option<usize>,
         zstd_level: Option<i32>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let rows = Table::from_arrow(table)?.plain().map_err(|error| raised(py, &error))?;
-        let options = packed(writing("", options)?, format, compression, row_group_rows, zstd_level)?;
+        let options = packed(writing("", options)?, format, compression, row_group_rows, zstd_level)
+            .map_err(|error| raised(py, &error))?;
         let lake = Arc::clone(&self.lake);
         let done = wait(py, async move {
             let (bucket, key) = parse_object(&path)?;

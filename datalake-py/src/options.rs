@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datalake_core::Error;
 use datalake_core::format::{
-    ColumnSpec, DecimalMark, Limit, OnRowError, Quarantine, ReadOptions, WriteOptions, declared_schema,
+    ColumnSpec, Compression, DecimalMark, Limit, OnRowError, Quarantine, ReadOptions, WriteOptions, declared_schema,
 };
+use datalake_core::{Error, Result};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping};
@@ -28,7 +28,13 @@ pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
         let name: String = name.extract()?;
         match name.as_str() {
             "format" => options.format = value.extract()?,
-            "compression" => options.compression = parsed(&name, &value)?,
+            "compression" => {
+                let name = value.extract::<Option<String>>()?;
+                let compression = name.map(|name| name.parse::<Compression>()).transpose();
+                options.compression = compression.map_err(|error| raised(value.py(), &error))?;
+            }
+            "encoding" => options.encoding = value.extract()?,
+            "member" => options.member = value.extract()?,
             "delimiter" => options.delimiter = value.extract()?,
             "quote" => options.quote = parsed(&name, &value)?,
             "escape" => options.escape = value.extract()?,
@@ -94,17 +100,17 @@ pub(crate) fn parted<'py>(
 pub(crate) fn packed(
     mut options: WriteOptions,
     format: Option<String>,
-    compression: Option<&Bound<'_, PyAny>>,
+    compression: Option<&str>,
     row_group_rows: Option<usize>,
     zstd_level: Option<i32>,
-) -> PyResult<WriteOptions> {
+) -> Result<WriteOptions> {
     options.format = format;
-    if let Some(compression) = compression {
-        options.compression = parsed("compression", compression)?;
-    }
     options.row_group_rows = row_group_rows.unwrap_or(options.row_group_rows);
     options.zstd_level = zstd_level.unwrap_or(options.zstd_level);
-    Ok(options)
+    match compression {
+        Some(name) => options.with_compression_of_name(name),
+        None => Ok(options),
+    }
 }
 
 fn decimal(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<DecimalMark>> {

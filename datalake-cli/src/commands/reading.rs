@@ -20,6 +20,8 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
     nulls.extend(reading.null.iter().cloned());
     let mut options = ReadOptions::default()
         .with_format(reading.from.clone())
+        .with_encoding(reading.encoding.clone())
+        .with_member(reading.member.clone())
         .with_delimiter(reading.sep)
         .with_escape(reading.escape)
         .with_comment(reading.comment)

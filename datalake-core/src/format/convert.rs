@@ -235,6 +235,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_misfit_in_another_encoding_starts_again_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("a.ndjson");
+        let text =
+            (0..20_000).fold("\u{feff}id,x\n".to_owned(), |text, row| text + &format!("{row},ä\n")) + "z,\u{1f34e}\n";
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let mut all = Vec::new();
+        for (name, bytes) in [("utf8.csv", text.as_bytes()), ("utf16.csv", &utf16)] {
+            let from = folder.path().join(name);
+            std::fs::write(&from, bytes).unwrap();
+            for small in [1000, SMALL] {
+                let (source, sink) = (Source::LocalFile(from.clone()), Sink::LocalFile(to.clone()));
+                let (read, write) = (ReadOptions::default(), WriteOptions::default());
+                let done = convert_guessing(source, sink, read, write, small, 10).await.unwrap();
+                assert_eq!(done.bytes_read, bytes.len() as u64);
+                all.push((done.written, done.balance, done.notes));
+            }
+        }
+        all.dedup();
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].2, ["column `id` is text because of `z` in row 20001"]);
+    }
+
+    #[tokio::test]
     async fn what_comes_late_counts_as_if_it_had_come_early() {
         let folder = tempfile::tempdir().unwrap();
         let to = folder.path().join("a.parquet");

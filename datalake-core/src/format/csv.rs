@@ -21,6 +21,7 @@ mod decode;
 mod dialect_tests;
 mod grouped;
 mod header;
+mod join;
 #[cfg(test)]
 mod kernels;
 mod observe;
@@ -39,23 +40,26 @@ use self::column::Reading;
 use self::cut::Cutter;
 use self::decode::{BLOCK, Blocks, Found, text_schema};
 pub(crate) use self::header::column_names;
+use self::join::Joined;
 use self::sniff::{Beginning, Head};
 use self::structure::Syntax;
 use self::write::Encoder;
+use super::Format;
 use super::batches::{Batches, Tally};
 use super::compression::{Compression, Deflate};
 use super::dialect::{Dialect, Quote};
 use super::drive::{self, Decode};
 use super::intake::{Intake, Origin};
 use super::options::{Infer, ReadOptions, WriteOptions};
+use super::packing::Packing;
 use super::reject::SourceColumns;
 use super::schema::{Inferred, Observed};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::{ColumnSpec, DecimalMark};
-use super::{Format, ahead, detect, trial};
+use super::{ahead, trial};
 use crate::compute;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The CSV format: fields separated by `,`, `;`, tab or another character.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,7 +69,7 @@ pub struct Csv;
 /// An opened source, and all that must be known of it before its records are read.
 struct Plan {
     input: Input,
-    compression: Compression,
+    packing: Packing,
     dialect: Dialect,
     syntax: Syntax,
     reading: Arc<Reading>,
@@ -77,8 +81,8 @@ struct Plan {
 impl Plan {
     async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
         let input = Input::open(source).await?;
-        let compression = detect::compression(&input, options).await?;
-        let Sniffed { syntax, has_header, notes } = sniff(&input, source, compression, options).await?;
+        let packing = Packing::of(&input, options).await?;
+        let Sniffed { syntax, has_header, notes } = sniff(&input, source, &packing, options).await?;
         // Names alone stand at the beginning; types take a look at the records.
         let limit = match options.infer {
             _ if options.text || options.schema.is_some() || options.guess.is_some() => Some(0),
@@ -88,7 +92,7 @@ impl Plan {
         let reading = Arc::new(Reading::new(syntax, options.nulls.clone(), options.thousands));
         // Of a sample, no more is cut than is looked at.
         let size = limit.and_then(|limit| usize::try_from(limit).ok()).map_or(BLOCK, |limit| limit.min(BLOCK));
-        let blocks = blocks(&input, compression, syntax, options.skip_lines, has_header, size, &Arc::default())?;
+        let blocks = blocks(&input, &packing, syntax, options.skip_lines, has_header, size, &Arc::default())?;
         let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit).await?;
         found.notes.splice(..0, notes);
         let specs = match &options.schema {
@@ -115,7 +119,7 @@ impl Plan {
             decimal: decimal.copied().unwrap_or_default(),
             thousands: options.thousands,
         };
-        Ok(Self { input, compression, dialect, syntax, reading, found, specs })
+        Ok(Self { input, packing, dialect, syntax, reading, found, specs })
     }
 
     /// The columns whose numbers are found to have a decimal comma.
@@ -160,7 +164,7 @@ impl Plan {
 /// Blocks of whole records of an input, of about so many bytes.
 fn blocks(
     input: &Input,
-    compression: Compression,
+    packing: &Packing,
     syntax: Syntax,
     skip_lines: u64,
     has_header: bool,
@@ -168,7 +172,16 @@ fn blocks(
     tally: &Arc<Tally>,
 ) -> Result<Blocks> {
     let cutter = Cutter::new(syntax, has_header, trial::block(size)).skipping(skip_lines);
-    drive::decoded(input.clone(), compression, cutter, Arc::clone(tally))
+    if !packing.is_several() {
+        return drive::decoded(input.clone(), packing, cutter, Arc::clone(tally));
+    }
+    if skip_lines > 0 || syntax.comment.is_some() {
+        return Err(Error::new(ErrorKind::Unsupported, "read", input.name())
+            .with_reason("several files of an archive are one text only where each begins with its header")
+            .with_hint("leave lines to skip and comments away, or read each by itself, with `--member NAME`"));
+    }
+    let joined = Joined::new(input.name(), cutter, syntax, has_header);
+    drive::decoded(input.clone(), packing, joined, Arc::clone(tally))
 }
 
 /// How a text is written, as far as its beginning shows it.
@@ -180,15 +193,15 @@ struct Sniffed {
 }
 
 /// What was asked for, or what the first records show.
-async fn sniff(input: &Input, source: &Source, compression: Compression, options: &ReadOptions) -> Result<Sniffed> {
+async fn sniff(input: &Input, source: &Source, packing: &Packing, options: &ReadOptions) -> Result<Sniffed> {
     let comment = options.comment.map(|comment| ascii("comment mark", comment)).transpose()?;
     let escape = options.escape.map(|escape| ascii("escape", escape)).transpose()?;
     let head = Head::new(options.skip_lines, comment);
-    let (head, is_whole) = drive::observe(input, compression, head, Some(sniff::HEAD as u64)).await?;
-    refuse_utf16(input.name(), &head.first)?;
+    let (head, is_whole) = drive::observe(input, packing, head, Some(sniff::HEAD as u64)).await?;
     let beginning = Beginning::new(&head, is_whole);
     let given = options.delimiter.map(|delimiter| ascii("delimiter", delimiter)).transpose()?;
-    let by_name = || source.file_name().is_some_and(|name| is_tab_separated(&name)).then_some(b'\t');
+    let name = packing.member().map(ToOwned::to_owned).or_else(|| source.file_name());
+    let by_name = || name.as_ref().is_some_and(|name| is_tab_separated(&name)).then_some(b'\t');
     let delimiter = |quote| given.or_else(by_name).unwrap_or_else(|| beginning.delimiter(quote, escape, comment));
     let quote = match options.quote {
         Some(quote) => quote.mark().map(|quote| ascii("quote", quote)).transpose()?,
@@ -274,16 +287,6 @@ fn ascii(what: &str, character: char) -> Result<u8> {
     }
 }
 
-/// An error for a text in UTF-16, which its byte order mark gives away.
-pub(crate) fn refuse_utf16(name: &str, head: &[u8]) -> Result<()> {
-    match head {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(Error::invalid("read", name)
-            .with_reason("it is in UTF-16")
-            .with_hint("convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`")),
-        _ => Ok(()),
-    }
-}
-
 #[async_trait]
 impl Format for Csv {
     fn name(&self) -> &'static str {
@@ -310,17 +313,17 @@ impl Format for Csv {
         let plan = Plan::new(&source.spool().await?, &options).await?;
         let tally = Arc::new(Tally::default());
         let intake = plan.intake(&options, &tally)?;
-        if options.looks_ahead && plan.compression == Compression::None && plan.runs_into_a_misfit(&intake).await? {
+        if options.looks_ahead && plan.packing.is_as_stored() && plan.runs_into_a_misfit(&intake).await? {
             return Err(ahead::misfit(&plan.input));
         }
         let schema = Arc::clone(intake.schema());
         let notes = plan.found.notes.iter().chain(intake.notes()).cloned().collect();
-        let Plan { input, compression, syntax, dialect, reading, found, .. } = plan;
+        let Plan { input, packing, syntax, dialect, reading, found, .. } = plan;
         let names = found.names;
         if let Some(rejects) = &options.rejects {
             rejects.columns(input.name(), SourceColumns { names: names.clone(), dialect: dialect.clone() });
         }
-        let blocks = blocks(&input, compression, syntax, dialect.skip_lines, dialect.header, BLOCK, &tally)?;
+        let blocks = blocks(&input, &packing, syntax, dialect.skip_lines, dialect.header, BLOCK, &tally)?;
         let stream = decode::batches(blocks, names.clone(), reading, intake, options.batch_rows);
         Ok(Batches::new(schema, stream, tally).with_notes(notes).with_dialect(dialect).with_source_columns(names))
     }
@@ -328,9 +331,7 @@ impl Format for Csv {
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
         let name = sink.file_name().unwrap_or_default();
         let delimiter = ascii("delimiter", delimiter(&name, &options))?;
-        let compression = options.compression.unwrap_or(Compression::of_name(&name).0);
-        let deflate =
-            Deflate::new(compression, options.zstd_level).map_err(|cause| Error::io("compress", &sink, cause))?;
+        let deflate = Deflate::for_sink(&sink, &options)?;
         let encoder = Encoder::new(batches.schema(), delimiter, &options)?;
         drive::write(sink, batches, encoder, deflate).await
     }

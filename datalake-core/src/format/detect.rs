@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::Format;
-use super::compression::Compression;
+use super::compression::{Compression, MAGIC};
 use super::csv::Csv;
 use super::drive;
 use super::json::Json;
 use super::options::{ReadOptions, WriteOptions};
+use super::packing::Packing;
 use super::parquet::Parquet;
 use super::sink::Sink;
 use super::source::{Input, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The names of all formats.
 pub const FORMATS: [&str; 4] = ["csv", "ndjson", "json", "parquet"];
@@ -53,18 +54,39 @@ pub async fn detect(source: &Source, options: &ReadOptions) -> Result<(Arc<dyn F
     let input = Input::open(source).await?;
     let compression = self::compression(&input, options).await?;
     if let Some(format) = source.file_name().and_then(|name| by_name(&name)) {
-        return Ok((format, compression));
+        return unpacked(source, format, compression, options);
     }
-    let (head, _) = drive::head(&input, compression, 4096).await?;
+    let packing = Packing::of(&input, options).await?;
+    if let Some(format) = packing.member().and_then(by_name) {
+        return unpacked(source, format, compression, options);
+    }
+    let (head, _) = drive::head(&input, &packing, 4096).await?;
     let format = by_content(&head, options).ok_or_else(|| unknown("read", source, "its format is not known"))?;
+    unpacked(source, format, compression, options)
+}
+
+/// Parquet is read by ranges, so it cannot be within anything that must be unpacked from its beginning.
+fn unpacked(
+    source: &Source,
+    format: Arc<dyn Format>,
+    compression: Compression,
+    options: &ReadOptions,
+) -> Result<(Arc<dyn Format>, Compression)> {
+    if format.name() == Parquet.name() && options.compression.is_none() && compression != Compression::None {
+        return Err(Error::new(ErrorKind::Unsupported, "read", source)
+            .with_reason(format_args!("a Parquet file within {} cannot be read", compression.name()))
+            .with_hint("unpack it first"));
+    }
     Ok((format, compression))
 }
 
 /// The format of a sink, by option or by name; Parquet for a folder or prefix.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if neither says a format that is known.
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if neither says a format that is known;
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if they ask for a zip archive.
 pub fn for_sink(sink: &Sink, options: &WriteOptions) -> Result<Arc<dyn Format>> {
+    super::compression::for_sink(sink, options)?;
     if let Some(name) = &options.format {
         return format(name).ok_or_else(|| unknown("write", sink, &format!("`{name}` is no format")));
     }
@@ -82,7 +104,7 @@ fn unknown(action: &str, subject: impl std::fmt::Display, reason: &str) -> Error
 }
 
 /// By the suffix, under that of a compression.
-pub(super) fn by_name(name: &str) -> Option<Arc<dyn Format>> {
+pub(crate) fn by_name(name: &str) -> Option<Arc<dyn Format>> {
     let (_, name) = Compression::of_name(name);
     let (_, suffix) = name.rsplit_once('.')?;
     match suffix.to_ascii_lowercase().as_str() {
@@ -113,14 +135,13 @@ fn by_content(head: &[u8], options: &ReadOptions) -> Option<Arc<dyn Format>> {
 pub(crate) async fn compression(input: &Input, options: &ReadOptions) -> Result<Compression> {
     match options.compression {
         Some(compression) => Ok(compression),
-        None => Ok(Compression::of_bytes(&input.range(0..input.size().min(4)).await?)),
+        None => Ok(Compression::of_bytes(&input.range(0..input.size().min(MAGIC)).await?)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     fn name(format: Option<Arc<dyn Format>>) -> &'static str {
         format.map_or("none", |format| format.name())

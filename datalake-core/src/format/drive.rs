@@ -1,32 +1,41 @@
 //! The drivers between sources, codecs and sinks: they fetch and store, and run the codecs on the CPU threads.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use bytes::{Buf, Bytes};
+use flate2::Crc;
 use futures::future::try_join;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 
+use super::archive::Member;
 use super::batches::{Batches, Tally};
-use super::compression::{Compression, Deflate, Inflate};
+use super::compression::{Deflate, Inflate, Packed, Seal, Stretch};
 use super::digest::TableDigest;
+use super::encoding::Recode;
+use super::packing::{Packing, Part};
 use super::sink::{Output, Sink, Written};
 use super::source::Input;
 use super::trial;
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Takes (decompressed) bytes in pieces of any size and gives record batches, or what they are made of.
+/// Takes bytes, decompressed and in UTF-8, in pieces of any size and gives record batches, or what they are made of.
 pub(crate) trait Decode: Send + 'static {
     /// What it gives.
     type Item: Send + 'static;
     /// Takes a piece.
     fn push(&mut self, piece: &[u8]);
+    /// Says that what follows is another file of an archive, whose text begins on a line of its own.
+    fn begin_part(&mut self, name: &str) {
+        let _ = name;
+        self.push(b"\n");
+    }
     /// Says that no piece follows.
     fn finish(&mut self);
     /// Whether it can do with what it has been given so far, where only a beginning is looked at.
@@ -57,14 +66,24 @@ const PLAIN_STEP: usize = 64 * 1024;
 /// A decoder and what feeds it.
 struct Pump<D> {
     input: Input,
+    packing: Packing,
+    /// What is read when this part is at its end.
+    parts: VecDeque<Part>,
+    /// What is still to be fetched of this part.
     offset: u64,
+    stop: u64,
+    /// The file of an archive that is read.
+    member: Option<Unpacked>,
     inflate: Inflate,
+    recode: Recode,
     decoder: D,
     /// Compressed bytes not yet decompressed.
     piece: Bytes,
     /// Where such bytes were, for those that follow.
     memory: Vec<u8>,
     plain: Vec<u8>,
+    /// What was decompressed, in UTF-8, where it was in another encoding.
+    text: Vec<u8>,
     tally: Arc<Tally>,
     /// How many decompressed bytes are enough.
     limit: u64,
@@ -80,13 +99,54 @@ enum End {
     Decoded,
 }
 
+/// A file of an archive, and what it has become so far.
+struct Unpacked {
+    member: Member,
+    /// Whether its header was read.
+    has_begun: bool,
+    crc: Crc,
+    size: u64,
+}
+
 impl<D: Decode> Pump<D> {
-    fn new(input: Input, compression: Compression, decoder: D, tally: Arc<Tally>) -> Result<Self> {
-        let inflate =
-            Inflate::new(compression).map_err(|cause| Error::io("prepare to decompress", input.name(), cause))?;
-        let (piece, memory, plain, end) = (Bytes::new(), Vec::new(), Vec::new(), End::Far);
-        let step = trial::piece(PLAIN_STEP);
-        Ok(Self { input, offset: 0, inflate, decoder, piece, memory, plain, tally, limit: u64::MAX, step, end })
+    fn new(input: Input, packing: &Packing, decoder: D, tally: Arc<Tally>) -> Result<Self> {
+        let mut pump = Self {
+            parts: packing.parts(&input),
+            offset: 0,
+            stop: 0,
+            member: None,
+            inflate: Inflate::Plain,
+            recode: Recode::new(packing.encoding(), false),
+            packing: packing.clone(),
+            input,
+            decoder,
+            piece: Bytes::new(),
+            memory: Vec::new(),
+            plain: Vec::new(),
+            text: Vec::new(),
+            tally,
+            limit: u64::MAX,
+            step: trial::piece(PLAIN_STEP),
+            end: End::Far,
+        };
+        if let Some(part) = pump.parts.pop_front() {
+            pump.begin(part)?;
+        }
+        Ok(pump)
+    }
+
+    fn begin(&mut self, part: Part) -> Result<()> {
+        let inflate = self.packing.inflate(&part);
+        self.inflate = inflate.map_err(|cause| Error::io("prepare to decompress", self.input.name(), cause))?;
+        match part {
+            Part::Range(range) => (self.offset, self.stop) = (range.start, range.end),
+            Part::Member(member) => {
+                (self.offset, self.stop) = (member.header, u64::MAX);
+                self.member = Some(Unpacked { member, has_begun: false, crc: Crc::new(), size: 0 });
+            }
+        }
+        self.end = End::Far;
+        Ok(())
     }
 
     /// Goes on to the next item, or to the end.
@@ -107,12 +167,30 @@ impl<D: Decode> Pump<D> {
 
     async fn fetch(&mut self) -> Result<()> {
         if self.piece.is_empty() && self.end == End::Far {
-            self.piece = self.input.chunk(self.offset, std::mem::take(&mut self.memory)).await?;
+            self.piece = self.input.chunk(self.offset, self.stop, std::mem::take(&mut self.memory)).await?;
             self.offset += self.piece.len() as u64;
-            if self.piece.is_empty() {
+            if self.member.as_ref().is_some_and(|unpacked| !unpacked.has_begun) {
+                self.begin_member()?;
+            }
+            if self.piece.is_empty() && self.offset >= self.stop.min(self.input.size()) {
                 self.end = End::Fetched;
             }
         }
+        Ok(())
+    }
+
+    /// Passes over the header of a file in an archive, with which the piece begins.
+    fn begin_member(&mut self) -> Result<()> {
+        let Some(unpacked) = &mut self.member else { return Ok(()) };
+        let Some(begin) = unpacked.member.begin(&self.piece) else {
+            return Err(self.damaged(std::io::ErrorKind::InvalidData.into()));
+        };
+        unpacked.has_begun = true;
+        let start = unpacked.member.header + begin as u64;
+        self.stop = start.saturating_add(unpacked.member.packed);
+        self.piece.advance(begin);
+        self.piece.truncate(usize::try_from(unpacked.member.packed).unwrap_or(usize::MAX));
+        self.offset = start + self.piece.len() as u64;
         Ok(())
     }
 
@@ -138,8 +216,7 @@ impl<D: Decode> Pump<D> {
     fn inflate(&mut self) -> Result<()> {
         if self.inflate.is_plain() {
             let piece = self.piece.split_to(self.piece.len().min(self.step));
-            self.tally.add_bytes(piece.len() as u64);
-            self.decoder.push(&piece);
+            self.push(&piece)?;
             // After the last piece nobody else has any.
             if self.piece.is_empty()
                 && let Ok(memory) = piece.try_into_mut()
@@ -148,37 +225,101 @@ impl<D: Decode> Pump<D> {
             }
             return Ok(());
         }
-        self.plain.clear();
-        match self.inflate.step(&self.piece, &mut self.plain) {
+        let mut plain = std::mem::take(&mut self.plain);
+        plain.clear();
+        match self.inflate.step(&self.piece, &mut plain) {
             Ok(taken) => self.piece.advance(taken),
             Err(cause) => return Err(self.damaged(cause)),
         }
-        self.push();
+        self.push(&plain)?;
+        self.plain = plain;
         Ok(())
     }
 
+    /// Ends a part.
     fn drain(&mut self) -> Result<()> {
-        self.plain.clear();
-        if let Err(cause) = self.inflate.finish(&mut self.plain) {
-            return Err(self.damaged(cause));
+        let mut plain = std::mem::take(&mut self.plain);
+        plain.clear();
+        if let Err(cause) = self.inflate.finish(&mut plain) {
+            return Err(self.unfinished(cause));
         }
-        self.push();
-        self.decoder.finish();
-        self.end = End::Decoded;
+        self.push(&plain)?;
+        self.plain = plain;
+        if !self.recode.is_same() {
+            self.text.clear();
+            self.recode.finish(self.input.name(), &mut self.text)?;
+            self.decoder.push(&self.text);
+        }
+        if let Some(Unpacked { member, crc, size, .. }) = &self.member
+            && (member.plain, member.crc) != (*size, crc.sum())
+        {
+            return Err(self.damaged(std::io::ErrorKind::InvalidData.into()));
+        }
+        match self.parts.pop_front() {
+            Some(part) => {
+                if let Part::Member(member) = &part {
+                    self.decoder.begin_part(&member.name);
+                }
+                self.recode = Recode::new(self.packing.encoding(), true);
+                self.begin(part)
+            }
+            None => {
+                self.decoder.finish();
+                self.end = End::Decoded;
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands on what was decompressed.
+    fn push(&mut self, plain: &[u8]) -> Result<()> {
+        self.tally.add_bytes(plain.len() as u64);
+        if let Some(unpacked) = &mut self.member {
+            unpacked.crc.update(plain);
+            unpacked.size += plain.len() as u64;
+        }
+        if self.recode.is_same() {
+            self.decoder.push(plain);
+            return Ok(());
+        }
+        self.text.clear();
+        self.recode.take(self.input.name(), plain, &mut self.text)?;
+        self.decoder.push(&self.text);
         Ok(())
     }
 
-    fn push(&mut self) {
-        self.tally.add_bytes(self.plain.len() as u64);
-        self.decoder.push(&self.plain);
+    /// An error for compressed data that end where they should not.
+    fn unfinished(&self, cause: std::io::Error) -> Error {
+        let (size, is_cut) = (self.input.size(), cause.kind() == std::io::ErrorKind::UnexpectedEof);
+        let error = match (&self.member, is_cut) {
+            (Some(_), false) => return self.damaged(cause),
+            (Some(_), true) => self.not_whole().with_reason("the compressed data are cut short"),
+            (None, true) => {
+                self.not_whole().with_reason(format_args!("the compressed data are cut short after {size} bytes"))
+            }
+            // Gzip does not say which.
+            (None, false) => self.not_whole().with_source(cause).with_reason(format_args!(
+                "the compressed data are cut short after {size} bytes, or damaged at their end"
+            )),
+        };
+        error.with_hint("fetch or write the file again")
+    }
+
+    fn not_whole(&self) -> Error {
+        let name = self.input.name();
+        match &self.member {
+            None => Error::invalid("decompress", name),
+            Some(unpacked) => Error::invalid("decompress", format_args!("member `{}` of {name}", unpacked.member.name)),
+        }
     }
 
     fn damaged(&self, cause: std::io::Error) -> Error {
-        let error = Error::invalid("decompress", self.input.name());
+        let error = self.not_whole();
         match cause.kind() {
-            std::io::ErrorKind::UnexpectedEof => error
-                .with_reason(format_args!("the compressed data are cut short after {} bytes", self.input.size()))
-                .with_hint("fetch or write the file again"),
+            std::io::ErrorKind::OutOfMemory => error
+                .with_reason("to unpack the compressed data takes more than 256 MiB of memory")
+                .with_hint("pack the file by a lower level")
+                .with_source(cause),
             _ => error.with_reason("the compressed data are damaged").with_source(cause),
         }
     }
@@ -187,11 +328,11 @@ impl<D: Decode> Pump<D> {
 /// Decodes an input as a stream.
 pub(crate) fn decoded<D: Decode>(
     input: Input,
-    compression: Compression,
+    packing: &Packing,
     decoder: D,
     tally: Arc<Tally>,
 ) -> Result<BoxStream<'static, Result<D::Item>>> {
-    let pump = Pump::new(input, compression, decoder, tally)?;
+    let pump = Pump::new(input, packing, decoder, tally)?;
     let stream = futures::stream::try_unfold(pump, |pump| async move {
         let (pump, item) = pump.step().await?;
         Ok(item.map(|item| (item, pump)))
@@ -219,12 +360,12 @@ pub(crate) fn worked<I: Send + 'static, T: Send + 'static>(
 /// Feeds an input, or about its first `limit` bytes, to a decoder that gives nothing; says whether it was all.
 pub(crate) async fn observe<D: Decode>(
     input: &Input,
-    compression: Compression,
+    packing: &Packing,
     decoder: D,
     limit: Option<u64>,
 ) -> Result<(D, bool)> {
     let tally = Arc::new(Tally::default());
-    let mut pump = Pump::new(input.clone(), compression, decoder, tally)?;
+    let mut pump = Pump::new(input.clone(), packing, decoder, tally)?;
     pump.limit = limit.unwrap_or(u64::MAX);
     while pump.end != End::Decoded {
         if pump.has_enough() {
@@ -261,10 +402,10 @@ impl Decode for Head {
     }
 }
 
-/// The first (decompressed) bytes of an input, and whether they are all.
-pub(crate) async fn head(input: &Input, compression: Compression, limit: usize) -> Result<(Vec<u8>, bool)> {
+/// The first bytes of an input, decompressed and in UTF-8, and whether they are all.
+pub(crate) async fn head(input: &Input, packing: &Packing, limit: usize) -> Result<(Vec<u8>, bool)> {
     let head = Head { bytes: Vec::new(), limit };
-    let (head, whole) = observe(input, compression, head, Some(limit as u64)).await?;
+    let (head, whole) = observe(input, packing, head, Some(limit as u64)).await?;
     let whole = whole && head.bytes.len() < limit;
     Ok((head.bytes, whole))
 }
@@ -324,21 +465,21 @@ struct Press {
 }
 
 impl Press {
-    fn take(&mut self, batch: &RecordBatch, bytes: Vec<u8>) -> Result<Bytes> {
+    fn take(&mut self, batch: &RecordBatch, bytes: Vec<u8>) -> Result<Vec<Stretch>> {
         self.rows += batch.num_rows() as u64;
         self.digest.update(batch)?;
-        if self.deflate.is_plain() { Ok(bytes.into()) } else { self.press(&bytes).map(Bytes::from) }
+        self.press(bytes)
     }
 
-    fn press(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
+    fn press(&mut self, bytes: Vec<u8>) -> Result<Vec<Stretch>> {
         self.deflate.push(bytes).map_err(|cause| Error::io("compress", &self.name, cause))
     }
 
     /// The last bytes, and the table's digest.
-    fn finish(mut self, last: &[u8]) -> Result<(Bytes, u64, String)> {
-        let mut bytes = self.press(last)?;
-        bytes.extend(self.deflate.finish().map_err(|cause| Error::io("compress", &self.name, cause))?);
-        Ok((bytes.into(), self.rows, self.digest.finish()))
+    fn finish(mut self, last: Vec<u8>) -> Result<(Vec<Stretch>, u64, String)> {
+        let mut stretches = self.press(last)?;
+        stretches.push(self.deflate.finish().map_err(|cause| Error::io("compress", &self.name, cause))?);
+        Ok((stretches, self.rows, self.digest.finish()))
     }
 }
 
@@ -358,10 +499,9 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
     let name = sink.to_string();
     refuse_repeated_names(batches.schema(), &name)?;
     let digest = TableDigest::new(batches.schema());
-    let mut press = Press { deflate, digest, rows: 0, name };
+    let mut press = Press { deflate, digest, rows: 0, name: name.clone() };
     let mut output = Output::open(sink).await?;
     let encoder = Arc::new(encoder);
-    output.write(press.press(&encoder.begin())?.into()).await?;
     let shared = Arc::clone(&encoder);
     // How many bytes the largest batch so far came to: the next one will not have to grow much.
     let room = Arc::new(AtomicUsize::new(0));
@@ -388,6 +528,9 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
     let pressed = async move {
         // Where nothing is stored any more, whoever stores has an error to tell.
         let gone = |_| Error::new(ErrorKind::Cancelled, "write", "what was encoded");
+        for stretch in press.press(encoder.begin())? {
+            sender.send(stretch).await.map_err(gone)?;
+        }
         while let Some((batch, mut bytes)) = encoded.try_next().await? {
             let ready;
             let encoder = Arc::clone(&encoder);
@@ -399,18 +542,35 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
                 Ok((press, ready))
             })
             .await?;
-            sender.send(ready).await.map_err(gone)?;
+            for stretch in ready {
+                sender.send(stretch).await.map_err(gone)?;
+            }
         }
         let (last, rows, digest) = compute::run(move || {
             let end = encoder.end(press.rows);
-            press.finish(&end)
+            press.finish(end)
         })
         .await?;
-        sender.send(last).await.map_err(gone)?;
+        for stretch in last {
+            sender.send(stretch).await.map_err(gone)?;
+        }
         Ok((rows, digest))
     };
+    let pack = move |stretch: Stretch| {
+        let name = name.clone();
+        async move {
+            if let Stretch::Ready(bytes) = stretch {
+                return Ok(Packed::from(bytes));
+            }
+            compute::run(move || stretch.pack().map_err(|cause| Error::io("compress", name, cause))).await
+        }
+    };
     let stored = async move {
-        while let Some(bytes) = receiver.recv().await {
+        let stretches = futures::stream::poll_fn(move |context| receiver.poll_recv(context));
+        let mut packed = std::pin::pin!(stretches.map(pack).buffered(compute::threads() + 1));
+        let mut seal = Seal::default();
+        while let Some(packed) = packed.try_next().await? {
+            let bytes = Bytes::from(seal.take(packed));
             let kept = spare.as_ref().map(|spare| (spare, bytes.clone()));
             output.write(bytes).await?;
             if let Some((spare, bytes)) = kept {

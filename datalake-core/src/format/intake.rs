@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::batches::Tally;
 use super::conform::{CellFault, Conformed, Conformer, nearest};
+use super::encoding::OTHER_ENCODING;
 use super::nulled::Nulled;
 use super::options::ReadOptions;
 use super::reject::{OnRowError, Reject, Rejects};
@@ -314,10 +315,11 @@ impl Intake {
     }
 
     fn broken_row(&self, bad: BadRecord) -> Error {
+        let hint = if bad.code == "utf8" { OTHER_ENCODING } else { "correct the record" };
         Error::invalid("read", &self.source)
             .with_position(position(bad.place, bad.column))
             .with_reason(bad.reason)
-            .with_hint("correct the record, or read with on_row_error = \"quarantine\" to set such records aside")
+            .with_hint(format_args!("{hint}, or read with on_row_error = \"quarantine\" to set such records aside"))
     }
 
     fn rejected(&self, bad: BadRecord) -> Reject {

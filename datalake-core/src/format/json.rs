@@ -38,15 +38,16 @@ pub(crate) use self::shape::{Kind, Shape};
 use self::value::Value;
 use self::write::Encoder;
 use super::batches::{Batches, Tally};
-use super::compression::{Compression, Deflate};
-use super::csv::{column_names, refuse_utf16};
+use super::compression::Deflate;
+use super::csv::column_names;
 use super::intake::{Intake, Origin, escaped};
 use super::options::{Infer, ReadOptions, WriteOptions};
+use super::packing::Packing;
 use super::schema::{Inferred, Observed, shortened};
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::spec::ColumnSpec;
-use super::{Format, ahead, detect, drive, trial};
+use super::{Format, ahead, drive, trial};
 use crate::compute;
 use crate::error::{Error, Result};
 
@@ -74,7 +75,7 @@ impl Json {
 /// An opened source, and all that must be known of it before its records are read.
 struct Plan {
     input: Input,
-    compression: Compression,
+    packing: Packing,
     layout: Layout,
     kinds: Vec<(String, Kind)>,
     schema: SchemaRef,
@@ -90,8 +91,8 @@ struct Plan {
 impl Plan {
     async fn new(source: &Source, options: &ReadOptions, is_lines: bool) -> Result<Self> {
         let input = Input::open(source).await?;
-        let compression = detect::compression(&input, options).await?;
-        let layout = layout(&input, compression, options, is_lines).await?;
+        let packing = Packing::of(&input, options).await?;
+        let layout = layout(&input, &packing, options, is_lines).await?;
         let limit = match options.infer {
             Infer::Sample(bytes) => Some(bytes.max(1)),
             Infer::Auto | Infer::Whole => None,
@@ -101,7 +102,7 @@ impl Plan {
             let schema = decoded_schema(&fields, options.flatten, &mut notes);
             return Ok(Self {
                 input,
-                compression,
+                packing,
                 layout,
                 kinds: fields,
                 schema,
@@ -113,7 +114,7 @@ impl Plan {
             });
         }
         let scan = Scan::new(Framer::new(input.name(), layout.clone()), options.nulls.clone());
-        let (scan, whole) = drive::observe(&input, compression, scan, limit).await?;
+        let (scan, whole) = drive::observe(&input, &packing, scan, limit).await?;
         let is_text = options.text || options.schema.is_some();
         let observed = if is_text { Vec::new() } else { scan.observed(options.flatten) };
         let shape = (!is_text).then(|| Box::new(scan.shape().clone()));
@@ -123,7 +124,7 @@ impl Plan {
             kinds = kinds_as_declared("", kinds, options.flatten, declared);
         }
         let schema = decoded_schema(&kinds, options.flatten, &mut notes);
-        Ok(Self { input, compression, layout, kinds, schema, observed, notes, rows, whole, shape })
+        Ok(Self { input, packing, layout, kinds, schema, observed, notes, rows, whole, shape })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -190,10 +191,9 @@ fn push_columns(prefix: &str, field: &Field, flattens: bool, columns: &mut Vec<(
 }
 
 /// How the records lie in a text, seen from its beginning.
-async fn layout(input: &Input, compression: Compression, options: &ReadOptions, is_lines: bool) -> Result<Layout> {
+async fn layout(input: &Input, packing: &Packing, options: &ReadOptions, is_lines: bool) -> Result<Layout> {
     const HEAD: usize = 1024 * 1024;
-    let (head, is_whole) = drive::head(input, compression, HEAD).await?;
-    refuse_utf16(input.name(), &head)?;
+    let (head, is_whole) = drive::head(input, packing, HEAD).await?;
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
     match text.first() {
         None if is_whole => Err(Error::invalid("read", input.name())
@@ -244,7 +244,7 @@ impl Format for Json {
         let names = plan.schema.fields().iter().map(|field| field.name().clone()).collect();
         let name = Arc::clone(plan.input.name());
         let target = Target { kinds: plan.kinds, schema: plan.schema, flattens: options.flatten };
-        if options.looks_ahead && plan.layout == Layout::Lines && plan.compression == Compression::None {
+        if options.looks_ahead && plan.layout == Layout::Lines && plan.packing.is_as_stored() {
             for piece in ahead::pieces(&plan.input).await? {
                 let (source, kinds, nulls) = (Arc::clone(&name), target.kinds.clone(), options.nulls.clone());
                 if compute::run(move || blocks::is_misfit(&source, &kinds, &nulls, piece)).await? {
@@ -255,20 +255,17 @@ impl Format for Json {
         let (nulls, batch_rows) = (options.nulls, options.batch_rows);
         let stream = if let Layout::Document(_) = plan.layout {
             let decoder = Decoder::new(&name, Framer::new(&name, plan.layout), target, nulls, intake, batch_rows);
-            drive::decoded(plan.input, plan.compression, decoder, Arc::clone(&tally))?
+            drive::decoded(plan.input, &plan.packing, decoder, Arc::clone(&tally))?
         } else {
             let cutter = Cutter::new(&name, &plan.layout, trial::block(blocks::BLOCK));
-            let cut = drive::decoded(plan.input, plan.compression, cutter, Arc::clone(&tally))?;
+            let cut = drive::decoded(plan.input, &plan.packing, cutter, Arc::clone(&tally))?;
             blocks::batches(&name, plan.layout, cut, target, nulls, intake, batch_rows)
         };
         Ok(Batches::new(schema, stream, tally).with_notes(notes).with_source_columns(names))
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
-        let by_name = Compression::of_name(&sink.file_name().unwrap_or_default()).0;
-        let compression = options.compression.unwrap_or(by_name);
-        let deflate =
-            Deflate::new(compression, options.zstd_level).map_err(|cause| Error::io("compress", &sink, cause))?;
+        let deflate = Deflate::for_sink(&sink, &options)?;
         let encoder = Encoder::new(batches.schema(), !self.is_lines);
         drive::write(sink, batches, encoder, deflate).await
     }

@@ -30,6 +30,7 @@
 //! ```
 
 mod ahead;
+mod archive;
 mod batches;
 mod cell;
 mod cells;
@@ -47,6 +48,7 @@ mod dialect;
 mod dictionaries;
 pub mod digest;
 mod drive;
+mod encoding;
 mod exact;
 #[cfg(any(test, feature = "testing"))]
 pub mod hostile;
@@ -57,6 +59,7 @@ mod masks;
 mod nulled;
 mod one_or_many;
 mod options;
+mod packing;
 mod parquet;
 mod parts;
 mod profile;

@@ -10,7 +10,7 @@ use super::dialect::{LineEnd, Quote};
 use super::reject::{OnRowError, Rejects};
 use super::schema::Guess;
 use super::spec::{ColumnSpec, DecimalMark};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How much of a source is looked at to find the types of its columns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,15 @@ pub struct ReadOptions {
     pub format: Option<String>,
     /// The compression; `None` tells it from the source's first bytes.
     pub compression: Option<Compression>,
+    /// The encoding of a text, by a label of the [WHATWG standard](https://encoding.spec.whatwg.org/#names-and-labels):
+    /// `windows-1252`, `iso-8859-1` (which the standard takes for the same), `utf-16le` and so on. `None` is UTF-8, or
+    /// UTF-16 where a byte order mark says so; such a mark has the last word in any case. Lines, and bytes in positions, are
+    /// counted in the text as it is in UTF-8.
+    pub encoding: Option<String>,
+    /// The file of a zip archive to read, by its whole name in it. `None` takes the only one, or, of CSV and NDJSON, all one
+    /// after the other, which must be of one format and have the same header. Folders, and files whose names begin with `.` or
+    /// `_`, do not count.
+    pub member: Option<String>,
     /// CSV: what separates fields, one ASCII character; `None` finds it among `,`, `;`, tab and `|`.
     pub delimiter: Option<char>,
     /// CSV: what encloses fields; `None` is `"`, or `'` where fields are found to begin and end with it.
@@ -102,6 +111,8 @@ impl Default for ReadOptions {
         Self {
             format: None,
             compression: None,
+            encoding: None,
+            member: None,
             delimiter: None,
             quote: None,
             escape: None,
@@ -142,7 +153,8 @@ impl Default for ReadOptions {
 pub struct WriteOptions {
     /// The format by name; `None` tells it from the sink's name.
     pub format: Option<String>,
-    /// The compression: around text, where `None` tells it from the sink's name, or within Parquet, where `None` is zstd.
+    /// The compression: around text, where `None` tells it from the sink's name, or within Parquet, where `None` is zstd and
+    /// bzip2 and xz are not known.
     pub compression: Option<Compression>,
     /// CSV: what separates fields, one ASCII character; `None` is a comma, or a tab for a name that ends in `.tsv`.
     pub delimiter: Option<char>,
@@ -161,6 +173,8 @@ pub struct WriteOptions {
     pub row_group_rows: usize,
     /// The level of zstd, 1 (fast) to 22 (small).
     pub zstd_level: i32,
+    /// The level of gzip, 1 (fast) to 9 (small).
+    pub gzip_level: u32,
     /// Parquet: columns that get a Bloom filter for each row group, so that readers who look for a value pass over groups.
     pub bloom_filters: Vec<String>,
     /// Parquet: what else a file says of itself, by key. Keys that begin with `datalake.` are its own: `datalake.digest` is the
@@ -195,6 +209,7 @@ impl Default for WriteOptions {
             header: true,
             row_group_rows: 122_880,
             zstd_level: 1,
+            gzip_level: 6,
             bloom_filters: Vec::new(),
             metadata: BTreeMap::new(),
             exact: false,
@@ -207,33 +222,33 @@ impl Default for WriteOptions {
 }
 
 impl WriteOptions {
-    /// Sets the compression, and the level of zstd, by a name: `none`, `gzip`, `zstd` or `zstd(3)`.
+    /// Sets the compression, and the level of gzip or zstd, by a name: `none`, `gzip`, `bzip2`, `xz`, `zstd`, `snappy` or
+    /// `lz4`; `gzip(9)`, `zstd(3)`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for any other.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for any other; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)
+    /// for `zip`, which is only read.
     ///
     /// ```
     /// use datalake_core::format::{Compression, WriteOptions};
     ///
     /// let options = WriteOptions::default().with_compression_of_name("zstd(3)").unwrap();
     /// assert_eq!((options.compression, options.zstd_level), (Some(Compression::Zstd), 3));
-    /// assert!(WriteOptions::default().with_compression_of_name("zip(3)").is_err());
+    /// assert!(WriteOptions::default().with_compression_of_name("rar").is_err());
     /// ```
     pub fn with_compression_of_name(mut self, name: &str) -> Result<Self> {
-        let level = name.strip_prefix("zstd(").and_then(|rest| rest.strip_suffix(')')).map(str::parse::<i32>);
-        self.compression = Some(match (name, level) {
-            ("none", _) => Compression::None,
-            ("gzip", _) => Compression::Gzip,
-            ("zstd", _) => Compression::Zstd,
-            (_, Some(Ok(level))) if (1..=22).contains(&level) => {
-                self.zstd_level = level;
-                Compression::Zstd
+        let (compression, level) = Compression::with_level(name)?;
+        match (compression, level) {
+            (Compression::Gzip, Some(level)) => self.gzip_level = level,
+            (Compression::Zstd, Some(level)) => self.zstd_level = level.cast_signed(),
+            (Compression::Zip, _) => {
+                return Err(Error::new(ErrorKind::Unsupported, "use", format_args!("`{name}` as the compression"))
+                    .with_reason("zip archives are read and not written")
+                    .with_hint("give gzip, bzip2, xz, zstd, snappy, lz4 or none"));
             }
-            _ => {
-                return Err(Error::invalid("use", format_args!("`{name}` as the compression"))
-                    .with_hint("give none, gzip, zstd, or zstd with a level from 1 to 22, such as zstd(3)"));
-            }
-        });
+            _ => {}
+        }
+        self.compression = Some(compression);
         Ok(self)
     }
 }
@@ -303,6 +318,8 @@ macro_rules! setters {
 setters!(ReadOptions {
     with_format format: Option<String>,
     with_compression compression: Option<Compression>,
+    with_encoding encoding: Option<String>,
+    with_member member: Option<String>,
     with_delimiter delimiter: Option<char>,
     with_escape escape: Option<char>,
     with_comment comment: Option<char>,
@@ -331,6 +348,7 @@ setters!(WriteOptions {
     with_header header: bool,
     with_row_group_rows row_group_rows: usize,
     with_zstd_level zstd_level: i32,
+    with_gzip_level gzip_level: u32,
     with_bloom_filters bloom_filters: Vec<String>,
     with_metadata metadata: BTreeMap<String, String>,
     with_exact exact: bool,

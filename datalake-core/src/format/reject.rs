@@ -41,7 +41,7 @@ pub struct Reject {
     /// The line of its first byte, from 1, where the format has lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// The offset of its first byte in the decompressed input, where it is known.
+    /// The offset of its first byte in the input, decompressed and in UTF-8, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub byte: Option<u64>,
     /// The column at fault, where there is one.

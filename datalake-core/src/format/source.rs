@@ -211,9 +211,9 @@ impl Input {
         self.size
     }
 
-    /// The next bytes from `offset` on; none at the end. They may come in memory that is no longer needed.
-    pub(crate) async fn chunk(&self, offset: u64, memory: Vec<u8>) -> Result<Bytes> {
-        let end = self.size.min(offset.saturating_add(CHUNK));
+    /// The next bytes from `offset` on, up to `stop`; none at the end. They may come in memory that is no longer needed.
+    pub(crate) async fn chunk(&self, offset: u64, stop: u64, memory: Vec<u8>) -> Result<Bytes> {
+        let end = self.size.min(stop).min(offset.saturating_add(CHUNK));
         if offset < end { self.range_in(offset..end, memory).await } else { Ok(Bytes::new()) }
     }
 
@@ -319,7 +319,7 @@ mod tests {
             assert_eq!(&input.range(4..7).await.unwrap()[..], b"1,2");
             let memory = vec![7; 100];
             let address = memory.as_ptr();
-            let chunk = input.chunk(2, memory).await.unwrap();
+            let chunk = input.chunk(2, u64::MAX, memory).await.unwrap();
             assert_eq!((&chunk[..], chunk.as_ptr()), (&b"b\n1,2\n"[..], address));
         }
         assert_eq!(spooled.to_string(), "stdin");
@@ -333,7 +333,7 @@ mod tests {
         store.put(&path, "old".into()).await.unwrap();
         let input = Input::open(&Source::Object { bucket, path: path.clone() }).await.unwrap();
         store.put(&path, "new".into()).await.unwrap();
-        let error = input.chunk(0, Vec::new()).await.unwrap_err();
+        let error = input.chunk(0, u64::MAX, Vec::new()).await.unwrap_err();
         assert_eq!(error.reason(), Some("it was replaced while it was being read"));
     }
 

@@ -431,7 +431,7 @@ async fn appended(table: &Source, new: Batches, conversion: &Conversion) -> Resu
     let mut output = Output::open(sink).await?;
     let mut offset = 0;
     while offset < end {
-        let mut piece = input.chunk(offset, Vec::new()).await?;
+        let mut piece = input.chunk(offset, u64::MAX, Vec::new()).await?;
         piece.truncate(usize::try_from(end - offset).unwrap_or(usize::MAX));
         offset += piece.len() as u64;
         output.write(piece).await?;

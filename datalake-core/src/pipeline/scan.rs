@@ -248,6 +248,8 @@ fn read_options(source: &SourceSpec, step: &Prepare) -> ReadOptions {
     nulls.extend(source.nulls.iter().cloned());
     ReadOptions::default()
         .with_format(source.format.clone())
+        .with_encoding(source.encoding.clone())
+        .with_member(source.member.clone())
         .with_delimiter(source.delimiter)
         .with_nulls(nulls)
         .with_flatten(source.flatten)

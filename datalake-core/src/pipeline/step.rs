@@ -65,6 +65,12 @@ pub struct SourceSpec {
     /// The format, where suffix and content do not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// The encoding of text that is neither UTF-8 nor UTF-16 with a byte order mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The file of a zip archive that is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
     /// The field separator of CSV; detected where not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
@@ -449,6 +455,8 @@ struct PathOrTable;
 struct SourceTable {
     path: String,
     format: Option<String>,
+    encoding: Option<String>,
+    member: Option<String>,
     delimiter: Option<char>,
     #[serde(default, deserialize_with = "one_or_many")]
     nulls: Vec<String>,
@@ -468,6 +476,8 @@ impl<'de> serde::de::Visitor<'de> for PathOrTable {
         Ok(SourceSpec {
             path: path.to_owned(),
             format: None,
+            encoding: None,
+            member: None,
             delimiter: None,
             nulls: Vec::new(),
             flatten: false,
@@ -477,7 +487,7 @@ impl<'de> serde::de::Visitor<'de> for PathOrTable {
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<SourceSpec, A::Error> {
         let table = SourceTable::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-        let SourceTable { path, format, delimiter, nulls, flatten, rows } = table;
-        Ok(SourceSpec { path, format, delimiter, nulls, flatten, rows })
+        let SourceTable { path, format, encoding, member, delimiter, nulls, flatten, rows } = table;
+        Ok(SourceSpec { path, format, encoding, member, delimiter, nulls, flatten, rows })
     }
 }

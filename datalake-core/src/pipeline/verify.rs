@@ -257,7 +257,7 @@ pub(super) async fn sha256(source: &Source) -> Result<String> {
     let input = Input::open(source).await?;
     let (mut hash, mut offset) = (Sha256::new(), 0);
     loop {
-        let piece = input.chunk(offset, Vec::new()).await?;
+        let piece = input.chunk(offset, u64::MAX, Vec::new()).await?;
         if piece.is_empty() {
             return Ok(hex(&hash.finalize()));
         }

@@ -46,7 +46,7 @@ code_version: str
 
 _Path: TypeAlias = str | PathLike[str]
 _Lake: TypeAlias = Lake | _Path
-_Compression: TypeAlias = Literal["none", "gzip", "zstd"]
+_Compression: TypeAlias = Literal["none", "gzip", "bzip2", "xz", "zstd", "snappy", "lz4", "zip"]
 _Format: TypeAlias = Literal["csv", "ndjson", "json", "parquet"]
 
 class _ArrowStream(Protocol):
@@ -65,6 +65,11 @@ class _ReadOptions(TypedDict, total=False):
     """The format; `None` tells it from the name, then from the content."""
     compression: _Compression | None
     """The compression; `None` tells it from the content."""
+    encoding: str | None
+    """The encoding of a text, by a label of the WHATWG standard such as `windows-1252` or `utf-16le`; `None` is UTF-8, or
+    UTF-16 where a byte order mark says so."""
+    member: str | None
+    """The file of a zip archive to read; `None` takes the only one, or all CSV or NDJSON files with the same columns."""
     delimiter: str | None
     """CSV: what separates fields; `None` finds it among `,`, `;`, tab and `|`."""
     quote: str | None
@@ -321,12 +326,16 @@ class Lake:
         table: _Rows,
         *,
         format: _Format | None = None,
-        compression: _Compression | None = None,
+        compression: str | None = None,
         row_group_rows: int | None = None,
         zstd_level: int | None = None,
         **options: Unpack[_WriteOptions],
     ) -> _Written:
-        """Write rows as an object, its format told from the name; say what was written."""
+        """Write rows as an object, its format told from the name; say what was written.
+
+        The compression is `none`, `gzip`, `bzip2`, `xz`, `zstd`, `snappy` or `lz4`, with a level if you like: `gzip(9)`,
+        `zstd(3)`. `None` tells it from the name; Parquet has zstd within.
+        """
     def sql(
         self,
         query: str,
@@ -354,7 +363,7 @@ def convert(
     *,
     lake: _Lake | None = None,
     to: _Format | None = None,
-    to_compression: _Compression | None = None,
+    to_compression: str | None = None,
     row_group_rows: int | None = None,
     zstd_level: int | None = None,
     bloom_filters: Sequence[str] | None = None,
@@ -368,8 +377,9 @@ def convert(
 
     A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read, and with
     `to_` before them how CSV is written; where the destination alone is CSV, those of CSV without it hold for it, too.
-    `to` is the format of the destination where its name does not tell. What is put aside lies in `DESTINATION.run/`, or
-    below `processed-data/_quarantine/` of the lake.
+    `to` is the format of the destination where its name does not tell, `to_compression` its compression: `none`, `gzip`,
+    `bzip2`, `xz`, `zstd`, `snappy` or `lz4`, with a level if you like, `gzip(9)` or `zstd(3)`. What is put aside lies in
+    `DESTINATION.run/`, or below `processed-data/_quarantine/` of the lake.
 
     Many files of one format are one table: the source may be a folder, a pattern such as `exports/**/*.csv.gz`, or a
     prefix `lake://bucket/foods/`. Columns are united by name, and folders `year=2024/` become columns; what files lack

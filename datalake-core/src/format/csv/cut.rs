@@ -89,6 +89,12 @@ impl Block {
         if column + 1 == ends.len() { trimmed(&self.text, start, end) } else { &self.text[start..end] }
     }
 
+    /// Where the header begins, or the first record of a text without one.
+    pub(super) fn begin(&self) -> usize {
+        let mark = if self.byte == 0 && self.text.starts_with(MARK) { MARK.len() } else { 0 };
+        mark + self.text[mark..].iter().take_while(|byte| careful::is_line_end(byte)).count()
+    }
+
     /// How many lines end between two places.
     pub(super) fn lines(&self, from: usize, to: usize) -> u64 {
         line_ends(&self.text[from..to], from.checked_sub(1).map_or(self.before, |before| self.text[before]))

@@ -15,12 +15,13 @@ use super::header;
 use super::observe::Comma;
 use super::parse::{Parsed, Parser};
 use crate::compute;
-use crate::error::{Error, Result};
+use crate::error::{Error, Position, Result};
 use crate::format::batches::slices;
 use crate::format::conform::{Conformed, Conformer};
 use crate::format::drive;
-use crate::format::intake::Intake;
-use crate::format::schema::Observed;
+use crate::format::encoding::OTHER_ENCODING;
+use crate::format::intake::{Intake, escaped};
+use crate::format::schema::{Observed, shortened};
 use crate::format::spec::{ColumnSpec, DecimalMark};
 
 /// How many bytes of text are parsed at a time, about.
@@ -173,8 +174,13 @@ fn names(source: &str, first: &Block, has_header: bool) -> Result<(Vec<String>, 
         return Err(bad(&format!("in the header, {}", reason.unwrap_or_default())));
     };
     let text = |field: &Vec<u8>| {
-        let not_utf8 = |_| bad("the header is not UTF-8").with_hint("convert the file to UTF-8");
-        String::from_utf8(field.clone()).map_err(not_utf8)
+        String::from_utf8(field.clone()).map_err(|field| {
+            let field = shortened(&escaped(field.as_bytes()));
+            let begin = first.begin();
+            let line = 1 + first.skipped + first.lines(0, begin);
+            let position = Position::default().with_line(line).with_byte(first.byte + begin as u64);
+            bad(&format!("`{field}` in the header is not UTF-8")).with_position(position).with_hint(OTHER_ENCODING)
+        })
     };
     let given: Vec<String> = fields.iter().map(text).collect::<Result<_>>()?;
     Ok(header::column_names(&given))

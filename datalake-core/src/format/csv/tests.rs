@@ -129,15 +129,6 @@ async fn a_header_alone_is_a_table_without_rows() {
 }
 
 #[tokio::test]
-async fn a_text_in_utf16_is_refused_with_what_to_do() {
-    let error = read(b"\xff\xfea\0,\0b\0", ReadOptions::default()).await.unwrap_err();
-    assert_eq!(error.reason(), Some("it is in UTF-16"));
-    assert!(error.hint().unwrap().contains("iconv"));
-    let error = read(b"\xe6,b\n1,2\n", ReadOptions::default()).await.unwrap_err();
-    assert_eq!(error.reason(), Some("the header is not UTF-8"));
-}
-
-#[tokio::test]
 async fn without_a_header_columns_are_numbered() {
     let table = read("1,2\n3,4\n", ReadOptions::default().with_header(false)).await.unwrap();
     assert_eq!(table.schema().field(1).name(), "column_2");

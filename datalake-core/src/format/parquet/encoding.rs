@@ -17,7 +17,7 @@ use zstd::bulk::Compressor;
 
 use super::group::Group;
 use super::{CREATED_BY, OWN_KEYS};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::compression::Compression;
 use crate::format::options::WriteOptions;
 
@@ -35,10 +35,20 @@ pub(super) fn properties(
         Error::invalid("write", name)
             .with_reason(format_args!("zstd_level must be 1 to 22, got {}", options.zstd_level))
     })?;
+    let gzip = GzipLevel::try_new(options.gzip_level).map_err(|_| {
+        Error::invalid("write", name).with_reason(format_args!("gzip_level must be 1 to 9, got {}", options.gzip_level))
+    })?;
     let codec = match options.compression {
         Some(Compression::None) => Codec::UNCOMPRESSED,
-        Some(Compression::Gzip) => Codec::GZIP(GzipLevel::default()),
+        Some(Compression::Gzip) => Codec::GZIP(gzip),
+        Some(Compression::Snappy) => Codec::SNAPPY,
+        Some(Compression::Lz4) => Codec::LZ4_RAW,
         None | Some(Compression::Zstd) => Codec::ZSTD(zstd),
+        Some(other @ (Compression::Bzip2 | Compression::Xz | Compression::Zip)) => {
+            return Err(Error::new(ErrorKind::Unsupported, "write", name)
+                .with_reason(format_args!("Parquet knows no compression by {}", other.name()))
+                .with_hint("give zstd, gzip, snappy, lz4 or none"));
+        }
     };
     let mut properties = WriterProperties::builder()
         .set_compression(codec)
