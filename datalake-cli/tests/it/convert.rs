@@ -199,7 +199,7 @@ fn what_was_converted_is_proven_verified_and_replayed() {
 
     // A record is corrected in its line.
     let kept = std::fs::read_to_string(scratch.path("out.parquet.run/quarantine.ndjson")).unwrap();
-    scratch.write("out.parquet.run/quarantine.ndjson", &kept.replace("002,pear", "002,pear,57"));
+    scratch.write("out.parquet.run/quarantine.ndjson", kept.replace("002,pear", "002,pear,57"));
     let replayed = scratch.ok(&["replay", "out.parquet", "--output", "json"]);
     let replayed: serde_json::Value = serde_json::from_str(&replayed).unwrap();
     assert_eq!((&replayed["brought_back"], &replayed["quarantined"]), (&1.into(), &0.into()));

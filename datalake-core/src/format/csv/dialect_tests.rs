@@ -8,19 +8,10 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use futures::TryStreamExt;
 use proptest::prelude::*;
 
+use super::tests::Seen;
 use super::*;
 use crate::format::text::value_text;
-use crate::format::{LineEnd, OnRowError, Reject, Rejects, Sink, convert};
-
-#[derive(Debug, Default)]
-struct Seen(std::sync::Mutex<Vec<Reject>>);
-
-impl Rejects for Seen {
-    fn reject(&self, reject: Reject) -> Result<()> {
-        self.0.lock().unwrap().push(reject);
-        Ok(())
-    }
-}
+use crate::format::{LineEnd, OnRowError, Reject, Sink, convert};
 
 struct Read {
     table: RecordBatch,

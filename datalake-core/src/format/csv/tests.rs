@@ -13,7 +13,7 @@ use crate::format::{DecimalMark, Limit, Misfit, OnRowError, Quarantine, Reject, 
 
 /// Remembers what is rejected.
 #[derive(Debug, Default)]
-struct Seen(std::sync::Mutex<Vec<Reject>>);
+pub(super) struct Seen(pub(super) std::sync::Mutex<Vec<Reject>>);
 
 impl Rejects for Seen {
     fn reject(&self, reject: Reject) -> Result<()> {
