@@ -245,10 +245,17 @@ fn records_are_objects() {
         let (table, rejects) = set_aside(&Json::lines(), text.as_bytes(), ReadOptions::default()).unwrap();
         assert_eq!(cells(&table), [["1"]]);
         assert_eq!(rejects, [(2, 8, "type".to_owned(), reason.clone())]);
-        let text = format!("[{{\"v\":1}},{value}]");
-        let (table, rejects) = set_aside(&Json::document(), text.as_bytes(), ReadOptions::default()).unwrap();
-        assert_eq!(cells(&table), [["1"]]);
-        assert_eq!(rejects, [(1, 9, "type".to_owned(), reason)]);
+        // Wherever blocks are cut.
+        let text = format!("[{{\"v\":1}},{value},{value}]");
+        let second = 10 + value.len() as u64;
+        for block in [None, Some(1), Some(10)] {
+            let trial = Trial { piece: block, block, by_hand: false };
+            let read = || set_aside(&Json::document(), text.as_bytes(), ReadOptions::default()).unwrap();
+            let (table, rejects) = trial.run(read);
+            assert_eq!(cells(&table), [["1"]]);
+            let told = |byte| (1, byte, "type".to_owned(), reason.clone());
+            assert_eq!(rejects, [told(9), told(second)], "{block:?}");
+        }
     }
 }
 

@@ -30,6 +30,9 @@ impl Block {
         framer.push(&self.text);
         if self.is_last || *layout == Layout::Lines {
             framer.finish();
+        } else {
+            // Ends a bare word, as does the comma with which the next block begins.
+            framer.push(b" ");
         }
         framer
     }
