@@ -31,8 +31,7 @@ impl Block {
         if self.is_last || *layout == Layout::Lines {
             framer.finish();
         } else {
-            // Ends a bare word, as does the comma with which the next block begins.
-            framer.push(b" ");
+            framer.finish_block();
         }
         framer
     }

@@ -115,6 +115,8 @@ pub(crate) struct Framer {
     state: State,
     has_begun: bool,
     has_ended: bool,
+    /// Whether what is there ends before a comma.
+    is_block: bool,
     name: String,
     rows_in: Option<String>,
     left_out: Vec<String>,
@@ -136,6 +138,7 @@ impl Framer {
             state: State::Begin,
             has_begun: false,
             has_ended: false,
+            is_block: false,
             name: String::new(),
             rows_in: None,
             left_out: Vec::new(),
@@ -188,6 +191,11 @@ impl Framer {
     /// Says that no piece follows.
     pub(crate) fn finish(&mut self) {
         self.has_ended = true;
+    }
+
+    /// Says that a comma follows, or the end of the array.
+    pub(super) fn finish_block(&mut self) {
+        self.is_block = true;
     }
 
     /// Goes on to the next record.
@@ -252,7 +260,8 @@ impl Framer {
                 return Ok(true);
             }
         }
-        Ok(false)
+        // As the comma would end it.
+        Ok(self.is_block && matches!(self.state, State::Element { is_bare: true, .. }) && self.end_element())
     }
 
     /// Takes a byte; says whether it ends a record.
