@@ -14,7 +14,8 @@ case ${1:-} in
     kept=$target/static
     mkdir -p "$kept"
     echo "static.sh: links datalake statically, which takes some minutes" >&2
-    cargo rustc --quiet --release --locked -p datalake-cli --bin datalake -- -C target-feature=+crt-static -C link-arg=-Wl,--no-warnings >&2
+    cargo rustc --quiet --release --locked -p datalake-cli --bin datalake -- \
+      -C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--no-warnings >&2
     cp "$target/release/datalake" "$kept/datalake.$$"
     mv "$kept/datalake.$$" "$kept/datalake"
     echo "$kept/datalake"
@@ -23,7 +24,8 @@ case ${1:-} in
     triple=$(uname -m)-unknown-linux-musl
     rustup target add "$triple" >&2
     echo "static.sh: builds datalake against musl" >&2
-    cargo build --quiet --release --locked -p datalake-cli --target "$triple" >&2
+    # To a fixed place, as datalake-cli/build.rs has it where it can.
+    cargo rustc --quiet --release --locked -p datalake-cli --bin datalake --target "$triple" -- -C relocation-model=static >&2
     echo "$target/$triple/release/datalake"
     ;;
   *)

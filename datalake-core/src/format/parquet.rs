@@ -98,13 +98,15 @@ impl Plan {
         let decoder = move |part: Chosen| {
             let (input, file, mask) = (input.clone(), file.clone(), mask.clone());
             async move {
+                let groups = part.groups.clone();
+                let chunks = file.clone();
                 let decoder = decode(&input, move || {
                     let builder = ParquetPushDecoderBuilder::new_with_metadata(file).with_batch_size(batch_rows);
                     let builder = builder.with_projection(mask).with_row_groups(part.groups);
                     builder.with_offset(part.offset).with_limit(part.limit).build()
                 })
                 .await?;
-                Ok::<_, Error>(Decoder { input, decoder })
+                Ok::<_, Error>(Decoder { input, file: chunks, groups, decoder })
             }
         };
         let begun = move |part| {
@@ -353,6 +355,9 @@ async fn fetch(input: &Input, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
 /// Some rows being decoded.
 struct Decoder {
     input: Input,
+    file: ArrowReaderMetadata,
+    /// Those that hold the rows.
+    groups: Vec<usize>,
     decoder: ParquetPushDecoder,
 }
 
@@ -386,11 +391,30 @@ impl Decoder {
                 DecodeResult::Finished => return Ok(None),
                 DecodeResult::NeedsData(ranges) => {
                     let data = fetch(&self.input, &ranges).await?;
-                    self.decoder.push_ranges(ranges, data).map_err(|cause| damaged(&self.input, &cause))?;
+                    self = self.take(ranges, data).await?;
                 }
                 DecodeResult::Data(batch) => return Ok(Some((batch, self))),
             }
         }
+    }
+}
+
+impl Decoder {
+    /// Takes column chunks.
+    async fn take(mut self, ranges: Vec<Range<u64>>, data: Vec<Bytes>) -> Result<Self> {
+        let (file, groups, mut decoder) = (self.file.clone(), self.groups.clone(), self.decoder);
+        self.decoder = decode(&self.input, move || {
+            let columns = groups.iter().flat_map(|group| file.metadata().row_group(*group).columns());
+            for column in columns {
+                let start = column.byte_range().0;
+                let chunk = ranges.iter().zip(&data).find(|(range, _)| range.start == start);
+                chunk.map_or(Ok(()), |(_, bytes)| lengths::check(column, bytes))?;
+            }
+            decoder.push_ranges(ranges, data)?;
+            Ok(decoder)
+        })
+        .await?;
+        Ok(self)
     }
 }
 
@@ -483,6 +507,7 @@ impl Format for Parquet {
 
 mod encoding;
 mod group;
+mod lengths;
 mod write;
 
 pub(super) use group::batch_bytes;

@@ -63,7 +63,8 @@ fn read_noted(format: &dyn Format, text: &[u8], options: ReadOptions) -> Result<
     })
 }
 
-fn read(format: &dyn Format, text: &[u8], options: ReadOptions) -> Result<RecordBatch> {
+/// All rows of a file.
+pub(crate) fn read(format: &dyn Format, text: &[u8], options: ReadOptions) -> Result<RecordBatch> {
     Ok(read_noted(format, text, options)?.0)
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::*;
-use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type};
@@ -14,9 +13,9 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use super::{cells, types, wait};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::format::hostile::try_parquet;
-use crate::format::{self, Batches, Format, Parquet, ReadOptions, Sink, Source, WriteOptions};
+use crate::format::{self, Batches, Parquet, ReadOptions, Sink, WriteOptions};
 
 /// What a type becomes in CSV: its cells, or the type that cannot be written.
 type Told = std::result::Result<&'static [&'static str], &'static str>;
@@ -30,13 +29,7 @@ fn file(table: &RecordBatch, properties: WriterProperties) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<RecordBatch> {
-    let source = Source::Stream { name: "test".into(), reader: Box::pin(std::io::Cursor::new(bytes.to_vec())) };
-    wait(async {
-        let batches = Parquet.read(source, ReadOptions::default()).await?;
-        let schema = SchemaRef::clone(batches.schema());
-        let all: Vec<_> = batches.try_collect().await?;
-        Ok::<_, Error>(arrow::compute::concat_batches(&schema, &all).unwrap())
-    })
+    super::read(&Parquet, bytes, ReadOptions::default())
 }
 
 /// A table through one of our writers; the digest of what was written.

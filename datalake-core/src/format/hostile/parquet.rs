@@ -20,20 +20,17 @@ pub fn parquet_files() -> Vec<Vec<u8>> {
     let properties = WriterProperties::builder;
     let all = [
         properties().build(),
-        // Not in the encoding of texts that pages of version 2 have else: its decoder takes their number from the text itself,
-        // asks for as much memory, and ends the process where there is not as much.
-        properties()
-            .set_dictionary_enabled(false)
-            .set_writer_version(WriterVersion::PARQUET_2_0)
-            .set_column_encoding("t".into(), Encoding::PLAIN)
-            .set_column_encoding("w".into(), Encoding::PLAIN)
-            .set_column_encoding("y".into(), Encoding::PLAIN)
-            .build(),
+        properties().set_dictionary_enabled(false).set_writer_version(WriterVersion::PARQUET_2_0).build(),
         properties().set_compression(Compression::SNAPPY).set_max_row_group_row_count(Some(4)).build(),
         properties().set_compression(Compression::ZSTD(ZstdLevel::default())).set_data_page_row_count_limit(3).build(),
     ];
     let mut files: Vec<Vec<u8>> = all.into_iter().map(|properties| file(&table(), properties)).collect();
-    for (column, encoding) in [(0, Encoding::DELTA_BINARY_PACKED), (1, Encoding::BYTE_STREAM_SPLIT)] {
+    for (column, encoding) in [
+        (0, Encoding::DELTA_BINARY_PACKED),
+        (1, Encoding::BYTE_STREAM_SPLIT),
+        (2, Encoding::DELTA_LENGTH_BYTE_ARRAY),
+        (2, Encoding::DELTA_BYTE_ARRAY),
+    ] {
         let properties = properties().set_dictionary_enabled(false).set_encoding(encoding);
         files.push(file(&table().project(&[column]).expect("a column"), properties.build()));
     }
