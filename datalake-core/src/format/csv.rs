@@ -201,7 +201,7 @@ async fn sniff(input: &Input, source: &Source, packing: &Packing, options: &Read
     let beginning = Beginning::new(&head, is_whole);
     let given = options.delimiter.map(|delimiter| ascii("delimiter", delimiter)).transpose()?;
     let name = packing.member().map(ToOwned::to_owned).or_else(|| source.file_name());
-    let by_name = || name.as_ref().is_some_and(|name| is_tab_separated(&name)).then_some(b'\t');
+    let by_name = || name.as_ref().is_some_and(|name| is_tab_separated(name)).then_some(b'\t');
     let delimiter = |quote| given.or_else(by_name).unwrap_or_else(|| beginning.delimiter(quote, escape, comment));
     let quote = match options.quote {
         Some(quote) => quote.mark().map(|quote| ascii("quote", quote)).transpose()?,

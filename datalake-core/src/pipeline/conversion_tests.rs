@@ -39,7 +39,7 @@ async fn convert(
         .with_on_row_error(OnRowError::Quarantine)
         .with_rejects(Some(quarantine.clone()));
     let order = ConversionOrder {
-        source: (Source::LocalFile(from.clone()), from.display().to_string()),
+        source: (Tables::One(Source::LocalFile(from.clone())), from.display().to_string()),
         sink: Sink::LocalFile(path.clone()),
         destination: Location::Local(path),
         read,
@@ -194,7 +194,7 @@ async fn a_conversion_into_the_lake_is_a_run_of_it() {
         .with_on_row_error(OnRowError::Quarantine)
         .with_rejects(Some(quarantine.clone()));
     let order = ConversionOrder {
-        source: (Source::LocalFile(from), "from.csv".to_owned()),
+        source: (Tables::One(Source::LocalFile(from)), "from.csv".to_owned()),
         sink: Sink::Object { bucket, path: "a.parquet".into() },
         destination: "lake://raw-data/a.parquet".parse().unwrap(),
         read,

@@ -1,7 +1,7 @@
 //! Sees how many lengths of texts a page says it has, before it is decoded: the decoders of `DELTA_LENGTH_BYTE_ARRAY` and
 //! `DELTA_BYTE_ARRAY` ask for as much memory as a damaged page claims, and end the process where there is not as much.
 //!
-//! How lengths are packed: the Parquet format, "Delta Encoding (DELTA_BINARY_PACKED = 5)".
+//! How lengths are packed: the Parquet format, "Delta Encoding" (`DELTA_BINARY_PACKED`).
 
 use std::io::Cursor;
 use std::sync::Arc;
