@@ -61,6 +61,12 @@ impl Member {
         (bytes.starts_with(b"PK\x03\x04") && begin <= bytes.len()).then_some(begin)
     }
 
+    /// A byte that does not come before its last one: if its header is as long as most, or as any can be.
+    pub(crate) fn end(&self, is_longest: bool) -> u64 {
+        let header = if is_longest { 30 + 2 * u64::from(u16::MAX) } else { 30 + self.name.len() as u64 + 256 };
+        self.header.saturating_add(header).saturating_add(self.packed)
+    }
+
     /// Whether it is hidden, or left by a system.
     fn is_hidden(&self) -> bool {
         let file = file_name(&self.name);
@@ -126,7 +132,10 @@ fn choose(input: &Input, all: Vec<Member>, options: &ReadOptions) -> Result<Vec<
     if members.iter().any(|member| suffix(member) != suffix(first)) {
         return Err(refuse(format!("it has {} members, which are not all of one format", members.len())));
     }
-    let format = detect::by_name(&first.name).or_else(|| detect::format(options.format.as_deref()?));
+    let format = match &options.format {
+        Some(name) => detect::format(name),
+        None => detect::by_name(&first.name),
+    };
     match format.map(|format| format.name()) {
         Some("csv" | "ndjson") => Ok(members),
         Some(format) => {
@@ -215,6 +224,10 @@ fn listed(bytes: Bytes, start: u64, size: u64) -> Result<Vec<Member>, Trouble> {
     // What was not there yet may have been passed over as damaged.
     if let Some(from) = missed.get() {
         return Err(Trouble::Missed(from));
+    }
+    if archive.has_duplicate_names() {
+        // Of two with one name only one could be read.
+        return Err(Trouble::Broken("two of its members have the same name".to_owned()));
     }
     let mut members = Vec::new();
     for index in 0..archive.len() {

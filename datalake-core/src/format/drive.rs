@@ -1,5 +1,6 @@
 //! The drivers between sources, codecs and sinks: they fetch and store, and run the codecs on the CPU threads.
 
+use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -141,7 +142,7 @@ impl<D: Decode> Pump<D> {
         match part {
             Part::Range(range) => (self.offset, self.stop) = (range.start, range.end),
             Part::Member(member) => {
-                (self.offset, self.stop) = (member.header, u64::MAX);
+                (self.offset, self.stop) = (member.header, member.end(false));
                 self.member = Some(Unpacked { member, has_begun: false, crc: Crc::new(), size: 0 });
             }
         }
@@ -183,6 +184,12 @@ impl<D: Decode> Pump<D> {
     fn begin_member(&mut self) -> Result<()> {
         let Some(unpacked) = &mut self.member else { return Ok(()) };
         let Some(begin) = unpacked.member.begin(&self.piece) else {
+            let longest = unpacked.member.end(true);
+            if self.stop < longest.min(self.input.size()) {
+                // Its header is longer than was thought.
+                (self.offset, self.stop, self.piece) = (unpacked.member.header, longest, Bytes::new());
+                return Ok(());
+            }
             return Err(self.damaged(std::io::ErrorKind::InvalidData.into()));
         };
         unpacked.has_begun = true;
@@ -247,7 +254,7 @@ impl<D: Decode> Pump<D> {
         self.plain = plain;
         if !self.recode.is_same() {
             self.text.clear();
-            self.recode.finish(self.input.name(), &mut self.text)?;
+            self.recode.finish(&named(&self.input, self.member.as_ref()), &mut self.text)?;
             self.decoder.push(&self.text);
         }
         if let Some(Unpacked { member, crc, size, .. }) = &self.member
@@ -283,7 +290,7 @@ impl<D: Decode> Pump<D> {
             return Ok(());
         }
         self.text.clear();
-        self.recode.take(self.input.name(), plain, &mut self.text)?;
+        self.recode.take(&named(&self.input, self.member.as_ref()), plain, &mut self.text)?;
         self.decoder.push(&self.text);
         Ok(())
     }
@@ -306,11 +313,7 @@ impl<D: Decode> Pump<D> {
     }
 
     fn not_whole(&self) -> Error {
-        let name = self.input.name();
-        match &self.member {
-            None => Error::invalid("decompress", name),
-            Some(unpacked) => Error::invalid("decompress", format_args!("member `{}` of {name}", unpacked.member.name)),
-        }
+        Error::invalid("decompress", named(&self.input, self.member.as_ref()))
     }
 
     fn damaged(&self, cause: std::io::Error) -> Error {
@@ -322,6 +325,14 @@ impl<D: Decode> Pump<D> {
                 .with_source(cause),
             _ => error.with_reason("the compressed data are damaged").with_source(cause),
         }
+    }
+}
+
+/// What messages call what is unpacked.
+fn named<'a>(input: &'a Input, member: Option<&Unpacked>) -> Cow<'a, str> {
+    match member {
+        None => Cow::Borrowed(input.name()),
+        Some(unpacked) => Cow::Owned(format!("member `{}` of {}", unpacked.member.name, input.name())),
     }
 }
 

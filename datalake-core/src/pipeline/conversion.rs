@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use object_store::PutMode;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{RunId, code_version, runs_bucket};
@@ -23,10 +24,12 @@ use crate::pipeline::RUNS_BUCKET;
 
 /// The name of the document in the folder of its run.
 pub(super) const DOCUMENT: &str = "conversion.json";
+/// Not among the runs of pipelines, of which there are fewer, and whose last one is looked for.
+const PREFIX: &str = "_conversions";
 /// The version of the document.
 const VERSION: u32 = 1;
 
-/// What a conversion did. It lies in `processed-data/_runs/RUN/conversion.json` of the lake that was written to. Beside a local
+/// What a conversion did. It lies in `processed-data/_conversions/RUN/conversion.json` of the lake that was written to. Beside a local
 /// file it lies in `FILE.run/conversion.json`, where records were quarantined or [`exact`](WriteOptions::exact) was asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -64,6 +67,9 @@ pub struct Conversion {
     /// What was quarantined, and where it lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Kept>,
+    /// The columns that stand in no record: what folders say, the source, the number of the row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
     /// The columns of each CSV source as they stand in it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, SourceColumns>,
@@ -135,6 +141,11 @@ pub async fn carry_out(
     let Order { source: (source, name), sink, destination, read, write } = order;
     let format = format::for_sink(&sink, &write)?.name().to_owned();
     let keep = || keep_rejects_of(quarantine, &destination, "convert", &run, &lake);
+    let folders = match &source {
+        Tables::One(_) => &[][..],
+        Tables::Many(files) => files.keys(),
+    };
+    let added = folders.iter().chain(&read.source_column).chain(&read.row_number).cloned().collect();
     let converted = match source {
         Tables::One(source) => format::convert(source, sink, read.clone(), write).await,
         Tables::Many(files) => format::convert_many(files, sink, read.clone(), write).await,
@@ -156,6 +167,7 @@ pub async fn carry_out(
         schema: format::specs_of(&converted.schema),
         written: converted.written.clone(),
         balance: converted.balance,
+        added,
         rows_digest: converted.rows_digest.clone(),
         columns: if kept.is_some() { quarantine.columns() } else { BTreeMap::new() },
         quarantine: kept,
@@ -196,9 +208,7 @@ impl Conversion {
         let json = serde_json::to_vec_pretty(self)
             .map_err(|cause| Error::internal("write the document of", home).with_source(cause))?;
         match home {
-            Home::Run(bucket, run) => {
-                bucket.put(&run.key(DOCUMENT), Bytes::from(json), PutMode::Overwrite).await.map(drop)
-            }
+            Home::Run(bucket, run) => bucket.put(&key(run), Bytes::from(json), PutMode::Overwrite).await.map(drop),
             Home::Folder(folder) => {
                 std::fs::create_dir_all(folder)
                     .map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
@@ -216,7 +226,7 @@ impl Conversion {
     pub(super) async fn load(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<(Self, Home)> {
         let home = Home::of(name, lake).await?;
         let bytes = match &home {
-            Home::Run(bucket, run) => bucket.get(&run.key(DOCUMENT)).await,
+            Home::Run(bucket, run) => bucket.get(&key(run)).await,
             Home::Folder(folder) => {
                 let path = folder.join(DOCUMENT);
                 std::fs::read(&path).map(Bytes::from).map_err(|cause| Error::io("read", path.display(), cause))
@@ -245,7 +255,7 @@ impl Conversion {
             Location::Object { bucket, key } => {
                 Ok(Source::Object { bucket: lake()?.bucket(&bucket).await?, path: key })
             }
-            Location::Local(path) => Ok(Source::LocalFile(path)),
+            Location::Local(path) if !path.is_dir() => Ok(Source::LocalFile(path)),
             other => Err(Error::new(ErrorKind::Unsupported, "open", other)
                 .with_reason("only one file or object can be verified and replayed")),
         }
@@ -283,6 +293,11 @@ impl Display for Home {
             Self::Folder(folder) => Display::fmt(&folder.display(), f),
         }
     }
+}
+
+/// The key of a run's document.
+fn key(run: &RunId) -> Path {
+    Path::from(format!("{PREFIX}/{run}/{DOCUMENT}"))
 }
 
 /// The folder beside a local file.

@@ -9,6 +9,7 @@ use super::*;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, ColumnSpec, Limit, OnRowError, Quarantine, ReadOptions, Reject, Sink, Source, WriteOptions};
 use crate::lake::{BucketName, Lake, Location, MemoryLake};
+use crate::pipeline::conversion::Tables;
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 

@@ -95,6 +95,12 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
             ))
             .with_hint("correct records, but leave each in its line"));
     }
+    if !conversion.added.is_empty() {
+        let added: Vec<String> = conversion.added.iter().map(|name| format!("`{name}`")).collect();
+        return Err(Error::new(ErrorKind::Unsupported, "replay", &home)
+            .with_reason(format_args!("the records do not hold what the table has in {}", added.join(", ")))
+            .with_hint("correct the source, and convert it again"));
+    }
     let is_parquet = conversion.format == "parquet";
     if fix.schema.is_some() && !is_parquet {
         return Err(Error::new(ErrorKind::Unsupported, "replay", &home)
@@ -168,6 +174,8 @@ async fn reading(conversion: &Conversion, fix: &Fix, table: &Source) -> Result<R
         on_row_error: OnRowError::Quarantine,
         // Records are text by now, and each stands alone.
         compression: None,
+        encoding: None,
+        member: None,
         format: None,
         header: Some(true),
         comment: None,

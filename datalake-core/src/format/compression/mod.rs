@@ -85,7 +85,8 @@ impl Compression {
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         match bytes {
             [0x1f, 0x8b, ..] => Self::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            // The latter is what may be passed over, with which some begin; LZ4 has it, too, and hardly anybody writes it.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             // A text may begin with `BZh`, too; but not with the start of a block, or the end of a stream that has none.
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
             | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Self::Bzip2,
@@ -238,6 +239,16 @@ mod tests {
         for length in [pieces::PIECE - 1, pieces::PIECE, pieces::PIECE + 1, 2 * pieces::PIECE] {
             let packed = pack(Compression::Gzip, &[&text[..length]]);
             assert!(unpack(Compression::Gzip, &packed, 10_000).unwrap() == text[..length]);
+        }
+    }
+
+    #[test]
+    fn what_may_be_passed_over_in_front_is() {
+        let mut packed = b"\x50\x2a\x4d\x18\x04\0\0\0size".to_vec();
+        packed.extend(pack(Compression::Zstd, &[b"a,b\n"]));
+        assert_eq!(Compression::of_bytes(&packed), Compression::Zstd);
+        for piece in [1, 9, 1000] {
+            assert_eq!(unpack(Compression::Zstd, &packed, piece).unwrap(), b"a,b\n");
         }
     }
 

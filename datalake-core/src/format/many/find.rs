@@ -62,6 +62,14 @@ pub struct Files {
     pub(super) notes: Vec<String>,
 }
 
+#[cfg(feature = "pipeline")]
+impl Files {
+    /// The columns that folders say.
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+}
+
 /// One of the files.
 #[derive(Debug)]
 pub(super) struct File {

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 
 use super::*;
@@ -77,10 +78,12 @@ struct Stored {
     flags: u16,
     packed: Vec<u8>,
     plain: Vec<u8>,
+    /// How many bytes follow its name.
+    extra: usize,
 }
 
 fn stored(name: &'static str, text: &str) -> Stored {
-    Stored { name, method: 0, flags: 0, packed: text.into(), plain: text.into() }
+    Stored { name, method: 0, flags: 0, packed: text.into(), plain: text.into(), extra: 0 }
 }
 
 fn deflated(name: &'static str, text: &str) -> Stored {
@@ -103,7 +106,10 @@ fn zip(members: &[Stored]) -> Vec<u8> {
         common.extend([0; 2]);
         list.extend([&b"PK\x01\x02\x14\0"[..], &common, &[0; 10], &(bytes.len() as u32).to_le_bytes()].concat());
         list.extend(member.name.as_bytes());
-        bytes.extend([&b"PK\x03\x04"[..], &common, member.name.as_bytes(), &member.packed].concat());
+        let extra = vec![0; member.extra];
+        common.truncate(common.len() - 2);
+        common.extend((extra.len() as u16).to_le_bytes());
+        bytes.extend([&b"PK\x03\x04"[..], &common, member.name.as_bytes(), &extra, &member.packed].concat());
     }
     let (start, count) = (bytes.len() as u32, (members.len() as u16).to_le_bytes());
     bytes.extend(&list);
@@ -285,9 +291,25 @@ async fn members_of_one_format_are_one_table() {
     let lines = [stored("a.ndjson", "{\"a\":1}"), deflated("b.ndjson", "\u{feff}{\"a\":2}\n")];
     let table = read(&folder.file("b.zip", &zip(&lines)), ReadOptions::default()).await.unwrap();
     assert_eq!(table.num_rows(), 2);
+    // What is said counts, whatever the names say.
+    let misnamed = [stored("a.json", "{\"a\":1}\n"), stored("b.json", "{\"a\":2}\n")];
+    let options = ReadOptions::default().with_format(Some("ndjson".to_owned()));
+    assert_eq!(read(&folder.file("b.zip", &zip(&misnamed)), options).await.unwrap().num_rows(), 2);
     let numbers = [stored("a.csv", "1,2\n"), stored("b.csv", "3,4")];
     let options = ReadOptions::default().with_header(false);
     assert_eq!(read(&folder.file("c.zip", &zip(&numbers)), options).await.unwrap().num_rows(), 2);
+}
+
+#[tokio::test]
+async fn headers_of_members_may_be_long() {
+    let folder = Folder::new();
+    for extra in [0, 255, 256, 257, 65_535] {
+        let members = ["1", "2"].map(|row| Stored { extra, ..stored("a.csv", &format!("id\n{row}\n")) });
+        let [first, second] = members;
+        let path = folder.file("a.zip", &zip(&[first, Stored { name: "b.csv", ..second }]));
+        let table = read(&path, ReadOptions::default()).await.unwrap();
+        assert_eq!(table.column(0).as_primitive::<Int64Type>().values(), &[1, 2], "{extra}");
+    }
 }
 
 #[tokio::test]
@@ -304,6 +326,8 @@ async fn what_cannot_be_one_table_is_told_with_the_members() {
         let hint = error.hint().unwrap();
         assert!(hint.contains("--member") && hint.contains(a) && hint.contains(b), "{error}");
     }
+    let alike = read(&[stored("a.csv", "a\n1\n"), stored("a.csv", "a\n2\n")], ReadOptions::default()).await;
+    assert!(alike.reason().unwrap().contains("the same name"), "{alike}");
     let missing = read(&[stored("a.csv", "a\n1\n")], ReadOptions::default().with_member(Some("b".to_owned()))).await;
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     assert!(missing.hint().unwrap().contains("`a.csv`"));
