@@ -16,6 +16,9 @@ use crate::format::sink::Sink;
 /// The level of xz, its own default: it takes 94 MiB of memory.
 const XZ_LEVEL: u32 = 6;
 
+/// The length of snappy's blocks. What is written at once is no longer, lest its blocks end where that does.
+const BLOCK: usize = 64 * 1024;
+
 /// Takes bytes and gives them compressed.
 pub(crate) enum Deflate {
     Plain,
@@ -104,7 +107,7 @@ impl Deflate {
         match self {
             Self::Plain => Ok(vec![Stretch::Ready(bytes)]),
             Self::Packed(packer) => {
-                packer.write_all(&bytes)?;
+                bytes.chunks(BLOCK).try_for_each(|block| packer.write_all(block))?;
                 Ok(vec![Stretch::Ready(std::mem::take(packer.buffer()))])
             }
             Self::Gzip { text, level, is_first } => {
