@@ -158,7 +158,6 @@ def test_sql_and_read_agree(lake: datalake.Lake) -> None:
     assert lake.sql("SELECT * FROM 'raw-data/foods.csv'").schema == lake.read("raw-data/foods.csv").schema
 
 
-<<<<<<< HEAD
 def test_conversions_are_proven_verified_and_replayed(tmp_path: Path) -> None:
     source, target = tmp_path / "a.csv", str(tmp_path / "a.parquet")
     source.write_text("a,b\n1,x\n2\n3,z\n")
@@ -174,7 +173,8 @@ def test_conversions_are_proven_verified_and_replayed(tmp_path: Path) -> None:
     assert (replayed["brought_back"], replayed["quarantined"], replayed["rows"]) == (1, 0, 3)
     assert datalake.read(target).to_pyarrow().column("b").to_pylist() == ["x", "z", "y"]
     assert all(check["holds"] for check in datalake.verify(target))
-=======
+
+
 def test_many_files_are_one_table_and_one_table_is_many_files(lake: datalake.Lake, tmp_path: Path) -> None:
     for year, kcal in [(2024, b"52"), (2025, b"265.5")]:
         folder = tmp_path / "in" / f"year={year}"
@@ -197,4 +197,3 @@ def test_many_files_are_one_table_and_one_table_is_many_files(lake: datalake.Lak
     datalake.convert(tmp_path / "in", "lake://raw-data/parts/", lake=lake, partition_by=["year"], overwrite=True)
     assert len(lake.read("raw-data/parts/")) == 2
     assert len(datalake.read(tmp_path / "in")) == 2
->>>>>>> b4b14ccc0e7fc12041d56027f8915d3ecf231708
