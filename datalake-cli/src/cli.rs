@@ -109,6 +109,7 @@ What is said of CSV (--sep, --quote, --decimal, --no-header) describes the sourc
     /// Reads the quarantined records of a conversion once more, after a correction, and adds those that fit now.
     #[command(after_help = "Examples:
   datalake replay foods.parquet --null n/a     # `n/a` is a missing value after all
+  datalake replay foods.parquet --schema 'id:int64!,kcal:float64'    # other types than before
   $EDITOR foods.parquet.run/quarantine.ndjson  # correct the records (`raw`), each in its line
   datalake replay foods.parquet")]
     Replay(Replay),
@@ -472,6 +473,9 @@ pub(crate) struct Replay {
     /// Words that mean a missing value this time, beside the empty field.
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) null: Vec<String>,
+    /// The columns and their types this time, as `convert` has them; of a Parquet file, whose types become these.
+    #[arg(long, value_name = "FILE|COLUMNS")]
+    pub(crate) schema: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `replay`: quarantined records once more.
 
 use datalake_core::Result;
+use datalake_core::format::declared_schema;
 use datalake_core::pipeline::{Fix, replay as replayed};
 
 use crate::cli::Replay;
@@ -12,6 +13,9 @@ pub(crate) async fn replay(arguments: Replay, tools: &Tools) -> Result<()> {
     if !arguments.null.is_empty() {
         let nulls = std::iter::once(String::new()).chain(arguments.null);
         fix.nulls = Some(nulls.collect());
+    }
+    if let Some(schema) = &arguments.schema {
+        fix.schema = Some(declared_schema(schema)?);
     }
     let done = replayed(&arguments.run, fix, || tools.lake()).await?;
     if tools.printer.is_json() {

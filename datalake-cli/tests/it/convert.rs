@@ -226,6 +226,49 @@ fn what_was_converted_is_proven_verified_and_replayed() {
 }
 
 #[test]
+fn a_replay_may_have_other_types() {
+    let scratch = Scratch::new();
+    scratch.write("typed.csv", "id,x\n1,2\n2,abc\n3,4\n");
+    scratch.ok(&["convert", "typed.csv", "out.parquet", "--schema", "id:int64!,x:int64", "--on-row-error", "quarantine"]);
+    scratch.ok(&["replay", "out.parquet", "--schema", "id:int64!,x:text"]);
+    let text = scratch.ok(&["convert", "out.parquet", "-", "--to", "ndjson"]);
+    assert_eq!(text, "{\"id\":1,\"x\":\"2\"}\n{\"id\":3,\"x\":\"4\"}\n{\"id\":2,\"x\":\"abc\"}\n");
+    scratch.ok(&["verify", "out.parquet"]);
+}
+
+#[test]
+fn text_is_read_in_the_encoding_that_is_said_also_once_more() {
+    let scratch = Scratch::new();
+    let text = "id,gr\u{f6}\u{df}e,name\n1,5,Br\u{f6}d\n2,x,Kr\u{e4}uter\n";
+    let latin: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    std::fs::write(scratch.path("old.csv"), latin).unwrap();
+    scratch.run(&["convert", "old.csv", "new.parquet"]).failed(1, &["line 1", "--encoding windows-1252"]);
+    let schema = "id:int64,gr\u{f6}\u{df}e:int64,name:text";
+    let options = ["--encoding", "windows-1252", "--schema", schema, "--on-row-error", "quarantine"];
+    scratch.ok(&[&["convert", "old.csv", "new.parquet"], &options[..]].concat());
+    let kept = std::fs::read_to_string(scratch.path("new.parquet.run/quarantine.ndjson")).unwrap();
+    scratch.write("new.parquet.run/quarantine.ndjson", kept.replace("2,x,", "2,7,"));
+    scratch.ok(&["replay", "new.parquet"]);
+    let table = scratch.ok(&["convert", "new.parquet", "-", "--to", "csv"]);
+    assert_eq!(table, text.replace("2,x,", "2,7,"));
+}
+
+#[test]
+fn names_say_how_text_is_compressed() {
+    let scratch = Scratch::new();
+    scratch.write("a.csv", "id,name\n1,apple\n2,pear\n");
+    for suffix in ["gz", "bz2", "xz", "zst", "sz", "lz4"] {
+        let packed = format!("b.csv.{suffix}");
+        scratch.ok(&["convert", "a.csv", &packed]);
+        assert_eq!(scratch.ok(&["convert", &packed, "-", "--to", "csv"]), "id,name\n1,apple\n2,pear\n", "{suffix}");
+    }
+    scratch.ok(&["convert", "a.csv", "c.csv", "--compression", "zstd(3)"]);
+    assert!(std::fs::read(scratch.path("c.csv")).unwrap().starts_with(b"\x28\xb5\x2f\xfd"));
+    scratch.run(&["convert", "a.csv", "c.csv", "--compression", "rar"]).failed(1, &["`rar`", "bzip2", "zstd(3)"]);
+    scratch.run(&["convert", "a.csv", "c.csv.zip"]).failed(1, &["zip archives are read and not written"]);
+}
+
+#[test]
 fn many_files_are_one_table_and_one_table_is_many_files() {
     let scratch = Scratch::new();
     for (name, text) in [
