@@ -74,7 +74,8 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
         tools.printer.say(&format!("exact: the rows read and those written have the digest {digest}"));
     }
     if !converted.files.is_empty() {
-        tools.printer.say(&format!("{} files in {to}", converted.files.len()));
+        let plural = if converted.files.len() == 1 { "" } else { "s" };
+        tools.printer.say(&format!("{} file{plural} in {to}", converted.files.len()));
     }
     Ok(())
 }

@@ -229,7 +229,15 @@ fn what_was_converted_is_proven_verified_and_replayed() {
 fn a_replay_may_have_other_types() {
     let scratch = Scratch::new();
     scratch.write("typed.csv", "id,x\n1,2\n2,abc\n3,4\n");
-    scratch.ok(&["convert", "typed.csv", "out.parquet", "--schema", "id:int64!,x:int64", "--on-row-error", "quarantine"]);
+    scratch.ok(&[
+        "convert",
+        "typed.csv",
+        "out.parquet",
+        "--schema",
+        "id:int64!,x:int64",
+        "--on-row-error",
+        "quarantine",
+    ]);
     scratch.ok(&["replay", "out.parquet", "--schema", "id:int64!,x:text"]);
     let text = scratch.ok(&["convert", "out.parquet", "-", "--to", "ndjson"]);
     assert_eq!(text, "{\"id\":1,\"x\":\"2\"}\n{\"id\":3,\"x\":\"4\"}\n{\"id\":2,\"x\":\"abc\"}\n");

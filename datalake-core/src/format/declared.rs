@@ -20,7 +20,8 @@ use crate::error::{Error, Result};
 ///
 /// A file (TOML if its name ends in `.toml`, else JSON) holds a list of [`ColumnSpec`], or names with their types, or with
 /// a [`ColumnSpec`] without its name: `{"id": "int64!", "fat": {"type": "float64", "unit": "g"}}`. A list may also be the
-/// only member `columns` of an object, as TOML must have it. JSON may be given in place of the file's name.
+/// only member `columns` of an object, as TOML must have it. JSON may be given in place of the file's name. What
+/// `datalake schema --output json` prints declares the types that were found.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if it is none of these, with the column at fault; those of the operating
@@ -143,6 +144,9 @@ fn table(mut members: Vec<(String, Value)>) -> Result<Vec<ColumnSpec>, String> {
     {
         return list(std::mem::take(columns));
     }
+    if let Some(profiled) = profiled(&members) {
+        return list(profiled);
+    }
     let of = |(name, kind): (String, Value)| match kind {
         Value::String(kind) => column(&name, &kind),
         Value::Object(mut members) => {
@@ -152,6 +156,14 @@ fn table(mut members: Vec<(String, Value)>) -> Result<Vec<ColumnSpec>, String> {
         other => Err(format!("the type of column `{name}` is `{other}`, and must be a name")),
     };
     members.into_iter().map(of).collect()
+}
+
+/// The columns of a [`Profile`](super::Profile), as `datalake schema --output json` prints it: their names and types.
+fn profiled(members: &[(String, Value)]) -> Option<Vec<Value>> {
+    let member = |wanted: &str| members.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    member("rows")?.as_u64()?;
+    let column = |column: &Value| Some(serde_json::json!({ "name": column.get("name")?, "type": column.get("type")? }));
+    member("columns")?.as_array()?.iter().map(column).collect()
 }
 
 fn list(columns: Vec<Value>) -> Result<Vec<ColumnSpec>, String> {
@@ -197,6 +209,8 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path.to_str().unwrap().to_owned()
         };
+        let profile = r#"{"rows": 2, "columns": [{"name": "a", "type": "int64", "nulls": 0, "min": "1", "mean": 1.5}], "csv": {}}"#;
+        assert_eq!(declared_schema(profile).unwrap(), [ColumnSpec::new("a", DataType::Int64)]);
         let names = r#"{"z": "int64!", "price, net: \"n\"": "decimal(10, 2)", "a": {"type": "float64"}}"#;
         let list = r#"[{"name": "z", "type": "int64", "nullable": false},
             {"name": "price, net: \"n\"", "type": "decimal(10,2)"}, {"name": "a", "type": "float64"}]"#;
