@@ -106,6 +106,8 @@ pub use parquet::Parquet;
 #[cfg(feature = "pipeline")]
 pub(crate) use parquet::digest_said;
 pub use parts::WrittenFile;
+#[cfg(feature = "pipeline")]
+pub(crate) use parts::{MANIFEST, Manifest};
 pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
 pub use reject::{OnRowError, Reject, Rejects, SourceColumns};

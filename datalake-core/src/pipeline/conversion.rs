@@ -17,7 +17,7 @@ use super::run::ensure_bucket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
     self, Balance, ColumnSpec, Converted, Files, Quarantine, Quarantined, ReadOptions, Sink, Source, SourceColumns,
-    WriteOptions, Written,
+    WriteOptions, Written, WrittenFile,
 };
 use crate::lake::{AtomicFile, Bucket, BucketName, Lake, Location};
 use crate::pipeline::RUNS_BUCKET;
@@ -59,6 +59,9 @@ pub struct Conversion {
     pub schema: Option<Vec<ColumnSpec>>,
     /// What lies in the destination.
     pub written: Written,
+    /// The files of a folder or prefix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<WrittenFile>,
     /// What became of the records.
     pub balance: Balance,
     /// The digest of the rows in any order, where it was proven.
@@ -166,6 +169,7 @@ pub async fn carry_out(
         format,
         schema: format::specs_of(&converted.schema),
         written: converted.written.clone(),
+        files: converted.files.clone(),
         balance: converted.balance,
         added,
         rows_digest: converted.rows_digest.clone(),
@@ -249,7 +253,7 @@ impl Conversion {
         Ok((document, home))
     }
 
-    /// Where what it wrote lies now.
+    /// Where the one file or object that it wrote lies now.
     pub(super) async fn table(&self, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Source> {
         match self.destination.parse()? {
             Location::Object { bucket, key } => {
@@ -257,7 +261,8 @@ impl Conversion {
             }
             Location::Local(path) if !path.is_dir() => Ok(Source::LocalFile(path)),
             other => Err(Error::new(ErrorKind::Unsupported, "open", other)
-                .with_reason("only one file or object can be verified and replayed")),
+                .with_reason("only into one file or object can records be brought back")
+                .with_hint("correct the source, and convert it again")),
         }
     }
 }

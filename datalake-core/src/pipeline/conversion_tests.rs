@@ -255,3 +255,75 @@ async fn a_run_of_a_pipeline_is_verified_from_its_objects() {
     models.delete(&model).await.unwrap();
     assert_eq!(verify(manifest.run.as_str(), open).await.unwrap().failed(), 1);
 }
+
+#[tokio::test]
+async fn several_files_are_verified_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, out) = (folder.path().join("from.csv"), folder.path().join("out"));
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let open = || Ok(Arc::clone(&lake));
+    let bucket = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+    let prefix = Sink::Prefix { bucket: bucket.clone(), prefix: "out".into() };
+    let places = [
+        (Sink::Folder(out.clone()), Location::Local(out.clone())),
+        (prefix, "lake://raw-data/out/".parse().unwrap()),
+    ];
+    for (sink, destination) in places {
+        for text in ["k,x\na,1\nb,2\na,3\nb\n", "k,x\na,1\nb,2\n"] {
+            std::fs::write(&from, text).unwrap();
+            let quarantine = Arc::new(Quarantine::new(Limit::default()));
+            let order = ConversionOrder {
+                source: (Tables::One(Source::LocalFile(from.clone())), "from.csv".to_owned()),
+                sink: sink.again().unwrap(),
+                destination: destination.clone(),
+                read: ReadOptions::default()
+                    .with_on_row_error(OnRowError::Quarantine)
+                    .with_rejects(Some(quarantine.clone())),
+                write: WriteOptions::default().with_partition_by(vec!["k".to_owned()]).with_overwrite(true),
+            };
+            let done = carry_out(order, &quarantine, open).await.unwrap();
+            let is_dirty = done.quarantine.is_some();
+            assert_eq!(is_dirty, text.lines().count() == 5);
+            // By its document, or by the manifest alone.
+            let name = destination.to_string();
+            for name in done.run.iter().chain([&name]) {
+                let verified = verify(name, open).await.unwrap();
+                verified.check().unwrap();
+                for what in ["bytes", "table"] {
+                    assert_eq!(verified.checks.iter().filter(|check| check.what == what).count(), 2, "{verified:?}");
+                }
+            }
+            if let (true, Some(run)) = (is_dirty, &done.run) {
+                assert_eq!(replay(run, Fix::default(), open).await.unwrap_err().kind(), ErrorKind::Unsupported);
+            }
+        }
+    }
+    let file = out.join("k=a/part-00000.parquet");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[10] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert!(verify(out.to_str().unwrap(), open).await.unwrap().check().unwrap_err().to_string().contains("k=a"));
+    std::fs::remove_file(out.join("_manifest.json")).unwrap();
+    assert_eq!(verify("lake://raw-data/", open).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn columns_that_no_record_holds_are_not_brought_back_as_nulls() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.parquet");
+    std::fs::create_dir_all(folder.path().join("in/year=2024")).unwrap();
+    std::fs::write(folder.path().join("in/year=2024/a.csv"), "a,b\n1,2\n3\n").unwrap();
+    let quarantine = Arc::new(Quarantine::new(Limit::default()));
+    let files = format::Files::named(folder.path().join("in").to_str().unwrap(), no_lake).await.unwrap().unwrap();
+    let order = ConversionOrder {
+        source: (Tables::Many(files), "in".to_owned()),
+        sink: Sink::LocalFile(out.clone()),
+        destination: Location::Local(out.clone()),
+        read: ReadOptions::default().with_on_row_error(OnRowError::Quarantine).with_rejects(Some(quarantine.clone())),
+        write: WriteOptions::default(),
+    };
+    carry_out(order, &quarantine, no_lake).await.unwrap();
+    let error = replay(out.to_str().unwrap(), Fix::default(), no_lake).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Unsupported && error.reason().unwrap().contains("`year`"), "{error}");
+    verify(out.to_str().unwrap(), no_lake).await.unwrap().check().unwrap();
+}

@@ -1,8 +1,10 @@
 //! Holds what a run says of itself against the objects: their bytes, their tables, and the balance of their rows.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use object_store::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -12,8 +14,11 @@ use super::predict::open_model_file;
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
-use crate::format::{self, Input, ReadOptions, Reject, Source, TableDigest, digest_said, proving, rows_of};
-use crate::lake::{Lake, Location, parse_object};
+use crate::format::{
+    self, Input, MANIFEST, Manifest, ReadOptions, Reject, Source, TableDigest, WrittenFile, digest_said, proving,
+    rows_of,
+};
+use crate::lake::{Bucket, Lake, Location, parse_object};
 
 /// Something that was held against what a run says of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,6 +84,10 @@ pub async fn verify(name: &str, lake: impl Fn() -> Result<Arc<dyn Lake>>) -> Res
         of_itself(&mut verified, source).await?;
         return Ok(verified);
     }
+    if let Some(place) = folder_alone(name, &lake).await? {
+        of_folder(&mut verified, &place).await?;
+        return Ok(verified);
+    }
     let none = match Conversion::load(name, &lake).await {
         Ok((conversion, _)) => {
             of_conversion(&mut verified, &conversion, &lake).await?;
@@ -105,6 +114,90 @@ async fn file_alone(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Re
     })
 }
 
+/// A folder or prefix that no document speaks of.
+async fn folder_alone(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Place>> {
+    Ok(match name.parse()? {
+        Location::Prefix { bucket, prefix } => Some(Place::Prefix(lake()?.bucket(&bucket).await?, prefix)),
+        Location::Local(path) if path.join(MANIFEST).is_file() && !folder_of(&path).is_dir() => {
+            Some(Place::Folder(path))
+        }
+        _ => None,
+    })
+}
+
+/// Where the files of a table lie.
+enum Place {
+    Folder(PathBuf),
+    Prefix(Bucket, Path),
+}
+
+impl Place {
+    /// Of a conversion into several files.
+    async fn of(destination: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Self>> {
+        Ok(match destination.parse()? {
+            Location::Local(path) => Some(Self::Folder(path)),
+            Location::Prefix { bucket, prefix } => Some(Self::Prefix(lake()?.bucket(&bucket).await?, prefix)),
+            _ => None,
+        })
+    }
+
+    fn file(&self, path: &str) -> Result<Source> {
+        Ok(match self {
+            Self::Folder(folder) => Source::LocalFile(folder.join(path)),
+            Self::Prefix(bucket, prefix) => {
+                let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
+                let key = Path::parse(format!("{prefix}{slash}{path}")).map_err(|cause| {
+                    Error::invalid("read", format_args!("the manifest of {}", bucket.address(prefix)))
+                        .with_reason(format_args!("it names `{path}`, which is no key"))
+                        .with_source(cause)
+                })?;
+                Source::Object { bucket: bucket.clone(), path: key }
+            }
+        })
+    }
+}
+
+/// Holds the files of a table against what its manifest says of each.
+async fn of_folder(verified: &mut Verified, place: &Place) -> Result<()> {
+    let source = place.file(MANIFEST)?;
+    let name = source.to_string();
+    let input = Input::open(&source).await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "verify", &verified.run)
+            .with_reason(format_args!("nothing says what is in it: there is no {name}"))
+            .with_source(error),
+        _ => error,
+    })?;
+    let manifest: Manifest = serde_json::from_slice(&input.range(0..input.size()).await?).map_err(|cause| {
+        Error::invalid("read", &name).with_reason("it is no manifest of a table").with_source(cause)
+    })?;
+    let rows = of_files(verified, place, &manifest.files).await?;
+    verified.hold(&name, "rows", &rows, &manifest.rows);
+    Ok(())
+}
+
+/// Holds files against what is known of each; says how many rows they have.
+async fn of_files(verified: &mut Verified, place: &Place, files: &[WrittenFile]) -> Result<u64> {
+    let mut rows = 0;
+    for file in files {
+        let source = place.file(&file.path)?;
+        let name = source.to_string();
+        if !bytes(verified, &name, place.file(&file.path)?, &file.sha256).await? {
+            continue;
+        }
+        let (format, _) = format::detect(&source, &ReadOptions::default()).await?;
+        if format.name() == "parquet" {
+            let (digest, found) = table(source, &*format).await?;
+            verified.hold(&name, "table", &digest, &file.digest);
+            verified.hold(&name, "rows", &found, &file.rows);
+            rows += found;
+        } else {
+            // Types are not in a text; its bytes are those that were written.
+            rows += file.rows;
+        }
+    }
+    Ok(rows)
+}
+
 /// Holds a Parquet file against the digest that it says.
 async fn of_itself(verified: &mut Verified, source: Source) -> Result<()> {
     let name = source.to_string();
@@ -122,6 +215,23 @@ async fn of_itself(verified: &mut Verified, source: Source) -> Result<()> {
 }
 
 async fn of_conversion(
+    verified: &mut Verified,
+    conversion: &Conversion,
+    lake: &impl Fn() -> Result<Arc<dyn Lake>>,
+) -> Result<()> {
+    let Conversion { destination: to, balance, files, .. } = conversion;
+    if files.is_empty() {
+        of_one(verified, conversion, lake).await?;
+    } else {
+        let place = Place::of(to, lake).await?.ok_or_else(|| Error::internal("verify", to))?;
+        let rows = of_files(verified, &place, files).await?;
+        verified.hold(to, "rows", &rows, &balance.written);
+    }
+    set_aside(verified, conversion, lake).await
+}
+
+/// Holds the one file that a conversion wrote against its document.
+async fn of_one(
     verified: &mut Verified,
     conversion: &Conversion,
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
@@ -148,6 +258,16 @@ async fn of_conversion(
         };
         verified.hold(to, "rows", &rows, &balance.written);
     }
+    Ok(())
+}
+
+/// Counts what a conversion set aside, and closes its balance.
+async fn set_aside(
+    verified: &mut Verified,
+    conversion: &Conversion,
+    lake: &impl Fn() -> Result<Arc<dyn Lake>>,
+) -> Result<()> {
+    let Conversion { destination: to, balance, .. } = conversion;
     let set_aside = match &conversion.quarantine {
         None => 0,
         Some(kept) => {
