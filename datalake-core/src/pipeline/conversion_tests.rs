@@ -264,10 +264,8 @@ async fn several_files_are_verified_one_by_one() {
     let open = || Ok(Arc::clone(&lake));
     let bucket = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
     let prefix = Sink::Prefix { bucket: bucket.clone(), prefix: "out".into() };
-    let places = [
-        (Sink::Folder(out.clone()), Location::Local(out.clone())),
-        (prefix, "lake://raw-data/out/".parse().unwrap()),
-    ];
+    let places =
+        [(Sink::Folder(out.clone()), Location::Local(out.clone())), (prefix, "lake://raw-data/out/".parse().unwrap())];
     for (sink, destination) in places {
         for text in ["k,x\na,1\nb,2\na,3\nb\n", "k,x\na,1\nb,2\n"] {
             std::fs::write(&from, text).unwrap();

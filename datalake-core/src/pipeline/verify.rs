@@ -15,8 +15,8 @@ use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::format::{
-    self, Input, MANIFEST, Manifest, ReadOptions, Reject, Source, TableDigest, WrittenFile, digest_said, proving,
-    rows_of,
+    self, Input, MANIFEST, Manifest as TableManifest, ReadOptions, Reject, Source, TableDigest, WrittenFile,
+    digest_said, proving, rows_of,
 };
 use crate::lake::{Bucket, Lake, Location, parse_object};
 
@@ -167,7 +167,7 @@ async fn of_folder(verified: &mut Verified, place: &Place) -> Result<()> {
             .with_source(error),
         _ => error,
     })?;
-    let manifest: Manifest = serde_json::from_slice(&input.range(0..input.size()).await?).map_err(|cause| {
+    let manifest: TableManifest = serde_json::from_slice(&input.range(0..input.size()).await?).map_err(|cause| {
         Error::invalid("read", &name).with_reason("it is no manifest of a table").with_source(cause)
     })?;
     let rows = of_files(verified, place, &manifest.files).await?;
