@@ -247,6 +247,7 @@ mod tests {
                 folder.finish().unwrap();
             } else {
                 folder.place_in_two_steps().unwrap();
+                drop(folder);
             }
             assert_eq!(names(&to), [format!("new {is_at_once}")]);
             assert_eq!(names(base.path()), ["out"]);
