@@ -1,5 +1,6 @@
 //! From any format to any other: read with one, write with the other.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use arrow::datatypes::SchemaRef;
@@ -74,6 +75,7 @@ pub async fn convert(source: Source, sink: Sink, read: ReadOptions, write: Write
 /// that their folders have too.
 pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: WriteOptions) -> Result<Converted> {
     refuse_many(&sink, &write)?;
+    parts::refuse_sources(&sink, &write, files.names().map(Path::new))?;
     let to = for_sink(&sink, &write)?;
     if write.exact {
         exact::source_of(&sink)?;
@@ -123,6 +125,9 @@ async fn convert_guessing(
     sample: u64,
 ) -> Result<Converted> {
     refuse_many(&sink, &write)?;
+    if let Source::LocalFile(path) = &source {
+        parts::refuse_sources(&sink, &write, std::iter::once(&**path))?;
+    }
     let to = for_sink(&sink, &write)?;
     if write.exact {
         exact::source_of(&sink)?;
@@ -173,11 +178,12 @@ async fn finish(
             (batches, Some((table, passed)))
         }
     };
-    let (written, files) = if sink.is_many() {
+    let (written, files, told) = if sink.is_many() {
         parts::write(sink, batches, Arc::clone(to), write).await?
     } else {
-        (to.write(sink, batches, write.clone()).await?, Vec::new())
+        (to.write(sink, batches, write.clone()).await?, Vec::new(), Vec::new())
     };
+    notes.extend(told);
     let rows_digest = match passed {
         None => None,
         Some((table, passed)) => Some(exact::prove(table, &**to, write, &passed).await?),

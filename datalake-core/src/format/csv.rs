@@ -271,7 +271,8 @@ fn refuse_two_meanings(syntax: Syntax, options: &ReadOptions) -> Result<()> {
 
 /// What separates fields in a sink of this name.
 pub(crate) fn delimiter(name: &str, options: &WriteOptions) -> char {
-    options.delimiter.unwrap_or(if is_tab_separated(name) { '\t' } else { ',' })
+    let is_asked_for = options.format.as_ref().is_some_and(|format| format.eq_ignore_ascii_case("tsv"));
+    options.delimiter.unwrap_or(if is_asked_for || is_tab_separated(name) { '\t' } else { ',' })
 }
 
 fn is_tab_separated(name: &str) -> bool {

@@ -156,7 +156,8 @@ pub struct WriteOptions {
     /// The compression: around text, where `None` tells it from the sink's name, or within Parquet, where `None` is zstd and
     /// bzip2 and xz are not known.
     pub compression: Option<Compression>,
-    /// CSV: what separates fields, one ASCII character; `None` is a comma, or a tab for a name that ends in `.tsv`.
+    /// CSV: what separates fields, one ASCII character; `None` is a comma, or a tab for the format `tsv` and a name that
+    /// ends in `.tsv`.
     pub delimiter: Option<char>,
     /// CSV: what encloses fields that need it, `None` is `"`. With [`Quote::Absent`] a value that
     /// needs it is an error.
@@ -189,7 +190,8 @@ pub struct WriteOptions {
     pub partition_by: Vec<String>,
     /// Folder or prefix: after so many rows another file is begun, `part-00001`.
     pub max_rows_per_file: Option<u64>,
-    /// Folder or prefix: whether what is there is replaced; otherwise one that is not empty is refused.
+    /// Folder or prefix: whether a table that is there is replaced; otherwise one that is not empty is refused. What is no file
+    /// of a table is never removed: where there is such a file, that is an error, or it stays.
     pub overwrite: bool,
     /// Parquet: whether each batch is a row group of its own, or several.
     #[serde(skip)]

@@ -4,10 +4,13 @@
 //! when all that is gathered is more than a budget and it has most. So the files depend on the rows and batches that come,
 //! not on threads. So many files are open at most; where another one is needed, that with most rows is finished.
 
+mod existing;
 mod open;
+mod place;
 mod split;
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -17,8 +20,10 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use self::open::{Files, Open, Place};
-pub(crate) use self::open::{MANIFEST, Manifest};
+pub(super) use self::existing::refuse_sources;
+use self::open::{Files, Open};
+use self::place::Place;
+pub(crate) use self::place::{MANIFEST, Manifest};
 use self::split::Splitter;
 use super::Format;
 use super::batches::Batches;
@@ -69,17 +74,21 @@ impl Folder {
     }
 }
 
+/// What was written: the table, its files, and what a user should know.
+pub(super) type Done = (Written, Vec<WrittenFile>, Vec<String>);
+
 /// Writes all batches as files of a folder or prefix.
 ///
 /// # Errors
 /// Those of the batches and of writing; [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is something
-/// and it is not to be replaced. What was there is then as it was.
+/// and it is not to be replaced; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if it is no table that could be. What was
+/// there is then as it was.
 pub(super) async fn write(
     sink: Sink,
     batches: Batches,
     format: Arc<dyn Format>,
     options: &WriteOptions,
-) -> Result<(Written, Vec<WrittenFile>)> {
+) -> Result<Done> {
     let name = sink.to_string();
     if options.max_rows_per_file == Some(0) {
         return Err(Error::invalid("write", &name).with_reason("max_rows_per_file must be at least 1, got 0"));
@@ -102,6 +111,10 @@ struct Table {
     splitter: Splitter,
     schema: SchemaRef,
     folders: Vec<Folder>,
+    /// Those of which rows are gathered, by their bytes.
+    waiting: BTreeSet<(usize, Reverse<usize>)>,
+    /// Those whose file is open.
+    open: BTreeSet<usize>,
     files: Files,
     /// Bytes of all that is gathered.
     bytes: usize,
@@ -114,7 +127,8 @@ impl Table {
     fn new(splitter: Splitter, files: Files, schema: &SchemaRef) -> Self {
         let own = splitter.schema();
         let digest = Some(TableDigest::new(schema));
-        Self { splitter, schema: own, folders: Vec::new(), files, bytes: 0, digest, rows: 0 }
+        let (folders, waiting, open) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        Self { splitter, schema: own, folders, waiting, open, files, bytes: 0, digest, rows: 0 }
     }
 
     async fn take(&mut self, mut batches: Batches) -> Result<()> {
@@ -138,8 +152,9 @@ impl Table {
                 }
             }
         }
-        if self.rows == 0 && self.splitter.is_one() {
-            // A table without rows is a file that says its columns.
+        if self.rows == 0 {
+            // A table without rows is a file that says its columns: all of them, as there is no folder to say any.
+            self.schema = self.splitter.whole_schema();
             self.folders.push(Folder::new(String::new()));
             self.hand_over(0, RecordBatch::new_empty(Arc::clone(&self.schema))).await?;
         }
@@ -154,16 +169,18 @@ impl Table {
     async fn gather(&mut self, number: usize, batch: RecordBatch) -> Result<()> {
         let bytes = batch_bytes(&batch) + batch.num_columns() * COLUMN_BYTES;
         let folder = &mut self.folders[number];
+        self.waiting.remove(&(folder.bytes, Reverse(number)));
         folder.rows += batch.num_rows();
         folder.bytes += bytes;
         folder.batches.push(batch);
+        self.waiting.insert((folder.bytes, Reverse(number)));
         self.bytes += bytes;
         if folder.rows >= self.files.group_rows() || folder.bytes >= GROUP_BYTES {
             self.flush(number).await?;
         }
         while self.bytes > BUDGET {
-            let most = (0..self.folders.len()).max_by_key(|number| (self.folders[*number].bytes, Reverse(*number)));
-            self.flush(most.unwrap_or(number)).await?;
+            let Some((_, Reverse(most))) = self.waiting.last().copied() else { break };
+            self.flush(most).await?;
         }
         Ok(())
     }
@@ -174,6 +191,7 @@ impl Table {
         if folder.rows == 0 {
             return Ok(());
         }
+        self.waiting.remove(&(folder.bytes, Reverse(number)));
         self.bytes -= folder.bytes;
         (folder.rows, folder.bytes) = (0, 0);
         let (batches, schema) = (std::mem::take(&mut folder.batches), Arc::clone(&self.schema));
@@ -194,6 +212,7 @@ impl Table {
                 let folder = &mut self.folders[number];
                 folder.open = Some(self.files.begin(&folder.path, folder.files, &self.schema).await?);
                 folder.files += 1;
+                self.open.insert(number);
             }
             let Some(open) = &mut self.folders[number].open else { return Ok(()) };
             let room = usize::try_from(self.files.most_rows().saturating_sub(open.rows)).unwrap_or(usize::MAX);
@@ -215,25 +234,25 @@ impl Table {
 
     /// Finishes the open file with most rows where there are as many as there may be.
     async fn make_room(&mut self) -> Result<()> {
-        let open = self.folders.iter().enumerate().filter_map(|(number, folder)| Some((number, folder.open.as_ref()?)));
-        let open: Vec<(u64, Reverse<usize>)> = open.map(|(number, open)| (open.rows, Reverse(number))).collect();
-        match open.iter().max() {
-            Some((_, Reverse(number))) if open.len() >= self.files.most_open() => self.close(*number).await,
+        let rows = |number: usize| self.folders[number].open.as_ref().map_or(0, |open| open.rows);
+        match self.open.iter().max_by_key(|number| (rows(**number), Reverse(**number))) {
+            Some(number) if self.open.len() >= self.files.most_open() => self.close(*number).await,
             _ => Ok(()),
         }
     }
 
     async fn close(&mut self, number: usize) -> Result<()> {
         drop(self.folders[number].open.take());
+        self.open.remove(&number);
         self.files.wait_for_few().await
     }
 
     /// Makes the files visible.
-    async fn finish(self) -> Result<(Written, Vec<WrittenFile>)> {
+    async fn finish(self) -> Result<Done> {
         let digest = self.digest.ok_or_else(|| Error::internal("digest", "a table"))?.finish();
         let rows = self.rows;
-        let (bytes, sha256, files) = self.files.publish(&digest, rows).await?;
-        Ok((Written { rows, bytes, sha256, digest }, files))
+        let (bytes, sha256, files, notes) = self.files.publish(&digest, rows).await?;
+        Ok((Written { rows, bytes, sha256, digest }, files, notes))
     }
 }
 

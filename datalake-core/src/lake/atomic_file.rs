@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::staging::{gone_is_none, is_linked, seal, sync_folder, unique_name};
+use super::atomic_folder::is_within_draft;
+use super::staging::{gone_is_none, is_linked, open_to_lock, seal, sync_folder, try_lock, unique_name};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the names of temporary files begin and end with, beside the files that they will become.
@@ -146,14 +147,19 @@ impl Draft {
 
     fn beside(to: PathBuf) -> io::Result<Self> {
         let folder = folder_of(&to);
-        // A leftover that cannot be removed is no reason not to write.
-        let _ = sweep(folder);
+        // A folder in the making holds what its one writer has put there; to look through it for each file would take the longer,
+        // the more there are.
+        if !is_within_draft(folder) {
+            // A leftover that cannot be removed is no reason not to write.
+            let _ = sweep(folder);
+        }
         for _ in 0..ATTEMPTS {
             let (begin, end) = TEMPORARY;
             let temporary = folder.join(format!("{begin}{}{end}", unique_name()));
             let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+            let is_ours = try_lock(&file).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
             // Between creating the file and locking it, a sweep may have taken it for a dead writer's.
-            if file.try_lock().is_ok() && is_linked(&file, &temporary)? {
+            if is_ours && is_linked(&file, &temporary)? {
                 return Ok(Self { file, to, temporary: Some(temporary) });
             }
         }
@@ -187,8 +193,8 @@ fn sweep(folder: &Path) -> io::Result<()> {
             continue;
         }
         // A file that cannot be opened is another user's, or has just become whole.
-        let Ok(file) = File::open(entry.path()) else { continue };
-        if file.try_lock().is_ok() {
+        let Ok(Some(file)) = open_to_lock(&entry.path()) else { continue };
+        if try_lock(&file).is_ok_and(|is_free| is_free) {
             let _ = fs::remove_file(entry.path());
         }
     }

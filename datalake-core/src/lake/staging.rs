@@ -4,7 +4,7 @@
 //! as the writer lives. The operating system frees the lock when the process ends, however it ends; so a session
 //! whose lock can be taken is dead, and [`sweep`] removes what it left.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -83,8 +83,12 @@ impl Session {
         let name = unique_name();
         let lock = staging.join(format!("{name}.lock"));
         let held = OpenOptions::new().write(true).create_new(true).open(&lock)?;
+        let is_ours = try_lock(&held).inspect_err(|_| {
+            let _ = fs::remove_file(&lock);
+            remove_if_empty(lake);
+        })?;
         // Between creating the file and locking it, a sweep may have taken it for a dead session's.
-        if held.try_lock().is_err() || !is_linked(&held, &lock)? {
+        if !is_ours || !is_linked(&held, &lock)? {
             return Ok(None);
         }
         let folder = staging.join(name);
@@ -122,8 +126,8 @@ pub(super) fn sweep(lake: &Path) -> io::Result<u64> {
 }
 
 fn sweep_session(lock: &Path) -> io::Result<u64> {
-    let Some(file) = gone_is_none(File::open(lock))? else { return Ok(0) };
-    if file.try_lock().is_err() {
+    let Some(file) = gone_is_none(open_to_lock(lock))?.flatten() else { return Ok(0) };
+    if !try_lock(&file)? {
         return Ok(0);
     }
     let removed = remove_session(&lock.with_extension(""))?;
@@ -136,6 +140,30 @@ fn remove_session(folder: &Path) -> io::Result<u64> {
     let files = files.count() as u64;
     gone_is_none(fs::remove_dir_all(folder))?;
     Ok(files)
+}
+
+/// Takes the lock of a file that is open for writing; says whether that went well, or somebody else has it.
+///
+/// # Errors
+/// Where there are no locks: who holds one cannot be told then, and to try again is of no use.
+pub(super) fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(cause)) => {
+            Err(io::Error::new(cause.kind(), format!("a file cannot be locked there: {cause}")))
+        }
+    }
+}
+
+/// Opens a file to see whether its lock is free; none where that is not for this user to say.
+pub(super) fn open_to_lock(path: &Path) -> io::Result<Option<File>> {
+    // NFS gives a lock of this kind only on what is open for writing.
+    match OpenOptions::new().write(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the private folder if nothing is in it; a folder in use is not empty and stays.
@@ -222,5 +250,29 @@ pub(super) fn gone_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_cannot_be_had_is_not_taken_for_one_that_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        let held = File::create(&path).unwrap();
+        assert!(try_lock(&held).unwrap());
+        assert!(!try_lock(&open_to_lock(&path).unwrap().unwrap()).unwrap());
+        drop(held);
+        assert!(try_lock(&open_to_lock(&path).unwrap().unwrap()).unwrap());
+        // What was opened as a mere name has no lock, as what was opened for reading has none on NFS.
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{Mode, OFlags, open};
+            let name = File::from(open(&path, OFlags::PATH, Mode::empty()).unwrap());
+            let error = try_lock(&name).unwrap_err().to_string();
+            assert!(error.contains("cannot be locked there: "), "{error}");
+        }
     }
 }

@@ -81,6 +81,11 @@ impl Compression {
         SUFFIXES.into_iter().find_map(of).unwrap_or((Self::None, name))
     }
 
+    /// The suffix of a file name that stands for it; empty where there is none.
+    pub(crate) fn suffix(self) -> &'static str {
+        SUFFIXES.iter().find(|(_, known)| *known == self).map_or("", |(suffix, _)| suffix)
+    }
+
     /// The compression that a file's first bytes stand for.
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         match bytes {
@@ -338,6 +343,9 @@ mod tests {
         assert_eq!(Compression::of_name("a.csv.GZ"), (Compression::Gzip, "a.csv"));
         assert_eq!(Compression::of_name("a.csv.bz2"), (Compression::Bzip2, "a.csv"));
         assert_eq!(Compression::of_name("a.csv"), (Compression::None, "a.csv"));
+        for (_, compression) in NAMES {
+            assert_eq!(Compression::of_name(&format!("a.csv{}", compression.suffix())), (compression, "a.csv"));
+        }
         for compression in PACKED {
             for text in [&b""[..], b"x"] {
                 let packed = pack(compression, &[text]);

@@ -1,14 +1,13 @@
-//! The files that are open, and the folder or prefix that they will be in.
+//! The files that are open, and those that are done.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
-use object_store::path::Path;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::place::{Manifest, Place};
 use super::{Tasks, WrittenFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
@@ -16,11 +15,8 @@ use crate::format::batches::{Batches, Tally};
 use crate::format::compression::Compression;
 use crate::format::options::WriteOptions;
 use crate::format::parquet::batch_bytes;
-use crate::format::sink::{Output, Sink};
-use crate::lake::{AtomicFolder, Bucket, unique_name};
+use crate::lake::unique_name;
 
-/// The file that names all others.
-pub(crate) const MANIFEST: &str = "_manifest.json";
 /// So many files of a folder are open at most.
 const MOST_FILES: usize = 64;
 /// So many objects: each holds parts of its upload.
@@ -31,28 +27,6 @@ const MOST_OBJECTS: usize = 8;
 const IN_FLIGHT: usize = 32 * 1024;
 /// Such a unit in bytes.
 const ROOM_UNIT: usize = 1024;
-
-/// What a table of several files consists of.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    pub(crate) rows: u64,
-    /// The digest of the table as it was written, with the columns that became folders.
-    pub(crate) digest: String,
-    pub(crate) files: Vec<WrittenFile>,
-}
-
-/// Where the files go.
-pub(super) enum Place {
-    Folder(AtomicFolder),
-    Prefix {
-        bucket: Bucket,
-        prefix: Path,
-        /// What lay there before.
-        old: Vec<Path>,
-        /// What tells the objects of this write from others.
-        attempt: String,
-    },
-}
 
 /// A file that takes rows.
 pub(super) struct Open {
@@ -71,51 +45,6 @@ impl Open {
     }
 }
 
-impl Place {
-    pub(super) async fn open(sink: Sink, format: &Arc<dyn Format>, options: &WriteOptions) -> Result<Self> {
-        let name = sink.to_string();
-        match sink {
-            Sink::Folder(path) => {
-                let overwrite = options.overwrite;
-                let made = tokio::task::spawn_blocking(move || AtomicFolder::create(&path, overwrite)).await;
-                made.unwrap_or_else(|_| Err(Error::internal("make", &name))).map(Self::Folder)
-            }
-            Sink::Prefix { bucket, prefix } => {
-                let below = (!prefix.as_ref().is_empty()).then_some(&prefix);
-                let old: Vec<Path> = bucket.list(below).await?.into_iter().map(|meta| meta.location).collect();
-                if !old.is_empty() && !options.overwrite {
-                    return Err(Error::new(ErrorKind::AlreadyExists, "write", &name)
-                        .with_reason(format_args!("there are objects below it, such as `{}`", old[0]))
-                        .with_hint("name another prefix, or say that they are to be replaced: overwrite"));
-                }
-                Ok(Self::Prefix { bucket, prefix, old, attempt: unique_name() })
-            }
-            _ => Err(Error::internal("write", &name).with_reason(format_args!("as several {} files", format.name()))),
-        }
-    }
-
-    fn sink(&self, path: &str) -> Result<Sink> {
-        match self {
-            Self::Folder(folder) => {
-                let path = folder.path().join(path);
-                if let Some(parent) = path.parent() {
-                    std::fs::create_dir_all(parent).map_err(|cause| Error::io("make", parent.display(), cause))?;
-                }
-                Ok(Sink::LocalFile(path))
-            }
-            Self::Prefix { bucket, prefix, .. } => {
-                Ok(Sink::Object { bucket: bucket.clone(), path: below(prefix, path)? })
-            }
-        }
-    }
-}
-
-fn below(prefix: &Path, path: &str) -> Result<Path> {
-    let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
-    let key = format!("{prefix}{slash}{path}");
-    Path::parse(&key).map_err(|cause| Error::invalid("write", key).with_source(cause))
-}
-
 /// All files of the table, open and done.
 pub(super) struct Files {
     place: Place,
@@ -129,13 +58,12 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(place: Place, format: Arc<dyn Format>, mut options: WriteOptions) -> Self {
-        let mut suffix = format.name().to_owned();
+        // A name that ends so is what tells readers of the tabs.
+        let is_tsv = options.format.as_ref().is_some_and(|format| format.eq_ignore_ascii_case("tsv"));
+        let has_tabs = options.delimiter.is_none_or(|delimiter| delimiter == '\t');
+        let mut suffix = if is_tsv && has_tabs { "tsv" } else { format.name() }.to_owned();
         if suffix != "parquet" {
-            suffix.push_str(match options.compression {
-                Some(Compression::Gzip) => ".gz",
-                Some(Compression::Zstd) => ".zst",
-                _ => "",
-            });
+            suffix.push_str(options.compression.map_or("", Compression::suffix));
         }
         options.format = Some(format.name().to_owned());
         options.batch_is_group = !options.partition_by.is_empty();
@@ -144,10 +72,7 @@ impl Files {
     }
 
     pub(super) fn most_open(&self) -> usize {
-        match self.place {
-            Place::Folder(_) => MOST_FILES,
-            Place::Prefix { .. } => MOST_OBJECTS,
-        }
+        if self.place.is_folder() { MOST_FILES } else { MOST_OBJECTS }
     }
 
     /// After so many rows a file is full.
@@ -162,12 +87,11 @@ impl Files {
 
     /// Begins the file of a folder that has this number.
     pub(super) async fn begin(&mut self, folder: &str, number: usize, schema: &SchemaRef) -> Result<Open> {
-        let attempt = match &self.place {
-            Place::Folder(_) => String::new(),
-            Place::Prefix { attempt, .. } => format!("-{attempt}"),
-        };
-        let path = format!("{folder}part-{number:05}{attempt}.{}", self.suffix);
-        let sink = self.place.sink(&path)?;
+        // An object must have another name than one that is there, and than one of a folder that the store takes for this one.
+        let attempt = if self.place.is_folder() { String::new() } else { format!("-{}", unique_name()) };
+        let file = format!("part-{number:05}{attempt}.{}", self.suffix);
+        let sink = self.place.sink(folder, &file)?;
+        let path = format!("{folder}{file}");
         let (sender, receiver) = mpsc::channel(1);
         // Whoever asks for the next rows is done with those before, or about to be.
         let stream = futures::stream::unfold((receiver, None), |(mut receiver, before)| async move {
@@ -223,39 +147,21 @@ impl Files {
         while let Some(done) = self.tasks.join_next().await {
             self.done.extend(done.ok().and_then(Result::ok));
         }
-        if let Place::Prefix { bucket, prefix, .. } = &self.place {
-            for file in &self.done {
-                // What cannot be removed is named by no manifest.
-                if let Ok(path) = below(prefix, &file.path) {
-                    let _ = bucket.delete(&path).await;
-                }
-            }
-        }
+        self.place.abandon(&self.done).await;
     }
 
-    /// Makes the table visible; gives its bytes, the SHA-256 of what names its files, and the files by their paths.
-    pub(super) async fn publish(mut self, digest: &str, rows: u64) -> Result<(u64, String, Vec<WrittenFile>)> {
+    /// Makes the table visible; gives its bytes, the SHA-256 of what names its files, the files by their paths, and what a user
+    /// should know.
+    pub(super) async fn publish(
+        mut self,
+        digest: &str,
+        rows: u64,
+    ) -> Result<(u64, String, Vec<WrittenFile>, Vec<String>)> {
         self.done.sort_by(|a, b| a.path.cmp(&b.path));
-        let manifest = Manifest { rows, digest: digest.to_owned(), files: std::mem::take(&mut self.done) };
-        let text = serde_json::to_vec_pretty(&manifest);
-        let text = text.map_err(|cause| Error::internal("write", MANIFEST).with_source(cause))?;
-        let mut output = Output::open(self.place.sink(MANIFEST)?).await?;
-        output.write(text.into()).await?;
-        let (_, sha256) = output.finish().await?;
-        match self.place {
-            Place::Folder(folder) => {
-                let placed = tokio::task::spawn_blocking(move || folder.finish()).await;
-                placed.unwrap_or_else(|_| Err(Error::internal("put in place", "a folder")))?;
-            }
-            Place::Prefix { bucket, prefix, old, .. } => {
-                let named = below(&prefix, MANIFEST)?;
-                for path in old.iter().filter(|path| **path != named) {
-                    bucket.delete(path).await?;
-                }
-            }
-        }
+        let manifest = Manifest { rows, digest: digest.to_owned(), files: self.done };
+        let (sha256, notes) = self.place.publish(&manifest).await?;
         let bytes = manifest.files.iter().map(|file| file.bytes).sum();
-        Ok((bytes, sha256, manifest.files))
+        Ok((bytes, sha256, manifest.files, notes))
     }
 }
 

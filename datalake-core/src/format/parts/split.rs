@@ -1,28 +1,40 @@
 //! Which folder each row goes to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::conform::nearest;
 use crate::format::many::folder;
 use crate::format::text::value_text;
 
+/// So many folders a table may have: each is kept in mind to the end, and its rows wait for their like.
+const MOST_FOLDERS: usize = 10_000;
+/// The folder of so many values is remembered. There may be more of them than folders: all NaNs have one.
+const MOST_KNOWN: usize = 65_536;
+
 /// Parts batches by the values of columns.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
+    /// What messages call the table.
+    sink: String,
     /// The columns that part rows, and those that stay.
     keys: Vec<usize>,
     rest: Vec<usize>,
     schema: Option<SchemaRef>,
+    /// The columns of the files, and behind them those that part rows.
+    whole: Option<SchemaRef>,
     converter: Option<RowConverter>,
-    /// The folders so far, by the values of their rows.
-    folders: IndexMap<Box<[u8]>, String>,
+    /// The paths of the folders so far.
+    folders: IndexSet<String>,
+    /// Their numbers, by the values of their rows. Different values may have the same folder.
+    known: HashMap<Box<[u8]>, usize>,
     /// How many of them were given.
     given: usize,
 }
@@ -41,6 +53,10 @@ impl Splitter {
             })?;
             if keys.contains(&place) {
                 return Err(refused(format!("`{name}` is named twice in partition_by")));
+            }
+            if name.is_empty() {
+                return Err(refused("rows are to be parted by a column without a name".to_owned())
+                    .with_hint("give the column a name"));
             }
             if name.starts_with(['_', '.']) {
                 let error =
@@ -62,7 +78,9 @@ impl Splitter {
         let fields = keys.iter().map(|place| SortField::new(schema.field(*place).data_type().clone())).collect();
         let converter = if keys.is_empty() { None } else { Some(RowConverter::new(fields).map_err(internal)?) };
         let own = Arc::new(schema.project(&rest).map_err(internal)?);
-        Ok(Self { keys, rest, schema: Some(own), converter, folders: IndexMap::new(), given: 0 })
+        let whole = Arc::new(schema.project(&[&rest[..], &keys].concat()).map_err(internal)?);
+        let (schema, whole, sink) = (Some(own), Some(whole), sink.to_owned());
+        Ok(Self { sink, keys, rest, schema, whole, converter, ..Self::default() })
     }
 
     /// Whether all rows go to one folder.
@@ -75,9 +93,14 @@ impl Splitter {
         self.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()))
     }
 
+    /// All columns, in the order in which the table is read again.
+    pub(super) fn whole_schema(&self) -> SchemaRef {
+        self.whole.clone().unwrap_or_else(|| Arc::new(Schema::empty()))
+    }
+
     /// The folders that were first seen since the last call; they have the next numbers.
     pub(super) fn new_folders(&mut self) -> Vec<String> {
-        let new = self.folders.values().skip(self.given).cloned().collect();
+        let new = self.folders.iter().skip(self.given).cloned().collect();
         self.given = self.folders.len();
         new
     }
@@ -87,7 +110,7 @@ impl Splitter {
         let internal = |cause| Error::internal("part", "the rows of a table").with_source(cause);
         let rows = batch.num_rows();
         let Some(converter) = &self.converter else {
-            self.folders.entry(Box::default()).or_default();
+            self.folders.insert(String::new());
             return Ok(vec![(0, batch.clone())]);
         };
         let columns: Vec<_> = self.keys.iter().map(|place| Arc::clone(batch.column(*place))).collect();
@@ -115,8 +138,8 @@ impl Splitter {
 
     /// The number of the folder of a row.
     fn folder(&mut self, batch: &RecordBatch, row: usize, key: &[u8]) -> Result<usize> {
-        if let Some(number) = self.folders.get_index_of(key) {
-            return Ok(number);
+        if let Some(number) = self.known.get(key) {
+            return Ok(*number);
         }
         let mut path = String::new();
         for place in &self.keys {
@@ -124,6 +147,23 @@ impl Splitter {
             path.push_str(&folder(batch.schema_ref().field(*place).name(), value.as_deref()));
             path.push('/');
         }
-        Ok(self.folders.insert_full(key.into(), path).0)
+        let (number, _) = self.folders.insert_full(path);
+        if number >= MOST_FOLDERS {
+            return Err(self.too_many(batch.schema_ref()));
+        }
+        if self.known.len() < MOST_KNOWN {
+            self.known.insert(key.into(), number);
+        }
+        Ok(number)
+    }
+
+    fn too_many(&self, schema: &Schema) -> Error {
+        let names: Vec<String> = self.keys.iter().map(|place| format!("`{}`", schema.field(*place).name())).collect();
+        Error::invalid("write", &self.sink)
+            .with_reason(format_args!(
+                "parted by {}, its rows make more than {MOST_FOLDERS} folders",
+                names.join(" and ")
+            ))
+            .with_hint("part them by a column with fewer values, such as a month instead of a day")
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use futures::StreamExt;
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn table(rows: impl Iterator<Item = (i64, Option<String>)>) -> RecordBatch {
 async fn write(sink: Sink, batches: Vec<RecordBatch>, options: &WriteOptions) -> Result<(String, Vec<WrittenFile>)> {
     let to = crate::format::for_sink(&sink, options).unwrap();
     let batches = Batches::from_vec(batches[0].schema(), batches);
-    let (written, files) = super::write(sink, batches, to, options).await?;
+    let (written, files, _) = super::write(sink, batches, to, options).await?;
     assert_eq!(files.iter().map(|file| file.rows).sum::<u64>(), written.rows);
     Ok((written.digest, files))
 }
@@ -55,7 +55,7 @@ async fn rows_are_cut_and_read_back() {
         assert_eq!(found, names.into_iter().zip([3000, 3000, 3000, 1000]).collect::<Vec<_>>());
         let back = read(&to).await;
         assert_eq!((back.written.digest, back.balance.seen), (digest, 10_000));
-        let manifest: super::open::Manifest =
+        let manifest: super::Manifest =
             serde_json::from_slice(&std::fs::read(to.join("_manifest.json")).unwrap()).unwrap();
         assert_eq!((manifest.files, manifest.rows), (files, 10_000));
     }
@@ -221,6 +221,95 @@ async fn a_table_without_rows_is_a_file_with_its_columns() {
     let done = convert(Source::LocalFile(from), sink, ReadOptions::default(), WriteOptions::default()).await.unwrap();
     assert_eq!((done.files.len(), done.written.rows), (1, 0));
     assert_eq!(read(&to).await.written.digest, done.written.digest);
+}
+
+#[tokio::test]
+async fn a_partitioned_table_without_rows_has_all_of_its_columns() {
+    for suffix in ["parquet", "csv"] {
+        let (base, to) = out();
+        let from = base.path().join("a.csv");
+        std::fs::write(&from, "k,n,l\n").unwrap();
+        let by = vec!["l".to_owned(), "k".to_owned()];
+        let options = WriteOptions::default().with_partition_by(by).with_format(Some(suffix.into()));
+        let sink = Sink::Folder(to.clone());
+        let done = convert(Source::LocalFile(from), sink, ReadOptions::default(), options).await.unwrap();
+        assert_eq!((done.files.len(), &*done.files[0].path), (1, &*format!("part-00000.{suffix}")));
+        let back = read(&to).await;
+        let names: Vec<&str> = back.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!((names, back.written.rows), (vec!["n", "l", "k"], 0));
+    }
+}
+
+/// Writes text of NDJSON as a folder, and gives it back with the paths of its files.
+async fn parted(text: &str, options: WriteOptions) -> (Vec<String>, String) {
+    let (base, to) = out();
+    let (from, back) = (base.path().join("a.ndjson"), base.path().join("back.ndjson"));
+    std::fs::write(&from, text).unwrap();
+    let sink = Sink::Folder(to.clone());
+    let done = convert(Source::LocalFile(from), sink, ReadOptions::default(), options).await.unwrap();
+    let files = Files::local(to.to_str().unwrap()).unwrap();
+    let sink = Sink::LocalFile(back.clone());
+    convert_many(files, sink, ReadOptions::default(), WriteOptions::default()).await.unwrap();
+    (done.files.into_iter().map(|file| file.path).collect(), std::fs::read_to_string(back).unwrap())
+}
+
+#[tokio::test]
+async fn values_of_one_folder_share_its_file() {
+    let text = "{\"n\":1,\"k\":null}\n{\"n\":2,\"k\":\"\"}\n{\"n\":3,\"k\":\"__HIVE_DEFAULT_PARTITION__\"}\n\
+                {\"n\":4,\"k\":\"a\"}\n";
+    let (files, back) = parted(text, WriteOptions::default().with_partition_by(vec!["k".into()])).await;
+    assert_eq!(files, ["k=__HIVE_DEFAULT_PARTITION__/part-00000.parquet", "k=a/part-00000.parquet"]);
+    let expected = "{\"n\":1,\"k\":null}\n{\"n\":2,\"k\":null}\n{\"n\":3,\"k\":null}\n{\"n\":4,\"k\":\"a\"}\n";
+    assert_eq!(back, expected);
+    let nans: ArrayRef = Arc::new(Float64Array::from_iter_values([f64::NAN, -f64::NAN, f64::NAN]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let batch = RecordBatch::try_from_iter([("n", numbers), ("x", nans)]).unwrap();
+    let (_base, to) = out();
+    let options = WriteOptions::default().with_partition_by(vec!["x".into()]);
+    let (_, files) = write(Sink::Folder(to.clone()), vec![batch], &options).await.unwrap();
+    assert_eq!((files.len(), read(&to).await.balance.seen), (1, 3));
+}
+
+#[tokio::test]
+async fn names_say_how_files_are_written() {
+    let text = "{\"n\":1,\"k\":\"a,b\"}\n";
+    let of = |format: &str, compression: &str| {
+        WriteOptions::default().with_format(Some(format.into())).with_compression_of_name(compression).unwrap()
+    };
+    for (format, compression, name) in [
+        ("csv", "xz", "csv.xz"),
+        ("csv", "bzip2", "csv.bz2"),
+        ("ndjson", "snappy", "ndjson.sz"),
+        ("csv", "lz4", "csv.lz4"),
+        ("json", "gzip", "json.gz"),
+        ("TSV", "zstd(3)", "tsv.zst"),
+        ("tsv", "none", "tsv"),
+        ("parquet", "snappy", "parquet"),
+    ] {
+        let (files, back) = parted(text, of(format, compression)).await;
+        assert_eq!((files, &*back), (vec![format!("part-00000.{name}")], text));
+    }
+    let semicolons = of("tsv", "none").with_delimiter(Some(';'));
+    assert_eq!(parted(text, semicolons).await, (vec!["part-00000.csv".to_owned()], text.to_owned()));
+    for (name, format, expected) in [("a.txt", "tsv", "n\tk\n1\tx\n"), ("a.txt", "csv", "n,k\n1,x\n")] {
+        let (base, _) = out();
+        let (from, to) = (base.path().join("a.ndjson"), base.path().join(name));
+        std::fs::write(&from, "{\"n\":1,\"k\":\"x\"}\n").unwrap();
+        let sink = Sink::LocalFile(to.clone());
+        convert(Source::LocalFile(from), sink, ReadOptions::default(), of(format, "none")).await.unwrap();
+        assert_eq!(std::fs::read_to_string(to).unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn more_folders_than_can_be_kept_in_mind_are_refused() {
+    let rows = |n: i64| vec![table((0..n).map(|n| (n, Some(format!("{n}")))))];
+    let options = WriteOptions::default().with_partition_by(vec!["k".into()]);
+    let (base, to) = out();
+    let error = write(Sink::Folder(to.clone()), rows(10_001), &options).await.unwrap_err();
+    assert_eq!(error.reason(), Some("parted by `k`, its rows make more than 10000 folders"));
+    assert!(error.hint().unwrap().contains("fewer values"), "{error:?}");
+    assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 0);
 }
 
 proptest! {
