@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
 
+use super::Format;
 use super::batches::{Balance, Batches};
 use super::detect::{detect, for_sink};
 use super::dialect::Dialect;
@@ -103,14 +104,20 @@ pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: Wr
 async fn finish_many(
     plan: &Plan,
     sink: Sink,
-    to: &Arc<dyn super::Format>,
+    to: &Arc<dyn Format>,
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
     let (batches, seen) = plan.read(None)?;
-    let mut done = finish(batches, sink, to, write, rejects).await?;
+    let write = described(plan.format(), &**to, write.clone(), plan.options());
+    let mut done = finish(batches, sink, to, &write, rejects).await?;
     done.notes.extend(seen.lock().unwrap_or_else(PoisonError::into_inner).notes());
     Ok(done)
+}
+
+/// How a sink is written, where what is said of CSV can be meant of nothing else.
+fn described(from: &dyn Format, to: &dyn Format, write: WriteOptions, read: &ReadOptions) -> WriteOptions {
+    if to.name() == "csv" && from.name() != "csv" { write.described_by(read) } else { write }
 }
 
 /// Converts; the types of a source of more than `small` bytes are guessed from its first `sample` bytes.
@@ -129,8 +136,7 @@ async fn convert_guessing(
     }
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
-    let is_csv = |format: &dyn super::Format| format.name() == "csv";
-    let write = if is_csv(&*to) && !is_csv(&*from) { write.described_by(&read) } else { write };
+    let write = described(&*from, &*to, write, &read);
     let read = read.with_compression(Some(compression));
     if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
         let mut guess = read.clone().with_infer(Infer::Sample(sample));
@@ -158,7 +164,7 @@ fn judged(batches: Batches, rejects: Option<Arc<dyn Rejects>>) -> Batches {
 async fn finish(
     batches: Batches,
     sink: Sink,
-    to: &Arc<dyn super::Format>,
+    to: &Arc<dyn Format>,
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {

@@ -97,7 +97,7 @@ pub(crate) use exact::{reading as proving, rows_of};
 pub use json::Json;
 pub use many::Files;
 #[cfg(feature = "sql")]
-pub(crate) use many::{Plan, United, unite};
+pub(crate) use many::{Plan, Said, unite};
 pub use nulled::{Nulled, NulledColumn};
 #[cfg(feature = "pipeline")]
 pub(crate) use one_or_many::one_or_many;

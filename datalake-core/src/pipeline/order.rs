@@ -321,7 +321,11 @@ impl Order {
                     let scanned: Scanned = get_json(bucket, &self.part(Stage::Scan, shard, "json")).await?;
                     parts.push((self.path_of(Stage::Scan, shard, "parquet"), scanned));
                 }
-                combine(step, &self.scan_plan(bucket).await?, parts, context).await
+                let plan = match step.columns.is_empty() {
+                    true => self.scan_plan(bucket).await?,
+                    false => Plan::declared_over(step, context).await?,
+                };
+                combine(step, &plan, parts, context).await
             }
             (Stage::Merge, Step::Train(step)) => {
                 merge::merge_shards(step, &self.paths_of(Stage::Grow, "model"), context).await

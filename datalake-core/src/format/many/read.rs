@@ -281,7 +281,7 @@ impl Reader {
                 self.ready.extend(some.into_iter().map(|(_, begun)| begun));
             }
             Some(Done::Large(number)) => {
-                let source = self.opened.plan.files.files[number].source();
+                let source = self.opened.plan.files.files[number].source()?;
                 let mut begun = Begun::new(number, None);
                 begun.open(self.opened.plan.open(number, source, self.opened.options.clone()).await?);
                 self.ready.push_back(begun);
