@@ -1,6 +1,6 @@
 //! From any format to any other: read with one, write with the other.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
@@ -15,6 +15,7 @@ use super::options::{Infer, ReadOptions, WriteOptions};
 use super::parts::{self, WrittenFile};
 use super::reject::Rejects;
 use super::schema::Misfit;
+use super::single::read_as;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use crate::error::{Error, Result};
@@ -108,11 +109,8 @@ async fn finish_many(
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
-    let (batches, seen) = plan.read(None)?;
     let write = described(plan.format(), &**to, write.clone(), plan.options());
-    let mut done = finish(batches, sink, to, &write, rejects).await?;
-    done.notes.extend(seen.lock().unwrap_or_else(PoisonError::into_inner).notes());
-    Ok(done)
+    finish(plan.read(None)?, sink, to, &write, rejects).await
 }
 
 /// How a sink is written, where what is said of CSV can be meant of nothing else.
@@ -141,14 +139,14 @@ async fn convert_guessing(
     if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
         let mut guess = read.clone().with_infer(Infer::Sample(sample));
         guess.looks_ahead = true;
-        let attempt = async { finish(from.read(source, guess).await?, sink, &to, &write, None).await };
+        let attempt = async { finish(read_as(&*from, source, guess).await?, sink, &to, &write, None).await };
         match attempt.await {
             Err(error) if Misfit::is_cause_of(&error) => {}
             done => return done,
         }
     }
     let rejects = read.rejects.clone();
-    finish(from.read(source, read).await?, sink, &to, &write, rejects).await
+    finish(read_as(&*from, source, read).await?, sink, &to, &write, rejects).await
 }
 
 /// The same batches; after the last one, the rejected records are held against their limit.
@@ -189,6 +187,7 @@ async fn finish(
         Some((table, passed)) => Some(exact::prove(table, &**to, write, &passed).await?),
     };
     notes.extend(tally.nulled_columns().iter().map(ToString::to_string));
+    notes.extend(tally.notes());
     let (balance, bytes_read, write) = (tally.balance(), tally.bytes(), write.clone());
     Ok(Converted { written, files, balance, bytes_read, notes, dialect, schema, write, rows_digest })
 }

@@ -68,6 +68,7 @@ mod quick;
 mod reject;
 mod rows_digest;
 mod schema;
+mod single;
 mod sink;
 mod source;
 mod spec;
@@ -110,6 +111,7 @@ pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
 pub use reject::{OnRowError, Reject, Rejects, SourceColumns};
 pub use schema::{Inferred, Misfit};
+pub use single::read;
 #[cfg(feature = "pipeline")]
 pub(crate) use sink::Output;
 pub use sink::{Sink, Written};

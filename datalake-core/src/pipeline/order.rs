@@ -321,10 +321,9 @@ impl Order {
                     let scanned: Scanned = get_json(bucket, &self.part(Stage::Scan, shard, "json")).await?;
                     parts.push((self.path_of(Stage::Scan, shard, "parquet"), scanned));
                 }
-                let plan = match step.columns.is_empty() {
-                    true => self.scan_plan(bucket).await?,
-                    false => Plan::declared_over(step, context).await?,
-                };
+                let is_found = step.columns.is_empty();
+                let plan =
+                    if is_found { self.scan_plan(bucket).await? } else { Plan::declared_over(step, context).await? };
                 combine(step, &plan, parts, context).await
             }
             (Stage::Merge, Step::Train(step)) => {

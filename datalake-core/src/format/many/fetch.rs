@@ -116,11 +116,7 @@ async fn fetched(
         let read = tokio::task::spawn_blocking(read).await;
         read.unwrap_or_else(|_| Err(Error::internal("read", "files")))?
     } else {
-        let fetch = async |number: usize| {
-            let _turn = requests.acquire().await.map_err(|_| Error::internal("fetch", "objects"))?;
-            files[number].bytes().await
-        };
-        try_join_all(missing.iter().map(|number| fetch(*number))).await?
+        try_join_all(missing.iter().map(|number| in_turn(requests, files[*number].bytes()))).await?
     }
     .into_iter();
     let mut all = Vec::with_capacity(numbers.len());
@@ -136,4 +132,30 @@ async fn fetched(
         all.push(bytes);
     }
     Ok(all)
+}
+
+/// What a request gives, begun when it is its turn.
+async fn in_turn<T>(requests: &Semaphore, request: impl Future<Output = Result<T>>) -> Result<T> {
+    let _turn = requests.acquire().await.map_err(|_| Error::internal("fetch", "objects"))?;
+    request.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_requests_at_a_time_and_no_more() {
+        let (requests, now, most) = (Semaphore::new(REQUESTS), AtomicU64::new(0), AtomicU64::new(0));
+        let request = async || {
+            let under_way = now.fetch_add(1, Ordering::Relaxed) + 1;
+            most.fetch_max(under_way, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            now.fetch_sub(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let all = (0..3 * REQUESTS).map(|_| in_turn(&requests, request()));
+        assert_eq!(try_join_all(all).await.unwrap().len(), 3 * REQUESTS);
+        assert_eq!(most.load(Ordering::Relaxed), REQUESTS as u64);
+    }
 }

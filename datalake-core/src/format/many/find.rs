@@ -381,6 +381,25 @@ mod tests {
     }
 
     #[test]
+    fn links_that_lead_nowhere_count_only_where_they_are_meant() {
+        use std::os::unix::fs::symlink;
+        let folder = folder(&["a.csv", "sub/b.csv", "whole/c.csv"]);
+        let path = |name: &str| folder.path().join(name);
+        symlink("user@host", path(".#a.csv")).unwrap();
+        symlink("gone", path("latest")).unwrap();
+        symlink(folder.path(), path("sub/above")).unwrap();
+        symlink("itself", path("sub/itself")).unwrap();
+        symlink(path("a.csv"), path("sub/link.csv")).unwrap();
+        assert_eq!(local(&folder, "*.csv").unwrap(), ["a.csv"]);
+        let all = ["a.csv", "sub/b.csv", "sub/link.csv", "whole/c.csv"];
+        assert_eq!(local(&folder, "**/*.csv").unwrap(), all);
+        assert_eq!(local(&folder, "whole").unwrap(), ["whole/c.csv"]);
+        let error = local(&folder, "*").unwrap_err();
+        assert!(error.subject().ends_with("/latest"), "{error}");
+        assert_eq!(error.reason(), Some("what it leads to is not there"));
+    }
+
+    #[test]
     fn folders_must_say_the_same_columns() {
         let same = folder(&["a=1/b=x/f.csv", "b=y/a=2/f.csv"]);
         let files = Files::local(same.path().to_str().unwrap()).unwrap();

@@ -15,6 +15,7 @@ use crate::format::batches::Batches;
 use crate::format::conform::nearest;
 use crate::format::options::{Infer, ReadOptions};
 use crate::format::schema::{Guess, Inferred};
+use crate::format::single::taken;
 use crate::format::source::Source;
 use crate::format::spec::ColumnSpec;
 use crate::format::{Format, detect, json};
@@ -204,15 +205,14 @@ impl Plan {
         }
         let added = self.options.row_number.iter().chain(&self.options.source_column);
         if let Some(name) = added.into_iter().find(|name| fields.iter().filter(|f| f.name() == *name).count() > 1) {
-            return Err(Error::invalid("number the rows of", &self.files.what)
-                .with_reason(format_args!("there is a column `{name}` already"))
-                .with_hint("choose another name for the row number or the source"));
+            return Err(taken(&self.files.what, name));
         }
         Ok(Layout { schema: Arc::new(Schema::new(fields)), pieces, of_file })
     }
 
     /// Opens a file.
     pub(super) async fn open(&self, number: usize, source: Source, options: ReadOptions) -> Result<Batches> {
+        detect::member_is_possible(&source, &options).await?;
         self.formats[number].read(source, options).await
     }
 }
@@ -287,13 +287,19 @@ async fn infer(
     let mut found = Vec::new();
     let mut done = worked(&files.files, which, Look::First, move |number, source| {
         let (format, options) = (Arc::clone(&small.0[number]), small.1.clone());
-        async move { format.infer_schema(&source, &options).await }.boxed()
+        async move {
+            detect::member_is_possible(&source, &options).await?;
+            format.infer_schema(&source, &options).await
+        }
+        .boxed()
     });
     while let Some(some) = done.try_next().await? {
         match some {
             Done::Small(some) => found.extend(some),
             Done::Large(number) => {
-                found.push((number, formats[number].infer_schema(&files.files[number].source()?, &large).await?));
+                let source = files.files[number].source()?;
+                detect::member_is_possible(&source, &large).await?;
+                found.push((number, formats[number].infer_schema(&source, &large).await?));
             }
         }
     }

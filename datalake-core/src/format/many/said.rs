@@ -63,7 +63,6 @@ pub(crate) struct Said(Vec<(String, Option<String>)>);
 #[cfg(feature = "sql")]
 mod of_one {
     use arrow::array::RecordBatchOptions;
-    use futures::StreamExt;
 
     use super::{Arc, ArrayRef, DataType, Error, Field, Kinds, ReadOptions, RecordBatch, Result, Said, Schema};
     use super::{StringArray, in_both, value};
@@ -125,9 +124,7 @@ mod of_one {
             let schema = Arc::new(Schema::new(fields));
             let said = self.0.iter().map(|(_, said)| value(said.as_deref(), options).map(ToOwned::to_owned));
             let (said, joined) = (said.collect::<Vec<_>>(), Arc::clone(&schema));
-            let (tally, notes) = (Arc::clone(rows.tally()), rows.notes().to_vec());
-            let stream = rows.map(move |batch| {
-                let batch = batch?;
+            Ok(rows.mapped(schema, move |batch| {
                 let count = batch.num_rows();
                 let texts = said.iter().map(|said| {
                     Arc::new(std::iter::repeat_n(said.as_deref(), count).collect::<StringArray>()) as ArrayRef
@@ -136,8 +133,7 @@ mod of_one {
                 let options = RecordBatchOptions::new().with_row_count(Some(count));
                 RecordBatch::try_new_with_options(Arc::clone(&joined), columns, &options)
                     .map_err(|cause| Error::internal("hand on", "the rows of an object").with_source(cause))
-            });
-            Ok(Batches::new(schema, stream.boxed(), tally).with_notes(notes))
+            }))
         }
 
         /// Sees that no column stands in the object and in its folders.
