@@ -452,7 +452,7 @@ pub(crate) struct Convert {
     /// Reads again what was written, and fails unless it has the rows that were read, value by value.
     #[arg(long)]
     pub(crate) exact: bool,
-    /// Of many files: adds a last column of this name with each record's file or object.
+    /// Adds a last column of this name with each record's file or object.
     #[arg(long, value_name = "NAME")]
     pub(crate) source_column: Option<String>,
     /// Parts the rows by the values of these columns, each in a folder `column=value/` of the destination.

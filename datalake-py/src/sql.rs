@@ -32,6 +32,8 @@ pub(crate) fn sql(
     }
     wait(py, async move {
         let rows = session.sql(&query).await?;
-        Table::collected(rows, &reading.quarantine, session.notes()).await
+        let table = Table::collected(rows, &reading.quarantine, Vec::new()).await?;
+        // Some things are seen only while objects are read.
+        Ok(table.noted(session.notes()))
     })
 }

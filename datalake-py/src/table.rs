@@ -257,10 +257,17 @@ impl Table {
 
     /// All rows of a stream, with what its reader has put aside.
     pub(crate) async fn collected(rows: Batches, quarantine: &Quarantine, mut notes: Vec<String>) -> Result<Self> {
-        let schema = Arc::clone(rows.schema());
+        let (schema, tally) = (Arc::clone(rows.schema()), Arc::clone(rows.tally()));
         let batches = rows.try_collect().await?;
+        notes.extend(tally.notes());
         notes.extend(quarantine.nulled_columns().iter().map(ToString::to_string));
         Ok(Self { notes, quarantined: quarantine.counts(), ..Self::of(schema, batches) })
+    }
+
+    /// The same rows, with notes before the others.
+    pub(crate) fn noted(mut self, before: Vec<String>) -> Self {
+        self.notes.splice(0..0, before);
+        self
     }
 
     /// The rows as one batch.
@@ -367,9 +374,7 @@ pub(crate) fn read(
             let notes = data.notes().to_vec();
             return Table::collected(data.read(None), &reading.quarantine, notes).await;
         }
-        let source = Source::LocalFile(path).spool().await?;
-        let (format, compression) = format::detect(&source, &reading.options).await?;
-        let rows = format.read(source, reading.options.with_compression(Some(compression))).await?;
+        let rows = format::read(Source::LocalFile(path), reading.options).await?;
         let (notes, dialect) = (rows.notes().to_vec(), rows.dialect().cloned());
         let table = Table::collected(rows, &reading.quarantine, notes).await?;
         Ok(Table { dialect, ..table })

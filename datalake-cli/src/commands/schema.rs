@@ -1,5 +1,7 @@
 //! `schema`: the inferred schema of a table, and a profile of its columns.
 
+use std::sync::Arc;
+
 use datalake_core::format::{self, Dialect, Files, Infer, Profile};
 use datalake_core::lake::ObjectPattern;
 use datalake_core::query::DataSet;
@@ -23,7 +25,11 @@ pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
         tools.printer.say(note);
     }
     let dialect = batches.dialect().cloned();
+    let tally = Arc::clone(batches.tally());
     let profile = format::profile(batches).await?;
+    for note in tally.notes() {
+        tools.printer.say(&note);
+    }
     print(&profile, dialect.as_ref(), tools)?;
     let records: u64 = quarantine.counts().values().sum();
     if records > 0 {

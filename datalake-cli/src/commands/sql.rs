@@ -41,9 +41,20 @@ pub(crate) async fn sql(arguments: Sql, tools: &Tools) -> Result<()> {
 
 async fn answer(session: &Session, arguments: &Sql, to: &Location, tools: &Tools) -> Result<()> {
     let rows = session.sql(&arguments.query).await?;
-    for note in session.notes() {
-        tools.printer.say(&note);
+    let planned = session.notes();
+    for note in &planned {
+        tools.printer.say(note);
     }
+    write(rows, arguments, to, tools).await?;
+    // Some things are seen only while objects are read.
+    for note in session.notes().iter().skip(planned.len()) {
+        tools.printer.say(note);
+    }
+    Ok(())
+}
+
+/// Prints or writes the rows of an answer.
+async fn write(rows: Batches, arguments: &Sql, to: &Location, tools: &Tools) -> Result<()> {
     if arguments.to.is_none() && !tools.printer.is_json() {
         return print(rows, arguments.limit.unwrap_or(PRINTED), tools).await;
     }

@@ -80,6 +80,16 @@ impl Batches {
         self.source_columns.as_deref()
     }
 
+    /// The same rows in another shape, a batch at a time.
+    pub(crate) fn mapped(
+        self,
+        schema: SchemaRef,
+        mut shape: impl FnMut(RecordBatch) -> Result<RecordBatch> + Send + 'static,
+    ) -> Self {
+        let stream = self.stream.map(move |batch| shape(batch?)).boxed();
+        Self { schema, stream, ..self }
+    }
+
     /// The schema of every batch.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
@@ -143,6 +153,7 @@ pub struct Tally {
     quarantined: AtomicU64,
     bytes: AtomicU64,
     nulled: Mutex<NulledCounts>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Tally {
@@ -170,6 +181,18 @@ impl Tally {
     #[must_use]
     pub fn nulled_columns(&self) -> Vec<NulledColumn> {
         self.nulled.lock().unwrap_or_else(PoisonError::into_inner).columns()
+    }
+
+    /// This was seen while reading, and a user should know it.
+    pub fn add_notes(&self, notes: Vec<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).extend(notes);
+    }
+
+    /// What a user should know that was seen only while reading, such as columns that some of many files lack. It is whole
+    /// after the last batch.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// So many more bytes of (decompressed) input were consumed.

@@ -89,6 +89,11 @@ pub struct Conformer {
     is_nulling: bool,
 }
 
+/// That a declared column is not there.
+pub(crate) fn all_null(column: &str) -> String {
+    format!("column `{column}` is not in the source: all null")
+}
+
 /// Makes one batch fit a declared schema; [`Conformer`] does it for many.
 ///
 /// # Errors
@@ -120,7 +125,7 @@ impl Conformer {
             }
             let place = find(source, spec)?;
             if place.is_none() {
-                conformer.notes.push(format!("column `{}` is not in the source: all null", spec.name));
+                conformer.notes.push(all_null(&spec.name));
             }
             conformer.places.push(place);
         }

@@ -1,11 +1,12 @@
 //! From any format to any other: read with one, write with the other.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, stream};
 
+use super::Format;
 use super::batches::{Balance, Batches};
 use super::detect::{detect, for_sink};
 use super::dialect::Dialect;
@@ -15,6 +16,7 @@ use super::options::{Infer, ReadOptions, WriteOptions};
 use super::parts::{self, WrittenFile};
 use super::reject::Rejects;
 use super::schema::Misfit;
+use super::single::read_as;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use crate::error::{Error, Result};
@@ -105,14 +107,17 @@ pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: Wr
 async fn finish_many(
     plan: &Plan,
     sink: Sink,
-    to: &Arc<dyn super::Format>,
+    to: &Arc<dyn Format>,
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
-    let (batches, seen) = plan.read(None)?;
-    let mut done = finish(batches, sink, to, write, rejects).await?;
-    done.notes.extend(seen.lock().unwrap_or_else(PoisonError::into_inner).notes());
-    Ok(done)
+    let write = described(plan.format(), &**to, write.clone(), plan.options());
+    finish(plan.read(None)?, sink, to, &write, rejects).await
+}
+
+/// How a sink is written, where what is said of CSV can be meant of nothing else.
+fn described(from: &dyn Format, to: &dyn Format, write: WriteOptions, read: &ReadOptions) -> WriteOptions {
+    if to.name() == "csv" && from.name() != "csv" { write.described_by(read) } else { write }
 }
 
 /// Converts; the types of a source of more than `small` bytes are guessed from its first `sample` bytes.
@@ -134,20 +139,19 @@ async fn convert_guessing(
     }
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
-    let is_csv = |format: &dyn super::Format| format.name() == "csv";
-    let write = if is_csv(&*to) && !is_csv(&*from) { write.described_by(&read) } else { write };
+    let write = described(&*from, &*to, write, &read);
     let read = read.with_compression(Some(compression));
     if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
         let mut guess = read.clone().with_infer(Infer::Sample(sample));
         guess.looks_ahead = true;
-        let attempt = async { finish(from.read(source, guess).await?, sink, &to, &write, None).await };
+        let attempt = async { finish(read_as(&*from, source, guess).await?, sink, &to, &write, None).await };
         match attempt.await {
             Err(error) if Misfit::is_cause_of(&error) => {}
             done => return done,
         }
     }
     let rejects = read.rejects.clone();
-    finish(from.read(source, read).await?, sink, &to, &write, rejects).await
+    finish(read_as(&*from, source, read).await?, sink, &to, &write, rejects).await
 }
 
 /// The same batches; after the last one, the rejected records are held against their limit.
@@ -163,7 +167,7 @@ fn judged(batches: Batches, rejects: Option<Arc<dyn Rejects>>) -> Batches {
 async fn finish(
     batches: Batches,
     sink: Sink,
-    to: &Arc<dyn super::Format>,
+    to: &Arc<dyn Format>,
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
@@ -189,6 +193,7 @@ async fn finish(
         Some((table, passed)) => Some(exact::prove(table, &**to, write, &passed).await?),
     };
     notes.extend(tally.nulled_columns().iter().map(ToString::to_string));
+    notes.extend(tally.notes());
     let (balance, bytes_read, write) = (tally.balance(), tally.bytes(), write.clone());
     Ok(Converted { written, files, balance, bytes_read, notes, dialect, schema, write, rows_digest })
 }

@@ -302,6 +302,8 @@ impl Format for Csv {
         let notes = found.notes.iter().chain(intake.notes()).cloned().collect();
         let mut inferred = Inferred::new(intake.schema(), notes, found.rows, found.whole);
         (inferred.dialect, inferred.comma_decimals) = (Some(dialect), comma_decimals);
+        inferred.with_comma = found.names.iter().cloned().zip(found.with_comma.iter().copied()).collect();
+        inferred.text_notes.clone_from(&found.text_notes);
         Ok(match specs {
             Some((_, Origin::Inferred)) => {
                 inferred.with_observed(found.names.iter().zip(found.columns.iter().map(Some)))

@@ -38,10 +38,11 @@ pub fn format(name: &str) -> Option<Arc<dyn Format>> {
 /// The format and the compression of a source.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the format is not known, with those that are, or if the source
-/// is empty; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a [`Source::Stream`] whose first bytes would
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the format is not known, with those that are, if the source
+/// is empty, or if a member is asked for and it is no zip archive; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a [`Source::Stream`] whose first bytes would
 /// have to be looked at: spool it first.
 pub async fn detect(source: &Source, options: &ReadOptions) -> Result<(Arc<dyn Format>, Compression)> {
+    member_is_possible(source, options).await?;
     if let Some(name) = &options.format {
         let format = format(name).ok_or_else(|| unknown("read", source, &format!("`{name}` is no format")))?;
         let compression = match (source, options.compression) {
@@ -63,6 +64,24 @@ pub async fn detect(source: &Source, options: &ReadOptions) -> Result<(Arc<dyn F
     let (head, _) = drive::head(&input, &packing, 4096).await?;
     let format = by_content(&head, options).ok_or_else(|| unknown("read", source, "its format is not known"))?;
     unpacked(source, format, compression, options)
+}
+
+/// Sees that a file of an archive is asked for of an archive alone: elsewhere all would be read, whatever its name.
+///
+/// Formats do not look at it, as the records of an archive are read by themselves when they are replayed.
+pub(crate) async fn member_is_possible(source: &Source, options: &ReadOptions) -> Result<()> {
+    let Some(member) = &options.member else { return Ok(()) };
+    let compression = match source {
+        // What can be read only once shows its first bytes when it is spooled.
+        Source::Stream { .. } => return Ok(()),
+        _ => compression(&Input::open(source).await?, options).await?,
+    };
+    if compression == Compression::Zip {
+        return Ok(());
+    }
+    Err(Error::invalid("read", format_args!("member `{member}` of {source}"))
+        .with_reason("it is no zip archive")
+        .with_hint("leave the member away"))
 }
 
 /// Parquet is read by ranges, so it cannot be within anything that must be unpacked from its beginning.

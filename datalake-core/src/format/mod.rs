@@ -68,6 +68,7 @@ mod quick;
 mod reject;
 mod rows_digest;
 mod schema;
+mod single;
 mod sink;
 mod source;
 mod spec;
@@ -97,7 +98,7 @@ pub(crate) use exact::{reading as proving, rows_of};
 pub use json::Json;
 pub use many::Files;
 #[cfg(feature = "sql")]
-pub(crate) use many::{Plan, United, unite};
+pub(crate) use many::{Plan, Said, unite};
 pub use nulled::{Nulled, NulledColumn};
 #[cfg(feature = "pipeline")]
 pub(crate) use one_or_many::one_or_many;
@@ -112,6 +113,7 @@ pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
 pub use reject::{OnRowError, Reject, Rejects, SourceColumns};
 pub use schema::{Inferred, Misfit};
+pub use single::read;
 #[cfg(feature = "pipeline")]
 pub(crate) use sink::Output;
 pub use sink::{Sink, Written};

@@ -99,7 +99,8 @@ pub struct ReadOptions {
     pub(crate) looks_ahead: bool,
     /// The name of an additional last column (`UInt64`) with each record's number in its source, from 1.
     pub row_number: Option<String>,
-    /// Many files as one table: the name of an additional last column (text) with each record's file or object.
+    /// The name of an additional last column (text) with each record's file or object. No [`Format`](super::Format) adds it, but
+    /// what reads a source by its name: [`read`](super::read()), [`convert`](super::convert()), and all that reads many files.
     pub source_column: Option<String>,
     /// What other files of the same table were found to hold.
     #[serde(skip)]

@@ -34,6 +34,10 @@ pub struct Inferred {
     pub comma_decimals: Vec<String>,
     /// What the texts of each column have in common, where its type was found from them.
     pub(crate) kinds: HashMap<String, Kinds>,
+    /// The same, were a comma the decimal mark of the texts: of CSV, where it may be one.
+    pub(crate) with_comma: HashMap<String, Kinds>,
+    /// The columns that are text because of some values, each with the note that says so.
+    pub(crate) text_notes: Vec<(String, String)>,
     /// JSON: what the values of all fields have in common, where types were found from them.
     pub(crate) shape: Option<Box<Shape>>,
 }
@@ -53,6 +57,8 @@ impl Inferred {
             dialect: None,
             comma_decimals: Vec::new(),
             kinds: HashMap::new(),
+            with_comma: HashMap::new(),
+            text_notes: Vec::new(),
             shape: None,
         }
     }

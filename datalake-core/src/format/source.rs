@@ -49,11 +49,19 @@ pub enum Source {
     },
 }
 
-/// Bytes kept in an unnamed temporary file, which is gone when the last clone is dropped, even after a kill.
+/// Bytes kept in an unnamed temporary file, which is gone when the last clone is dropped, even after a kill; or those of a
+/// file that was opened, whatever takes its place.
 #[derive(Clone)]
 pub struct Spooled {
     name: Arc<str>,
     file: Arc<Mutex<File>>,
+}
+
+impl Spooled {
+    /// The bytes of an open file.
+    pub(crate) fn opened(name: Arc<str>, file: File) -> Self {
+        Self { name, file: Arc::new(Mutex::new(file)) }
+    }
 }
 
 impl Source {

@@ -321,7 +321,10 @@ impl Order {
                     let scanned: Scanned = get_json(bucket, &self.part(Stage::Scan, shard, "json")).await?;
                     parts.push((self.path_of(Stage::Scan, shard, "parquet"), scanned));
                 }
-                combine(step, &self.scan_plan(bucket).await?, parts, context).await
+                let is_found = step.columns.is_empty();
+                let plan =
+                    if is_found { self.scan_plan(bucket).await? } else { Plan::declared_over(step, context).await? };
+                combine(step, &plan, parts, context).await
             }
             (Stage::Merge, Step::Train(step)) => {
                 merge::merge_shards(step, &self.paths_of(Stage::Grow, "model"), context).await

@@ -112,6 +112,60 @@ async fn types_that_are_not_declared_are_those_of_all_objects() {
 }
 
 #[tokio::test]
+async fn a_table_of_several_objects_is_read_with_its_folders_and_without_what_is_no_part_of_it() {
+    use crate::format::{ReadOptions, Sink, Source, WriteOptions, convert};
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+    let source = Source::Bytes { name: "t.csv".into(), bytes: "g,x\n1,10\n2,20\n1,30\n,40\n".into() };
+    let sink = Sink::Prefix { bucket: raw.clone(), prefix: "t".into() };
+    let write = WriteOptions::default().with_partition_by(vec!["g".into()]);
+    convert(source, sink, ReadOptions::default(), write).await.unwrap();
+    let hidden = ["t/.tmp/a.parquet", "t/_x/a.parquet"];
+    let written = raw.list(Some(&"t".into())).await.unwrap();
+    let part = written.iter().find(|object| object.location.as_ref().contains("/g=1/")).unwrap();
+    let bytes = raw.get(&part.location).await.unwrap();
+    // What a write that was killed has left.
+    for key in hidden.into_iter().chain(["t/g=1/part-00000-left.parquet"]) {
+        raw.put(&key.into(), bytes.clone(), Default::default()).await.unwrap();
+    }
+    let declared = "columns = [{ name = \"x\", type = \"int64\" }, { name = \"g\", type = \"int64\" }]\n";
+    let mut found = Vec::new();
+    for columns in ["", declared] {
+        let runners: [&dyn Runner; 2] = [&InProcess, &OneByOne { sharing: Sharing::new(2).with_shard_size(0) }];
+        for runner in runners {
+            let text = format!(
+                "name = \"p\"\n[prepare]\nname = \"t\"\nsources = \"raw-data/t/\"\n\
+                 destination = \"processed-data/t.ndjson\"\n{columns}"
+            );
+            let pipeline = Pipeline::from_toml("p.toml", &text, &[]).unwrap();
+            let options = RunOptions::default().with_fresh(true);
+            let manifest = pipeline.run(Arc::clone(&lake), runner, options, Arc::new(Silent)).await.unwrap();
+            let step = &manifest.steps[0];
+            assert!(step.report.notes[0].contains("not named by its `_manifest.json`"), "{:?}", step.report.notes);
+            assert_eq!(step.inputs.len(), 3, "{:?}", step.inputs);
+            let table = lake.bucket(&BucketName::new("processed-data").unwrap()).await.unwrap();
+            let text = table.get(&"t.ndjson".into()).await.unwrap();
+            found.push(String::from_utf8(text.to_vec()).unwrap());
+        }
+    }
+    let expected = [r#"{"x":10,"g":1}"#, r#"{"x":30,"g":1}"#, r#"{"x":20,"g":2}"#, r#"{"x":40,"g":null}"#];
+    for text in &found {
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    // A column of its own and of its folder.
+    raw.put(&"u/x=1/a.csv".into(), "x\n1\n", Default::default()).await.unwrap();
+    let text =
+        "name = \"p\"\n[prepare]\nname = \"u\"\nsources = \"raw-data/u/\"\ndestination = \"processed-data/u.ndjson\"\n";
+    for columns in ["", "columns = [{ name = \"x\", type = \"int64\" }]\n"] {
+        let pipeline = Pipeline::from_toml("p.toml", &format!("{text}{columns}"), &[]).unwrap();
+        let done = pipeline.run(Arc::clone(&lake), &InProcess, RunOptions::default(), Arc::new(Silent)).await;
+        let error = done.unwrap_err().in_one_line();
+        assert!(error.contains("it has a column `x`, and so have its folders, `x=`"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn too_many_bad_rows_of_all_shards_together_are_an_error() {
     let text = |limit: &str| {
         format!(

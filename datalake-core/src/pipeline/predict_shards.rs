@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compute;
 use crate::error::{Error, Result};
-use crate::format::{Batches, Format, Inferred, Parquet, ReadOptions, Tally};
-use crate::lake::ObjectPattern;
+use crate::format::{Batches, Files, Format, Inferred, Parquet, ReadOptions, Tally};
 use crate::ml::{Feature, InputReport, Model};
 use crate::pipeline::manifest::StepReport;
 use crate::pipeline::parts::rows_of;
@@ -26,10 +25,14 @@ use crate::query::{DataSet, Part};
 /// The object that a step reads, where workers can take some of its rows each; and what is in it.
 pub(crate) async fn divisible(step: &Predict, context: &Context) -> Result<Option<(Part, Inferred)>> {
     let options = ReadOptions::default();
-    let pattern: ObjectPattern = step.table.parse()?;
-    let mut found = pattern.matches(context.lake.as_ref()).await?;
-    let Some((bucket, meta)) = found.pop().filter(|_| found.is_empty()) else { return Ok(None) };
-    let part = Part::detect(bucket, meta, &options).await?;
+    let files = Files::in_lake(context.lake.as_ref(), &step.table.parse()?).await?;
+    let mut found = files.objects();
+    let (Some((bucket, meta, said)), None) = (found.next(), found.next()) else { return Ok(None) };
+    // Its rows are read by their places in the object, where columns of its folders do not stand.
+    if !said.is_empty() {
+        return Ok(None);
+    }
+    let part = Part::detect(bucket.clone(), meta.clone(), said, &options).await?;
     // Rows of text have no places that are known before they are read, which is not done where a run is driven.
     if part.format.name() != Parquet::default().name() {
         return Ok(None);

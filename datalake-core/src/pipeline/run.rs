@@ -10,8 +10,9 @@ use object_store::PutMode;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Files;
+use crate::lake::parse_object;
 use crate::lake::{Bucket, BucketName, Lake};
-use crate::lake::{ObjectPattern, parse_object};
 use crate::pipeline::beats::with_beats;
 use crate::pipeline::file::Pipeline;
 use crate::pipeline::log::StepLog;
@@ -393,10 +394,10 @@ fn unreplaced(step: &Step, inputs: &[ObjectVersion], before: &[&Output]) -> Resu
 pub(crate) async fn inputs(step: &Step, lake: &dyn Lake) -> Result<Vec<ObjectVersion>> {
     let mut versions = Vec::new();
     for pattern in step.inputs() {
-        let pattern: ObjectPattern = pattern.parse()?;
-        for (bucket, meta) in pattern.matches(lake).await? {
+        // What is no part of a table that was written as several objects is not read either.
+        for (bucket, meta, _) in Files::in_lake(lake, &pattern.parse()?).await?.objects() {
             let path = bucket.address(&meta.location);
-            versions.push(ObjectVersion { path, size: meta.size, etag: meta.e_tag });
+            versions.push(ObjectVersion { path, size: meta.size, etag: meta.e_tag.clone() });
         }
     }
     Ok(versions)

@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Position, Result};
 use crate::format::{
-    Batches, CellFault, ColumnSpec, Conformer, Infer, Nulled, OnRowError, Quarantine, ReadOptions, Reject, Rejects,
-    Tally,
+    Batches, CellFault, ColumnSpec, Conformer, Files, Infer, Nulled, OnRowError, Quarantine, ReadOptions, Reject,
+    Rejects, Tally,
 };
-use crate::lake::ObjectPattern;
 use crate::pipeline::ledger::{Ledger, SourceRejects};
 use crate::pipeline::manifest::ObjectVersion;
 use crate::pipeline::prepare::filtered;
@@ -38,18 +37,31 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The columns that the step declares; without them, the union of what the objects hold.
-    async fn of(step: &Prepare, found: &[(Part, ReadOptions)]) -> Result<Self> {
-        if !step.columns.is_empty() {
-            return Ok(Self::declared(step));
-        }
-        let united = unite(found).await?;
-        let columns = united.columns.into_iter().filter(|column| column.name != ROW).collect();
-        Ok(Self { columns, imposed: !united.alike, notes: united.notes })
+    async fn of(step: &Prepare, found: &Found) -> Result<Self> {
+        let mut plan = if step.columns.is_empty() {
+            let common = unite(&found.parts).await?;
+            let columns = common.columns.into_iter().filter(|column| column.name != ROW).collect();
+            Self { columns, imposed: !common.alike, notes: common.notes }
+        } else {
+            Self::declared(step)
+        };
+        plan.notes.splice(0..0, found.notes.iter().cloned());
+        Ok(plan)
     }
 
     /// The columns that the step declares.
     pub(crate) fn declared(step: &Prepare) -> Self {
         Self { columns: step.columns.clone(), imposed: false, notes: Vec::new() }
+    }
+
+    /// The columns that the step declares, and what is to be known of how its objects were found.
+    pub(crate) async fn declared_over(step: &Prepare, context: &Context) -> Result<Self> {
+        let mut plan = Self::declared(step);
+        for source in &step.sources {
+            let files = Files::in_lake(context.lake.as_ref(), &source.path.parse()?).await?;
+            plan.notes.extend_from_slice(files.notes());
+        }
+        Ok(plan)
     }
 
     /// The plan of a step over all of its objects.
@@ -84,25 +96,33 @@ impl Plan {
 
 /// The objects that a step reads, in order, and how; only some of them where a shard is meant, which must be as they
 /// were when they were listed.
-async fn found(step: &Prepare, context: &Context, shard: Option<&Shard<'_>>) -> Result<Vec<(Part, ReadOptions)>> {
-    let mut found = Vec::new();
+async fn found(step: &Prepare, context: &Context, shard: Option<&Shard<'_>>) -> Result<Found> {
+    let (mut parts, mut notes) = (Vec::new(), Vec::new());
     let mut number = 0;
     for source in &step.sources {
         let options = read_options(source, step);
-        let pattern: ObjectPattern = source.path.parse()?;
-        for (bucket, meta) in pattern.matches(context.lake.as_ref()).await? {
+        let files = Files::in_lake(context.lake.as_ref(), &source.path.parse()?).await?;
+        notes.extend_from_slice(files.notes());
+        for (bucket, meta, said) in files.objects() {
             let wanted = shard.is_none_or(|shard| shard.objects.contains(&number));
             if wanted {
-                let part = Part::detect(bucket, meta, &options).await?;
+                let part = Part::detect(bucket.clone(), meta.clone(), said, &options).await?;
                 if let Some(shard) = shard {
                     shard.check(number, &part)?;
                 }
-                found.push((part, options.clone()));
+                parts.push((part, options.clone()));
             }
             number += 1;
         }
     }
-    Ok(found)
+    Ok(Found { parts, notes })
+}
+
+/// The objects that a step reads, and how.
+struct Found {
+    parts: Vec<(Part, ReadOptions)>,
+    /// What the user should know of how they were found.
+    notes: Vec<String>,
 }
 
 /// Some of a step's objects, by their numbers among all, for one worker.
@@ -146,7 +166,7 @@ impl Scan {
     pub(crate) async fn plan(step: &Prepare, context: &Context, quarantine: Arc<Quarantine>) -> Result<Self> {
         let found = found(step, context, None).await?;
         let plan = Plan::of(step, &found).await?;
-        let scan = Self::new(step, found, plan, context, quarantine)?;
+        let scan = Self::new(step, found.parts, plan, context, quarantine)?;
         for note in scan.plan.notes() {
             scan.progress.note(note);
             scan.ledger.note(note.clone());
@@ -163,7 +183,7 @@ impl Scan {
         quarantine: Arc<Quarantine>,
     ) -> Result<Self> {
         let found = found(step, context, Some(shard)).await?;
-        Self::new(step, found, plan, context, quarantine)
+        Self::new(step, found.parts, plan, context, quarantine)
     }
 
     fn new(

@@ -65,7 +65,7 @@ impl DataSet {
         let rejects = self.plan.rejects().cloned();
         let read = columns.map_or_else(|| self.plan.read(None), |columns| self.plan.read(Some(columns.as_slice())));
         let batches = match read {
-            Ok((batches, _)) => batches,
+            Ok(batches) => batches,
             Err(error) => {
                 let failed = stream::once(async { Err(error) }).boxed();
                 return Batches::new(Arc::clone(&self.schema), failed, Arc::new(Tally::default()));

@@ -106,7 +106,8 @@ impl Session {
         Ok(Self { context: SessionContext::new_with_state(plain_state(options.memory)?), notes: Notes::default() })
     }
 
-    /// What there is to know of the types of the tables read so far, such as a column that was widened.
+    /// What there is to know of the types of the tables read so far, such as a column that was widened; after the last row of a
+    /// query also what was seen while reading, such as a declared column that objects lack.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -334,6 +335,24 @@ mod tests {
             assert!(!error.to_string().contains("datafusion"), "{error}");
             assert_eq!(error.hint().is_some_and(|hint| hint.contains("in quotes")), sql != "SELECT", "{error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_seen_while_objects_are_read_is_noted_once() {
+        use crate::format::{ColumnSpec, ReadOptions};
+        use crate::lake::{BucketName, MemoryLake};
+        let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+        let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+        for (key, text) in [("t/a.csv", "id,x\n1,2\n"), ("t/b.csv", "id\n3\n")] {
+            bucket.put(&key.into(), text, Default::default()).await.unwrap();
+        }
+        let columns = ["id", "x"].map(|name| ColumnSpec::new(name, DataType::Int64)).to_vec();
+        let read = ReadOptions::default().with_schema(Some(columns));
+        let session = Session::new(lake, SessionOptions::default().with_read(read)).unwrap();
+        let sql = "SELECT id, x FROM 'raw-data/t/*.csv' UNION ALL SELECT id, x FROM 'raw-data/t/*.csv'";
+        let rows: Vec<RecordBatch> = session.sql(sql).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 4);
+        assert_eq!(session.notes(), ["raw-data/t/b.csv: has no column `x`: null there"]);
     }
 
     #[tokio::test]

@@ -38,7 +38,7 @@ impl UrlTableFactory for LakeTables {
         }
         let data = DataSet::open(&self.lake, path, self.options.clone()).await.map_err(external)?;
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(data.notes());
-        Ok(Some(Arc::new(LakeTable { data: Arc::new(data) })))
+        Ok(Some(Arc::new(LakeTable { data: Arc::new(data), notes: Arc::clone(&self.notes) })))
     }
 }
 
@@ -46,6 +46,7 @@ impl UrlTableFactory for LakeTables {
 #[derive(Debug)]
 struct LakeTable {
     data: Arc<DataSet>,
+    notes: Notes,
 }
 
 #[async_trait]
@@ -70,7 +71,8 @@ impl TableProvider for LakeTable {
             Some(indices) => Arc::new(schema.project(indices)?),
             None => schema,
         };
-        let partition = Scan { data: Arc::clone(&self.data), columns: Arc::clone(&columns) };
+        let (data, notes) = (Arc::clone(&self.data), Arc::clone(&self.notes));
+        let partition = Scan { data, notes, columns: Arc::clone(&columns) };
         StreamingTable::try_new(columns, vec![Arc::new(partition)])?.scan(state, None, filters, limit).await
     }
 }
@@ -79,6 +81,7 @@ impl TableProvider for LakeTable {
 #[derive(Debug)]
 struct Scan {
     data: Arc<DataSet>,
+    notes: Notes,
     columns: SchemaRef,
 }
 
@@ -89,7 +92,20 @@ impl PartitionStream for Scan {
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let names = self.columns.fields().iter().map(|field| field.name().clone()).collect();
-        adapt(Arc::clone(&self.columns), self.data.read(Some(names)))
+        let batches = self.data.read(Some(names));
+        let (tally, notes) = (Arc::clone(batches.tally()), Arc::clone(&self.notes));
+        // What is seen while reading is known at the end. A table that a query reads twice says it once.
+        let told = stream::once(async move {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            for note in tally.notes() {
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+            None
+        });
+        let rows = batches.map_err(external).map(Some).chain(told).filter_map(futures::future::ready);
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.columns), rows.boxed()))
     }
 }
 

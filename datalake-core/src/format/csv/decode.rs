@@ -17,6 +17,7 @@ use super::parse::{Parsed, Parser};
 use crate::compute;
 use crate::error::{Error, Position, Result};
 use crate::format::batches::slices;
+use crate::format::cell::Kinds;
 use crate::format::conform::{Conformed, Conformer};
 use crate::format::drive;
 use crate::format::encoding::OTHER_ENCODING;
@@ -36,6 +37,10 @@ pub(super) struct Found {
     pub(super) columns: Vec<Observed>,
     /// The decimal mark of each.
     pub(super) marks: Vec<DecimalMark>,
+    /// What the texts of each would be, were a comma their decimal mark.
+    pub(super) with_comma: Vec<Kinds>,
+    /// The columns that are text because of some values, each with the note that says so.
+    pub(super) text_notes: Vec<(String, String)>,
     pub(super) notes: Vec<String>,
     /// The number of records seen.
     pub(super) rows: u64,
@@ -61,7 +66,8 @@ pub(super) async fn find(
     let mut commas = vec![if asks_comma { Comma::ANY } else { Comma::NONE }; names.len()];
     let mut lenient = vec![Lenient::new(); names.len()];
     let marks = vec![mark; names.len()];
-    let mut found = Found { names, columns, marks, notes, rows: 0, whole: first.is_last };
+    let (with_comma, text_notes) = (Vec::new(), Vec::new());
+    let mut found = Found { names, columns, marks, with_comma, text_notes, notes, rows: 0, whole: first.is_last };
     if bytes == Some(0) {
         return Ok(found);
     }
@@ -116,6 +122,8 @@ impl Found {
         let mut with_comma = Vec::new();
         for (index, name) in self.names.iter().enumerate() {
             let (column, comma) = (&mut self.columns[index], commas[index]);
+            // A comma that separates fields is no decimal mark within quotes either.
+            self.with_comma.push(if column.is_text() && delimiter == b',' { Kinds::NONE } else { comma.kinds });
             if !column.is_text() {
                 continue;
             }
@@ -129,10 +137,12 @@ impl Found {
             let note = column.note(name);
             let note = note.or_else(|| Some(format!("column `{name}` is text because of `{}`", advice.as_ref()?.0)));
             let Some(note) = note else { continue };
-            self.notes.push(match advice {
+            let note = match advice {
                 Some((_, options)) => format!("{note}; with {options} it is numbers"),
                 None => note,
-            });
+            };
+            self.text_notes.push((name.clone(), note.clone()));
+            self.notes.push(note);
         }
         match &with_comma[..] {
             [] => {}

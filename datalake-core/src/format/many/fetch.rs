@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, try_join_all};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
+use tokio::sync::Semaphore;
 
-use super::find::File;
+use super::file::File;
 use crate::compute;
 use crate::error::{Error, Result};
 use crate::format::source::Source;
@@ -22,6 +23,8 @@ const GROUP: u64 = 256 * 1024;
 const GROUP_FILES: usize = 64;
 /// So many bytes of small files are kept for a second look.
 const KEPT: u64 = 32 * 1024 * 1024;
+/// So many requests for objects are under way at a time.
+const REQUESTS: usize = 64;
 
 /// What came of some files that follow one another.
 pub(super) enum Done<T> {
@@ -51,16 +54,17 @@ pub(super) fn worked<T: Send + 'static>(
     work: impl Fn(usize, Source) -> BoxFuture<'static, Result<T>> + Send + Sync + 'static,
 ) -> BoxStream<'static, Result<Done<T>>> {
     let (files, work) = (Arc::clone(files), Arc::new(work));
-    let kept = Arc::new(AtomicU64::new(0));
+    let (kept, requests) = (Arc::new(AtomicU64::new(0)), Arc::new(Semaphore::new(REQUESTS)));
     let groups = stream::iter(grouped(&files, which));
     let done = groups.map(move |group| {
         let (files, work, kept) = (Arc::clone(&files), Arc::clone(&work), Arc::clone(&kept));
+        let requests = Arc::clone(&requests);
         async move {
             let numbers = match group {
                 Group::Large(number) => return Ok(Done::Large(number)),
                 Group::Small(numbers) => numbers,
             };
-            let fetched = fetched(&files, &numbers, look, &kept).await?;
+            let fetched = fetched(&files, &numbers, look, &kept, &requests).await?;
             compute::finish(move || async move {
                 let mut done = Vec::with_capacity(numbers.len());
                 for (number, bytes) in numbers.into_iter().zip(fetched) {
@@ -95,7 +99,13 @@ fn grouped(files: &[File], which: impl Iterator<Item = usize>) -> Vec<Group> {
 }
 
 /// The bytes of files, those kept if they are; kept for later while there is room.
-async fn fetched(files: &Arc<[File]>, numbers: &[usize], look: Look, kept: &AtomicU64) -> Result<Vec<Bytes>> {
+async fn fetched(
+    files: &Arc<[File]>,
+    numbers: &[usize],
+    look: Look,
+    kept: &AtomicU64,
+    requests: &Semaphore,
+) -> Result<Vec<Bytes>> {
     let known: Vec<Option<Bytes>> = numbers.iter().map(|number| files[*number].kept(look)).collect();
     let missing = numbers.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(number, _)| *number);
     let missing: Vec<usize> = missing.collect();
@@ -106,7 +116,7 @@ async fn fetched(files: &Arc<[File]>, numbers: &[usize], look: Look, kept: &Atom
         let read = tokio::task::spawn_blocking(read).await;
         read.unwrap_or_else(|_| Err(Error::internal("read", "files")))?
     } else {
-        try_join_all(missing.iter().map(|number| files[*number].bytes())).await?
+        try_join_all(missing.iter().map(|number| in_turn(requests, files[*number].bytes()))).await?
     }
     .into_iter();
     let mut all = Vec::with_capacity(numbers.len());
@@ -122,4 +132,30 @@ async fn fetched(files: &Arc<[File]>, numbers: &[usize], look: Look, kept: &Atom
         all.push(bytes);
     }
     Ok(all)
+}
+
+/// What a request gives, begun when it is its turn.
+async fn in_turn<T>(requests: &Semaphore, request: impl Future<Output = Result<T>>) -> Result<T> {
+    let _turn = requests.acquire().await.map_err(|_| Error::internal("fetch", "objects"))?;
+    request.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_requests_at_a_time_and_no_more() {
+        let (requests, now, most) = (Semaphore::new(REQUESTS), AtomicU64::new(0), AtomicU64::new(0));
+        let request = async || {
+            let under_way = now.fetch_add(1, Ordering::Relaxed) + 1;
+            most.fetch_max(under_way, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            now.fetch_sub(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let all = (0..3 * REQUESTS).map(|_| in_turn(&requests, request()));
+        assert_eq!(try_join_all(all).await.unwrap().len(), 3 * REQUESTS);
+        assert_eq!(most.load(Ordering::Relaxed), REQUESTS as u64);
+    }
 }

@@ -1,19 +1,18 @@
 //! Which files a pattern, a folder or a prefix names, in the order of their names.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use glob::{MatchOptions, Pattern};
-use object_store::ObjectMeta;
 use walkdir::WalkDir;
 
-use super::fetch::Look;
+use super::file::{File, Place, Version};
 use super::hive;
+#[cfg(feature = "sql")]
+use super::said::Said;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::parts::{MANIFEST, Manifest};
-use crate::format::source::{Input, Source};
 use crate::lake::{Bucket, Lake, ObjectPattern};
 
 /// What makes a text a pattern.
@@ -70,24 +69,6 @@ impl Files {
     }
 }
 
-/// One of the files.
-#[derive(Debug)]
-pub(super) struct File {
-    pub(super) name: Arc<str>,
-    pub(super) size: u64,
-    /// What its folders say of each column.
-    pub(super) values: Vec<Option<String>>,
-    place: Place,
-    /// Its bytes, where they are kept for a second look.
-    kept: Mutex<Option<Bytes>>,
-}
-
-#[derive(Debug)]
-enum Place {
-    Local(PathBuf),
-    Object(Bucket, ObjectMeta),
-}
-
 /// A file that was found.
 struct Found {
     name: String,
@@ -141,16 +122,22 @@ impl Files {
         let walk = WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).into_iter();
         let shown = |name: &std::ffi::OsStr| is_shown(&name.to_string_lossy(), &whole);
         for entry in walk.filter_entry(|entry| entry.depth() == 0 || shown(entry.file_name())) {
-            let failed = |cause: walkdir::Error| Error::io("list", folder.display(), cause.into());
-            let entry = entry.map_err(failed)?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(cause) => {
+                    pass_over(cause, folder, |name| shown(name), &pattern)?;
+                    continue;
+                }
+            };
             let below = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_path_buf();
-            let text = below.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+            let text = with_slashes(&below);
             if !entry.file_type().is_file() || !pattern.matches_with(&text, OPTIONS) {
                 continue;
             }
-            let size = entry.metadata().map_err(failed)?.len();
+            let metadata = entry.metadata().map_err(|cause| Error::io("list", folder.display(), cause.into()))?;
             let path = if base.is_empty() { below } else { entry.path().to_path_buf() };
-            found.push(Found { name: path.display().to_string(), below: text, size, place: Place::Local(path) });
+            let (name, size) = (path.display().to_string(), metadata.len());
+            found.push(Found { name, below: text, size, place: Place::Local(path, Version::of(&metadata)) });
         }
         if found.is_empty() {
             return Err(Error::not_found("read", text).with_reason("no file matches").with_hint(holds(folder)));
@@ -199,7 +186,7 @@ impl Files {
             let (own, values): (Vec<String>, Vec<Option<String>>) = hive::pairs(&name, folders)?.into_iter().unzip();
             let (known, first) = keys.get_or_insert_with(|| (own.clone(), name.clone()));
             let values = in_order(known, own, values).map_err(|own| differ(&name, &own, first, known))?;
-            files.push(File { name: name.into(), size, values, place, kept: Mutex::default() });
+            files.push(File::new(name, size, values, place));
         }
         Ok(Self {
             what: what.into(),
@@ -225,59 +212,51 @@ impl Files {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| &*file.name)
     }
-}
 
-impl File {
-    /// Where its bytes come from.
-    pub(super) fn source(&self) -> Source {
-        match &self.place {
-            Place::Local(path) => Source::LocalFile(path.clone()),
-            Place::Object(bucket, meta) => Source::Object { bucket: bucket.clone(), path: meta.location.clone() },
-        }
+    /// The objects among them, each with what its folders say.
+    #[cfg(feature = "sql")]
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&Bucket, &object_store::ObjectMeta, Said)> {
+        let said = |file: &File| self.keys.iter().cloned().zip(file.values.iter().cloned()).collect();
+        self.files.iter().filter_map(move |file| {
+            let (bucket, meta) = file.object()?;
+            Some((bucket, meta, Said::new(said(file))))
+        })
     }
 
-    pub(super) fn is_local(&self) -> bool {
-        matches!(self.place, Place::Local(_))
-    }
-
-    /// All of its bytes, read on this thread.
-    pub(super) fn read(&self) -> Result<Bytes> {
-        match &self.place {
-            Place::Local(path) => {
-                std::fs::read(path).map(Bytes::from).map_err(|cause| Error::io("read", &self.name, cause))
-            }
-            Place::Object(..) => Err(Error::internal("read", &self.name)),
-        }
-    }
-
-    /// All of its bytes.
-    pub(super) async fn bytes(&self) -> Result<Bytes> {
-        match &self.place {
-            Place::Object(bucket, meta) => Input::listed(bucket, meta).range(0..self.size).await,
-            Place::Local(_) => self.read(),
-        }
-    }
-
-    /// Its bytes, where they were kept; after the last look they are no more.
-    pub(super) fn kept(&self, look: Look) -> Option<Bytes> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if look == Look::Last { kept.take() } else { kept.clone() }
-    }
-
-    /// Keeps its bytes for a second look.
-    pub(super) fn keep(&self, bytes: Bytes) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+    /// What the user should know of how they were found.
+    #[cfg(feature = "pipeline")]
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
-impl Place {
-    /// What files are sorted by.
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Local(path) => path.as_os_str().as_encoded_bytes(),
-            Self::Object(_, meta) => meta.location.as_ref().as_bytes(),
-        }
+/// A path with the slashes that patterns have.
+fn with_slashes(path: &Path) -> String {
+    path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
+}
+
+/// Sees that what cannot be listed is none of the files that are meant: a link that leads nowhere, or back to a folder above.
+fn pass_over(
+    cause: walkdir::Error,
+    folder: &Path,
+    shown: impl Fn(&std::ffi::OsStr) -> bool,
+    pattern: &Pattern,
+) -> Result<()> {
+    // What lies behind it is found above.
+    if cause.loop_ancestor().is_some() {
+        return Ok(());
     }
+    let is_dangling = |path: &&Path| path.is_symlink() && path.metadata().is_err();
+    let Some(path) = cause.path().filter(is_dangling).map(Path::to_path_buf) else {
+        return Err(Error::io("list", folder.display(), cause.into()));
+    };
+    let below = path.strip_prefix(folder).unwrap_or(&path);
+    if !below.iter().all(shown) || !pattern.matches_with(&with_slashes(below), OPTIONS) {
+        return Ok(());
+    }
+    Err(Error::io("follow the link", path.display(), cause.into())
+        .with_reason("what it leads to is not there")
+        .with_hint("remove it, or name the files by a pattern that it does not match"))
 }
 
 /// What names the objects of a table below a prefix, if it was written as several.
@@ -407,6 +386,25 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.hint().unwrap().ends_with("holds `_SUCCESS`, `x.csv`, `y.json`"), "{error:?}");
         assert!(local(&folder, "c/*.tsv").unwrap_err().hint().unwrap().starts_with("there is no folder"));
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_count_only_where_they_are_meant() {
+        use std::os::unix::fs::symlink;
+        let folder = folder(&["a.csv", "sub/b.csv", "whole/c.csv"]);
+        let path = |name: &str| folder.path().join(name);
+        symlink("user@host", path(".#a.csv")).unwrap();
+        symlink("gone", path("latest")).unwrap();
+        symlink(folder.path(), path("sub/above")).unwrap();
+        symlink("itself", path("sub/itself")).unwrap();
+        symlink(path("a.csv"), path("sub/link.csv")).unwrap();
+        assert_eq!(local(&folder, "*.csv").unwrap(), ["a.csv"]);
+        let all = ["a.csv", "sub/b.csv", "sub/link.csv", "whole/c.csv"];
+        assert_eq!(local(&folder, "**/*.csv").unwrap(), all);
+        assert_eq!(local(&folder, "whole").unwrap(), ["whole/c.csv"]);
+        let error = local(&folder, "*").unwrap_err();
+        assert!(error.subject().ends_with("/latest"), "{error}");
+        assert_eq!(error.reason(), Some("what it leads to is not there"));
     }
 
     #[test]

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::fetch::{Done, Look, worked};
 use super::find::Files;
+use super::said::{found_in_folders, in_both, said_as};
 use super::union::{United, unite};
 use crate::error::{Error, Result};
 use crate::format::batches::Batches;
-use crate::format::cell::Kinds;
-use crate::format::conform::{Conformer, nearest};
+use crate::format::conform::nearest;
 use crate::format::options::{Infer, ReadOptions};
 use crate::format::schema::{Guess, Inferred};
+use crate::format::single::taken;
 use crate::format::source::Source;
 use crate::format::spec::ColumnSpec;
 use crate::format::{Format, detect, json};
@@ -86,7 +87,8 @@ impl Plan {
     pub(crate) async fn guessed(files: &Files, options: &ReadOptions) -> Result<Option<Self>> {
         let formats = formats_of(files, options).await?;
         of_one(files, &formats)?;
-        let is_free = options.infer == Infer::Auto && options.schema.is_none();
+        // Of text there is nothing to guess, and which columns there are is seen in the headers of all.
+        let is_free = options.infer == Infer::Auto && options.schema.is_none() && !options.text;
         if !is_free || formats[0].name() != "csv" {
             return Ok(None);
         }
@@ -112,7 +114,7 @@ impl Plan {
         let (said, own) = options.schema.unwrap_or_default().into_iter().partition::<Vec<_>, _>(is_said);
         let columns = Arc::new(Schema::new(own.iter().map(ColumnSpec::field).collect::<Vec<_>>()));
         options.schema = Some(own);
-        let said = said_as(files, &said)?;
+        let said = said_as(files, &said, &options)?;
         Self { files: files.clone(), formats, options, columns, said, notes: Vec::new(), is_whole: false }.checked()
     }
 
@@ -125,18 +127,26 @@ impl Plan {
     ) -> Result<Self> {
         for (name, inferred) in found {
             if let Some(key) = files.keys.iter().find(|key| inferred.schema.index_of(key).is_ok()) {
-                return Err(Error::invalid("read", name)
-                    .with_reason(format_args!("it has a column `{key}`, and so have its folders, `{key}=`"))
-                    .with_hint("rename one of them"));
+                return Err(in_both(name, key));
             }
         }
-        let (said, columns) = (said_as(files, &found_in_folders(files, &options))?, united.schema);
+        let (said, columns) = (said_as(files, &found_in_folders(files, &options), &options)?, united.schema);
         Self { files: files.clone(), formats, options, columns, said, notes: united.notes, is_whole: true }.checked()
     }
 
     fn checked(mut self) -> Result<Self> {
         self.notes.splice(0..0, self.files.notes.iter().cloned());
         self.layout(None).map(|_| self)
+    }
+
+    /// The format of the files, where all are of one.
+    pub(crate) fn format(&self) -> &dyn Format {
+        &*self.formats[0]
+    }
+
+    /// How each file is read.
+    pub(crate) fn options(&self) -> &ReadOptions {
+        &self.options
     }
 
     /// The files.
@@ -195,15 +205,14 @@ impl Plan {
         }
         let added = self.options.row_number.iter().chain(&self.options.source_column);
         if let Some(name) = added.into_iter().find(|name| fields.iter().filter(|f| f.name() == *name).count() > 1) {
-            return Err(Error::invalid("number the rows of", &self.files.what)
-                .with_reason(format_args!("there is a column `{name}` already"))
-                .with_hint("choose another name for the row number or the source"));
+            return Err(taken(&self.files.what, name));
         }
         Ok(Layout { schema: Arc::new(Schema::new(fields)), pieces, of_file })
     }
 
     /// Opens a file.
     pub(super) async fn open(&self, number: usize, source: Source, options: ReadOptions) -> Result<Batches> {
+        detect::member_is_possible(&source, &options).await?;
         self.formats[number].read(source, options).await
     }
 }
@@ -227,51 +236,19 @@ pub(super) enum Piece {
     Source,
 }
 
-/// The types of the columns in folders: those that their texts would have in CSV.
-fn found_in_folders(files: &Files, options: &ReadOptions) -> Vec<ColumnSpec> {
-    let kinds = |place: usize| {
-        let values = files.files.iter().filter_map(|file| file.values[place].as_deref());
-        let values = values.filter(|value| !options.nulls.iter().any(|null| null == value));
-        values.map(|value| Kinds::of(value, options.decimal.unwrap_or_default())).reduce(Kinds::and)
-    };
-    let specs = files.keys.iter().enumerate().map(|(place, key)| {
-        let data_type = kinds(place).filter(|_| !options.text).map_or(DataType::Utf8, Kinds::narrowest);
-        ColumnSpec::new(key, data_type).with_decimal(options.decimal.unwrap_or_default())
-    });
-    specs.collect()
-}
-
-/// What the folders of all files say, in columns of these types.
-fn said_as(files: &Files, specs: &[ColumnSpec]) -> Result<RecordBatch> {
-    let texts = (0..files.keys.len()).map(|place| {
-        let values = files.files.iter().map(|file| file.values[place].as_deref());
-        Arc::new(values.collect::<StringArray>()) as ArrayRef
-    });
-    let fields: Vec<Field> = files.keys.iter().map(|key| Field::new(key, DataType::Utf8, true)).collect();
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(files.len()));
-    let texts = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), texts.collect(), &options);
-    let texts = texts.map_err(|cause| Error::internal("read", &files.what).with_source(cause))?;
-    let conformed = Conformer::new(texts.schema_ref(), specs)?.apply(&texts)?;
-    match conformed.faults.first() {
-        None => Ok(conformed.batch),
-        Some(fault) => Err(Error::invalid("read", &files.files[fault.row as usize].name)
-            .with_reason(format_args!("its folders say column `{}`: {}", fault.column, fault.reason))),
-    }
-}
-
 /// The formats of all files: by option, by their names, or by their first bytes.
 async fn formats_of(files: &Files, options: &ReadOptions) -> Result<Formats> {
     if options.format.is_some() {
-        let format = detect::detect(&files.files[0].source(), options).await?.0;
+        let format = detect::detect(&files.files[0].source()?, options).await?.0;
         return Ok(std::iter::repeat_n(format, files.len()).collect());
     }
     let found = (0..files.len()).map(|place| {
-        let by_name = files.files[place].source().file_name().and_then(|name| detect::by_name(&name));
-        let (source, options) = (files.files[place].source(), options.clone());
+        let by_name = files.files[place].file_name().and_then(|name| detect::by_name(&name));
+        let (files, options) = (Arc::clone(&files.files), options.clone());
         async move {
             match by_name {
                 Some(format) => Ok::<_, Error>(format),
-                None => Ok(detect::detect(&source, &options).await?.0),
+                None => Ok(detect::detect(&files[place].source()?, &options).await?.0),
             }
         }
     });
@@ -310,13 +287,19 @@ async fn infer(
     let mut found = Vec::new();
     let mut done = worked(&files.files, which, Look::First, move |number, source| {
         let (format, options) = (Arc::clone(&small.0[number]), small.1.clone());
-        async move { format.infer_schema(&source, &options).await }.boxed()
+        async move {
+            detect::member_is_possible(&source, &options).await?;
+            format.infer_schema(&source, &options).await
+        }
+        .boxed()
     });
     while let Some(some) = done.try_next().await? {
         match some {
             Done::Small(some) => found.extend(some),
             Done::Large(number) => {
-                found.push((number, formats[number].infer_schema(&files.files[number].source(), &large).await?));
+                let source = files.files[number].source()?;
+                detect::member_is_possible(&source, &large).await?;
+                found.push((number, formats[number].infer_schema(&source, &large).await?));
             }
         }
     }

@@ -12,9 +12,11 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use super::deferred::Event;
 use super::fetch::{Done, Look, worked};
 use super::plan::{Layout, Piece, Plan};
-use super::union::lacking;
+use super::said::in_both;
+use super::union::{FileNotes, lacking};
 use crate::error::{Error, Result};
 use crate::format::batches::{Batches, Tally, slices};
+use crate::format::conform::all_null;
 use crate::format::nulled::Nulled;
 use crate::format::options::ReadOptions;
 use crate::format::reject::{Reject, Rejects, SourceColumns};
@@ -25,11 +27,12 @@ use crate::format::source::Source;
 const BEGUN: u64 = 8 * 1024 * 1024;
 
 impl Plan {
-    /// All rows, file by file, with all columns or some. Errors come through the stream; [`Seen`] is whole at its end.
-    pub(crate) fn read(&self, columns: Option<&[String]>) -> Result<(Batches, Arc<Mutex<Seen>>)> {
+    /// All rows, file by file, with all columns or some. Errors come through the stream; what is seen of single files is told
+    /// by the tally at its end.
+    pub(crate) fn read(&self, columns: Option<&[String]>) -> Result<Batches> {
         let layout = Arc::new(self.layout(columns)?);
         let options = self.options.clone().with_columns(Some(layout.of_file.clone()));
-        let (tally, seen) = (Arc::new(Tally::default()), Arc::new(Mutex::new(Seen::new(self))));
+        let tally = Arc::new(Tally::default());
         let opened = Opened { plan: self.clone(), layout: Arc::clone(&layout), options };
         let small = opened.clone();
         let files = worked(&self.files.files, 0..self.files.len(), Look::Last, move |number, source| {
@@ -42,10 +45,10 @@ impl Plan {
             ready: VecDeque::new(),
             current: None,
             tally: Arc::clone(&tally),
-            seen: Arc::clone(&seen),
+            seen: Seen::new(self),
         };
         let stream = futures::stream::try_unfold(reader, Reader::next).boxed();
-        Ok((Batches::new(Arc::clone(&layout.schema), stream, tally).with_notes(self.notes().to_vec()), seen))
+        Ok(Batches::new(Arc::clone(&layout.schema), stream, tally).with_notes(self.notes().to_vec()))
     }
 }
 
@@ -62,6 +65,8 @@ struct Begun {
     number: usize,
     /// The columns that stand in it, as far as they are not known beforehand.
     columns: Option<Vec<String>>,
+    /// What is to be known of it by itself.
+    notes: Vec<String>,
     batches: VecDeque<RecordBatch>,
     rest: Option<Batches>,
     tally: Arc<Tally>,
@@ -122,12 +127,13 @@ impl Opened {
 
 impl Begun {
     fn new(number: usize, rejected: Option<Arc<Rejected>>) -> Self {
-        let (batches, tally) = (VecDeque::new(), Arc::default());
-        Self { number, columns: None, batches, rest: None, tally, rejected, error: None }
+        let (batches, tally, notes) = (VecDeque::new(), Arc::default(), Vec::new());
+        Self { number, columns: None, notes, batches, rest: None, tally, rejected, error: None }
     }
 
     fn open(&mut self, batches: Batches) {
         self.columns = batches.source_columns().map(<[String]>::to_vec);
+        self.notes = batches.notes().to_vec();
         self.tally = Arc::clone(batches.tally());
         self.rest = Some(batches);
     }
@@ -168,16 +174,17 @@ impl Rejects for Rejected {
 
 /// What was seen of the columns of files that were read.
 #[derive(Debug)]
-pub(crate) struct Seen {
+struct Seen {
     /// The names in the table, and those in a file that stand for each.
     wanted: Vec<(String, Vec<String>)>,
     /// How many files lack each, and the first of them.
     lacking: Vec<(usize, Option<Arc<str>>)>,
     /// Where columns are guessed: how many of them, from the first on, were seen.
     known: Option<usize>,
-    /// Whether it is told here what files lack: it is known beforehand where all were looked at.
+    /// Whether it is told here what files lack, and what is to be known of each: it is known beforehand where all were looked at.
     tells: bool,
     files: usize,
+    notes: FileNotes,
 }
 
 impl Seen {
@@ -187,13 +194,18 @@ impl Seen {
         let names = |spec: &crate::format::ColumnSpec| spec.source_names().map(ToOwned::to_owned).collect();
         let wanted: Vec<_> = specs.into_iter().flatten().map(|spec| (spec.name.clone(), names(spec))).collect();
         let lacking = vec![(0, None); wanted.len()];
-        Self { lacking, wanted, known: guess.map(|_| 0), tells: !plan.is_whole, files: 0 }
+        Self { lacking, wanted, known: guess.map(|_| 0), tells: !plan.is_whole, files: 0, notes: FileNotes::default() }
     }
 
     /// Takes the columns of the next file. Columns that would have come in another order, had all files been looked at before,
     /// make a [`Misfit`].
-    fn see(&mut self, file: &Arc<str>, columns: &[String]) -> Result<()> {
+    fn see(&mut self, file: &Arc<str>, columns: &[String], notes: &[String]) -> Result<()> {
         self.files += 1;
+        if self.tells {
+            // What a file lacks is told of all files together.
+            let is_lacking = |note: &String| self.wanted.iter().any(|(name, _)| *note == all_null(name));
+            self.notes.add(file, notes.iter().filter(|note| !is_lacking(note)));
+        }
         for ((_, names), (files, first)) in self.wanted.iter().zip(&mut self.lacking) {
             if !names.iter().any(|name| columns.contains(name)) {
                 *files += 1;
@@ -215,12 +227,14 @@ impl Seen {
         Ok(())
     }
 
-    /// What the user should know of columns that files lack.
-    pub(crate) fn notes(&self) -> Vec<String> {
+    /// What the user should know of single files, and of columns that they lack.
+    fn notes(&self) -> Vec<String> {
+        let mut told = self.notes.told();
         let columns = self.wanted.iter().zip(&self.lacking).filter(|(_, (files, _))| self.tells && *files > 0);
         let notes = columns
             .map(|((name, _), (files, first))| lacking(name, *files, self.files, first.as_deref().unwrap_or_default()));
-        notes.collect()
+        told.extend(notes);
+        told
     }
 }
 
@@ -232,7 +246,7 @@ struct Reader {
     ready: VecDeque<Begun>,
     current: Option<Begun>,
     tally: Arc<Tally>,
-    seen: Arc<Mutex<Seen>>,
+    seen: Seen,
 }
 
 impl Reader {
@@ -242,7 +256,10 @@ impl Reader {
                 match self.ready.pop_front() {
                     Some(begun) => self.turn_to(begun)?,
                     None if self.fetch().await? => {}
-                    None => return Ok(None),
+                    None => {
+                        self.tally.add_notes(self.seen.notes());
+                        return Ok(None);
+                    }
                 }
                 continue;
             };
@@ -281,7 +298,7 @@ impl Reader {
                 self.ready.extend(some.into_iter().map(|(_, begun)| begun));
             }
             Some(Done::Large(number)) => {
-                let source = self.opened.plan.files.files[number].source();
+                let source = self.opened.plan.files.files[number].source()?;
                 let mut begun = Begun::new(number, None);
                 begun.open(self.opened.plan.open(number, source, self.opened.options.clone()).await?);
                 self.ready.push_back(begun);
@@ -293,8 +310,13 @@ impl Reader {
     fn turn_to(&mut self, begun: Begun) -> Result<()> {
         self.opened.hand_on(&begun)?;
         if let Some(columns) = &begun.columns {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.see(&self.opened.plan.files.files[begun.number].name, columns)?;
+            let files = &self.opened.plan.files;
+            let name = &files.files[begun.number].name;
+            // Where columns are declared, nobody has looked into the file before.
+            if let Some(key) = files.keys.iter().find(|key| columns.contains(key)) {
+                return Err(in_both(name, key));
+            }
+            self.seen.see(name, columns, &begun.notes)?;
         }
         self.current = Some(begun);
         Ok(())

@@ -49,7 +49,7 @@ impl Folder {
 }
 
 async fn rows(plan: Result<Plan>) -> Result<RecordBatch> {
-    let (batches, _) = plan?.read(None)?;
+    let batches = plan?.read(None)?;
     let schema = Arc::clone(batches.schema());
     let batches: Vec<RecordBatch> = batches.try_collect().await?;
     Ok(arrow::compute::concat_batches(&schema, &batches).unwrap())
@@ -323,6 +323,142 @@ proptest! {
             digest.update(&whole).unwrap();
             assert_eq!(done.written.digest, digest.finish());
         });
+    }
+}
+
+/// What one file with these texts one after the other becomes, beside what many files with them do.
+async fn as_one(folder: &Folder, name: &str, text: String, read: &ReadOptions) -> String {
+    let one = crate::format::Source::Bytes { name: name.into(), bytes: text.into() };
+    let to = Sink::LocalFile(folder.path("one.ndjson"));
+    crate::format::convert(one, to, read.clone(), WriteOptions::default()).await.unwrap();
+    std::fs::read_to_string(folder.path("one.ndjson")).unwrap()
+}
+
+#[tokio::test]
+async fn a_decimal_comma_is_one_in_all_files_wherever_it_is_proven() {
+    let names: Vec<String> = (0..10).map(|file| format!("{file}.csv")).collect();
+    for (odd, at_least_one) in [("1,234", "1,5"), ("1,5", "1,234"), ("1.234", "1,234"), ("2", "1,5"), ("1,234", "7")] {
+        let expected = {
+            let folder = Folder::new(&[]);
+            let rows = (0..10).map(|file| format!("1;{}\n", if file == 9 { odd } else { at_least_one }));
+            as_one(&folder, "a.csv", "id;x\n".to_owned() + &rows.collect::<String>(), &ReadOptions::default()).await
+        };
+        for at in 0..10 {
+            let text = |file| format!("id;x\n1;{}\n", if file == at { odd } else { at_least_one });
+            let texts: Vec<String> = (0..10).map(text).collect();
+            let files: Vec<(&str, &str)> = names.iter().zip(&texts).map(|(name, text)| (&**name, &**text)).collect();
+            let (lines, notes) = Folder::new(&files).lines(ReadOptions::default()).await;
+            let mut sorted: Vec<&str> = lines.lines().collect();
+            let mut wanted: Vec<&str> = expected.lines().collect();
+            sorted.sort_unstable();
+            wanted.sort_unstable();
+            assert_eq!(sorted, wanted, "{odd} at {at}: {notes:?}");
+            let is_text = lines.contains("\"x\":\"");
+            assert!(is_text || !notes.iter().any(|note| note.contains("is text")), "{odd} at {at}: {notes:?}");
+        }
+    }
+    // A comma between fields is none in a number.
+    for at in [4, 5] {
+        let text = |file| if file == at { "id,x\n1,\"1,234\"\n" } else { "id;x\n1;1,5\n" };
+        let files: Vec<(&str, &str)> = names.iter().enumerate().map(|(file, name)| (&**name, text(file))).collect();
+        let (lines, _) = Folder::new(&files).lines(ReadOptions::default()).await;
+        assert!(lines.contains(r#"{"id":1,"x":"1,234"}"#), "{lines}");
+    }
+    // Files of which each shows its own mark.
+    let folder = Folder::new(&[("a.csv", "id;x\n1;1.5\n"), ("b.csv", "id;x\n1;2,5\n")]);
+    assert_eq!(folder.lines(ReadOptions::default()).await.0, "{\"id\":1,\"x\":1.5}\n{\"id\":1,\"x\":2.5}\n");
+}
+
+#[tokio::test]
+async fn what_is_said_of_csv_is_meant_of_a_sink_that_alone_is_csv() {
+    let folder = Folder::new(&[("a.ndjson", "{\"id\":1,\"x\":1.5}\n"), ("b.ndjson", "{\"id\":2,\"x\":2.5}\n")]);
+    let read = ReadOptions::default()
+        .with_delimiter(Some(';'))
+        .with_decimal(crate::format::DecimalMark::Comma)
+        .with_header(false);
+    let done = folder.to("a.csv", "", read.clone()).await.unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path("a.csv")).unwrap(), "1;1,5\n2;2,5\n");
+    assert_eq!(done.write.delimiter, Some(';'));
+    // Where the files are CSV too, it is they that are meant.
+    let folder = Folder::new(&[("a.csv", "1;1,5\n"), ("b.csv", "2;2,5\n")]);
+    folder.to("a.csv", "", read).await.unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path("a.csv")).unwrap(), "column_1,column_2\n1,1.5\n2,2.5\n");
+}
+
+#[tokio::test]
+async fn columns_stay_text_where_files_lack_some() {
+    let folder = Folder::new(&[("a.csv", "id,x\n1,007\n"), ("b.csv", "id\n2\n"), ("c.csv", "z,id\n,3\n")]);
+    let (text, notes) = folder.lines(ReadOptions::default().with_text(true)).await;
+    let expected =
+        [r#"{"id":"1","x":"007","z":null}"#, r#"{"id":"2","x":null,"z":null}"#, r#"{"id":"3","x":null,"z":null}"#];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(notes.len(), 2, "{notes:?}");
+}
+
+#[tokio::test]
+async fn words_for_a_missing_value_hold_for_folders_too() {
+    let folder = Folder::new(&[("y=1/a.csv", "id\n1\n"), ("y=NA/a.csv", "id\n2\n"), ("y=/a.csv", "id\n3\n")]);
+    for nulls in [vec!["NA".to_owned()], vec![String::new(), "NA".to_owned()]] {
+        let (text, _) = folder.lines(ReadOptions::default().with_nulls(nulls)).await;
+        let expected = [r#"{"id":3,"y":null}"#, r#"{"id":1,"y":1}"#, r#"{"id":2,"y":null}"#];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_replaced_after_they_were_found_are_not_mixed_with_others() {
+    let large = "id\n".to_owned() + &"1234567\n".repeat(700_000);
+    for text in ["id\n1\n", &large] {
+        let folder = Folder::new(&[("a.csv", "id\n1\n"), ("b.csv", text)]);
+        let files = folder.files("").unwrap();
+        // Of the same size, and even the same bytes: it is of another table.
+        std::fs::write(folder.path("new"), text).unwrap();
+        std::fs::rename(folder.path("new"), folder.path("in/b.csv")).unwrap();
+        let to = Sink::LocalFile(folder.path("x.parquet"));
+        let error = convert_many(files, to, ReadOptions::default(), WriteOptions::default()).await.unwrap_err();
+        assert!(error.subject().ends_with("b.csv"), "{error}");
+        assert_eq!(error.reason(), Some("it was replaced while it was being read"));
+        assert!(folder.to("x.parquet", "", ReadOptions::default()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn with_declared_columns_it_is_told_what_each_file_has_and_lacks() {
+    let folder = Folder::new(&[("a.csv", "id,x\n1,2\n"), ("b.csv", "id,x\n2,3\n"), ("c.csv", "id\n3\n")]);
+    let declared =
+        |name: &str| Some(vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new(name, DataType::Utf8)]);
+    let (_, notes) = folder.lines(ReadOptions::default().with_schema(declared("y"))).await;
+    let expected = [
+        "a.csv: not in the declared schema, so left out: `x` (and so in 1 more)",
+        "3 of 3 files, the first of them a.csv, have no column `y`: null there",
+    ];
+    assert_eq!(notes, expected);
+    let both = Folder::new(&[("x=1/a.csv", "id\n1\n"), ("x=2/b.csv", "id,x\n1,2\n")]);
+    let error = both.to("x.csv", "", ReadOptions::default().with_schema(declared("x"))).await.unwrap_err();
+    assert_eq!(error.reason(), Some("it has a column `x`, and so have its folders, `x=`"));
+    assert!(error.subject().ends_with("x=2/b.csv"), "{error}");
+}
+
+#[tokio::test]
+async fn a_single_file_has_a_column_of_its_name_too() {
+    let folder = Folder::new(&[("a.csv", "id\n1\n2\n")]);
+    let path = folder.path("in/a.csv");
+    let convert = async |read: ReadOptions| {
+        let (from, to) = (crate::format::Source::LocalFile(path.clone()), Sink::LocalFile(folder.path("b.csv")));
+        crate::format::convert(from, to, read, WriteOptions::default()).await?;
+        Ok::<_, Error>(std::fs::read_to_string(folder.path("b.csv")).unwrap())
+    };
+    let named = |name: &str| ReadOptions::default().with_source_column(Some(name.to_owned()));
+    let name = path.display();
+    assert_eq!(convert(named("file")).await.unwrap(), format!("id,file\n1,{name}\n2,{name}\n"));
+    assert!(convert(named("id")).await.unwrap_err().reason().unwrap().contains("`id` already"));
+    // A file of an archive is of an archive alone.
+    let member = ReadOptions::default().with_member(Some("b.csv".into()));
+    for read in [member.clone(), member.clone().with_format(Some("csv".into()))] {
+        assert_eq!(convert(read).await.unwrap_err().reason(), Some("it is no zip archive"));
+    }
+    for read in [member.clone(), member.with_schema(Some(vec![ColumnSpec::new("id", DataType::Utf8)]))] {
+        assert_eq!(folder.to("x.csv", "", read).await.unwrap_err().reason(), Some("it is no zip archive"));
     }
 }
 

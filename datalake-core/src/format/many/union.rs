@@ -33,52 +33,49 @@ pub(crate) struct United {
 /// Unites the schemas of files, columns in the order in which they are first seen. Nested columns that differ become one
 /// with the fields of all where `nests`, else text.
 pub(crate) fn unite<N: Display>(found: &[(N, Inferred)], mark: Option<DecimalMark>, nests: bool) -> United {
-    let mut notes = file_notes(found);
-    let alike = found.windows(2).all(|pair| pair[0].1.schema == pair[1].1.schema);
     let mut columns: IndexMap<&str, Column> = IndexMap::new();
-    let mut has_conflict = false;
-    for (path, inferred) in found {
+    for (file, (_, inferred)) in found.iter().enumerate() {
         for field in inferred.schema.fields() {
-            let name = field.name().as_str();
-            let column = columns.entry(name).or_default();
+            let column = columns.entry(field.name().as_str()).or_default();
             column.files += 1;
             if inferred.empty.contains(field.name()) {
                 column.is_empty_somewhere = true;
-            } else if let Some((before, after)) = column.take(field, inferred, nests) {
-                has_conflict |= after == DataType::Utf8;
-                notes.push(format!(
-                    "{path}: column `{name}` is {}, elsewhere {}: read as {}",
-                    type_name(field.data_type()),
-                    type_name(&before),
-                    type_name(&after)
-                ));
+            } else {
+                column.take(file, field, inferred, nests);
             }
         }
     }
+    let types: IndexMap<&str, DataType> =
+        columns.iter().map(|(name, column)| (*name, column.data_type(nests).unwrap_or(DataType::Utf8))).collect();
+    let mut notes = file_notes(found, &types);
+    let mut conflicts: Vec<(&str, &Conflict)> =
+        columns.iter().filter_map(|(name, column)| Some((*name, column.conflict.as_ref()?))).collect();
+    let has_conflict = !conflicts.is_empty();
+    conflicts.sort_by_key(|(_, conflict)| conflict.file);
+    notes.extend(conflicts.into_iter().map(|(name, Conflict { file, found: own, before })| {
+        let (path, own, before) = (&found[*file].0, type_name(own), type_name(before));
+        format!("{path}: column `{name}` is {own}, elsewhere {before}: read as {}", type_name(&DataType::Utf8))
+    }));
     let lacks = columns.iter().filter(|(_, column)| column.files < found.len());
     notes.extend(lacks.map(|(name, column)| {
         let first = found.iter().find(|(_, inferred)| inferred.schema.field_with_name(name).is_err());
         let first = first.map_or_else(String::new, |(path, _)| path.to_string());
         lacking(name, found.len() - column.files, found.len(), &first)
     }));
-    let unseen = columns.values().map(|column| column.data_type.is_none() && column.is_empty_somewhere).collect();
+    let unseen = columns.values().map(|column| !column.has_values() && column.is_empty_somewhere).collect();
+    let marks: Vec<DecimalMark> = columns.values().map(|column| mark.unwrap_or_else(|| column.mark())).collect();
+    let alike = found.windows(2).all(|pair| pair[0].1.schema == pair[1].1.schema);
     let schema = match found.first() {
         Some((_, first)) if alike => Arc::clone(&first.schema),
         _ => {
-            let fields = columns.into_iter().map(|(name, column)| column.field(name));
+            let fields = columns.into_iter().map(|(name, column)| column.field(name, nests));
             Arc::new(Schema::new(fields.collect::<Vec<_>>()))
         }
     };
-    // Where one file has a comma and another a dot, neither is anything else.
-    let marked = |name: &String| {
-        let has_comma = found.iter().any(|(_, inferred)| inferred.comma_decimals.contains(name));
-        if has_comma { DecimalMark::Either } else { DecimalMark::Dot }
-    };
-    let spec = |field: &Arc<Field>| {
-        let mark = mark.unwrap_or_else(|| marked(field.name()));
+    let spec = |(field, mark): (&Arc<Field>, DecimalMark)| {
         ColumnSpec::new(field.name(), field.data_type().clone()).with_decimal(mark)
     };
-    let columns = schema.fields().iter().map(spec).collect();
+    let columns = schema.fields().iter().zip(marks).map(spec).collect();
     United { schema, columns, unseen, alike, has_conflict, notes }
 }
 
@@ -90,61 +87,157 @@ pub(crate) fn lacking(column: &str, files: usize, of: usize, first: &str) -> Str
     }
 }
 
-/// What is to be known of single files, the same of several once.
-fn file_notes<N: Display>(found: &[(N, Inferred)]) -> Vec<String> {
-    let mut once: IndexMap<&str, (&N, usize)> = IndexMap::new();
+/// What is to be known of single files, the same of several once. That a column is text is not, where it is none in the table.
+fn file_notes<N: Display>(found: &[(N, Inferred)], types: &IndexMap<&str, DataType>) -> Vec<String> {
+    let mut notes = FileNotes::default();
     for (path, inferred) in found {
-        for note in &inferred.notes {
-            once.entry(note).or_insert((path, 0)).1 += 1;
+        let is_text = |column: &String| types.get(column.as_str()) == Some(&DataType::Utf8);
+        let is_moot = |note: &&String| inferred.text_notes.iter().any(|(column, own)| own == *note && !is_text(column));
+        notes.add(path, inferred.notes.iter().filter(|note| !is_moot(note)));
+    }
+    notes.told()
+}
+
+/// What is to be known of single files: the same of several is told once.
+#[derive(Debug, Default)]
+pub(super) struct FileNotes {
+    /// The first file of each, and how many there are.
+    notes: IndexMap<String, (String, usize)>,
+}
+
+impl FileNotes {
+    pub(super) fn add<'a>(&mut self, file: impl Display, notes: impl Iterator<Item = &'a String>) {
+        for note in notes {
+            match self.notes.get_mut(note) {
+                Some((_, files)) => *files += 1,
+                None => {
+                    self.notes.insert(note.clone(), (file.to_string(), 1));
+                }
+            }
         }
     }
-    let more = once.len().saturating_sub(MOST_NOTES);
-    let told = once.iter().take(MOST_NOTES).map(|(note, (path, files))| match files {
-        1 => format!("{path}: {note}"),
-        files => format!("{path}: {note} (and so in {} more)", files - 1),
-    });
-    told.chain((more > 0).then(|| format!("{more} more notes of single files"))).collect()
+
+    pub(super) fn told(&self) -> Vec<String> {
+        let more = self.notes.len().saturating_sub(MOST_NOTES);
+        let told = self.notes.iter().take(MOST_NOTES).map(|(note, (file, files))| match files {
+            1 => format!("{file}: {note}"),
+            files => format!("{file}: {note} (and so in {} more)", files - 1),
+        });
+        told.chain((more > 0).then(|| format!("{more} more notes of single files"))).collect()
+    }
 }
 
 /// A column as all files so far have it.
 #[derive(Debug, Default)]
 struct Column {
-    /// None where no value was seen.
-    data_type: Option<DataType>,
-    /// What the texts of all files have in common, where all have it as text.
-    kinds: Option<Kinds>,
+    /// The type where files say it themselves; none where no value was seen.
+    typed: Option<DataType>,
+    /// What the texts have in common, where types are found from them.
+    texts: Option<Texts>,
     /// Whether there is an integer that no float is.
     has_wide_integers: bool,
     /// Whether a file has it without a value, and so as text.
     is_empty_somewhere: bool,
     /// How many files have it.
     files: usize,
+    /// What made it text.
+    conflict: Option<Conflict>,
+}
+
+/// A file with which a column became text.
+#[derive(Debug)]
+struct Conflict {
+    file: usize,
+    found: DataType,
+    before: DataType,
+}
+
+/// What the texts of several files have in common.
+#[derive(Debug, Clone, Copy)]
+struct Texts {
+    /// By the decimal mark that each file is found to have.
+    own: Kinds,
+    /// With a comma in all files: what a comma means where it may group thousands is shown by the others.
+    with_comma: Kinds,
+    /// Whether a file is found to have a decimal comma.
+    has_comma: bool,
+}
+
+impl Texts {
+    fn of(name: &str, inferred: &Inferred) -> Option<Self> {
+        let own = *inferred.kinds.get(name)?;
+        let with_comma = inferred.with_comma.get(name).copied().unwrap_or(own);
+        let has_comma = inferred.comma_decimals.iter().any(|column| column == name);
+        Some(Self { own, with_comma, has_comma })
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            own: self.own.and(other.own),
+            with_comma: self.with_comma.and(other.with_comma),
+            has_comma: self.has_comma || other.has_comma,
+        }
+    }
+
+    /// Whether they are numbers only if a comma is the decimal mark in all files, as in one file with all texts.
+    fn take_commas(self) -> bool {
+        self.own == Kinds::NONE && self.has_comma && self.with_comma.has(Kinds::FLOAT)
+    }
+
+    fn data_type(self) -> DataType {
+        if self.take_commas() { self.with_comma.narrowest() } else { self.own.narrowest() }
+    }
+
+    fn mark(self) -> DecimalMark {
+        // What is a number with a comma is none with a dot in any file: each shows which it has.
+        if self.has_comma { DecimalMark::Either } else { DecimalMark::Dot }
+    }
 }
 
 impl Column {
-    /// Takes the column of a file that has values in it; gives the types before and after if that is to be told.
-    fn take(&mut self, field: &Field, inferred: &Inferred, nests: bool) -> Option<(DataType, DataType)> {
-        let (found, kinds) = (field.data_type(), inferred.kinds.get(field.name()).copied());
+    /// Takes the column of a file that has values in it.
+    fn take(&mut self, file: usize, field: &Field, inferred: &Inferred, nests: bool) {
+        let before = self.data_type(nests);
         self.has_wide_integers |= inferred.wide_integers.contains(field.name());
-        let Some(known) = self.data_type.take() else {
-            (self.data_type, self.kinds) = (Some(found.clone()), kinds);
-            return None;
-        };
-        self.kinds = self.kinds.zip(kinds).map(|(own, other)| own.and(other));
-        let wider = match self.kinds {
-            Some(kinds) => kinds.narrowest(),
-            None if known == *found => known.clone(),
-            None => wider(&known, found, self.has_wide_integers, nests),
-        };
-        self.data_type = Some(wider.clone());
+        match (Texts::of(field.name(), inferred), self.typed.take()) {
+            (Some(texts), typed) => {
+                self.texts = Some(self.texts.map_or(texts, |known| known.and(texts)));
+                self.typed = typed;
+            }
+            (None, None) => self.typed = Some(field.data_type().clone()),
+            (None, Some(known)) if known == *field.data_type() => self.typed = Some(known),
+            (None, Some(known)) => self.typed = Some(wider(&known, field.data_type(), self.has_wide_integers, nests)),
+        }
         // As within one file: a number with a fraction among whole ones is nothing to tell, nor is a number among texts.
-        let is_telling = wider != known && wider == DataType::Utf8;
-        is_telling.then_some((known, wider))
+        match (self.data_type(nests), before) {
+            (Some(DataType::Utf8), Some(before)) if before != DataType::Utf8 => {
+                self.conflict = Some(Conflict { file, found: field.data_type().clone(), before });
+            }
+            (Some(DataType::Utf8), _) => {}
+            _ => self.conflict = None,
+        }
+    }
+
+    fn has_values(&self) -> bool {
+        self.typed.is_some() || self.texts.is_some()
+    }
+
+    /// Its type in the files that have values in it.
+    fn data_type(&self, nests: bool) -> Option<DataType> {
+        match (&self.typed, self.texts.map(Texts::data_type)) {
+            (Some(typed), Some(found)) if *typed != found => Some(wider(typed, &found, self.has_wide_integers, nests)),
+            (_, Some(found)) => Some(found),
+            (typed, None) => typed.clone(),
+        }
+    }
+
+    fn mark(&self) -> DecimalMark {
+        self.texts.map_or(DecimalMark::Dot, Texts::mark)
     }
 
     /// It in all files: text where no file has a value.
-    fn field(self, name: &str) -> Field {
-        let data_type = match self.data_type {
+    fn field(self, name: &str, nests: bool) -> Field {
+        let data_type = match self.data_type(nests) {
             None => DataType::Utf8,
             Some(data_type) if self.is_empty_somewhere => of_text(data_type),
             Some(data_type) => data_type,

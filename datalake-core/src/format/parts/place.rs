@@ -82,7 +82,7 @@ impl Place {
                 for part in ends.map(|end| &folder[..end]) {
                     if !made.contains(part) {
                         let path = draft.path().join(part);
-                        std::fs::create_dir(&path).map_err(|cause| not_made(to.join(part), cause))?;
+                        std::fs::create_dir(&path).map_err(|cause| not_made(&to.join(part), cause))?;
                         made.insert(part.to_owned());
                     }
                 }
@@ -195,7 +195,7 @@ fn below(prefix: &Path, path: &str) -> Result<Path> {
 }
 
 /// Why a folder of values was not made. One that nobody has made under its name is there under another one.
-fn not_made(path: PathBuf, cause: std::io::Error) -> Error {
+fn not_made(path: &std::path::Path, cause: std::io::Error) -> Error {
     let is_taken = cause.kind() == std::io::ErrorKind::AlreadyExists;
     let error = Error::io("make", path.display(), cause);
     if !is_taken {
