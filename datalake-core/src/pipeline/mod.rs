@@ -46,6 +46,7 @@ mod replay;
 mod run;
 mod scan;
 mod scan_shards;
+mod source;
 mod step;
 mod streamed;
 mod table;
@@ -78,7 +79,8 @@ pub use replay::{Fix, Replayed, replay};
 #[cfg(feature = "k8s")]
 pub(crate) use run::failed_status;
 pub use run::{Context, InProcess, RunOptions, Runner, StepRun, ensure_bucket};
-pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, SourceSpec, Step, Train, baselines};
+pub use source::SourceSpec;
+pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, Step, Train, baselines};
 pub use trees::Trees;
 pub use verify::{Check, Verified, verify};
 pub use watch::{RunProgress, progress_of};

@@ -18,7 +18,7 @@ use crate::pipeline::ledger::{Ledger, SourceRejects};
 use crate::pipeline::manifest::ObjectVersion;
 use crate::pipeline::prepare::filtered;
 use crate::pipeline::run::Context;
-use crate::pipeline::step::{Prepare, Rule, RuleAction, SourceSpec};
+use crate::pipeline::step::{Prepare, Rule, RuleAction};
 use crate::progress::Progress;
 use crate::query::{Part, RowExpression, unite};
 
@@ -100,7 +100,12 @@ async fn found(step: &Prepare, context: &Context, shard: Option<&Shard<'_>>) -> 
     let (mut parts, mut notes) = (Vec::new(), Vec::new());
     let mut number = 0;
     for source in &step.sources {
-        let options = read_options(source, step);
+        let options = source
+            .read_options()
+            .with_text(!step.columns.is_empty())
+            .with_infer(Infer::Whole)
+            .with_on_row_error(step.on_row_error)
+            .with_row_number(Some(ROW.to_owned()));
         let files = Files::in_lake(context.lake.as_ref(), &source.path.parse()?).await?;
         notes.extend_from_slice(files.notes());
         for (bucket, meta, said) in files.objects() {
@@ -260,24 +265,6 @@ impl Scan {
         self.ledger.add_written(index, clean.num_rows() as u64);
         Ok(clean)
     }
-}
-
-/// How a source of a step is read.
-fn read_options(source: &SourceSpec, step: &Prepare) -> ReadOptions {
-    let mut nulls = vec![String::new()];
-    nulls.extend(source.nulls.iter().cloned());
-    ReadOptions::default()
-        .with_format(source.format.clone())
-        .with_encoding(source.encoding.clone())
-        .with_member(source.member.clone())
-        .with_delimiter(source.delimiter)
-        .with_nulls(nulls)
-        .with_flatten(source.flatten)
-        .with_rows(source.rows.clone())
-        .with_text(!step.columns.is_empty())
-        .with_infer(Infer::Whole)
-        .with_on_row_error(step.on_row_error)
-        .with_row_number(Some(ROW.to_owned()))
 }
 
 fn row_numbers(batch: &RecordBatch) -> Result<Vec<u64>> {

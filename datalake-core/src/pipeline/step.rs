@@ -9,6 +9,7 @@ use crate::format::{ColumnSpec, Limit, OnRowError, one_or_many};
 use crate::lake::{ObjectPattern, parse_object};
 use crate::ml::forest::{ForestParams, ForestSettings};
 use crate::ml::{self, Compression, PermutationParams, Task, trainer};
+use crate::pipeline::source::SourceSpec;
 use crate::pipeline::trees::Trees;
 
 /// One step. Closed on purpose: a step must fit into a Job.
@@ -55,33 +56,6 @@ pub struct Prepare {
     /// The objects that hold the table, their formats by suffix.
     #[serde(deserialize_with = "one_or_many")]
     pub destination: Vec<String>,
-}
-
-/// Objects to read, and how.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SourceSpec {
-    /// `bucket/key`, with `*` and `**` where several are meant.
-    pub path: String,
-    /// The format, where suffix and content do not tell.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
-    /// The encoding of text that is neither UTF-8 nor UTF-16 with a byte order mark.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encoding: Option<String>,
-    /// The file of a zip archive that is read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub member: Option<String>,
-    /// The field separator of CSV; detected where not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delimiter: Option<char>,
-    /// Words that mean a missing value, beside the empty field.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub nulls: Vec<String>,
-    /// Whether nested JSON fields become columns `outer_inner`.
-    pub flatten: bool,
-    /// The member of a JSON document that holds the rows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rows: Option<String>,
 }
 
 /// A named condition on every row.
@@ -438,56 +412,5 @@ impl Evaluate {
                 None => Err(error.to_string()),
             })
         })
-    }
-}
-
-/// A source is a path alone, or a table with a path and options.
-impl<'de> Deserialize<'de> for SourceSpec {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PathOrTable)
-    }
-}
-
-struct PathOrTable;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SourceTable {
-    path: String,
-    format: Option<String>,
-    encoding: Option<String>,
-    member: Option<String>,
-    delimiter: Option<char>,
-    #[serde(default, deserialize_with = "one_or_many")]
-    nulls: Vec<String>,
-    #[serde(default)]
-    flatten: bool,
-    rows: Option<String>,
-}
-
-impl<'de> serde::de::Visitor<'de> for PathOrTable {
-    type Value = SourceSpec;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a path, or a table with `path` and options")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, path: &str) -> Result<SourceSpec, E> {
-        Ok(SourceSpec {
-            path: path.to_owned(),
-            format: None,
-            encoding: None,
-            member: None,
-            delimiter: None,
-            nulls: Vec::new(),
-            flatten: false,
-            rows: None,
-        })
-    }
-
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<SourceSpec, A::Error> {
-        let table = SourceTable::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-        let SourceTable { path, format, encoding, member, delimiter, nulls, flatten, rows } = table;
-        Ok(SourceSpec { path, format, encoding, member, delimiter, nulls, flatten, rows })
     }
 }
