@@ -135,7 +135,7 @@ def path(folder: Path, name: str, suffix: str) -> Path:
 
 
 def make(folder: Path, name: str) -> None:
-    """Write a table as Parquet, NDJSON, an array in JSON and, if it is flat, CSV; or as Parquet and many files of CSV."""
+    """Write a table as Parquet, NDJSON, an array in JSON and, if flat, CSV; or as Parquet and many files of CSV."""
     truth = path(folder, name, "parquet")
     if truth.exists():
         return

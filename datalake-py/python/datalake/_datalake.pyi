@@ -66,10 +66,10 @@ class _ReadOptions(TypedDict, total=False):
     compression: _Compression | None
     """The compression; `None` tells it from the content."""
     encoding: str | None
-    """The encoding of a text, by a label of the WHATWG standard such as `windows-1252` or `utf-16le`; `None` is UTF-8, or
-    UTF-16 where a byte order mark says so."""
+    """The encoding of a text, by a label of the WHATWG standard such as `windows-1252` or `utf-16le`; `None` is UTF-8,
+    or UTF-16 where a byte order mark says so."""
     member: str | None
-    """The file of a zip archive to read; `None` takes the only one, or all CSV or NDJSON files with the same columns."""
+    """The file of a zip archive to read; `None` takes the only one, or all CSV or NDJSON files of the same columns."""
     delimiter: str | None
     """CSV: what separates fields; `None` finds it among `,`, `;`, tab and `|`."""
     quote: str | None
@@ -333,8 +333,8 @@ class Lake:
     ) -> _Written:
         """Write rows as an object, its format told from the name; say what was written.
 
-        The compression is `none`, `gzip`, `bzip2`, `xz`, `zstd`, `snappy` or `lz4`, with a level if you like: `gzip(9)`,
-        `zstd(3)`. `None` tells it from the name; Parquet has zstd within.
+        The compression is `none`, `gzip`, `bzip2`, `xz`, `zstd`, `snappy` or `lz4`, with a level if you like:
+        `gzip(9)`, `zstd(3)`. `None` tells it from the name; Parquet has zstd within.
         """
     def sql(
         self,
@@ -354,8 +354,10 @@ class Lake:
         """
 
 def read(path: _Path, *, lake: _Lake | None = None, **options: Unpack[_ReadOptions]) -> Table:
-    """Read a local file, the files of a folder or pattern as one table, or objects of a lake: `lake://bucket/key`, with `*`
-    and `**`."""
+    """Read a local file, the files of a folder or pattern as one table, or objects of a lake.
+
+    These are `lake://bucket/key`, with `*` and `**`.
+    """
 
 def convert(
     source: _Path,
@@ -377,9 +379,9 @@ def convert(
 
     A place is a local file or a lake object, `lake://bucket/key`. The options say how the source is read, and with
     `to_` before them how CSV is written; where the destination alone is CSV, those of CSV without it hold for it, too.
-    `to` is the format of the destination where its name does not tell, `to_compression` its compression: `none`, `gzip`,
-    `bzip2`, `xz`, `zstd`, `snappy` or `lz4`, with a level if you like, `gzip(9)` or `zstd(3)`. What is put aside lies in
-    `DESTINATION.run/`, or below `processed-data/_quarantine/` of the lake.
+    `to` is the format of the destination where its name does not tell, `to_compression` its compression: `none`,
+    `gzip`, `bzip2`, `xz`, `zstd`, `snappy` or `lz4`, with a level if you like, `gzip(9)` or `zstd(3)`. What is put
+    aside lies in `DESTINATION.run/`, or below `processed-data/_quarantine/` of the lake.
 
     Many files of one format are one table: the source may be a folder, a pattern such as `exports/**/*.csv.gz`, or a
     prefix `lake://bucket/foods/`. Columns are united by name, and folders `year=2024/` become columns; what files lack
