@@ -171,10 +171,13 @@ impl<'a> Beginning<'a> {
         if best.0 > 0 { best.1 } else { self.most_in_first_line() }
     }
 
-    /// Whether each comma stands between two digits.
+    /// Whether each comma stands between two digits; those of a first line may stand in names.
     fn has_commas_in_numbers_alone(&self) -> bool {
-        let is_digit = |at: Option<usize>| at.and_then(|at| self.text.get(at)).is_some_and(u8::is_ascii_digit);
-        memchr::memchr_iter(b',', self.text).all(|at| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1)))
+        let first = self.text.iter().position(is_line_end).unwrap_or(self.text.len());
+        let are_rows = !self.text[first..].trim_ascii().is_empty();
+        let text = if are_rows { &self.text[first..] } else { self.text };
+        let is_digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+        memchr::memchr_iter(b',', text).all(|at| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1)))
     }
 
     /// Where no delimiter cuts alike, the one that the first line has most of.
@@ -312,6 +315,11 @@ mod tests {
         // Without a header, too, commas in numbers separate nothing.
         assert_eq!(delimiter("1,5;2,5\n3,5;4,5\n"), ';');
         assert_eq!(delimiter("1,5\n3,5\n"), ',');
+        // As may those of names.
+        assert_eq!(delimiter("energy, kcal;fat, g\n12,5;3,5\n8,25;0\n"), ';');
+        assert_eq!(delimiter("name;x,y\nfoo;1,5\nbar;2,25\n"), ';');
+        assert_eq!(delimiter("id,numbers\n1,2;3\n4,5;6\n"), ',');
+        assert_eq!(delimiter("a;b,c"), ',');
         assert_eq!(delimiter("\"a;b\",\"c;d\"\n\"e;f\",\"g;h\"\n"), ',');
     }
 
