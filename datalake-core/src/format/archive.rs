@@ -1,6 +1,7 @@
 //! The members of a zip archive: where they lie, and which of them are the table that is read.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -177,10 +178,15 @@ async fn directory(input: &Input) -> Result<Vec<Member>> {
                 bytes = [before, bytes].concat().into();
                 start = from;
             }
+            Err(Trouble::Doubled) => {
+                return Err(Error::invalid("read", input.name())
+                    .with_reason("two of its members have the same name")
+                    .with_hint("unpack the archive, and read the files"));
+            }
             Err(trouble) => {
                 let cause = match trouble {
                     Trouble::Broken(cause) => cause,
-                    Trouble::Missed(_) => "its list of members is longer than may be".to_owned(),
+                    Trouble::Doubled | Trouble::Missed(_) => "its list of members is longer than may be".to_owned(),
                 };
                 return Err(Error::invalid("read", input.name())
                     .with_reason(format_args!("the archive is damaged: {cause}"))
@@ -210,6 +216,8 @@ enum Trouble {
     /// More is needed, from this byte on.
     Missed(u64),
     Broken(String),
+    /// Two have the same name.
+    Doubled,
 }
 
 /// The files of an archive of this size, whose last bytes begin at `start`.
@@ -227,7 +235,7 @@ fn listed(bytes: Bytes, start: u64, size: u64) -> Result<Vec<Member>, Trouble> {
     }
     if archive.has_duplicate_names() {
         // Of two with one name only one could be read.
-        return Err(Trouble::Broken("two of its members have the same name".to_owned()));
+        return Err(Trouble::Doubled);
     }
     let mut members = Vec::new();
     for index in 0..archive.len() {
@@ -254,7 +262,8 @@ fn listed(bytes: Bytes, start: u64, size: u64) -> Result<Vec<Member>, Trouble> {
             is_encrypted: entry.encrypted(),
         });
     }
-    Ok(members)
+    let names: HashSet<&str> = members.iter().map(|member| &*member.name).collect();
+    if names.len() < members.len() { Err(Trouble::Doubled) } else { Ok(members) }
 }
 
 impl Read for Tail {

@@ -78,6 +78,7 @@ pub async fn convert(source: Source, sink: Sink, read: ReadOptions, write: Write
 pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: WriteOptions) -> Result<Converted> {
     refuse_many(&sink, &write)?;
     parts::refuse_sources(&sink, &write, files.names().map(Path::new))?;
+    parts::refuse_objects(&sink, &write, files.what(), files.addresses())?;
     let to = for_sink(&sink, &write)?;
     if write.exact {
         exact::source_of(&sink)?;
@@ -132,6 +133,10 @@ async fn convert_guessing(
     refuse_many(&sink, &write)?;
     if let Source::LocalFile(path) = &source {
         parts::refuse_sources(&sink, &write, std::iter::once(&**path))?;
+    }
+    if let Source::Object { bucket, path } = &source {
+        let address = bucket.address(path);
+        parts::refuse_objects(&sink, &write, &address, std::iter::once(address.clone()))?;
     }
     let to = for_sink(&sink, &write)?;
     if write.exact {

@@ -2,6 +2,7 @@
 //!
 //! How files are written is in `write`, `group` and `encoding`.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -404,11 +405,9 @@ impl Decoder {
     async fn take(mut self, ranges: Vec<Range<u64>>, data: Vec<Bytes>) -> Result<Self> {
         let (file, groups, mut decoder) = (self.file.clone(), self.groups.clone(), self.decoder);
         self.decoder = decode(&self.input, move || {
-            let columns = groups.iter().flat_map(|group| file.metadata().row_group(*group).columns());
-            for column in columns {
-                let start = column.byte_range().0;
-                let chunk = ranges.iter().zip(&data).find(|(range, _)| range.start == start);
-                chunk.map_or(Ok(()), |(_, bytes)| lengths::check(column, bytes))?;
+            let chunks: HashMap<u64, &Bytes> = ranges.iter().map(|range| range.start).zip(&data).collect();
+            for column in groups.iter().flat_map(|group| file.metadata().row_group(*group).columns()) {
+                chunks.get(&column.byte_range().0).map_or(Ok(()), |bytes| lengths::check(column, bytes))?;
             }
             decoder.push_ranges(ranges, data)?;
             Ok(decoder)

@@ -20,7 +20,7 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-pub(super) use self::existing::refuse_sources;
+pub(super) use self::existing::{refuse_objects, refuse_sources};
 use self::open::{Files, Open};
 use self::place::Place;
 pub(crate) use self::place::{MANIFEST, Manifest};

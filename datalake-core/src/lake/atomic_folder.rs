@@ -100,11 +100,12 @@ impl AtomicFolder {
         &self.draft.folder
     }
 
-    /// Puts it in place.
-    pub(crate) fn finish(self) -> Result<()> {
+    /// Puts it in place, unless what is there may not be replaced: that is asked last.
+    pub(crate) fn finish(self, may_replace: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let failed = |cause| write_error(&self.to, cause);
-        let replaced = check(&self.to, &self.to, self.overwrite)?;
         sync_all(&self.draft.folder).map_err(failed)?;
+        let replaced = check(&self.to, &self.to, self.overwrite)?;
+        may_replace(&self.to)?;
         // Who may read a folder is not for its next content to say.
         let kept = replaced.map_or(Ok(()), |found| fs::set_permissions(&self.draft.folder, found.permissions()));
         kept.map_err(failed)?;
@@ -126,9 +127,12 @@ impl AtomicFolder {
         let aside = folder_of(&self.to).join(format!("{}{}{REPLACED}", TEMPORARY.0, unique_name()));
         fs::rename(&self.to, &aside)?;
         if let Err(error) = fs::rename(&self.draft.folder, &self.to) {
-            fs::rename(&aside, &self.to)?;
-            return Err(error);
+            return Err(match fs::rename(&aside, &self.to) {
+                Ok(()) => error,
+                Err(other) => io::Error::other(format!("{error}; what was there lies in {}: {other}", aside.display())),
+            });
         }
+        sync_folder(folder_of(&self.to))?;
         // The new one is in its place; what cannot be removed of the old one does no harm.
         let _ = fs::remove_dir_all(&aside);
         Ok(())
@@ -227,7 +231,7 @@ mod tests {
         let folder = AtomicFolder::create(&to, false).unwrap();
         fs::write(folder.path().join("a"), "1").unwrap();
         assert!(!to.exists());
-        folder.finish().unwrap();
+        folder.finish(|_| Ok(())).unwrap();
         assert_eq!((names(&to), names(base.path())), (vec!["a".to_owned()], vec!["out".to_owned()]));
     }
 
@@ -236,7 +240,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let to = base.path().join("out");
         fs::create_dir(&to).unwrap();
-        AtomicFolder::create(&to, false).unwrap().finish().unwrap();
+        AtomicFolder::create(&to, false).unwrap().finish(|_| Ok(())).unwrap();
         fs::write(to.join("old"), "1").unwrap();
         let error = AtomicFolder::create(&to, false).unwrap_err();
         assert_eq!((error.kind(), error.reason()), (ErrorKind::AlreadyExists, Some("the folder is not empty")));
@@ -244,7 +248,7 @@ mod tests {
             let folder = AtomicFolder::create(&to, true).unwrap();
             fs::write(folder.path().join(format!("new {is_at_once}")), "1").unwrap();
             if is_at_once {
-                folder.finish().unwrap();
+                folder.finish(|_| Ok(())).unwrap();
             } else {
                 folder.place_in_two_steps().unwrap();
                 drop(folder);
@@ -296,7 +300,7 @@ mod tests {
         let lock = names(base.path()).into_iter().find(|name| name.ends_with(LOCK)).unwrap();
         assert!(!try_lock(&open_to_lock(&base.path().join(lock)).unwrap().unwrap()).unwrap());
         assert!(is_within_draft(&folder.path().join("k=1")) && !is_within_draft(base.path()));
-        folder.finish().unwrap();
+        folder.finish(|_| Ok(())).unwrap();
         assert_eq!(names(base.path()), ["a"]);
     }
 
@@ -322,7 +326,7 @@ mod tests {
         fs::create_dir(&to).unwrap();
         fs::write(to.join("old"), "1").unwrap();
         fs::set_permissions(&to, fs::Permissions::from_mode(0o2750)).unwrap();
-        AtomicFolder::create(&to, true).unwrap().finish().unwrap();
+        AtomicFolder::create(&to, true).unwrap().finish(|_| Ok(())).unwrap();
         assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o7777, 0o2750);
         assert!(names(&to).is_empty());
     }

@@ -296,12 +296,28 @@ async fn several_files_are_verified_one_by_one() {
             }
         }
     }
-    let file = out.join("k=a/part-00000.parquet");
-    let mut bytes = std::fs::read(&file).unwrap();
-    bytes[10] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
-    assert!(verify(out.to_str().unwrap(), open).await.unwrap().check().unwrap_err().to_string().contains("k=a"));
+    // What is damaged in any way is told, and the rest looked at all the same.
+    let (file, name) = (out.join("k=a/part-00000.parquet"), out.to_str().unwrap());
+    let whole = std::fs::read(&file).unwrap();
+    let changed = [&whole[..10], &[whole[10] ^ 1], &whole[11..]].concat();
+    for damaged in [changed, whole[..whole.len() - 5].to_vec(), Vec::new()] {
+        std::fs::write(&file, damaged).unwrap();
+        let verified = verify(name, open).await.unwrap();
+        assert!(verified.check().unwrap_err().to_string().contains("k=a"));
+        assert!(
+            verified.checks.iter().any(|check| check.subject.contains("k=b") && check.what == "table" && check.holds)
+        );
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert!(verify(name, open).await.unwrap().check().is_err());
+    std::fs::write(&file, whole).unwrap();
+    // A file that was laid beside them is none of the table, for readers neither.
+    std::fs::write(out.join("k=a/more.parquet"), "?").unwrap();
+    verify(name, open).await.unwrap().check().unwrap();
+    let files = format::Files::named(name, no_lake).await.unwrap().unwrap();
+    assert_eq!(files.len(), 2);
     std::fs::remove_file(out.join("_manifest.json")).unwrap();
+    assert_eq!(format::Files::named(name, no_lake).await.unwrap().unwrap().len(), 3);
     assert_eq!(verify("lake://raw-data/", open).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 

@@ -166,6 +166,25 @@ async fn a_table_of_several_objects_is_read_with_its_folders_and_without_what_is
 }
 
 #[tokio::test]
+async fn what_folders_say_counts_only_where_it_is_asked_for() {
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let raw = ensure_bucket(lake.as_ref(), &BucketName::new("raw-data").unwrap()).await.unwrap();
+    for (key, text) in [("t/a.csv", "x\n1\n"), ("t/year=2024/c.csv", "x,year\n2,1999\n")] {
+        raw.put(&key.into(), text, Default::default()).await.unwrap();
+    }
+    let text = "name = \"p\"\n[prepare]\nname = \"t\"\nsources = \"raw-data/t/**/*.csv\"\n\
+                destination = \"processed-data/t.csv\"\ncolumns = [{ name = \"x\", type = \"int64\" }]\n";
+    let pipeline = Pipeline::from_toml("p.toml", text, &[]).unwrap();
+    let runners: [&dyn Runner; 2] = [&InProcess, &OneByOne { sharing: Sharing::new(2).with_shard_size(0) }];
+    for runner in runners {
+        let options = RunOptions::default().with_fresh(true);
+        pipeline.run(Arc::clone(&lake), runner, options, Arc::new(Silent)).await.unwrap();
+        let table = lake.bucket(&BucketName::new("processed-data").unwrap()).await.unwrap();
+        assert_eq!(table.get(&"t.csv".into()).await.unwrap(), "x\n1\n2\n");
+    }
+}
+
+#[tokio::test]
 async fn too_many_bad_rows_of_all_shards_together_are_an_error() {
     let text = |limit: &str| {
         format!(

@@ -58,7 +58,7 @@ impl Plan {
     pub(crate) async fn declared_over(step: &Prepare, context: &Context) -> Result<Self> {
         let mut plan = Self::declared(step);
         for source in &step.sources {
-            let files = Files::in_lake(context.lake.as_ref(), &source.path.parse()?).await?;
+            let files = files_of(step, &source.path, context).await?;
             plan.notes.extend_from_slice(files.notes());
         }
         Ok(plan)
@@ -94,6 +94,13 @@ impl Plan {
     }
 }
 
+/// The objects of a source. Where columns are declared, folders are asked for those alone.
+async fn files_of(step: &Prepare, path: &str, context: &Context) -> Result<Files> {
+    let is_declared = |key: &str| step.columns.iter().any(|column| column.source_names().any(|name| name == key));
+    let is_wanted = |key: &str| step.columns.is_empty() || is_declared(key);
+    Files::in_lake_of(context.lake.as_ref(), &path.parse()?, is_wanted).await
+}
+
 /// The objects that a step reads, in order, and how; only some of them where a shard is meant, which must be as they
 /// were when they were listed.
 async fn found(step: &Prepare, context: &Context, shard: Option<&Shard<'_>>) -> Result<Found> {
@@ -106,7 +113,7 @@ async fn found(step: &Prepare, context: &Context, shard: Option<&Shard<'_>>) -> 
             .with_infer(Infer::Whole)
             .with_on_row_error(step.on_row_error)
             .with_row_number(Some(ROW.to_owned()));
-        let files = Files::in_lake(context.lake.as_ref(), &source.path.parse()?).await?;
+        let files = files_of(step, &source.path, context).await?;
         notes.extend_from_slice(files.notes());
         for (bucket, meta, said) in files.objects() {
             let wanted = shard.is_none_or(|shard| shard.objects.contains(&number));

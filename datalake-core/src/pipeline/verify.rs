@@ -219,11 +219,13 @@ async fn of_conversion(
     conversion: &Conversion,
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<()> {
-    let Conversion { destination: to, balance, files, .. } = conversion;
+    let Conversion { destination: to, written, balance, files, .. } = conversion;
     if files.is_empty() {
         of_one(verified, conversion, lake).await?;
     } else {
         let place = Place::of(to, lake).await?.ok_or_else(|| Error::internal("verify", to))?;
+        let named = place.file(MANIFEST)?;
+        bytes(verified, &named.to_string(), named, &written.sha256).await?;
         let rows = of_files(verified, &place, files).await?;
         verified.hold(to, "rows", &rows, &balance.written);
     }
@@ -238,8 +240,8 @@ async fn of_one(
 ) -> Result<()> {
     let Conversion { destination: to, written, balance, .. } = conversion;
     let source = || conversion.table(lake);
-    let is_there = bytes(verified, to, source().await?, &written.sha256).await?;
-    if is_there {
+    let is_whole = bytes(verified, to, source().await?, &written.sha256).await?;
+    if is_whole {
         let format = format::format(&conversion.format).ok_or_else(|| {
             Error::invalid("verify", to).with_reason(format_args!("`{}` is no format", conversion.format))
         })?;
@@ -358,7 +360,8 @@ fn of_balance(verified: &mut Verified, step: &str, balance: &PrepareBalance, row
     verified.add(step, "balance", combined, words);
 }
 
-/// The bytes of an object or file, which may be gone; says whether it is there.
+/// The bytes of an object or file, which may be gone; says whether they are those that were written, so that what is in them can
+/// be looked at.
 async fn bytes(verified: &mut Verified, name: &str, source: Source, wanted: &String) -> Result<bool> {
     match Input::open(&source).await {
         Ok(_) => {}
@@ -368,8 +371,9 @@ async fn bytes(verified: &mut Verified, name: &str, source: Source, wanted: &Str
         }
         Err(error) => return Err(error),
     }
-    verified.hold(name, "bytes", &sha256(&source).await?, wanted);
-    Ok(true)
+    let found = sha256(&source).await?;
+    verified.hold(name, "bytes", &found, wanted);
+    Ok(found == *wanted)
 }
 
 /// The SHA-256 of the bytes of a source, in hex.

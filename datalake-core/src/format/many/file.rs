@@ -81,7 +81,6 @@ impl File {
     }
 
     /// It as an object, if it is one.
-    #[cfg(feature = "sql")]
     pub(super) fn object(&self) -> Option<(&Bucket, &ObjectMeta)> {
         match &self.place {
             Place::Local(..) => None,

@@ -101,7 +101,8 @@ impl Files {
         listed.unwrap_or_else(|_| Err(Error::internal("list", "files"))).map(Some)
     }
 
-    /// The files of a folder of this machine and of those below it, or those that a pattern names.
+    /// The files of a folder of this machine and of those below it, or those that a pattern names. Of a folder in which a table
+    /// was written as several files, these are those that its `_manifest.json` names.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) if there are none; [`Invalid`](crate::ErrorKind::Invalid) for a pattern
@@ -143,7 +144,13 @@ impl Files {
             return Err(Error::not_found("read", text).with_reason("no file matches").with_hint(holds(folder)));
         }
         found.sort_by(|a, b| a.place.bytes().cmp(b.place.bytes()));
-        Self::of(text, found)
+        let is_folder = Path::new(text).is_dir();
+        let left_out = match std::fs::read(folder.join(MANIFEST)).map(|bytes| serde_json::from_slice(&bytes)) {
+            Ok(Ok(manifest)) if is_folder => only_named(&mut found, &manifest, text)?,
+            _ => None,
+        };
+        let files = Self::of(text, found, |_| true)?;
+        Ok(Self { notes: left_out.into_iter().collect(), ..files })
     }
 
     /// The objects that a pattern or prefix names. Of a prefix below which a table was written as several objects, these are those
@@ -153,6 +160,15 @@ impl Files {
     /// Those of [`ObjectPattern::matches`]; [`Invalid`](crate::ErrorKind::Invalid) if some objects lie in folders that say
     /// columns and others do not.
     pub async fn in_lake(lake: &dyn Lake, pattern: &ObjectPattern) -> Result<Self> {
+        Self::in_lake_of(lake, pattern, |_| true).await
+    }
+
+    /// The same, where only some of the columns that folders say are asked for; nothing is said of others.
+    pub(crate) async fn in_lake_of(
+        lake: &dyn Lake,
+        pattern: &ObjectPattern,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
         let objects = pattern.matches(lake).await?;
         let base = pattern.base();
         let found = objects.into_iter().filter_map(|(bucket, meta)| {
@@ -169,21 +185,22 @@ impl Files {
         found.sort_by(|a, b| a.place.bytes().cmp(b.place.bytes()));
         let left_out = match (pattern.is_prefix(), found.first().map(|found| &found.place)) {
             (true, Some(Place::Object(bucket, _))) => match manifest(bucket, &base).await? {
-                Some(manifest) => only_named(&mut found, &manifest, pattern)?,
+                Some(manifest) => only_named(&mut found, &manifest, &pattern.to_string())?,
                 None => None,
             },
             _ => None,
         };
-        let files = Self::of(&pattern.to_string(), found)?;
+        let files = Self::of(&pattern.to_string(), found, is_wanted)?;
         Ok(Self { notes: left_out.into_iter().collect(), ..files })
     }
 
-    fn of(what: &str, found: Vec<Found>) -> Result<Self> {
+    fn of(what: &str, found: Vec<Found>, is_wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let mut keys: Option<(Vec<String>, String)> = None;
         let mut files = Vec::with_capacity(found.len());
         for Found { name, below, size, place } in found {
             let folders = below.rsplit_once('/').map_or("", |(folders, _)| folders);
-            let (own, values): (Vec<String>, Vec<Option<String>>) = hive::pairs(&name, folders)?.into_iter().unzip();
+            let (own, values): (Vec<String>, Vec<Option<String>>) =
+                hive::pairs(&name, folders)?.into_iter().filter(|(key, _)| is_wanted(key)).unzip();
             let (known, first) = keys.get_or_insert_with(|| (own.clone(), name.clone()));
             let values = in_order(known, own, values).map_err(|own| differ(&name, &own, first, known))?;
             files.push(File::new(name, size, values, place));
@@ -211,6 +228,16 @@ impl Files {
     /// Their names: paths, or `bucket/key`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| &*file.name)
+    }
+
+    /// What messages call them.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The objects among them: `bucket/key`.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = String> {
+        self.files.iter().filter_map(|file| file.object().map(|(bucket, meta)| bucket.address(&meta.location)))
     }
 
     /// The objects among them, each with what its folders say.
@@ -271,8 +298,8 @@ async fn manifest(bucket: &Bucket, base: &str) -> Result<Option<Manifest>> {
     }
 }
 
-/// Keeps the objects that a manifest names, all of which must be there; says which are left out.
-fn only_named(found: &mut Vec<Found>, manifest: &Manifest, pattern: &ObjectPattern) -> Result<Option<String>> {
+/// Keeps the files or objects that a manifest names, all of which must be there; says which are left out.
+fn only_named(found: &mut Vec<Found>, manifest: &Manifest, pattern: &str) -> Result<Option<String>> {
     let listed: HashSet<&str> = found.iter().map(|found| &*found.below).collect();
     if let Some(file) = manifest.files.iter().find(|file| !listed.contains(&*file.path)) {
         return Err(Error::not_found("read", pattern)
@@ -283,15 +310,15 @@ fn only_named(found: &mut Vec<Found>, manifest: &Manifest, pattern: &ObjectPatte
     let other: Vec<&str> = found.iter().map(|found| &*found.below).filter(|below| !named.contains(below)).collect();
     let note = match other[..] {
         [] => None,
-        [one] => Some(format!("1 object below {pattern} is not named by its `{MANIFEST}`, so left out: {one}")),
+        [one] => Some(format!("1 file below {pattern} is not named by its `{MANIFEST}`, so left out: {one}")),
         [first, ..] => Some(format!(
-            "{} objects below {pattern} are not named by its `{MANIFEST}`, so left out, such as {first}",
+            "{} files below {pattern} are not named by its `{MANIFEST}`, so left out, such as {first}",
             other.len()
         )),
     };
     found.retain(|found| named.contains(&*found.below));
     if found.is_empty() {
-        return Err(Error::not_found("read", pattern).with_reason(format_args!("its `{MANIFEST}` names no object")));
+        return Err(Error::not_found("read", pattern).with_reason(format_args!("its `{MANIFEST}` names no file")));
     }
     Ok(note)
 }

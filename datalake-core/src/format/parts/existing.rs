@@ -74,6 +74,11 @@ fn is_part(path: &str) -> bool {
     has_number && has_attempt && What::of(path) == What::Rows
 }
 
+/// Whether a file of rows is named as writers of tables do, this one and others; files that people name are no such table.
+fn is_of_writers(path: &str) -> bool {
+    path.rsplit('/').next().unwrap_or(path).starts_with("part-")
+}
+
 fn refused(what: &str, reason: impl std::fmt::Display) -> Error {
     Error::invalid("overwrite", what).with_reason(reason)
 }
@@ -112,7 +117,11 @@ pub(super) async fn below_prefix(bucket: &Bucket, prefix: &Key, name: &str, over
             return Err(refused(name, format_args!("another table is below it: `{table}`"))
                 .with_hint("name the prefix of one table"));
         }
-        if let Some((path, _)) = paths.iter().find(|(path, _)| What::of(path) == What::Other) {
+        let is_other = |path: &str| match What::of(path) {
+            What::Rows => !is_of_writers(path),
+            what => what == What::Other,
+        };
+        if let Some((path, _)) = paths.iter().find(|(path, _)| is_other(path)) {
             return Err(refused(name, format_args!("`{path}` below it is no file of a table"))
                 .with_hint("name another prefix, or remove first what is not needed any more"));
         }
@@ -192,7 +201,8 @@ fn only_table(path: &Path, to: &Path) -> Result<()> {
             says_value(&entry.file_name().to_string_lossy())
         } else {
             match (What::of(&below), &named) {
-                (What::Manifest, _) | (What::Rows, None) => true,
+                (What::Manifest, _) => true,
+                (What::Rows, None) => is_of_writers(&below),
                 (What::Rows, Some(named)) => named.contains(&*below) || is_part(&below),
                 (What::Hidden | What::Other, _) => false,
             }
@@ -236,6 +246,28 @@ pub(in crate::format) fn refuse_sources<'a>(
         }
     }
     Ok(())
+}
+
+/// Refuses to replace what is below a prefix where some of it is read for that: what is not would be in no table any more.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] where there is such an object. That the whole prefix becomes another table is none.
+pub(in crate::format) fn refuse_objects(
+    sink: &Sink,
+    options: &WriteOptions,
+    what: &str,
+    mut objects: impl Iterator<Item = String>,
+) -> Result<()> {
+    let Sink::Prefix { .. } = sink else { return Ok(()) };
+    let below = sink.to_string();
+    if !options.overwrite || what == below {
+        return Ok(());
+    }
+    match objects.find(|object| object.starts_with(&below)) {
+        None => Ok(()),
+        Some(object) => Err(refused(&below, format_args!("`{object}` below it is read, and others may be there"))
+            .with_hint("write another prefix, or read this one as a whole")),
+    }
 }
 
 #[cfg(test)]
@@ -297,10 +329,10 @@ mod tests {
         assert!(whole.reason().unwrap().contains("whole bucket"), "{whole:?}");
         assert!(whole.hint().unwrap().contains("lake://raw-data/table/"), "{whole:?}");
         // Without a manifest: rows alone, and what readers pass over stays.
-        let found = replaced(&["t/a.csv", "t/k=1/b.json", "t/_runs/1.json", "t/.x", "u/c.csv"], "t", None).await;
-        assert_eq!(found.unwrap(), ["t/a.csv", "t/k=1/b.json"]);
-        for (other, said) in [("t/notes.txt", "`notes.txt`"), ("t/u/a.csv", "`u/a.csv`")] {
-            let error = replaced(&["t/a.csv", other], "t", None).await.unwrap_err();
+        let keys = ["t/part-0.csv", "t/k=1/part-b.json", "t/_runs/1.json", "t/.x", "u/c.csv"];
+        assert_eq!(replaced(&keys, "t", None).await.unwrap(), ["t/k=1/part-b.json", "t/part-0.csv"]);
+        for (other, said) in [("t/notes.txt", "`notes.txt`"), ("t/u/a.csv", "`u/a.csv`"), ("t/a.csv", "`a.csv`")] {
+            let error = replaced(&["t/part-0.csv", other], "t", None).await.unwrap_err();
             assert!(error.reason().unwrap().starts_with(said), "{error:?}");
         }
         let error = replaced(&["t/u/_manifest.json", "t/a.csv"], "t", None).await.unwrap_err();
@@ -337,16 +369,17 @@ mod tests {
     #[test]
     fn a_folder_with_anything_else_is_not_replaced() {
         for fine in [
-            &[("a.csv", ""), ("k=1/b.parquet", "")][..],
+            &[("part-0.csv", ""), ("k=1/part-b.parquet", "")][..],
             &[(MANIFEST, TABLE), ("k=1/a.csv", ""), ("k=2/part-00000.csv", "")],
         ] {
             in_folder(folder(fine).path(), true).unwrap();
         }
         for (files, said) in [
-            (&[("a.csv", ""), ("notes.txt", "")][..], "`notes.txt`"),
-            (&[("a.csv", ""), (".git/config", "")], "`.git`"),
-            (&[("k=1/a.csv", ""), ("k=1/src/main.rs", "")], "`k=1/src`"),
-            (&[("a.csv", ""), ("_SUCCESS", "")], "`_SUCCESS`"),
+            (&[("part-a.csv", ""), ("notes.txt", "")][..], "`notes.txt`"),
+            (&[("part-a.csv", ""), ("package.json", "")], "`package.json`"),
+            (&[("part-a.csv", ""), (".git/config", "")], "`.git`"),
+            (&[("k=1/part-a.csv", ""), ("k=1/src/main.rs", "")], "`k=1/src`"),
+            (&[("part-a.csv", ""), ("_SUCCESS", "")], "`_SUCCESS`"),
             (&[(MANIFEST, TABLE), ("k=1/a.csv", ""), ("k=1/b.csv", "")], "does not name it"),
             (&[(MANIFEST, "[]"), ("a.csv", "")], "none of datalake"),
         ] {
@@ -357,6 +390,18 @@ mod tests {
             // Without the wish to replace, it is for others to say that it is not empty.
             in_folder(folder.path(), false).unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_prefix_that_is_read_in_part_is_not_replaced() {
+        let bucket = MemoryLake::default().create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+        let (sink, options) =
+            (Sink::Prefix { bucket, prefix: "t".into() }, WriteOptions::default().with_overwrite(true));
+        let refuse = |what: &str, object: &str| refuse_objects(&sink, &options, what, [object.to_owned()].into_iter());
+        refuse("raw-data/t/", "raw-data/t/a.csv").unwrap();
+        refuse("raw-data/tea.csv", "raw-data/tea.csv").unwrap();
+        let error = refuse("raw-data/t/a.csv", "raw-data/t/a.csv").unwrap_err();
+        assert!(error.reason().unwrap().contains("`raw-data/t/a.csv`"), "{error:?}");
     }
 
     #[test]

@@ -113,11 +113,8 @@ impl Place {
                 let mut output = Output::open(Sink::LocalFile(draft.path().join(MANIFEST))).await?;
                 output.write(text).await?;
                 output.finish().await?;
-                let placed = tokio::task::spawn_blocking(move || {
-                    // Writing takes its time, in which somebody may have laid something down there.
-                    in_folder(&to, overwrite)?;
-                    draft.finish()
-                });
+                // Writing takes its time, in which somebody may have laid something down there.
+                let placed = tokio::task::spawn_blocking(move || draft.finish(|_| in_folder(&to, overwrite)));
                 placed.await.unwrap_or_else(|_| Err(Error::internal("put in place", "a folder")))?;
                 Ok((sha256, Vec::new()))
             }
@@ -170,6 +167,8 @@ async fn put_manifest(bucket: &Bucket, named: &Path, text: Bytes, before: Option
                 .with_hint("what was written here is taken back; write again if it is to replace the other")
                 .with_source(error),
         ),
+        // It may come to be there yet.
+        _ if error.kind() == ErrorKind::Unavailable => Stands::Perhaps(error),
         _ => Stands::No(error),
     }
 }
