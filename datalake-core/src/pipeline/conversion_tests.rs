@@ -287,9 +287,8 @@ async fn several_files_are_verified_one_by_one() {
             for name in done.run.iter().chain([&name]) {
                 let verified = verify(name, open).await.unwrap();
                 verified.check().unwrap();
-                for what in ["bytes", "table"] {
-                    assert_eq!(verified.checks.iter().filter(|check| check.what == what).count(), 2, "{verified:?}");
-                }
+                let tables = verified.checks.iter().filter(|check| check.what == "table");
+                assert_eq!(tables.count(), 2, "{verified:?}");
             }
             if let (true, Some(run)) = (is_dirty, &done.run) {
                 assert_eq!(replay(run, Fix::default(), open).await.unwrap_err().kind(), ErrorKind::Unsupported);
