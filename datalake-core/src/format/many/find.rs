@@ -146,7 +146,7 @@ impl Files {
         found.sort_by(|a, b| a.place.bytes().cmp(b.place.bytes()));
         let is_folder = Path::new(text).is_dir();
         let left_out = match std::fs::read(folder.join(MANIFEST)).map(|bytes| serde_json::from_slice(&bytes)) {
-            Ok(Ok(manifest)) if is_folder => only_named(&mut found, &manifest, text)?,
+            Ok(Ok(manifest)) if is_folder => only_named(&mut found, &manifest, text, "file")?,
             _ => None,
         };
         let files = Self::of(text, found, |_| true)?;
@@ -185,7 +185,7 @@ impl Files {
         found.sort_by(|a, b| a.place.bytes().cmp(b.place.bytes()));
         let left_out = match (pattern.is_prefix(), found.first().map(|found| &found.place)) {
             (true, Some(Place::Object(bucket, _))) => match manifest(bucket, &base).await? {
-                Some(manifest) => only_named(&mut found, &manifest, &pattern.to_string())?,
+                Some(manifest) => only_named(&mut found, &manifest, &pattern.to_string(), "object")?,
                 None => None,
             },
             _ => None,
@@ -299,7 +299,7 @@ async fn manifest(bucket: &Bucket, base: &str) -> Result<Option<Manifest>> {
 }
 
 /// Keeps the files or objects that a manifest names, all of which must be there; says which are left out.
-fn only_named(found: &mut Vec<Found>, manifest: &Manifest, pattern: &str) -> Result<Option<String>> {
+fn only_named(found: &mut Vec<Found>, manifest: &Manifest, pattern: &str, noun: &str) -> Result<Option<String>> {
     let listed: HashSet<&str> = found.iter().map(|found| &*found.below).collect();
     if let Some(file) = manifest.files.iter().find(|file| !listed.contains(&*file.path)) {
         return Err(Error::not_found("read", pattern)
@@ -310,15 +310,15 @@ fn only_named(found: &mut Vec<Found>, manifest: &Manifest, pattern: &str) -> Res
     let other: Vec<&str> = found.iter().map(|found| &*found.below).filter(|below| !named.contains(below)).collect();
     let note = match other[..] {
         [] => None,
-        [one] => Some(format!("1 file below {pattern} is not named by its `{MANIFEST}`, so left out: {one}")),
+        [one] => Some(format!("1 {noun} below {pattern} is not named by its `{MANIFEST}`, so left out: {one}")),
         [first, ..] => Some(format!(
-            "{} files below {pattern} are not named by its `{MANIFEST}`, so left out, such as {first}",
+            "{} {noun}s below {pattern} are not named by its `{MANIFEST}`, so left out, such as {first}",
             other.len()
         )),
     };
     found.retain(|found| named.contains(&*found.below));
     if found.is_empty() {
-        return Err(Error::not_found("read", pattern).with_reason(format_args!("its `{MANIFEST}` names no file")));
+        return Err(Error::not_found("read", pattern).with_reason(format_args!("its `{MANIFEST}` names no {noun}")));
     }
     Ok(note)
 }

@@ -167,8 +167,6 @@ async fn put_manifest(bucket: &Bucket, named: &Path, text: Bytes, before: Option
                 .with_hint("what was written here is taken back; write again if it is to replace the other")
                 .with_source(error),
         ),
-        // It may come to be there yet.
-        _ if error.kind() == ErrorKind::Unavailable => Stands::Perhaps(error),
         _ => Stands::No(error),
     }
 }

@@ -177,7 +177,7 @@ async fn objects_below_a_prefix_are_named_by_a_manifest() {
 #[tokio::test]
 async fn a_write_that_fails_leaves_the_objects_that_were_there() {
     let (_lake, bucket) = bucket().await;
-    bucket.put(&"t/old.csv".into(), "n\n1\n", Default::default()).await.unwrap();
+    bucket.put(&"t/part-old.csv".into(), "n\n1\n", Default::default()).await.unwrap();
     let batch = table([(1, None)].into_iter());
     let schema = batch.schema();
     let stream = futures::stream::iter([Ok(batch), Err(Error::invalid("read", "a.csv"))]).boxed();

@@ -155,15 +155,15 @@ async fn of_two_writers_one_wins() {
 #[tokio::test]
 async fn old_objects_that_cannot_be_removed_are_told_when_the_new_table_stands() {
     let store = bucket(NEVER, false, "old");
-    for key in ["t/old.csv", "t/k=1/old.csv", "t/new.csv"] {
+    for key in ["t/part-old.csv", "t/k=1/part-old.csv", "t/part-new.csv"] {
         store.put(&key.into(), "n\n1\n", PutMode::Create).await.unwrap();
     }
     let notes = write(&store, true, None).await.unwrap();
     let [note] = &notes[..] else { panic!("{notes:?}") };
     assert!(note.starts_with("the table is written; of the one before, 2 objects could not be removed"), "{note}");
-    assert!(note.contains("processed-data/t/k=1/old.csv"), "{note}");
+    assert!(note.contains("processed-data/t/k=1/part-old.csv"), "{note}");
     let left = keys(&store).await;
-    assert_eq!((left.len(), left.contains(&"t/new.csv".to_owned())), (5, false), "{left:?}");
+    assert_eq!((left.len(), left.contains(&"t/part-new.csv".to_owned())), (5, false), "{left:?}");
 }
 
 #[test]
