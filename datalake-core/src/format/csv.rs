@@ -96,7 +96,13 @@ impl Plan {
         let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit).await?;
         found.notes.splice(..0, notes);
         let specs = match &options.schema {
-            Some(specs) => Some((specs.clone(), Origin::Declared)),
+            Some(specs) => {
+                let marked = |spec: &ColumnSpec| match options.decimal {
+                    Some(mark) if spec.decimal == DecimalMark::Dot => spec.clone().with_decimal(mark),
+                    _ => spec.clone(),
+                };
+                Some((specs.iter().map(marked).collect(), Origin::Declared))
+            }
             None if options.text => None,
             None if let Some(guess) = &options.guess => {
                 guess.covers(input.name(), &found.names)?;

@@ -12,7 +12,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{RunId, code_version, runs_bucket};
-use super::rejects::{FOLDER_SUFFIX, keep_rejects_of, told};
+use super::rejects::{End, FOLDER_SUFFIX, QUARANTINE, keep_rejects_of, told};
 use super::run::ensure_bucket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
@@ -143,7 +143,7 @@ pub async fn carry_out(
     let (run, started) = (RunId::now(), Utc::now());
     let Order { source: (source, name), sink, destination, read, write } = order;
     let format = format::for_sink(&sink, &write)?.name().to_owned();
-    let keep = || keep_rejects_of(quarantine, &destination, "convert", &run, &lake);
+    let keep = |end| keep_rejects_of(quarantine, &destination, "convert", &run, end, &lake);
     let folders = match &source {
         Tables::One(_) => &[][..],
         Tables::Many(files) => files.keys(),
@@ -155,9 +155,9 @@ pub async fn carry_out(
     };
     let mut converted = match converted {
         Ok(converted) => converted,
-        Err(error) => return Err(told(error, keep().await?.map(|kept| kept.path))),
+        Err(error) => return Err(told(error, keep(End::Failed).await?.map(|kept| kept.path))),
     };
-    let kept = keep().await?;
+    let kept = keep(End::Written).await?;
     let place = kept.as_ref().map(|kept| kept.path.clone());
     let document = Conversion {
         version: VERSION,
@@ -237,19 +237,21 @@ impl Conversion {
             }
         };
         let bytes = bytes.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Error::not_found("find", format_args!("the conversion {name}"))
-                .with_hint(
-                    "name its run, as the conversion has told it, or its local file. Of a conversion into a local file there is \
-                     a document where records were quarantined, or with `--exact`",
-                )
-                .with_source(error),
+            ErrorKind::NotFound => unknown(name).with_source(error),
             _ => error,
         })?;
-        let document: Self = serde_json::from_slice(&bytes).map_err(|cause| {
+        let mut document: Self = serde_json::from_slice(&bytes).map_err(|cause| {
             Error::invalid("read", format_args!("the document of {home}"))
                 .with_reason("it is none of this version of datalake")
                 .with_source(cause)
         })?;
+        if let Home::Folder(folder) = &home {
+            // Where they lie now, seen from here: it was written elsewhere, perhaps, and may have been moved since.
+            document.destination = beside(folder).display().to_string();
+            if let Some(kept) = &mut document.quarantine {
+                kept.path = folder.join(QUARANTINE).display().to_string();
+            }
+        }
         Ok((document, home))
     }
 
@@ -265,6 +267,14 @@ impl Conversion {
                 .with_hint("correct the source, and convert it again")),
         }
     }
+}
+
+/// The error for a name of which there is no document.
+fn unknown(name: &str) -> Error {
+    Error::not_found("find", format_args!("the conversion {name}")).with_hint(
+        "name its run, as the conversion has told it, or its local file. Of a conversion into a local file there is a document \
+         where records were quarantined, or with `--exact`",
+    )
 }
 
 /// Where the document of a conversion lies.
@@ -287,7 +297,11 @@ impl Home {
         if path.is_dir() && name.trim_end_matches('/').ends_with(FOLDER_SUFFIX) {
             return Ok(Self::Folder(path.to_owned()));
         }
-        Ok(Self::Run(runs_bucket(lake()?.as_ref()).await?, RunId::from(name)))
+        let runs = runs_bucket(lake()?.as_ref()).await.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => unknown(name).with_source(error),
+            _ => error,
+        })?;
+        Ok(Self::Run(runs, RunId::from(name)))
     }
 }
 
@@ -303,6 +317,12 @@ impl Display for Home {
 /// The key of a run's document.
 fn key(run: &RunId) -> Path {
     Path::from(format!("{PREFIX}/{run}/{DOCUMENT}"))
+}
+
+/// The file beside which a folder lies.
+fn beside(folder: &FilePath) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(name.strip_suffix(FOLDER_SUFFIX).unwrap_or(&name))
 }
 
 /// The folder beside a local file.

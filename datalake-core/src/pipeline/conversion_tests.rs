@@ -340,3 +340,83 @@ async fn columns_that_no_record_holds_are_not_brought_back_as_nulls() {
     assert!(error.kind() == ErrorKind::Unsupported && error.reason().unwrap().contains("`year`"), "{error}");
     verify(out.to_str().unwrap(), no_lake).await.unwrap().check().unwrap();
 }
+
+#[tokio::test]
+async fn what_stands_beside_a_table_goes_with_it_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    convert(folder.path(), CSV, "a.parquet", Some(specs()), WriteOptions::default()).await;
+    let (name, kept) = (path.to_str().unwrap(), folder.path().join("a.parquet.run/quarantine.ndjson"));
+    let records = std::fs::read(&kept).unwrap();
+    for (from, limit) in [("gone.csv", "10"), ("from.csv", "1")] {
+        let quarantine = Arc::new(Quarantine::new(limit.parse().unwrap()));
+        let from = folder.path().join(from);
+        let order = ConversionOrder {
+            source: (Tables::One(Source::LocalFile(from.clone())), from.display().to_string()),
+            sink: Sink::LocalFile(path.clone()),
+            destination: Location::Local(path.clone()),
+            read: ReadOptions::default()
+                .with_schema(Some(specs()))
+                .with_on_row_error(OnRowError::Quarantine)
+                .with_rejects(Some(quarantine.clone())),
+            write: WriteOptions::default(),
+        };
+        let error = carry_out(order, &quarantine, no_lake).await.unwrap_err();
+        let is_told = error.hint().is_some_and(|hint| hint.contains("a.parquet.run/failed.ndjson"));
+        assert_eq!(is_told, limit == "1", "{error:?}");
+        assert_eq!(std::fs::read(&kept).unwrap(), records);
+        verify(name, no_lake).await.unwrap().check().unwrap();
+    }
+    // Both may be moved; the document says where they lay.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    for file in ["a.parquet", "a.parquet.run"] {
+        std::fs::rename(folder.path().join(file), other.join(file)).unwrap();
+    }
+    std::fs::write(&path, "another").unwrap();
+    let verified = verify(other.join("a.parquet").to_str().unwrap(), no_lake).await.unwrap();
+    verified.check().unwrap();
+    assert!(verified.checks.iter().all(|check| check.subject.contains("other")), "{verified:?}");
+    // Without a document of its own, no other file is meant.
+    let error = replay(name, Fix::default(), || Ok(Arc::new(MemoryLake::default()))).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("name its run"), "{error:?}");
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_do_not_come_back_as_they_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, path) = (folder.path().join("from.csv"), folder.path().join("a.csv"));
+    std::fs::write(&from, b"id,name\n1,K\xe4se\n2,ok\n").unwrap();
+    let quarantine = Arc::new(Quarantine::new(Limit::default()));
+    let order = ConversionOrder {
+        source: (Tables::One(Source::LocalFile(from)), "from.csv".to_owned()),
+        sink: Sink::LocalFile(path.clone()),
+        destination: Location::Local(path.clone()),
+        read: ReadOptions::default().with_on_row_error(OnRowError::Quarantine).with_rejects(Some(quarantine.clone())),
+        write: WriteOptions::default(),
+    };
+    carry_out(order, &quarantine, no_lake).await.unwrap();
+    let again = || async { replay(path.to_str().unwrap(), Fix::default(), no_lake).await.unwrap() };
+    assert_eq!(again().await.brought_back, 0);
+    mend(&folder.path().join("a.csv.run"), &[("\\xE4", "\u{e4}")]);
+    assert_eq!(again().await.brought_back, 1);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "id,name\n2,ok\n1,K\u{e4}se\n");
+}
+
+#[tokio::test]
+async fn other_types_hold_from_then_on_and_columns_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let column = |name: &str, data_type| ColumnSpec::new(name, data_type);
+    let with = |specs: Vec<ColumnSpec>| Fix { schema: Some(specs), ..Fix::default() };
+    let narrow = vec![column("id", DataType::Int64).with_nullable(false), column("x", DataType::Int64)];
+    convert(folder.path(), "id,x\n1,2\n,3\n4,b\n", "a.parquet", Some(narrow), WriteOptions::default()).await;
+    let path = folder.path().join("a.parquet");
+    let name = path.to_str().unwrap();
+    let fewer = replay(name, with(vec![column("id", DataType::Int64)]), no_lake).await.unwrap_err();
+    assert!(fewer.reason().unwrap().contains("the table has `x`"), "{fewer:?}");
+    let nullable = vec![column("id", DataType::Int64), column("x", DataType::Int64)];
+    assert_eq!(replay(name, with(nullable), no_lake).await.unwrap().brought_back, 1);
+    mend(&folder.path().join("a.parquet.run"), &[("4,b", "4,5")]);
+    assert_eq!(replay(name, Fix::default(), no_lake).await.unwrap().brought_back, 1);
+    assert_eq!(rows(&path).await, ["1|2", "|3", "4|5"]);
+}

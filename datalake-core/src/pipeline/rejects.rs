@@ -13,7 +13,17 @@ use crate::pipeline::run::ensure_bucket;
 
 /// What stands behind the name of a local file in that of the folder beside it.
 pub(super) const FOLDER_SUFFIX: &str = ".run";
-const FILE: &str = "quarantine.ndjson";
+pub(super) const QUARANTINE: &str = "quarantine.ndjson";
+/// Where those go that were rejected on the way to a table that was not written, while that of an earlier conversion stands.
+const FAILED: &str = "failed.ndjson";
+
+/// What became of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Written,
+    /// What was there before still is.
+    Failed,
+}
 
 /// Keeps what was quarantined on the way to `to`, and says where: for a lake object under
 /// `processed-data/_quarantine/RUN/COMMAND.ndjson`, for a local file as `FILE.run/quarantine.ndjson`, for stdout as
@@ -28,7 +38,7 @@ pub async fn keep_rejects(
     command: &str,
     lake: impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<Option<String>> {
-    let kept = keep_rejects_of(quarantine, to, command, &RunId::now(), &lake).await?;
+    let kept = keep_rejects_of(quarantine, to, command, &RunId::now(), End::Written, &lake).await?;
     Ok(kept.map(|kept| kept.path))
 }
 
@@ -38,6 +48,7 @@ pub(super) async fn keep_rejects_of(
     to: &Location,
     command: &str,
     run: &RunId,
+    end: End,
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<Option<Kept>> {
     let is_empty = quarantine.counts().is_empty();
@@ -49,8 +60,8 @@ pub(super) async fn keep_rejects_of(
             let kept = quarantine.finish(&bucket, &key).await?;
             Ok(kept.map(|records| Kept { path: bucket.address(&key), records }))
         }
-        Location::Local(path) => beside(quarantine, path, is_empty).await,
-        Location::Stdio => beside(quarantine, Path::new("stdout"), is_empty).await,
+        Location::Local(path) => beside(quarantine, path, is_empty, end).await,
+        Location::Stdio => beside(quarantine, Path::new("stdout"), is_empty, end).await,
     }
 }
 
@@ -64,17 +75,25 @@ pub fn told(error: Error, kept: Option<String>) -> Error {
 }
 
 /// `DESTINATION.run/quarantine.ndjson`.
-async fn beside(quarantine: &Quarantine, path: &Path, is_empty: bool) -> Result<Option<Kept>> {
+async fn beside(quarantine: &Quarantine, path: &Path, is_empty: bool, end: End) -> Result<Option<Kept>> {
     let folder = folder_of(path);
-    // What an earlier conversion into the same file left.
-    forget(&folder, DOCUMENT)?;
+    // What an earlier conversion into the same file left goes with its table, and not before.
+    let stays = end == End::Failed && folder.join(DOCUMENT).is_file();
+    if stays && is_empty {
+        return Ok(None);
+    }
+    let name = if stays { FAILED } else { QUARANTINE };
+    if !stays {
+        forget(&folder, DOCUMENT)?;
+        forget(&folder, FAILED)?;
+    }
     if is_empty {
-        forget(&folder, FILE)?;
+        forget(&folder, QUARANTINE)?;
         // What else is in the folder is not ours, and a reason to leave it.
         let _ = std::fs::remove_dir(&folder);
         return Ok(None);
     }
-    let file = folder.join(FILE);
+    let file = folder.join(name);
     std::fs::create_dir_all(&folder).map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
     let kept = quarantine.finish_to(Sink::LocalFile(file.clone())).await?;
     Ok(kept.map(|records| Kept { path: file.display().to_string(), records }))

@@ -1,6 +1,6 @@
 //! Reads the quarantined records of a conversion once more, after a fix, and adds those that fit now to what was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{AsArray, RecordBatch};
@@ -133,6 +133,12 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
     conversion.balance.written += brought_back;
     conversion.balance.quarantined -= brought_back.min(conversion.balance.quarantined);
     conversion.written = written;
+    if brought_back > 0
+        && let Some(specs) = fix.schema
+    {
+        // The types of the table from now on.
+        (conversion.read.schema, conversion.read.columns) = (Some(specs), None);
+    }
     conversion.quarantine = rest.map(|records| Kept { records, ..kept });
     conversion.rows_digest = conversion.rows_digest.filter(|_| brought_back == 0);
     conversion.replays += 1;
@@ -217,10 +223,14 @@ struct Outcome {
 /// not closed swallows nothing.
 async fn once_more(conversion: &Conversion, records: &[Reject], read: &ReadOptions) -> Result<Outcome> {
     let mut by_source: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, record) in records.iter().enumerate() {
-        by_source.entry(&record.source).or_default().push(index);
-    }
     let mut found = Found { rows: Vec::new(), left: BTreeMap::new(), are_found: conversion.read.schema.is_none() };
+    for (index, record) in records.iter().enumerate() {
+        if is_escaped(record) {
+            found.left.insert(index, record.clone());
+        } else {
+            by_source.entry(&record.source).or_default().push(index);
+        }
+    }
     for (source, indices) in by_source {
         let columns = conversion.columns.get(source);
         let is_alone = |index: &usize| columns.is_some_and(|columns| is_odd(&records[*index].raw, &columns.dialect));
@@ -253,6 +263,13 @@ async fn once_more(conversion: &Conversion, records: &[Reject], read: &ReadOptio
         }
     };
     Ok(Outcome { batches, left })
+}
+
+/// Whether a record still has bytes that were no text, as the quarantine writes them: they are no text of this kind either.
+fn is_escaped(record: &Reject) -> bool {
+    let is_byte =
+        |text: &[u8]| matches!(text, [b'\\', b'x', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    record.code == "utf8" && record.raw.as_bytes().windows(4).any(is_byte)
 }
 
 /// Whether a record of CSV could be more or less than one line.
@@ -396,6 +413,14 @@ async fn rewritten(table: Source, new: Batches, conversion: &Conversion) -> Resu
     let name = sink.to_string();
     let old = format::Parquet.read(table, ReadOptions::default()).await?;
     let (schema, tally) = (Arc::clone(new.schema()), Arc::clone(old.tally()));
+    let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect::<BTreeSet<_>>();
+    let (had, wanted) = (names(old.schema()), names(&schema));
+    if let Some(other) = had.symmetric_difference(&wanted).next() {
+        let who = if had.contains(other) { "the table has" } else { "the table does not have" };
+        return Err(Error::invalid("replay", &name)
+            .with_reason(format_args!("the schema and the table must have the same columns; {who} `{other}`"))
+            .with_hint("declare all columns of the table, or convert the whole source with the schema"));
+    }
     let conformer = Conformer::new(old.schema(), &plain(&schema))?;
     let old = old.map(move |batch| {
         let conformed = conformer.apply(&batch?)?;

@@ -488,3 +488,11 @@ fn by_states(text: &str) -> Option<Vec<Vec<String>>> {
     }
     Some(records)
 }
+
+#[tokio::test]
+async fn a_decimal_mark_that_is_said_is_that_of_declared_columns() {
+    let specs = vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new("p", DataType::Float64)];
+    let options = ReadOptions::default().with_schema(Some(specs)).with_decimal(DecimalMark::Comma);
+    let read = read("id;p\n1;1,5\n2;2,25\n", options).await.unwrap();
+    assert_eq!(read.table.column(1).as_primitive::<Float64Type>().values(), &[1.5, 2.25]);
+}
