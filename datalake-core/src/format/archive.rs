@@ -183,17 +183,16 @@ async fn directory(input: &Input) -> Result<Vec<Member>> {
                     .with_reason("two of its members have the same name")
                     .with_hint("unpack the archive, and read the files"));
             }
-            Err(trouble) => {
-                let cause = match trouble {
-                    Trouble::Broken(cause) => cause,
-                    Trouble::Doubled | Trouble::Missed(_) => "its list of members is longer than may be".to_owned(),
-                };
-                return Err(Error::invalid("read", input.name())
-                    .with_reason(format_args!("the archive is damaged: {cause}"))
-                    .with_hint("fetch or write the file again"));
-            }
+            Err(Trouble::Broken(cause)) => return Err(damaged(input, &cause)),
+            Err(Trouble::Missed(_)) => return Err(damaged(input, "its list of members is longer than may be")),
         }
     }
+}
+
+fn damaged(input: &Input, cause: &str) -> Error {
+    Error::invalid("read", input.name())
+        .with_reason(format_args!("the archive is damaged: {cause}"))
+        .with_hint("fetch or write the file again")
 }
 
 #[expect(deprecated, reason = "it says nothing else of methods that it does not unpack")]

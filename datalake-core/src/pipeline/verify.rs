@@ -181,7 +181,7 @@ async fn of_files(verified: &mut Verified, place: &Place, files: &[WrittenFile])
     for file in files {
         let source = place.file(&file.path)?;
         let name = source.to_string();
-        if !bytes(verified, &name, place.file(&file.path)?, &file.sha256).await? {
+        if !bytes(verified, &name, &source, &file.sha256).await? {
             continue;
         }
         let (format, _) = format::detect(&source, &ReadOptions::default()).await?;
@@ -225,7 +225,7 @@ async fn of_conversion(
     } else {
         let place = Place::of(to, lake).await?.ok_or_else(|| Error::internal("verify", to))?;
         let named = place.file(MANIFEST)?;
-        bytes(verified, &named.to_string(), named, &written.sha256).await?;
+        bytes(verified, &named.to_string(), &named, &written.sha256).await?;
         let rows = of_files(verified, &place, files).await?;
         verified.hold(to, "rows", &rows, &balance.written);
     }
@@ -240,7 +240,7 @@ async fn of_one(
 ) -> Result<()> {
     let Conversion { destination: to, written, balance, .. } = conversion;
     let source = || conversion.table(lake);
-    let is_whole = bytes(verified, to, source().await?, &written.sha256).await?;
+    let is_whole = bytes(verified, to, &source().await?, &written.sha256).await?;
     if is_whole {
         let format = format::format(&conversion.format).ok_or_else(|| {
             Error::invalid("verify", to).with_reason(format_args!("`{}` is no format", conversion.format))
@@ -309,8 +309,7 @@ async fn of_output(verified: &mut Verified, output: &Output, lake: &dyn Lake) ->
     let path = &output.object.path;
     let (bucket, key) = parse_object(path)?;
     let source = Source::Object { bucket: lake.bucket(&bucket).await?, path: key };
-    let again = source.again();
-    if !bytes(verified, path, source, &output.sha256).await? {
+    if !bytes(verified, path, &source, &output.sha256).await? {
         return Ok(());
     }
     let Some(wanted) = &output.digest else { return Ok(()) };
@@ -329,7 +328,7 @@ async fn of_output(verified: &mut Verified, output: &Output, lake: &dyn Lake) ->
                 Err(error) => error.to_string(),
             },
         );
-    } else if let Some(source) = again {
+    } else {
         let (format, _) = format::detect(&source, &ReadOptions::default()).await?;
         if format.name() == "parquet" {
             let (digest, rows) = table(source, &*format).await?;
@@ -362,8 +361,8 @@ fn of_balance(verified: &mut Verified, step: &str, balance: &PrepareBalance, row
 
 /// The bytes of an object or file, which may be gone; says whether they are those that were written, so that what is in them can
 /// be looked at.
-async fn bytes(verified: &mut Verified, name: &str, source: Source, wanted: &String) -> Result<bool> {
-    match Input::open(&source).await {
+async fn bytes(verified: &mut Verified, name: &str, source: &Source, wanted: &String) -> Result<bool> {
+    match Input::open(source).await {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {
             verified.add(name, "bytes", false, "it is gone".to_owned());
@@ -371,7 +370,7 @@ async fn bytes(verified: &mut Verified, name: &str, source: Source, wanted: &Str
         }
         Err(error) => return Err(error),
     }
-    let found = sha256(&source).await?;
+    let found = sha256(source).await?;
     verified.hold(name, "bytes", &found, wanted);
     Ok(found == *wanted)
 }
@@ -417,16 +416,12 @@ async fn quarantine(
     sha256: Option<&String>,
     wanted: u64,
 ) -> Result<u64> {
-    let again = source.again();
     if let Some(sha256) = sha256
-        && !bytes(verified, name, source, sha256).await?
+        && !bytes(verified, name, &source, sha256).await?
     {
         return Ok(0);
     }
-    let found = match again {
-        Some(source) => rejects(&source).await?.len() as u64,
-        None => 0,
-    };
+    let found = rejects(&source).await?.len() as u64;
     verified.hold(name, "quarantine", &found, &wanted);
     Ok(found)
 }

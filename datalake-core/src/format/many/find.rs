@@ -109,7 +109,8 @@ impl Files {
     /// that is none, or if some files lie in folders that say columns and others do not; what the operating system says of
     /// folders.
     pub fn local(text: &str) -> Result<Self> {
-        let (base, pattern) = if Path::new(text).is_dir() { (text, "**") } else { split(text) };
+        let is_folder = Path::new(text).is_dir();
+        let (base, pattern) = if is_folder { (text, "**") } else { split(text) };
         let invalid = |cause| Error::invalid("use", format_args!("`{text}` as a pattern")).with_source(cause);
         let whole = if pattern.ends_with('/') { format!("{pattern}**") } else { pattern.to_owned() };
         let pattern = Pattern::new(&whole).map_err(invalid)?;
@@ -144,10 +145,11 @@ impl Files {
             return Err(Error::not_found("read", text).with_reason("no file matches").with_hint(holds(folder)));
         }
         found.sort_by(|a, b| a.place.bytes().cmp(b.place.bytes()));
-        let is_folder = Path::new(text).is_dir();
-        let left_out = match std::fs::read(folder.join(MANIFEST)).map(|bytes| serde_json::from_slice(&bytes)) {
-            Ok(Ok(manifest)) if is_folder => only_named(&mut found, &manifest, text, "file")?,
-            _ => None,
+        let manifest = if is_folder { std::fs::read(folder.join(MANIFEST)).ok() } else { None };
+        // Another program's file of this name says nothing.
+        let left_out = match manifest.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            Some(manifest) => only_named(&mut found, &manifest, text, "file")?,
+            None => None,
         };
         let files = Self::of(text, found, |_| true)?;
         Ok(Self { notes: left_out.into_iter().collect(), ..files })
