@@ -181,8 +181,12 @@ fn what_cannot_come_to_anything_is_said() {
     };
     fails(&["--image", "localhost/nothing:1"], 1, &["localhost/nothing:1", "the node localhost", "image save"]);
     fails(&["--memory", "1M"], 1, &["1M of memory is so little", "512Mi"]);
-    // Less than a process of this kind begins with.
+    // One record that is larger than the limit: how little a process begins with is left to it.
+    let heavy = format!(r#"{{"food_code":"heavy","food_group":"none","name":"{}"}}"#, "x".repeat(48 << 20));
+    std::fs::write(lake.user.path("heavy.ndjson"), heavy).unwrap();
+    lake.user.ok(&["cp", "heavy.ndjson", "lake://raw-data/foods/heavy.ndjson"]);
     fails(&["--memory", "16Mi"], 5, &["needs more memory than its limit of 16Mi (OOMKilled)", "raise --memory"]);
+    lake.user.ok(&["rm", "lake://raw-data/foods/heavy.ndjson"]);
     fails(&["--memory", "900Gi", "--pending-limit", "6s"], 5, &["Insufficient memory"]);
     lake.place.kubectl(&["create", "quota", "small", "--hard=requests.memory=2Gi"]);
     fails(&["--memory", "4Gi"], 5, &["exceeded quota: small", "ResourceQuota"]);
