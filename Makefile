@@ -58,10 +58,11 @@ bench-forest: wheel ## the forest beside its peers, in an environment of its own
 bench-convert: ## conversions beside the peers, in an environment of its own
 	benches/convert/run.sh
 
-soak: ## the long tests: kills, twenty times the cases, fuzzing, AArch64, thousands of trees beside scikit-learn's
+soak: ## the long tests: kills, twenty times the cases, fuzzing, AArch64, AddressSanitizer, thousands of trees beside scikit-learn's
 	tests/aarch64.sh
+	tests/sanitize.sh
 	tests/fuzz.sh 300 model_file model_body
-	tests/fuzz.sh 3600 csv json dialect
+	tests/fuzz.sh 3600 csv json parquet dialect
 	tests/newest-api.sh
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked --test it kill -- --nocapture
 	DATALAKE_SOAK=1 $(CARGO) test --release --locked -p datalake-core --test convert_memory

@@ -38,19 +38,18 @@ fn last_eight(bytes: &[u8]) -> u64 {
         // Where they overlap they are the same.
         return u64::from(u32::from_le_bytes(*first)) << before | u64::from(u32::from_le_bytes(*last)) << 32;
     }
-    match *bytes {
-        [] => 0,
-        [a] => u64::from(a) << 56,
-        [a, b] => u64::from(a) << 48 | u64::from(b) << 56,
-        [a, b, c, ..] => u64::from(a) << 40 | u64::from(b) << 48 | u64::from(c) << 56,
-    }
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return 0 };
+    // Of one to three the middle one is one of the others, or stands between them.
+    let half = bytes.len() / 2;
+    let middle = u64::from(bytes[half]) << (64 - 8 * (bytes.len() - half));
+    u64::from(*first) << before | middle | u64::from(*last) << 56
 }
 
-/// As many of the last bytes of a word (one to eight) as a number, if they are digits.
+/// As many of the last bytes of a word (none to eight) as a number, if they are digits.
 #[inline(always)]
 fn last_digits(word: u64, count: usize) -> Option<u64> {
-    let wanted = u64::MAX << (64 - 8 * count as u32);
-    eight_digits(word & wanted | ZEROS & !wanted)
+    let others = u64::MAX.unbounded_shr(8 * count as u32);
+    eight_digits(word & !others | ZEROS & others)
 }
 
 /// At most 19 digits as a number.
@@ -120,17 +119,32 @@ const TENS: [f64; 23] = [
 
 const INT_TENS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
+/// All that fit into a word.
+const WORD_TENS: [u64; 20] = {
+    let mut tens = [1; 20];
+    let mut power = 1;
+    while power < 20 {
+        tens[power] = tens[power - 1] * 10;
+        power += 1;
+    }
+    tens
+};
+
 /// A number of at most 15 digits before the dot or the exponent, of which the first is no superfluous zero.
 #[inline(always)]
 pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
-    let (negative, unsigned) = match bytes {
-        [b'-', rest @ ..] => (true, rest),
-        rest => (false, rest),
+    // Which sign comes next cannot be foreseen: no branch depends on it.
+    let is_negative = bytes.first() == Some(&b'-');
+    let unsigned = &bytes[usize::from(is_negative)..];
+    let value = match unsigned.len() {
+        ..=8 => short_float(unsigned),
+        9..16 => medium_float(unsigned),
+        16..=24 => long_float(unsigned),
+        25.. => None,
     };
-    let value = if unsigned.len() <= 8 { short_float(unsigned) } else { long_float(unsigned) };
     match value {
-        Some(value) => Some(if negative { -value } else { value }),
-        None => other_float(bytes, negative, unsigned),
+        Some(value) => Some(f64::from_bits(value.to_bits() | u64::from(is_negative) << 63)),
+        None => other_float(bytes, is_negative, unsigned),
     }
 }
 
@@ -155,13 +169,39 @@ fn short_float(bytes: &[u8]) -> Option<f64> {
 
 /// Digits with a dot between them, more than eight characters, fewer than eight of them before the dot.
 #[inline(always)]
+fn medium_float(bytes: &[u8]) -> Option<f64> {
+    let before = digits_before_dot(bytes, u64::from_le_bytes(*bytes.first_chunk()?))?;
+    scaled(&bytes[..before], &bytes[before + 1..], 0)
+}
+
+/// The same of 16 to 24 characters, as floats have that are written with all their digits. How many stand on either side of
+/// the dot differs from one to the next, so no branch depends on it.
+#[inline(always)]
 fn long_float(bytes: &[u8]) -> Option<f64> {
-    let before = leading_digits(u64::from_le_bytes(*bytes.first_chunk()?));
-    if before == 0 || before > 1 && bytes[0] == b'0' || bytes.get(before) != Some(&b'.') {
+    let (rest, last) = bytes.split_last_chunk::<8>()?;
+    let middle = u64::from_le_bytes(*rest.last_chunk()?);
+    let first = u64::from_le_bytes(*bytes.first_chunk()?);
+    let before = digits_before_dot(bytes, first)?;
+    let after = bytes.len() - before - 1;
+    let whole = last_digits(first << (8 * (8 - before)), before)?;
+    // Of the digits behind the dot, those before the last sixteen, and those of the middle eight.
+    let head = last_digits(first.unbounded_shl(8 * (24 - bytes.len()) as u32), after.saturating_sub(16))?;
+    let middle = last_digits(middle, after.min(16) - 8)?;
+    let last = eight_digits(u64::from_le_bytes(*last))?;
+    // A word holds all numbers of 19 digits, and those of more that begin with zeros.
+    if before + after > 19 && (whole > 0 || head >= 1844) {
         return None;
     }
-    let (whole, fraction) = (&bytes[..before], &bytes[before + 1..]);
-    scaled(whole, fraction, 0)
+    let whole = whole * WORD_TENS[after.min(19)];
+    quotient(whole + (head * INT_TENS[8] + middle) * INT_TENS[8] + last, FIVES.get(after)?, after)
+}
+
+/// How many digits stand before the dot, one to seven, of which the first is no superfluous zero; `first` is the first word.
+#[inline(always)]
+fn digits_before_dot(bytes: &[u8], first: u64) -> Option<usize> {
+    let before = leading_digits(first);
+    let is_plain = (1..8).contains(&before) && (before == 1 || bytes[0] != b'0') && bytes[before] == b'.';
+    is_plain.then_some(before)
 }
 
 /// A number of these digits before and after a dot, of which the first is no superfluous zero, with an exponent.
