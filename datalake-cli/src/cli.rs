@@ -331,7 +331,7 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "NAME")]
     pub(crate) member: Option<String>,
     /// The field separator of CSV; detected where not given.
-    #[arg(long, value_name = "CHAR")]
+    #[arg(long, visible_alias = "delimiter", value_name = "CHAR")]
     pub(crate) sep: Option<char>,
     /// What encloses the fields of CSV, or `none`; detected where not given.
     #[arg(long, value_name = "CHAR")]
@@ -352,7 +352,7 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "CHAR")]
     pub(crate) thousands: Option<char>,
     /// Words that mean a missing value, beside the empty field.
-    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    #[arg(long, visible_alias = "nulls", value_name = "WORD", value_delimiter = ',')]
     pub(crate) null: Vec<String>,
     /// The first row of CSV holds names; detected where neither this nor `--no-header` is given.
     #[arg(long, conflicts_with = "no_header")]
@@ -383,7 +383,7 @@ pub(crate) struct Reading {
 #[command(next_help_heading = "Writing CSV")]
 pub(crate) struct Writing {
     /// The field separator.
-    #[arg(long, value_name = "CHAR")]
+    #[arg(long, visible_alias = "to-delimiter", value_name = "CHAR")]
     pub(crate) to_sep: Option<char>,
     /// The decimal mark of numbers, `.` or `,`.
     #[arg(long, value_name = "CHAR")]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use datalake_core::{Error, ErrorKind, Result};
 
 use crate::output::visible;
+use crate::typed::typed;
 
 /// A signal that ends a command in good order.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +47,7 @@ fn words(error: &Error) -> String {
         cause = current.source();
     }
     if let Some(hint) = error.first_hint() {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&format!("hint: {}\n", typed(hint)));
     }
     text
 }

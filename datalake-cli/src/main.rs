@@ -10,6 +10,7 @@ mod exit;
 mod output;
 mod progress;
 mod settings;
+mod typed;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ use datalake_core::{Error, Result};
 use serde::Serialize;
 
 use crate::cli::{Global, Output};
+use crate::typed::typed;
 
 /// Prints results the way the user asked for.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +63,7 @@ impl Printer {
     pub(crate) fn say(self, text: &str) {
         if !self.quiet {
             // Talk that cannot be heard is no reason to fail.
-            let _ = writeln!(io::stderr(), "{}", visible(text));
+            let _ = writeln!(io::stderr(), "{}", visible(&typed(text)));
         }
     }
 }

@@ -119,7 +119,7 @@ fn choose(input: &Input, all: Vec<Member>, options: &ReadOptions) -> Result<Vec<
     let refuse = |reason: String| {
         Error::invalid("read", input.name())
             .with_reason(reason)
-            .with_hint(format_args!("choose one with `--member NAME`; its members are {}", names(&members)))
+            .with_hint(format_args!("choose one, `member = \"NAME\"`; its members are {}", names(&members)))
     };
     let suffix = |member: &Member| {
         file_name(&member.name).rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase()).unwrap_or_default()

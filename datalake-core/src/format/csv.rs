@@ -184,7 +184,7 @@ fn blocks(
     if skip_lines > 0 || syntax.comment.is_some() {
         return Err(Error::new(ErrorKind::Unsupported, "read", input.name())
             .with_reason("several files of an archive are one text only where each begins with its header")
-            .with_hint("leave lines to skip and comments away, or read each by itself, with `--member NAME`"));
+            .with_hint("leave lines to skip and comments away, or read each by itself, with `member = \"NAME\"`"));
     }
     let joined = Joined::new(input.name(), cutter, syntax, has_header);
     drive::decoded(input.clone(), packing, joined, Arc::clone(tally))
@@ -224,7 +224,7 @@ async fn sniff(input: &Input, source: &Source, packing: &Packing, options: &Read
     refuse_two_meanings(syntax, options)?;
     let mut notes = Vec::new();
     if options.quote.is_none() && quote == Some(b'\'') {
-        notes.push("fields are found to be enclosed by `'`; with `--quote '\"'` it is a character".to_owned());
+        notes.push("fields are found to be enclosed by `'`; with `quote = \"\\\"\"` it is a character".to_owned());
     }
     let names = options.schema.iter().flatten().flat_map(ColumnSpec::source_names).collect::<Vec<_>>();
     let has_header = options.header.unwrap_or_else(|| {
@@ -232,7 +232,7 @@ async fn sniff(input: &Input, source: &Source, packing: &Packing, options: &Read
         let has_header = beginning.has_header(&reading, options.decimal, &names);
         if !has_header {
             notes.push(
-                "the first record is a row, as its values are of the types of their columns; with `--header` it names them"
+                "the first record is a row, as its values are of the types of their columns; with `header = true` it names them"
                     .to_owned(),
             );
         }

@@ -6,7 +6,7 @@ use super::intake::escaped;
 use crate::error::{Error, Position, Result};
 
 /// What to do about bytes that are not UTF-8.
-pub(crate) const OTHER_ENCODING: &str = "if the text is in another encoding, say which: `--encoding windows-1252`, \
+pub(crate) const OTHER_ENCODING: &str = "if the text is in another encoding, say which: `encoding = \"windows-1252\"`, \
      `iso-8859-1`, `iso-8859-15`, `windows-1251`, `utf-16le`, ...";
 
 /// The byte order mark of UTF-8.
@@ -140,7 +140,7 @@ fn encoding(name: &str, head: &[u8], declared: Option<&'static Encoding>) -> Res
 
 fn without_mark(name: &str, label: &str) -> Error {
     Error::invalid("read", name).with_reason("it looks like UTF-16 and has no byte order mark").with_hint(format_args!(
-        "say so with `--encoding {label}`; if it is UTF-8 in spite of that, with `--encoding utf-8`"
+        "say so with `encoding = \"{label}\"`; if it is UTF-8 in spite of that, with `encoding = \"utf-8\"`"
     ))
 }
 
@@ -180,7 +180,7 @@ impl Decoding {
         Error::invalid("read", name)
             .with_position(Position::default().with_line(self.line).with_byte(byte))
             .with_reason(format_args!("`{bytes}` is no text in {}", self.decoder.encoding().name()))
-            .with_hint("correct the file, or say another encoding with `--encoding`")
+            .with_hint("correct the file, or say another encoding, such as `encoding = \"windows-1252\"`")
     }
 }
 

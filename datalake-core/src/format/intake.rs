@@ -319,7 +319,7 @@ impl Intake {
         Error::invalid("read", &self.source)
             .with_position(position(bad.place, bad.column))
             .with_reason(bad.reason)
-            .with_hint(format_args!("{hint}, or read with on_row_error = \"quarantine\" to set such records aside"))
+            .with_hint(format_args!("{hint}, or read with `on_row_error = \"quarantine\"` to set such records aside"))
     }
 
     fn rejected(&self, bad: BadRecord) -> Reject {

@@ -88,7 +88,7 @@ impl Limit {
         }
         Err(Error::invalid("go on", "after so many bad rows")
             .with_reason(format_args!("{bad} of {seen} rows are bad, and the limit is {self}"))
-            .with_hint("look at the reasons, correct the source, or raise max_bad_rows"))
+            .with_hint("look at the reasons, correct the source, or allow more, such as `max_bad_rows = \"10%\"`"))
     }
 }
 

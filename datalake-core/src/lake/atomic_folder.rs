@@ -171,7 +171,7 @@ fn check(name: &Path, to: &Path, overwrite: bool) -> Result<Option<Metadata>> {
     }
     Err(Error::new(ErrorKind::AlreadyExists, "write", name.display())
         .with_reason("the folder is not empty")
-        .with_hint("name another one, or say that it is to be replaced: overwrite"))
+        .with_hint("name another one, or say that it is to be replaced: `overwrite = true`"))
 }
 
 /// Makes the names of all files durable; their content is already.

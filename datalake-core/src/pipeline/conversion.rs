@@ -273,7 +273,7 @@ impl Conversion {
 fn unknown(name: &str) -> Error {
     Error::not_found("find", format_args!("the conversion {name}")).with_hint(
         "name its run, as the conversion has told it, or its local file. Of a conversion into a local file there is a document \
-         where records were quarantined, or with `--exact`",
+         where records were quarantined, or with `exact = true`",
     )
 }
 

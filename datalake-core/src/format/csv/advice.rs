@@ -97,15 +97,13 @@ impl Lenient {
     /// One of the texts that are no numbers as they stand, and the options that would make numbers of all.
     pub(super) fn advice(&self) -> Option<(&str, String)> {
         let first = self.first.as_deref().filter(|_| self.has_number && self.is_alive())?;
-        let null = (!self.words.is_empty()).then(|| format!("--null {}", self.words.join(",")));
+        let words: Vec<String> = self.words.iter().map(|word| format!("{word:?}")).collect();
+        let nulls = (!words.is_empty()).then(|| format!("`nulls = [{}]`", words.join(", ")));
         let options = |(thousands, mark): (Option<char>, DecimalMark)| {
-            let thousands = thousands.map(|mark| match mark {
-                ',' | '.' => format!("--thousands {mark}"),
-                mark => format!("--thousands \"{mark}\""),
-            });
-            let decimal = (mark == DecimalMark::Comma).then(|| "--decimal ,".to_owned());
-            let all: Vec<String> = [null.clone(), thousands, decimal].into_iter().flatten().collect();
-            format!("`{}`", all.join(" "))
+            let thousands = thousands.map(|mark| format!("`thousands = \"{mark}\"`"));
+            let decimal = (mark == DecimalMark::Comma).then(|| "`decimal = \",\"`".to_owned());
+            let all: Vec<String> = [nulls.clone(), thousands, decimal].into_iter().flatten().collect();
+            all.join(" and ")
         };
         let alive = WAYS.iter().enumerate().filter(|(place, _)| self.ways >> place & 1 != 0);
         // Where nothing is grouped, marks of groups say nothing.
@@ -141,15 +139,15 @@ mod tests {
     #[test]
     fn options_that_make_numbers_of_all_texts_are_told() {
         for (texts, first, options) in [
-            (&["1", "NA", "2.5"][..], "NA", "`--null NA`"),
-            (&["NA", "1", "-"], "NA", "`--null NA,-`"),
-            (&["1", "1,234"], "1,234", "`--thousands ,` or `--decimal ,`"),
-            (&["1,234.5", "12"], "1,234.5", "`--thousands ,`"),
-            (&["1,234", "NA", "0.5"], "1,234", "`--null NA --thousands ,`"),
-            (&["1.234,5", "0,5"], "1.234,5", "`--thousands . --decimal ,`"),
-            (&["1 234", "12.5"], "1 234", "`--thousands \" \"`"),
-            (&["1'000", "7"], "1'000", "`--thousands \"'\"`"),
-            (&["0,5", "7"], "0,5", "`--decimal ,`"),
+            (&["1", "NA", "2.5"][..], "NA", r#"`nulls = ["NA"]`"#),
+            (&["NA", "1", "-"], "NA", r#"`nulls = ["NA", "-"]`"#),
+            (&["1", "1,234"], "1,234", r#"`thousands = ","` or `decimal = ","`"#),
+            (&["1,234.5", "12"], "1,234.5", r#"`thousands = ","`"#),
+            (&["1,234", "NA", "0.5"], "1,234", r#"`nulls = ["NA"]` and `thousands = ","`"#),
+            (&["1.234,5", "0,5"], "1.234,5", r#"`thousands = "."` and `decimal = ","`"#),
+            (&["1 234", "12.5"], "1 234", r#"`thousands = " "`"#),
+            (&["1'000", "7"], "1'000", r#"`thousands = "'"`"#),
+            (&["0,5", "7"], "0,5", r#"`decimal = ","`"#),
         ] {
             assert_eq!(advice(texts), Some((first.to_owned(), options.to_owned())), "{texts:?}");
         }

@@ -157,7 +157,8 @@ impl Found {
             let is_float =
                 self.marks[index] == DecimalMark::Dot && self.columns[index].data_type() == DataType::Float64;
             if is_float && lenient[index].has_dots_between_groups() {
-                self.notes.push(format!("column `{name}` has a decimal dot; with `--thousands .` it groups digits"));
+                self.notes
+                    .push(format!("column `{name}` has a decimal dot; with `thousands = \".\"` it groups digits"));
             }
         }
     }

@@ -151,25 +151,28 @@ async fn a_dialect_is_found_and_told() {
 async fn a_comma_that_may_group_digits_is_no_decimal_mark() {
     let unclear = found("a;b\n1,234;x\n12,345;y\n").await;
     assert_eq!(types(&unclear.table)[0], DataType::Utf8);
-    let note = "column `a` is text because of `1,234`; with `--thousands ,` or `--decimal ,` it is numbers";
+    let note = r#"column `a` is text because of `1,234`; with `thousands = ","` or `decimal = ","` it is numbers"#;
     assert_eq!(unclear.notes, [note]);
     let clear = found("a;b\n1,234;x\n12,3;y\n").await;
     assert_eq!(floats(&clear.table, 0), [1.234, 12.3]);
     let quoted = found("a,b\n\"1,5\",x\n\"12,3\",y\n").await;
-    assert_eq!(quoted.notes, ["column `a` is text because of `1,5`; with `--decimal ,` it is numbers"]);
+    assert_eq!(quoted.notes, [r#"column `a` is text because of `1,5`; with `decimal = ","` it is numbers"#]);
     let dotted = found("a;b\n1,5;1.234\n12,3;5.678\n").await;
     assert_eq!(dotted.notes.len(), 2);
-    assert_eq!(dotted.notes[1], "column `b` has a decimal dot; with `--thousands .` it groups digits");
+    assert_eq!(dotted.notes[1], r#"column `b` has a decimal dot; with `thousands = "."` it groups digits"#);
 }
 
 #[tokio::test]
 async fn a_note_says_what_makes_a_column_numbers() {
     let late = found("a\n1\n2\nNA\n").await;
-    assert_eq!(late.notes, ["column `a` is text because of `NA` in row 3; with `--null NA` it is numbers"]);
+    assert_eq!(late.notes, [r#"column `a` is text because of `NA` in row 3; with `nulls = ["NA"]` it is numbers"#]);
     let early = found("a\nNA\n2\n\"1,234\"\n").await;
     assert_eq!(
         early.notes,
-        ["column `a` is text because of `NA`; with `--null NA --thousands ,` or `--null NA --decimal ,` it is numbers"]
+        [concat!(
+            r#"column `a` is text because of `NA`; with `nulls = ["NA"]` and `thousands = ","` or "#,
+            r#"`nulls = ["NA"]` and `decimal = ","` it is numbers"#
+        )]
     );
     let neither = found("a\n1\nx\n").await;
     assert_eq!(neither.notes, ["column `a` is text because of `x` in row 2"]);

@@ -76,7 +76,7 @@ impl Joined {
                             texts(&names),
                             texts(first)
                         ))
-                        .with_hint("read each by itself, with `--member NAME`")
+                        .with_hint("read each by itself, with `member = \"NAME\"`")
                 });
             }
             // The line end stays, as a blank line.

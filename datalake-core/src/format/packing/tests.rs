@@ -160,7 +160,9 @@ async fn other_encodings_are_told_and_read_when_asked_for() {
     assert_eq!((position.row, position.line, position.byte), (Some(2), Some(3), Some(14)));
     assert_eq!(position.column.as_deref(), Some("name"));
     assert!(error.reason().unwrap().contains("caf\\xE9"), "{error}");
-    assert!(error.hint().unwrap().contains("--encoding windows-1252") && error.hint().unwrap().contains("iso-8859-1"));
+    assert!(
+        error.hint().unwrap().contains("`encoding = \"windows-1252\"`") && error.hint().unwrap().contains("iso-8859-1")
+    );
     for label in ["windows-1252", "latin1", "ISO-8859-1"] {
         let table = read(&path, in_encoding(label)).await.unwrap();
         assert_eq!(texts(&table, 1), ["tea", "café \u{20ac}"]);
@@ -168,11 +170,11 @@ async fn other_encodings_are_told_and_read_when_asked_for() {
     let header = folder.file("header.csv", b"\nid,caf\xe9\n1,2\n");
     let error = read(&header, ReadOptions::default()).await.unwrap_err();
     assert_eq!((error.position().unwrap().line, error.position().unwrap().byte), (Some(2), Some(1)));
-    assert!(error.hint().unwrap().contains("--encoding"));
+    assert!(error.hint().unwrap().contains("`encoding = "));
     let json = folder.file("latin.ndjson", b"{\"a\":\"x\"}\n{\"a\":\"caf\xe9\"}\n");
     let error = read(&json, ReadOptions::default()).await.unwrap_err();
     assert_eq!((error.position().unwrap().row, error.position().unwrap().byte), (Some(2), Some(10)));
-    assert!(error.hint().unwrap().contains("--encoding"));
+    assert!(error.hint().unwrap().contains("`encoding = "));
     assert_eq!(texts(&read(&json, in_encoding("latin1")).await.unwrap(), 0), ["x", "café"]);
     let unknown = read(&json, in_encoding("klingon")).await.unwrap_err();
     assert!(unknown.hint().unwrap().contains("windows-1252"));
@@ -324,7 +326,7 @@ async fn what_cannot_be_one_table_is_told_with_the_members() {
     for (a, b) in [("a.csv", "readme.txt"), ("a.json", "b.json"), ("a", "b"), ("xl/workbook.xml", "[Content].xml")] {
         let error = read(&[stored(a, "[]"), stored(b, "[]")], ReadOptions::default()).await;
         let hint = error.hint().unwrap();
-        assert!(hint.contains("--member") && hint.contains(a) && hint.contains(b), "{error}");
+        assert!(hint.contains("`member = ") && hint.contains(a) && hint.contains(b), "{error}");
     }
     let alike = read(&[stored("a.csv", "a\n1\n"), stored("a.csv", "a\n2\n")], ReadOptions::default()).await;
     assert!(alike.reason().unwrap().contains("the same name"), "{alike}");

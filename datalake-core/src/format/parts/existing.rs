@@ -90,8 +90,11 @@ pub(super) async fn below_prefix(bucket: &Bucket, prefix: &Key, name: &str, over
         bucket.list((!is_root).then_some(prefix)).await?.into_iter().map(|meta| meta.location).collect();
     let Some(first) = found.first() else { return Ok(Before::default()) };
     if !overwrite {
-        let hint =
-            if is_root { "name a prefix" } else { "name another prefix, or say that it is to be replaced: overwrite" };
+        let hint = if is_root {
+            "name a prefix"
+        } else {
+            "name another prefix, or say that it is to be replaced: `overwrite = true`"
+        };
         return Err(Error::new(ErrorKind::AlreadyExists, "write", name)
             .with_reason(format_args!("there are objects below it, such as `{first}`"))
             .with_hint(hint));

@@ -1,0 +1,77 @@
+//! Options in what core says, which writes them as pipeline files and Python have them, as they are typed here.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use clap::{Command, CommandFactory};
+use serde_json::Value;
+
+use crate::cli::Cli;
+
+/// A text with each option that is written `` `on_row_error = "quarantine"` `` as `` `--on-row-error quarantine` ``.
+pub(crate) fn typed(text: &str) -> Cow<'_, str> {
+    if !text.contains(" = ") {
+        return Cow::Borrowed(text);
+    }
+    let flags = flags();
+    // What stands between two backticks is every other part.
+    let parts = text.split('`').enumerate().map(|(place, part)| match flag(part, &flags) {
+        Some(flag) if place % 2 == 1 => Cow::Owned(flag),
+        _ => Cow::Borrowed(part),
+    });
+    Cow::Owned(parts.collect::<Vec<_>>().join("`"))
+}
+
+/// The names of all flags, and their other names.
+fn flags() -> BTreeSet<String> {
+    fn collect(command: &Command, flags: &mut BTreeSet<String>) {
+        for argument in command.get_arguments() {
+            flags.extend(argument.get_long().map(ToOwned::to_owned));
+            flags.extend(argument.get_all_aliases().into_iter().flatten().map(ToOwned::to_owned));
+        }
+        command.get_subcommands().for_each(|command| collect(command, flags));
+    }
+    let mut flags = BTreeSet::new();
+    collect(&Cli::command(), &mut flags);
+    flags
+}
+
+/// A flag with its value, if there is one of this name.
+fn flag(option: &str, flags: &BTreeSet<String>) -> Option<String> {
+    let (name, value) = option.split_once(" = ")?;
+    let name = name.replace('_', "-");
+    if !flags.contains(&name) {
+        return None;
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    Some(match serde_json::from_str(value).ok()? {
+        Value::Bool(true) => format!("--{name}"),
+        Value::Array(values) => format!("--{name} {}", quoted(&values.iter().map(text).collect::<Vec<_>>().join(","))),
+        value => format!("--{name} {}", quoted(&text(&value))),
+    })
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_told_as_they_are_typed() {
+        for (said, is_typed) in [
+            ("read with `on_row_error = \"quarantine\"` to go on", "read with `--on-row-error quarantine` to go on"),
+            ("`nulls = [\"NA\", \"-\"]` and `thousands = \" \"`", "`--nulls NA,-` and `--thousands ' '`"),
+            ("`overwrite = true`, or `delimiter = \";\"`", "`--overwrite`, or `--delimiter ';'`"),
+            ("`max_bad_rows = 5`", "`--max-bad-rows 5`"),
+        ] {
+            assert_eq!(typed(said), is_typed);
+        }
+        for other in ["on_row_error = \"fail\"", "the column `header` is `true`", "`a = 1`", "`rows = ", "a = b"] {
+            assert_eq!(typed(other), other);
+        }
+    }
+}
