@@ -23,7 +23,7 @@ pub(crate) struct Reading {
 /// The options of a reader, by name as in `ReadOptions` of the stubs.
 pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
     let mut options = ReadOptions::default();
-    let mut limit = Limit::default();
+    let mut limit = None;
     for (name, value) in given.into_iter().flatten() {
         let name: String = name.extract()?;
         match name.as_str() {
@@ -48,7 +48,7 @@ pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
             "text" => options.text = value.extract()?,
             "columns" => options.columns = value.extract()?,
             "on_row_error" => options.on_row_error = parsed::<OnRowError>(&name, &value)?,
-            "max_bad_rows" => limit = parsed(&name, &value)?,
+            "max_bad_rows" => limit = Some((parsed::<Limit>(&name, &value)?, value.py())),
             "flatten" => options.flatten = value.extract()?,
             "rows" => options.rows = value.extract()?,
             "row_number" => options.row_number = value.extract()?,
@@ -56,7 +56,10 @@ pub(crate) fn reading(given: Option<&Bound<'_, PyDict>>) -> PyResult<Reading> {
             _ => return Err(PyTypeError::new_err(format!("unexpected keyword argument `{name}`"))),
         }
     }
-    let quarantine = Arc::new(Quarantine::new(limit));
+    if let Some((_, py)) = &limit {
+        options.on_row_error.check_limit().map_err(|error| raised(*py, &error))?;
+    }
+    let quarantine = Arc::new(Quarantine::new(limit.map(|(limit, _)| limit).unwrap_or_default()));
     if options.on_row_error.keeps() {
         options = options.with_rejects(Some(Arc::clone(&quarantine) as _));
     }

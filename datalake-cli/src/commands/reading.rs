@@ -43,6 +43,9 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
         cli::OnRowError::Quarantine => OnRowError::Quarantine,
         cli::OnRowError::Null => OnRowError::Null,
     };
+    if reading.max_bad_rows.is_some() {
+        on_row_error.check_limit()?;
+    }
     if on_row_error.keeps() {
         options = options.with_on_row_error(on_row_error).with_rejects(Some(Arc::clone(&quarantine) as _));
     }

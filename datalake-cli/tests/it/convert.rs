@@ -334,3 +334,29 @@ fn a_prefix_of_the_lake_is_written_and_read_as_one_table() {
         assert!(scratch.ok(&["schema", source]).contains("3 rows"), "{source}");
     }
 }
+
+#[test]
+fn options_that_would_do_nothing_are_errors_and_hints_are_flags() {
+    let scratch = Scratch::new();
+    scratch.write("a.csv", "id,x\n1,2\n2,many\n");
+    let fails = |options: &[&str], words: &[&str]| {
+        scratch.run(&[&["convert"], options].concat()).failed(1, words);
+    };
+    fails(&["a.csv", "a.parquet", "--to-sep", ";"], &["`to_delimiter`", "it says how CSV is written, and parquet is"]);
+    fails(
+        &["a.csv", "a.ndjson", "--bloom-filter", "id"],
+        &["`bloom_filters`", "how Parquet is written, and ndjson is"],
+    );
+    fails(&["a.csv", "a.parquet", "--max-bad-rows", "5"], &["`max_bad_rows`", "hint: ", "`--on-row-error quarantine`"]);
+    fails(&["a.csv", "a.parquet", "--schema", "id:int64,x:int64"], &["`--on-row-error quarantine`"]);
+    assert!(!scratch.path("a.parquet").exists() && !scratch.path("a.ndjson").exists());
+
+    let ran = scratch.run(&["convert", "a.csv", "b.csv", "--delimiter", ";"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("there is no `;` in the first record: it is one column"), "{ran:?}");
+
+    scratch.write("nan.csv", "x,y\n1.5,1\nNaN,2\n-inf,3\n");
+    let ran = scratch.run(&["convert", "nan.csv", "nan.ndjson", "--schema", "x:float64,y:int64"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("column `x`: 2 values become null, as JSON has no `NaN` (row 2)"), "{ran:?}");
+}

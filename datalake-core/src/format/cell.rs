@@ -236,7 +236,7 @@ fn calendar(text: &str) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(i32::try_from(number(&bytes[..4])?).ok()?, number(&bytes[5..7])?, number(&bytes[8..])?)
 }
 
-/// `YYYY-MM-DD HH:MM:SS`, with `T` or a blank, up to six more digits and a zone: microseconds since 1970 (in UTC if
+/// `YYYY-MM-DD HH:MM`, with `T` or a blank, perhaps seconds of up to six more digits, and a zone: microseconds since 1970 (in UTC if
 /// there is a zone), and whether there is a zone.
 pub(crate) fn timestamp(text: &str) -> Option<(i64, bool)> {
     let (seconds, nanos, utc) = moment(text, 6)?;
@@ -248,13 +248,21 @@ fn moment(text: &str, most: usize) -> Option<(i64, u32, bool)> {
     let (day, rest) = text.split_at_checked(10)?;
     let day = calendar(day)?;
     let rest = rest.strip_prefix(['T', ' '])?;
-    let (clock, rest) = rest.split_at_checked(8)?;
+    let (clock, rest) = rest.split_at_checked(5)?;
+    let (second, nanos, zone) = match rest.strip_prefix(':') {
+        Some(rest) => {
+            let (second, rest) = rest.split_at_checked(2)?;
+            let (nanos, zone) = fraction(rest, most)?;
+            (number(second.as_bytes())?, nanos, zone)
+        }
+        // ISO 8601 has times of lesser precision, too.
+        None => (0, 0, rest),
+    };
     let clock = clock.as_bytes();
-    if clock[2] != b':' || clock[5] != b':' {
+    if clock[2] != b':' {
         return None;
     }
-    let (nanos, zone) = fraction(rest, most)?;
-    let (hour, minute, second) = (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
+    let (hour, minute) = (number(&clock[..2])?, number(&clock[3..])?);
     let local: NaiveDateTime = day.and_hms_opt(hour, minute, second)?;
     let seconds = local.and_utc().timestamp();
     match zone {
@@ -512,7 +520,13 @@ mod tests {
         }
         assert_eq!(kind("True"), DataType::Boolean);
         assert_eq!(kind("2024-02-29"), DataType::Date32);
-        assert_eq!(kind("2024-02-29T23:59:59"), DataType::Timestamp(TimeUnit::Microsecond, None));
+        for text in ["2024-02-29T23:59:59", "2024-02-29 23:59"] {
+            assert_eq!(kind(text), DataType::Timestamp(TimeUnit::Microsecond, None), "{text}");
+        }
+        assert_eq!(kind("2024-02-29T23:59+02:00"), timestamp_utc());
+        for text in ["2024-02-29 23", "2024-02-29 23:5", "2024-02-29 23:59:", "2024-02-29 23:60", "2024-02-29 2:59"] {
+            assert_eq!(kind(text), DataType::Utf8, "{text}");
+        }
         assert_eq!(kind("2024-02-29 23:59:59.123456+02:00"), timestamp_utc());
         assert_eq!(kind("2024-02-29 23:59:59.1234567"), DataType::Utf8);
         assert_eq!(Kinds::of("12,5", DecimalMark::Comma).narrowest(), DataType::Float64);

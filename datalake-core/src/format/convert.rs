@@ -19,6 +19,8 @@ use super::schema::Misfit;
 use super::single::read_as;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
+use super::unheeded;
+use super::unsaid::{self, Unsaid};
 use crate::error::{Error, Result};
 
 /// Up to this size in bytes, types are found from the whole of a source.
@@ -112,6 +114,7 @@ async fn finish_many(
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
+    unheeded::refuse(plan.format(), &**to, plan.options(), write)?;
     let write = described(plan.format(), &**to, write.clone(), plan.options());
     finish(plan.read(None)?, sink, to, &write, rejects).await
 }
@@ -144,6 +147,7 @@ async fn convert_guessing(
     }
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
+    unheeded::refuse(&*from, &*to, &read, &write)?;
     let write = described(&*from, &*to, write, &read);
     let read = read.with_compression(Some(compression));
     if let Some((source, sink)) = twice(&source, sink.again(), &read, small).await? {
@@ -179,6 +183,8 @@ async fn finish(
     let (tally, mut notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
     let (schema, dialect) = (Arc::clone(batches.schema()), batches.dialect().cloned());
     let batches = judged(batches, rejects);
+    let is_json = matches!(to.name(), "json" | "ndjson");
+    let (batches, unsaid) = if is_json { unsaid::watched(batches) } else { (batches, Unsaid::default()) };
     let table = if write.exact { Some(exact::source_of(&sink)?) } else { None };
     let (batches, passed) = match table {
         None => (batches, None),
@@ -193,6 +199,7 @@ async fn finish(
         (to.write(sink, batches, write.clone()).await?, Vec::new(), Vec::new())
     };
     notes.extend(told);
+    notes.extend(unsaid.notes());
     let rows_digest = match passed {
         None => None,
         Some((table, passed)) => Some(exact::prove(table, &**to, write, &passed).await?),

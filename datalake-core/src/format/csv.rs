@@ -95,6 +95,11 @@ impl Plan {
         let blocks = blocks(&input, &packing, syntax, options.skip_lines, has_header, size, &Arc::default())?;
         let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit).await?;
         found.notes.splice(..0, notes);
+        if let (Some(delimiter), 1) = (options.delimiter, found.names.len()) {
+            found
+                .notes
+                .push(format!("there is no `{}` in the first record: it is one column", delimiter.escape_default()));
+        }
         let specs = match &options.schema {
             Some(specs) => {
                 let marked = |spec: &ColumnSpec| match options.decimal {

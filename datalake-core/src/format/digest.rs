@@ -10,11 +10,12 @@
 //!
 //! The entry of a value is one byte, 0 for missing and 1 for present, and for a present one: numbers, dates and
 //! times as little-endian bytes; booleans as one byte; texts and bytes as their length (8 bytes, little-endian) and
-//! themselves; lists as their length, with the elements as a column of their own. A struct has only the one byte, its
-//! fields are columns; where it is missing, they are skipped.
+//! themselves; lists as their length, with the elements as a column of their own, and so maps, whose elements are structs of
+//! a key and a value. A struct has only the one byte, its fields are columns; where it is missing, they are skipped.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, OffsetSizeTrait, PrimitiveArray, RecordBatch, StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, ListArray, OffsetSizeTrait, PrimitiveArray, RecordBatch,
+    StructArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
@@ -72,7 +73,7 @@ impl TableDigest {
     /// Adds the rows of a batch.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for a type that has no canonical form, such as a map;
+    /// [`ErrorKind::Unsupported`] for a type that has no canonical form, such as a union;
     /// [`ErrorKind::Internal`] if the batch is of another schema.
     pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_columns() != self.columns.len() {
@@ -103,7 +104,9 @@ impl Column {
     fn of(data_type: &DataType) -> Self {
         let children = match data_type {
             DataType::Struct(fields) => fields.iter().map(|field| Self::of(field.data_type())).collect(),
-            DataType::List(element) | DataType::LargeList(element) => vec![Self::of(element.data_type())],
+            DataType::List(element) | DataType::LargeList(element) | DataType::Map(element, _) => {
+                vec![Self::of(element.data_type())]
+            }
             _ => Vec::new(),
         };
         Self { hash: Sha256::new(), children }
@@ -116,6 +119,7 @@ impl Column {
             DataType::Struct(_) => return self.structs(array.as_struct()),
             DataType::List(_) => return self.lists(array.as_list::<i32>()),
             DataType::LargeList(_) => return self.lists(array.as_list::<i64>()),
+            DataType::Map(_, _) => return self.lists(&ListArray::from(array.as_map().clone())),
             DataType::Dictionary(_, values) => return self.update(&cast(array, values)?),
             narrow if is_narrow(narrow) => return self.update(&cast(array, &DataType::Int64)?),
             DataType::Utf8 => self.texts(array.as_string::<i32>().iter().map(|text| text.map(str::as_bytes))),
@@ -339,6 +343,10 @@ fn push_type(bytes: &mut Vec<u8>, data_type: &DataType) {
         DataType::List(element) | DataType::LargeList(element) => {
             push_text(bytes, "list");
             push_type(bytes, element.data_type());
+        }
+        DataType::Map(entry, _) => {
+            push_text(bytes, "map");
+            push_type(bytes, entry.data_type());
         }
         DataType::Struct(fields) => {
             push_text(bytes, "struct");

@@ -77,7 +77,9 @@ mod trial;
 mod types;
 #[cfg(test)]
 mod types_tests;
+mod unheeded;
 mod units;
+mod unsaid;
 
 use std::fmt::Debug;
 

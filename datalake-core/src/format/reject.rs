@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dialect::Dialect;
 use super::nulled::Nulled;
-use crate::error::{Position, Result};
+use crate::error::{Error, Position, Result};
 
 /// What becomes of a record that does not fit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,26 @@ impl OnRowError {
     #[must_use]
     pub fn keeps(self) -> bool {
         self != Self::Fail
+    }
+
+    /// Refuses a limit of bad rows where the first of them ends all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for [`OnRowError::Fail`].
+    ///
+    /// ```
+    /// use datalake_core::format::OnRowError;
+    ///
+    /// assert!(OnRowError::Quarantine.check_limit().is_ok());
+    /// assert!(OnRowError::Fail.check_limit().is_err());
+    /// ```
+    pub fn check_limit(self) -> Result<()> {
+        if self.keeps() {
+            return Ok(());
+        }
+        Err(Error::invalid("use", "`max_bad_rows`")
+            .with_reason("the first record that does not fit ends all")
+            .with_hint("say what becomes of such records: `on_row_error = \"quarantine\"`"))
     }
 }
 

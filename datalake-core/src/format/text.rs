@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{
     DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
@@ -14,7 +14,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A value as text, `None` where it is missing: floats in the shortest form that reads back as the same float, with
-/// `.0` where they are whole; times as ISO 8601; lists and structs as JSON.
+/// `.0` where they are whole; times as ISO 8601; lists, structs and maps as JSON.
 pub(crate) fn value_text(array: &dyn Array, row: usize) -> Result<Option<String>> {
     let mut text = String::new();
     Ok(push_text(array, row, &mut text)?.then_some(text))
@@ -30,7 +30,9 @@ pub(crate) fn push_text(array: &dyn Array, row: usize, text: &mut String) -> Res
         DataType::LargeUtf8 => text.push_str(array.as_string::<i64>().value(row)),
         DataType::Utf8View => text.push_str(array.as_string_view().value(row)),
         DataType::Dictionary(_, _) => return push_dictionary(array, row, text),
-        DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) => push_json(array, row, text)?,
+        DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::Map(_, _) => {
+            push_json(array, row, text)?;
+        }
         DataType::Date32 => push_date(array.as_primitive::<Date32Type>().value(row), text)?,
         DataType::Timestamp(unit, zone) => push_timestamp(array, row, *unit, zone.is_some(), text)?,
         _ => push_number(array, row, text)?,
@@ -139,6 +141,7 @@ pub(crate) fn push_json(array: &dyn Array, row: usize, json: &mut String) -> Res
         }
         DataType::List(_) => push_array(&array.as_list::<i32>().value(row), json),
         DataType::LargeList(_) => push_array(&array.as_list::<i64>().value(row), json),
+        DataType::Map(_, _) => push_map(&array.as_map().value(row), json),
         data_type if is_bare(data_type) => push_bare(array, row, json),
         _ => {
             let text = value_text(array, row)?;
@@ -176,6 +179,22 @@ fn push_array(elements: &ArrayRef, json: &mut String) -> Result<()> {
         push_json(elements.as_ref(), index, json)?;
     }
     json.push(']');
+    Ok(())
+}
+
+/// Appends the entries of a map as the members of an object, whatever type their keys have.
+fn push_map(entries: &StructArray, json: &mut String) -> Result<()> {
+    let (keys, values) = (entries.column(0), entries.column(1));
+    json.push('{');
+    for index in 0..entries.len() {
+        if index > 0 {
+            json.push(',');
+        }
+        push_string(Some(&value_text(keys.as_ref(), index)?.unwrap_or_default()), json);
+        json.push(':');
+        push_json(values.as_ref(), index, json)?;
+    }
+    json.push('}');
     Ok(())
 }
 

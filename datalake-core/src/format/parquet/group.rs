@@ -149,6 +149,12 @@ fn bytes(array: &dyn Array, from: usize, rows: usize) -> usize {
             let (first, last) = (offsets[from] as usize, offsets[from + rows] as usize);
             bytes(list.values().as_ref(), first, last - first) + 4 * rows
         }
+        DataType::Map(_, _) => {
+            let map = array.as_map();
+            let offsets = map.value_offsets();
+            let (first, last) = (offsets[from] as usize, offsets[from + rows] as usize);
+            bytes(map.entries(), first, last - first) + 4 * rows
+        }
         other => other.primitive_width().unwrap_or(1) * rows,
     }
 }

@@ -268,3 +268,41 @@ async fn columns_get_bloom_filters_by_name() {
     let error = Parquet.write(sink, batches, options("name")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
 }
+
+#[tokio::test]
+async fn maps_are_kept_and_are_objects_in_text() {
+    use arrow::array::{Float64Builder, MapBuilder, StringBuilder};
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), Float64Builder::new());
+    maps.keys().append_value("fat");
+    maps.values().append_value(1.5);
+    maps.keys().append_value("a \"b\"");
+    maps.values().append_null();
+    maps.append(true).unwrap();
+    maps.append(false).unwrap();
+    maps.append(true).unwrap();
+    let columns: [(&str, ArrayRef); 2] =
+        [("id", Arc::new(Int64Array::from(vec![1, 2, 3]))), ("m", Arc::new(maps.finish()))];
+    let table = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+    let (folder, path, written) = file(&table, WriteOptions::default().with_row_group_rows(2)).await;
+
+    let back = read(&path, ReadOptions::default()).await.unwrap();
+    let back = arrow::compute::concat_batches(back[0].schema_ref(), &back).unwrap();
+    assert_eq!(back.columns(), table.columns());
+    let convert = async |name: &str| {
+        let (source, to) = (Source::LocalFile(path.clone()), folder.path().join(name));
+        let (read, write) = (ReadOptions::default(), WriteOptions::default().with_exact(name != "a.ndjson"));
+        let done = crate::format::convert(source, Sink::LocalFile(to.clone()), read, write).await.unwrap();
+        (done.written.digest, std::fs::read(to).unwrap())
+    };
+    let (digest, _) = convert("a.parquet").await;
+    assert_eq!(digest, written.digest);
+    let (_, csv) = convert("a.csv").await;
+    assert_eq!(
+        String::from_utf8(csv).unwrap(),
+        "id,m\n1,\"{\"\"fat\"\":1.5,\"\"a \\\"\"b\\\"\"\"\":null}\"\n2,\n3,{}\n"
+    );
+    let (_, lines) = convert("a.ndjson").await;
+    let lines = String::from_utf8(lines).unwrap();
+    assert_eq!(lines.lines().next(), Some(r#"{"id":1,"m":{"fat":1.5,"a \"b\"":null}}"#));
+    assert_eq!(lines.lines().last(), Some(r#"{"id":3,"m":{}}"#));
+}
