@@ -97,6 +97,8 @@ pub use digest::TableDigest;
 pub(crate) use exact::{reading as proving, rows_of};
 pub use json::Json;
 pub use many::Files;
+#[cfg(feature = "pipeline")]
+pub(crate) use many::said_of;
 #[cfg(feature = "sql")]
 pub(crate) use many::{Plan, Said, unite};
 pub use nulled::{Nulled, NulledColumn};

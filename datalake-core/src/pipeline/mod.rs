@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+mod added_columns;
 mod beats;
 mod conversion;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod merge;
 pub mod metrics;
 mod metrics_server;
 mod model_card;
+mod once_more;
 mod order;
 mod origin;
 mod page;
