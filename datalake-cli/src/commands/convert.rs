@@ -1,7 +1,9 @@
 //! `convert`: one table from one format and place to another.
 
+use std::path::Path;
+
 use datalake_core::format::{Files, Sink, Source, WriteOptions};
-use datalake_core::lake::Location;
+use datalake_core::lake::{Location, meant};
 use datalake_core::pipeline::{ConversionOrder, Done, Tables, carry_out};
 use datalake_core::{Error, Result};
 
@@ -86,10 +88,23 @@ pub(crate) async fn source(location: &Location, tools: &Tools) -> Result<Source>
         Location::Object { bucket, key } => {
             Source::Object { bucket: tools.lake()?.bucket(bucket).await?, path: key.clone() }
         }
+        Location::Local(path) if is_missing(path) => {
+            let error = Error::not_found("open", path.display()).with_reason("there is no such file");
+            let hint = meant(&path.to_string_lossy(), || tools.lake()).await;
+            return Err(match hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            });
+        }
         Location::Local(path) => Source::LocalFile(path.clone()),
         Location::Prefix { .. } => return Err(prefix(location)),
         Location::Stdio => Source::Stream { name: "stdin".to_owned(), reader: Box::pin(tokio::io::stdin()) },
     })
+}
+
+/// Whether nothing is there; that it cannot be looked at is for the reader to say.
+fn is_missing(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|exists| !exists)
 }
 
 /// Where a table goes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datalake_core::format::{self, Dialect, Files, Infer, Profile};
-use datalake_core::lake::ObjectPattern;
+use datalake_core::lake::{ObjectPattern, meant};
 use datalake_core::query::DataSet;
 use datalake_core::{ErrorKind, Result};
 
@@ -17,7 +17,16 @@ pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
         Some(files) => DataSet::of(&files, options).await?.read(None),
         None => {
             let source = convert::source(&arguments.source.parse()?, tools).await?.spool().await?;
-            let (found, _) = format::detect(&source, &options).await?;
+            let found = format::detect(&source, &options).await;
+            let (found, _) = match found {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(match meant(&arguments.source, || tools.lake()).await {
+                        Some(hint) => error.with_hint(hint),
+                        None => error,
+                    });
+                }
+                found => found?,
+            };
             found.read(source, options.with_infer(Infer::Whole)).await?
         }
     };

@@ -226,6 +226,40 @@ fn what_was_converted_is_proven_verified_and_replayed() {
 }
 
 #[test]
+fn many_things_are_verified_in_a_line_and_those_that_fail_are_shown() {
+    let scratch = Scratch::new();
+    let rows: String = (0..40).map(|row| format!("{row},{}\n", row % 2)).collect();
+    scratch.write("a.csv", format!("id,k\n{rows}"));
+    scratch.ok(&["convert", "a.csv", "out/", "--max-rows-per-file", "4"]);
+    assert_eq!(scratch.ok(&["verify", "out/"]), "10 files verified, 0 differ; 40 rows\n");
+    for all in [&["--verbose"][..], &["--output", "json"]] {
+        let said = scratch.ok(&[&["verify", "out/"], all].concat());
+        assert!(said.contains("part-00000.parquet") && said.contains("part-00009.parquet"), "{said}");
+    }
+    scratch.write("out/part-00003.parquet", "?");
+    let output = scratch.command(&["verify", "out/"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("part-00003.parquet") && !said.contains("part-00002.parquet"), "{said}");
+    assert!(said.contains("\n10 files verified, 1 differs; 36 rows"), "{said}");
+}
+
+#[test]
+fn objects_without_their_scheme_are_proposed() {
+    let scratch = Scratch::new();
+    scratch.ok(&["mb", "raw-data"]);
+    scratch.write("a.csv", "id\n1\n");
+    scratch.ok(&["cp", "a.csv", "lake://raw-data/t/a.csv"]);
+    for command in [&["schema"][..], &["verify"], &["replay"], &["convert"]] {
+        let to: &[&str] = if command == ["convert"] { &["b.csv"] } else { &[] };
+        let said = ["did you mean the object `lake://raw-data/t/a.csv`?"];
+        scratch.run(&[command, &["raw-data/t/a.csv"], to].concat()).failed(1, &said);
+    }
+    scratch.run(&["schema", "lake://raw-data/t"]).failed(1, &["did you mean the objects below `lake://raw-data/t/`?"]);
+    scratch.run(&["schema", "none.csv"]).failed(1, &["none.csv", "there is no such file"]);
+}
+
+#[test]
 fn a_replay_may_have_other_types() {
     let scratch = Scratch::new();
     scratch.write("typed.csv", "id,x\n1,2\n2,abc\n3,4\n");

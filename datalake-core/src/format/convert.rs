@@ -1,6 +1,5 @@
 //! From any format to any other: read with one, write with the other.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -79,8 +78,8 @@ pub async fn convert(source: Source, sink: Sink, read: ReadOptions, write: Write
 /// that their folders have too.
 pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: WriteOptions) -> Result<Converted> {
     refuse_many(&sink, &write)?;
-    parts::refuse_sources(&sink, &write, files.names().map(Path::new))?;
-    parts::refuse_objects(&sink, &write, files.what(), files.addresses())?;
+    parts::refuse_sources(&sink, &write, files.paths())?;
+    parts::refuse_objects(&sink, &write, files.what(), files.keys_of_objects()).await?;
     let to = for_sink(&sink, &write)?;
     if write.exact {
         exact::source_of(&sink)?;
@@ -138,8 +137,7 @@ async fn convert_guessing(
         parts::refuse_sources(&sink, &write, std::iter::once(&**path))?;
     }
     if let Source::Object { bucket, path } = &source {
-        let address = bucket.address(path);
-        parts::refuse_objects(&sink, &write, &address, std::iter::once(address.clone()))?;
+        parts::refuse_objects(&sink, &write, &bucket.address(path), std::iter::once((bucket, path))).await?;
     }
     let to = for_sink(&sink, &write)?;
     if write.exact {

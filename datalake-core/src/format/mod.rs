@@ -99,6 +99,8 @@ pub use digest::TableDigest;
 pub(crate) use exact::{reading as proving, rows_of};
 pub use json::Json;
 pub use many::Files;
+#[cfg(feature = "pipeline")]
+pub(crate) use many::said_of;
 #[cfg(feature = "sql")]
 pub(crate) use many::{Plan, Said, unite};
 pub use nulled::{Nulled, NulledColumn};
@@ -110,7 +112,7 @@ pub use parquet::Parquet;
 pub(crate) use parquet::digest_said;
 pub use parts::WrittenFile;
 #[cfg(feature = "pipeline")]
-pub(crate) use parts::{MANIFEST, Manifest};
+pub(crate) use parts::{MANIFEST, Manifest, key_below};
 pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
 pub use reject::{OnRowError, Reject, Rejects, SourceColumns};

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 pub(super) use self::existing::{refuse_objects, refuse_sources};
 use self::open::{Files, Open};
 use self::place::Place;
-pub(crate) use self::place::{MANIFEST, Manifest};
+pub(crate) use self::place::{MANIFEST, Manifest, key_below};
 use self::split::Splitter;
 use super::Format;
 use super::batches::Batches;

@@ -67,7 +67,8 @@ pub struct Reject {
     /// The column at fault, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// A stable code, such as `ragged`, `utf8`, `syntax`, `type`, `null`, or the name of a quality rule.
+    /// A stable code, such as `ragged`, `utf8`, `syntax`, `type`, `null`, `records` (a correction has made it several, or none), or the name of
+    /// a quality rule.
     pub code: String,
     /// Why, with the value found.
     pub reason: String,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::manifest::{RunId, code_version, runs_bucket};
 use super::rejects::{End, FOLDER_SUFFIX, QUARANTINE, keep_rejects_of, told};
 use super::run::ensure_bucket;
+use super::unknown::unknown;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
     self, Balance, ColumnSpec, Converted, Files, Quarantine, Quarantined, ReadOptions, Sink, Source, SourceColumns,
@@ -25,7 +26,7 @@ use crate::pipeline::RUNS_BUCKET;
 /// The name of the document in the folder of its run.
 pub(super) const DOCUMENT: &str = "conversion.json";
 /// Not among the runs of pipelines, of which there are fewer, and whose last one is looked for.
-const PREFIX: &str = "_conversions";
+pub(super) const PREFIX: &str = "_conversions";
 /// The version of the document.
 const VERSION: u32 = 1;
 
@@ -228,7 +229,7 @@ impl Conversion {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none; those of the lake and the operating system.
     pub(super) async fn load(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<(Self, Home)> {
-        let home = Home::of(name, lake).await?;
+        let Some(home) = Home::of(name, lake).await? else { return Err(unknown(name, lake).await) };
         let bytes = match &home {
             Home::Run(bucket, run) => bucket.get(&key(run)).await,
             Home::Folder(folder) => {
@@ -236,10 +237,10 @@ impl Conversion {
                 std::fs::read(&path).map(Bytes::from).map_err(|cause| Error::io("read", path.display(), cause))
             }
         };
-        let bytes = bytes.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => unknown(name).with_source(error),
-            _ => error,
-        })?;
+        let bytes = match bytes {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown(name, lake).await),
+            bytes => bytes?,
+        };
         let mut document: Self = serde_json::from_slice(&bytes).map_err(|cause| {
             Error::invalid("read", format_args!("the document of {home}"))
                 .with_reason("it is none of this version of datalake")
@@ -269,14 +270,6 @@ impl Conversion {
     }
 }
 
-/// The error for a name of which there is no document.
-fn unknown(name: &str) -> Error {
-    Error::not_found("find", format_args!("the conversion {name}")).with_hint(
-        "name its run, as the conversion has told it, or its local file. Of a conversion into a local file there is a document \
-         where records were quarantined, or with `exact = true`",
-    )
-}
-
 /// Where the document of a conversion lies.
 #[derive(Debug, Clone)]
 pub(super) enum Home {
@@ -287,21 +280,20 @@ pub(super) enum Home {
 }
 
 impl Home {
-    /// By the run, by the file that was written, or by the folder beside it.
-    async fn of(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Self> {
+    /// By the run, by the file that was written, or by the folder beside it; none where the lake has no runs.
+    async fn of(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Self>> {
         let path = FilePath::new(name);
         let beside = folder_of(path);
         if beside.is_dir() {
-            return Ok(Self::Folder(beside));
+            return Ok(Some(Self::Folder(beside)));
         }
         if path.is_dir() && name.trim_end_matches('/').ends_with(FOLDER_SUFFIX) {
-            return Ok(Self::Folder(path.to_owned()));
+            return Ok(Some(Self::Folder(path.to_owned())));
         }
-        let runs = runs_bucket(lake()?.as_ref()).await.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => unknown(name).with_source(error),
-            _ => error,
-        })?;
-        Ok(Self::Run(runs, RunId::from(name)))
+        match runs_bucket(lake()?.as_ref()).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            runs => Ok(Some(Self::Run(runs?, RunId::from(name)))),
+        }
     }
 }
 

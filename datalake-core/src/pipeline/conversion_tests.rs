@@ -321,24 +321,80 @@ async fn several_files_are_verified_one_by_one() {
 }
 
 #[tokio::test]
-async fn columns_that_no_record_holds_are_not_brought_back_as_nulls() {
+async fn columns_that_no_record_holds_come_back_with_it() {
+    for to in ["out.parquet", "out.csv", "out.ndjson"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, out) = (folder.path().join("in"), folder.path().join(to));
+        for (year, text) in [("2023", "a,b\n1,2\n3\n"), ("2024", "a,b\n5,6\n7\n8\n")] {
+            std::fs::create_dir_all(from.join(format!("year={year}"))).unwrap();
+            std::fs::write(from.join(format!("year={year}/a.csv")), text).unwrap();
+        }
+        let quarantine = Arc::new(Quarantine::new(Limit::default()));
+        let files = format::Files::named(from.to_str().unwrap(), no_lake).await.unwrap().unwrap();
+        let order = ConversionOrder {
+            source: (Tables::Many(files), "in".to_owned()),
+            sink: Sink::LocalFile(out.clone()),
+            destination: Location::Local(out.clone()),
+            read: ReadOptions::default()
+                .with_on_row_error(OnRowError::Quarantine)
+                .with_row_number(Some("row".to_owned()))
+                .with_source_column(Some("file".to_owned()))
+                .with_rejects(Some(quarantine.clone())),
+            write: WriteOptions::default(),
+        };
+        carry_out(order, &quarantine, no_lake).await.unwrap();
+        mend(&folder.path().join(format!("{to}.run")), &[("3", "3,4"), ("8", "8,9")]);
+        let replayed = replay(out.to_str().unwrap(), Fix::default(), no_lake).await.unwrap();
+        assert_eq!((replayed.brought_back, replayed.quarantined, replayed.rows), (2, 1, 4), "{to}");
+        let row =
+            |values: &str, year: &str, row: &str| format!("{values}|{year}|{row}|{}/year={year}/a.csv", from.display());
+        let expected =
+            [row("1|2", "2023", "1"), row("5|6", "2024", "1"), row("3|4", "2023", "2"), row("8|9", "2024", "3")];
+        assert_eq!(rows(&out).await, expected, "{to}");
+        verify(out.to_str().unwrap(), no_lake).await.unwrap().check().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_stays_says_why_it_does_now() {
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out.parquet");
-    std::fs::create_dir_all(folder.path().join("in/year=2024")).unwrap();
-    std::fs::write(folder.path().join("in/year=2024/a.csv"), "a,b\n1,2\n3\n").unwrap();
+    convert(folder.path(), "id,x\n1,2\n3\n4\n5\n6,7\n8,9\n10,11\n12,13\n", "a.csv", None, WriteOptions::default())
+        .await;
+    let run = folder.path().join("a.csv.run");
+    mend(&run, &[("3", "3,1\n33,2"), ("4", "4,4"), ("5", "")]);
+    let name = folder.path().join("a.csv").display().to_string();
+    let verified = verify(&name, no_lake).await.unwrap();
+    assert!(verified.summary().ends_with("; 8 rows seen = 5 written + 3 quarantined; 1 check besides fails"));
+    let error = verified.check().unwrap_err();
+    assert!(error.hint().unwrap().starts_with(&format!("`datalake replay {name}`")), "{error:?}");
+    assert_eq!(replay(&name, Fix::default(), no_lake).await.unwrap().brought_back, 1);
+    let verified = verify(&name, no_lake).await.unwrap();
+    assert_eq!(verified.summary(), "1 file verified, 0 differ; 8 rows seen = 6 written + 2 quarantined");
+    let kept = std::fs::read_to_string(run.join("quarantine.ndjson")).unwrap();
+    let kept: Vec<Reject> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: Vec<(u64, &str, bool)> =
+        kept.iter().map(|reject| (reject.row, &*reject.code, reject.reason.starts_with("it is "))).collect();
+    assert_eq!(said, [(2, "records", true), (4, "records", true)]);
+    assert!(kept[0].reason.starts_with("it is 2 records now") && kept[0].raw == "3,1\n33,2", "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_record_of_json_that_is_none_any_more_keeps_no_other_from_coming_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, path) = (folder.path().join("from.ndjson"), folder.path().join("a.ndjson"));
+    std::fs::write(&from, "{\"a\":1}\n{\"a\":2\n{\"a\":3\n").unwrap();
     let quarantine = Arc::new(Quarantine::new(Limit::default()));
-    let files = format::Files::named(folder.path().join("in").to_str().unwrap(), no_lake).await.unwrap().unwrap();
     let order = ConversionOrder {
-        source: (Tables::Many(files), "in".to_owned()),
-        sink: Sink::LocalFile(out.clone()),
-        destination: Location::Local(out.clone()),
+        source: (Tables::One(Source::LocalFile(from)), "from.ndjson".to_owned()),
+        sink: Sink::LocalFile(path.clone()),
+        destination: Location::Local(path.clone()),
         read: ReadOptions::default().with_on_row_error(OnRowError::Quarantine).with_rejects(Some(quarantine.clone())),
         write: WriteOptions::default(),
     };
     carry_out(order, &quarantine, no_lake).await.unwrap();
-    let error = replay(out.to_str().unwrap(), Fix::default(), no_lake).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Unsupported && error.reason().unwrap().contains("`year`"), "{error}");
-    verify(out.to_str().unwrap(), no_lake).await.unwrap().check().unwrap();
+    mend(&folder.path().join("a.ndjson.run"), &[("{\"a\":2", " "), ("{\"a\":3", "{\"a\":3}")]);
+    assert_eq!(replay(path.to_str().unwrap(), Fix::default(), no_lake).await.unwrap().brought_back, 1);
+    assert_eq!(rows(&path).await, ["1", "3"]);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+mod added_columns;
 mod beats;
 mod conversion;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod merge;
 pub mod metrics;
 mod metrics_server;
 mod model_card;
+mod once_more;
 mod order;
 mod origin;
 mod page;
@@ -52,7 +54,9 @@ mod streamed;
 mod table;
 mod train;
 mod trees;
+mod unknown;
 mod usage;
+mod verified;
 mod verify;
 mod watch;
 mod worker;
@@ -82,6 +86,7 @@ pub use run::{Context, InProcess, RunOptions, Runner, StepRun, ensure_bucket};
 pub use source::SourceSpec;
 pub use step::{Dedupe, Evaluate, Predict, Prepare, Reference, Rule, RuleAction, Step, Train, baselines};
 pub use trees::Trees;
-pub use verify::{Check, Verified, verify};
+pub use verified::{Check, Verified};
+pub use verify::verify;
 pub use watch::{RunProgress, progress_of};
 pub use worker::{Attempt, Shift};

@@ -1,29 +1,24 @@
 //! Reads the quarantined records of a conversion once more, after a fix, and adds those that fit now to what was written.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{SchemaRef, UInt64Type};
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
-use object_store::PutMode;
+use arrow::datatypes::SchemaRef;
+use futures::StreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use serde::Serialize;
 
+use super::added_columns::AddedColumns;
 use super::conversion::{Conversion, Home, Kept};
+use super::once_more::{INDEX, Outcome, once_more};
 use super::verify::{rejects, sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
-    self, Batches, ColumnSpec, Conformer, DecimalMark, Dialect, Format, Input, Limit, OnRowError, Output, Quarantine,
-    ReadOptions, Reject, Rejects, Sink, Source, SourceColumns, WriteOptions, Written, specs_of,
+    self, Batches, ColumnSpec, Conformer, Format, Input, Limit, OnRowError, Output, Quarantine, ReadOptions, Rejects,
+    Sink, Source, WriteOptions, Written, specs_of,
 };
 use crate::lake::{Bucket, BucketName, Lake, parse_object};
-
-/// The column that holds the place of a record in the quarantine.
-const INDEX: &str = "datalake.record";
 
 /// What became of the quarantined records of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,8 +51,9 @@ pub struct Fix {
 /// Reads the quarantined records of a conversion once more; `name` is its run, the local file that it wrote, or the folder beside
 /// that. Between the two, the records themselves may be corrected: it is `raw` in the lines of the quarantine that is read.
 ///
-/// Rows that fit now stand behind the others; the table is written anew and appears whole or not at all. The types of its columns
-/// stay, unless `fix` has a schema and the table is Parquet. A table that is not as the conversion left it is not touched.
+/// Rows that fit now stand behind the others, with what the table has of their source, its folders and their number; the table
+/// is written anew and appears whole or not at all. The types of its columns stay, unless `fix` has a schema and the table is
+/// Parquet. What stays has the code and the reason of this attempt. A table that is not as the conversion left it is not touched.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] where there is no such conversion; [`ErrorKind::Invalid`] where its table was changed since;
@@ -95,20 +91,24 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
             ))
             .with_hint("correct records, but leave each in its line"));
     }
-    if !conversion.added.is_empty() {
-        let added: Vec<String> = conversion.added.iter().map(|name| format!("`{name}`")).collect();
-        return Err(Error::new(ErrorKind::Unsupported, "replay", &home)
-            .with_reason(format_args!("the records do not hold what the table has in {}", added.join(", ")))
-            .with_hint("correct the source, and convert it again"));
-    }
     let is_parquet = conversion.format == "parquet";
     if fix.schema.is_some() && !is_parquet {
         return Err(Error::new(ErrorKind::Unsupported, "replay", &home)
             .with_reason("a text has no types of its own that could be changed")
             .with_hint("correct the records in the quarantine, or convert the whole source with the schema"));
     }
-    let read = reading(&conversion, &fix, &table).await?;
-    let Outcome { batches, left } = once_more(&conversion, &records, &read).await?;
+    let added = if conversion.added.is_empty() {
+        AddedColumns::default()
+    } else {
+        let mut columns = columns_of(&conversion, &table).await?;
+        for spec in fix.schema.iter().flatten() {
+            // They may have other types from now on, too.
+            columns.iter_mut().filter(|own| own.name == spec.name).for_each(|own| own.clone_from(spec));
+        }
+        AddedColumns::new(&conversion, columns)
+    };
+    let read = reading(&conversion, &fix, &table, &added).await?;
+    let Outcome { batches, left } = once_more(&conversion, &records, &read, &added).await?;
     let brought_back: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
     let written = match batches.first() {
         None => conversion.written.clone(),
@@ -165,14 +165,18 @@ async fn is_as_it_was(conversion: &Conversion, table: &Source) -> Result<()> {
 }
 
 /// How the records are read this time.
-async fn reading(conversion: &Conversion, fix: &Fix, table: &Source) -> Result<ReadOptions> {
+async fn reading(conversion: &Conversion, fix: &Fix, table: &Source, added: &AddedColumns) -> Result<ReadOptions> {
     let told = &conversion.read;
-    let (schema, columns) = match (&fix.schema, &told.schema) {
+    let (mut schema, mut columns) = match (&fix.schema, &told.schema) {
         (Some(specs), _) => (specs.clone(), None),
         (None, Some(specs)) => (specs.clone(), told.columns.clone()),
         // Types were found: those of the table stay.
         (None, None) => (columns_of(conversion, table).await?, None),
     };
+    schema.retain(|spec| !added.has(&spec.name));
+    if let Some(columns) = &mut columns {
+        columns.retain(|name| !added.has(name));
+    }
     Ok(ReadOptions {
         nulls: fix.nulls.clone().unwrap_or_else(|| told.nulls.clone()),
         schema: Some(schema),
@@ -189,6 +193,7 @@ async fn reading(conversion: &Conversion, fix: &Fix, table: &Source) -> Result<R
         rows: None,
         rejects: None,
         row_number: Some(INDEX.to_owned()),
+        source_column: None,
         ..told.clone()
     })
 }
@@ -213,188 +218,8 @@ fn plain(schema: &SchemaRef) -> Vec<ColumnSpec> {
         .collect()
 }
 
-/// What came of reading records once more, in the order of the quarantine.
-struct Outcome {
-    batches: Vec<RecordBatch>,
-    left: Vec<Reject>,
-}
-
-/// Reads the records of each source: those that surely are one line each together, every other alone, so that a quote that is
-/// not closed swallows nothing.
-async fn once_more(conversion: &Conversion, records: &[Reject], read: &ReadOptions) -> Result<Outcome> {
-    let mut by_source: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    let mut found = Found { rows: Vec::new(), left: BTreeMap::new(), are_found: conversion.read.schema.is_none() };
-    for (index, record) in records.iter().enumerate() {
-        if is_escaped(record) {
-            found.left.insert(index, record.clone());
-        } else {
-            by_source.entry(&record.source).or_default().push(index);
-        }
-    }
-    for (source, indices) in by_source {
-        let columns = conversion.columns.get(source);
-        let is_alone = |index: &usize| columns.is_some_and(|columns| is_odd(&records[*index].raw, &columns.dialect));
-        let (alone, together): (Vec<usize>, Vec<usize>) = indices.into_iter().partition(is_alone);
-        for indices in alone.into_iter().map(|index| vec![index]).chain([together]) {
-            if !indices.is_empty() {
-                let text = columns.map(|columns| csv(columns, records, &indices));
-                found.read(records, indices, text, columns, read).await?;
-            }
-        }
-    }
-    let mut rows = found.rows;
-    rows.sort_by_key(|(index, _)| *index);
-    let left: Vec<Reject> = found.left.into_values().collect();
-    let count: usize = rows.len();
-    if count + left.len() != records.len() {
-        return Err(Error::internal("replay", &conversion.destination).with_reason(format_args!(
-            "of {} records {count} were brought back, and {} are left",
-            records.len(),
-            left.len()
-        )));
-    }
-    let batches = match rows.first() {
-        None => Vec::new(),
-        Some((_, first)) => {
-            let parts: Vec<&RecordBatch> = rows.iter().map(|(_, row)| row).collect();
-            let joined = concat_batches(first.schema_ref(), parts)
-                .map_err(|cause| Error::internal("join", "the rows that were brought back").with_source(cause))?;
-            vec![joined]
-        }
-    };
-    Ok(Outcome { batches, left })
-}
-
-/// Whether a record still has bytes that were no text, as the quarantine writes them: they are no text of this kind either.
-fn is_escaped(record: &Reject) -> bool {
-    let is_byte =
-        |text: &[u8]| matches!(text, [b'\\', b'x', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
-    record.code == "utf8" && record.raw.as_bytes().windows(4).any(is_byte)
-}
-
-/// Whether a record of CSV could be more or less than one line.
-fn is_odd(raw: &str, dialect: &Dialect) -> bool {
-    let marks = ['\n', '\r'].into_iter().chain(dialect.quote.mark()).chain(dialect.escape);
-    raw.is_empty() || marks.into_iter().any(|mark| raw.contains(mark))
-}
-
-/// Records with a header that names their columns.
-fn csv(columns: &SourceColumns, records: &[Reject], indices: &[usize]) -> String {
-    let SourceColumns { names, dialect } = columns;
-    let name = |name: &String| match dialect.quote.mark() {
-        None => name.clone(),
-        Some(quote) => {
-            let escaped = match dialect.escape {
-                Some(escape) => name.replace(escape, &format!("{escape}{escape}")),
-                None => name.clone(),
-            };
-            format!("{quote}{}{quote}", escaped.replace(quote, &format!("{quote}{quote}")))
-        }
-    };
-    let mut text = names.iter().map(name).collect::<Vec<_>>().join(&dialect.delimiter.to_string());
-    for index in indices {
-        text.push('\n');
-        text.push_str(&records[*index].raw);
-    }
-    text.push('\n');
-    text
-}
-
-/// Objects of JSON, each in a line: a line end within one can only stand between its parts.
-fn lines(records: &[Reject], indices: &[usize]) -> String {
-    let mut text = String::new();
-    for index in indices {
-        text.push_str(&records[*index].raw.replace(['\n', '\r'], " "));
-        text.push('\n');
-    }
-    text
-}
-
-/// Rows with the places of their records in the quarantine, and the records that still do not fit.
-struct Found {
-    rows: Vec<(usize, RecordBatch)>,
-    left: BTreeMap<usize, Reject>,
-    /// Whether the types of columns were found, and with them how numbers are written.
-    are_found: bool,
-}
-
-impl Found {
-    async fn read(
-        &mut self,
-        records: &[Reject],
-        indices: Vec<usize>,
-        csv: Option<String>,
-        columns: Option<&SourceColumns>,
-        read: &ReadOptions,
-    ) -> Result<()> {
-        let (format, text): (Arc<dyn Format>, String) = match csv {
-            Some(text) => (Arc::new(format::Csv), text),
-            None => (Arc::new(format::Json::lines()), lines(records, &indices)),
-        };
-        let bucket = memory()?;
-        let path = Path::from("records");
-        bucket.put(&path, Bytes::from(text), PutMode::Overwrite).await?;
-        let rejected = Arc::new(Rejected::default());
-        let mut read = read.clone().with_rejects(Some(Arc::clone(&rejected) as _));
-        if let Some(SourceColumns { dialect, .. }) = columns {
-            read = read.with_delimiter(Some(dialect.delimiter)).with_quote(dialect.quote);
-            read.escape = dialect.escape;
-            if dialect.decimal != DecimalMark::Dot && self.are_found {
-                let marked = |spec: ColumnSpec| spec.with_decimal(dialect.decimal);
-                read.schema = read.schema.map(|specs| specs.into_iter().map(marked).collect());
-            }
-        }
-        let mut batches = format.read(Source::Object { bucket, path }, read).await?;
-        let mut rows = Vec::new();
-        while let Some(batch) = batches.try_next().await? {
-            rows.extend(numbered(&batch)?);
-        }
-        let seen = batches.balance().seen;
-        if seen != indices.len() as u64 {
-            // It is no longer one record, or none at all: it stays as it was.
-            self.left.extend(indices.iter().map(|index| (*index, records[*index].clone())));
-            return Ok(());
-        }
-        self.rows.extend(rows.into_iter().map(|(row, batch)| (indices[row], batch)));
-        for reject in rejected.take() {
-            let index = indices[reject.row as usize - 1];
-            let Reject { column, code, reason, .. } = reject;
-            self.left.insert(index, Reject { column, code, reason, ..records[index].clone() });
-        }
-        Ok(())
-    }
-}
-
-/// The rows of a batch, each with the place of its record, which its last column has as a number from 1.
-fn numbered(batch: &RecordBatch) -> Result<Vec<(usize, RecordBatch)>> {
-    let last = batch.num_columns() - 1;
-    let numbers = batch.column(last).as_primitive::<UInt64Type>();
-    let others: Vec<usize> = (0..last).collect();
-    let rows = batch
-        .project(&others)
-        .map_err(|cause| Error::internal("take", "the rows that were brought back").with_source(cause))?;
-    Ok(numbers.values().iter().enumerate().map(|(row, number)| (*number as usize - 1, rows.slice(row, 1))).collect())
-}
-
-/// Keeps what is rejected.
-#[derive(Debug, Default)]
-struct Rejected(Mutex<Vec<Reject>>);
-
-impl Rejected {
-    fn take(&self) -> Vec<Reject> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Rejects for Rejected {
-    fn reject(&self, reject: Reject) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(reject);
-        Ok(())
-    }
-}
-
 /// A place for texts that are read or written once.
-fn memory() -> Result<Bucket> {
+pub(super) fn memory() -> Result<Bucket> {
     Ok(Bucket::new(BucketName::new("memory")?, Arc::new(InMemory::new())))
 }
 

@@ -5,72 +5,21 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use object_store::path::Path;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::conversion::{Conversion, folder_of};
+use super::conversion::{Conversion, Kept, folder_of};
 use super::manifest::{Manifest, Output, PrepareBalance, RunId, load};
 use super::predict::open_model_file;
+use super::unknown::{nobody_tells, of_itself_unknown, unknown};
+use super::verified::{Sums, Verified};
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::format::{
     self, Input, MANIFEST, Manifest as TableManifest, ReadOptions, Reject, Source, TableDigest, WrittenFile,
-    digest_said, proving, rows_of,
+    digest_said, key_below, proving, rows_of,
 };
 use crate::lake::{Bucket, Lake, Location, parse_object};
-
-/// Something that was held against what a run says of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Check {
-    /// The object or file, or the step.
-    pub subject: String,
-    /// What was looked at: `bytes`, `table`, `rows`, `model`, `balance` or `quarantine`.
-    pub what: &'static str,
-    /// Whether it is as the run says.
-    pub holds: bool,
-    /// What was found; where it does not hold, with what was wanted.
-    pub found: String,
-}
-
-/// What was looked at, in the order of the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Verified {
-    /// The run, the folder or the file.
-    pub run: String,
-    /// Each thing.
-    pub checks: Vec<Check>,
-}
-
-impl Verified {
-    /// How many things are not as the run says.
-    #[must_use]
-    pub fn failed(&self) -> usize {
-        self.checks.iter().filter(|check| !check.holds).count()
-    }
-
-    /// An error if there is one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] with the first thing that is not as the run says.
-    pub fn check(&self) -> Result<()> {
-        let Some(first) = self.checks.iter().find(|check| !check.holds) else { return Ok(()) };
-        Err(Error::invalid("verify", &self.run)
-            .with_reason(format_args!("the {} of {}: {}", first.what, first.subject, first.found))
-            .with_hint("was it written anew or changed since? Run it again to have what it says"))
-    }
-
-    fn add(&mut self, subject: &str, what: &'static str, holds: bool, found: String) {
-        self.checks.push(Check { subject: subject.to_owned(), what, holds, found });
-    }
-
-    fn hold<T: PartialEq + std::fmt::Display>(&mut self, subject: &str, what: &'static str, found: &T, wanted: &T) {
-        let holds = found == wanted;
-        self.add(subject, what, holds, if holds { found.to_string() } else { format!("{found}, and not {wanted}") });
-    }
-}
 
 /// Reads what a run wrote and set aside once more, and holds it against what the run says. `name` is a run, the local file that
 /// a conversion wrote or the folder beside it, or a Parquet file or object that says its own digest.
@@ -79,13 +28,13 @@ impl Verified {
 /// [`ErrorKind::NotFound`] where nothing of this name is known; those of the lake. What does not hold is no error here: see
 /// [`Verified::check`].
 pub async fn verify(name: &str, lake: impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Verified> {
-    let mut verified = Verified { run: name.to_owned(), checks: Vec::new() };
+    let mut verified = Verified::of(name);
     if let Some(source) = file_alone(name, &lake).await? {
-        of_itself(&mut verified, source).await?;
+        of_itself(&mut verified, source, &lake).await?;
         return Ok(verified);
     }
     if let Some(place) = folder_alone(name, &lake).await? {
-        of_folder(&mut verified, &place).await?;
+        of_folder(&mut verified, &place, &lake).await?;
         return Ok(verified);
     }
     let none = match Conversion::load(name, &lake).await {
@@ -145,8 +94,7 @@ impl Place {
         Ok(match self {
             Self::Folder(folder) => Source::LocalFile(folder.join(path)),
             Self::Prefix(bucket, prefix) => {
-                let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
-                let key = Path::parse(format!("{prefix}{slash}{path}")).map_err(|cause| {
+                let key = key_below(prefix, path).map_err(|cause| {
                     Error::invalid("read", format_args!("the manifest of {}", bucket.address(prefix)))
                         .with_reason(format_args!("it names `{path}`, which is no key"))
                         .with_source(cause)
@@ -158,20 +106,22 @@ impl Place {
 }
 
 /// Holds the files of a table against what its manifest says of each.
-async fn of_folder(verified: &mut Verified, place: &Place) -> Result<()> {
+async fn of_folder(verified: &mut Verified, place: &Place, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<()> {
     let source = place.file(MANIFEST)?;
     let name = source.to_string();
-    let input = Input::open(&source).await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "verify", &verified.run)
-            .with_reason(format_args!("nothing says what is in it: there is no {name}"))
-            .with_source(error),
-        _ => error,
-    })?;
+    let input = match Input::open(&source).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let none = Error::not_found("verify", &verified.run);
+            return Err(nobody_tells(none, &verified.run, lake).await.with_source(error));
+        }
+        input => input?,
+    };
     let manifest: TableManifest = serde_json::from_slice(&input.range(0..input.size()).await?).map_err(|cause| {
         Error::invalid("read", &name).with_reason("it is no manifest of a table").with_source(cause)
     })?;
     let rows = of_files(verified, place, &manifest.files).await?;
     verified.hold(&name, "rows", &rows, &manifest.rows);
+    verified.sum(Sums { seen: None, written: rows, quarantined: 0 });
     Ok(())
 }
 
@@ -181,7 +131,8 @@ async fn of_files(verified: &mut Verified, place: &Place, files: &[WrittenFile])
     for file in files {
         let source = place.file(&file.path)?;
         let name = source.to_string();
-        if !bytes(verified, &name, &source, &file.sha256).await? {
+        verified.file(&name);
+        if !bytes(verified, "bytes", &name, &source, &file.sha256).await? {
             continue;
         }
         let (format, _) = format::detect(&source, &ReadOptions::default()).await?;
@@ -199,16 +150,29 @@ async fn of_files(verified: &mut Verified, place: &Place, files: &[WrittenFile])
 }
 
 /// Holds a Parquet file against the digest that it says.
-async fn of_itself(verified: &mut Verified, source: Source) -> Result<()> {
+async fn of_itself(verified: &mut Verified, source: Source, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<()> {
     let name = source.to_string();
-    let (format, _) = format::detect(&source, &ReadOptions::default()).await?;
-    let said = if format.name() == "parquet" { digest_said(&source).await? } else { None };
-    let Some(wanted) = said else {
-        return Err(Error::new(ErrorKind::Unsupported, "verify", name)
-            .with_reason("nothing says what is in it")
-            .with_hint("name the run that has written it; Parquet files written by datalake say it themselves"));
+    match Input::open(&source).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(unknown(&verified.run, lake).await.with_source(error));
+        }
+        opened => opened.map(drop)?,
+    }
+    // What is no table says nothing of itself either.
+    let format = match format::detect(&source, &ReadOptions::default()).await {
+        Ok((format, _)) => Some(format),
+        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported) => None,
+        Err(error) => return Err(error),
     };
+    let Some(format) = format.filter(|format| format.name() == "parquet") else {
+        return Err(of_itself_unknown(&verified.run, lake).await);
+    };
+    let Some(wanted) = digest_said(&source).await? else {
+        return Err(of_itself_unknown(&verified.run, lake).await);
+    };
+    verified.file(&name);
     let (digest, rows) = table(source, &*format).await?;
+    verified.sum(Sums { seen: None, written: rows, quarantined: 0 });
     verified.hold(&name, "table", &digest, &wanted);
     verified.add(&name, "rows", true, rows.to_string());
     Ok(())
@@ -225,7 +189,7 @@ async fn of_conversion(
     } else {
         let place = Place::of(to, lake).await?.ok_or_else(|| Error::internal("verify", to))?;
         let named = place.file(MANIFEST)?;
-        bytes(verified, &named.to_string(), &named, &written.sha256).await?;
+        bytes(verified, "manifest", &named.to_string(), &named, &written.sha256).await?;
         let rows = of_files(verified, &place, files).await?;
         verified.hold(to, "rows", &rows, &balance.written);
     }
@@ -240,7 +204,8 @@ async fn of_one(
 ) -> Result<()> {
     let Conversion { destination: to, written, balance, .. } = conversion;
     let source = || conversion.table(lake);
-    let is_whole = bytes(verified, to, &source().await?, &written.sha256).await?;
+    verified.file(to);
+    let is_whole = bytes(verified, "bytes", to, &source().await?, &written.sha256).await?;
     if is_whole {
         let format = format::format(&conversion.format).ok_or_else(|| {
             Error::invalid("verify", to).with_reason(format_args!("`{}` is no format", conversion.format))
@@ -279,9 +244,10 @@ async fn set_aside(
                 }
                 _ => Source::LocalFile(kept.path.clone().into()),
             };
-            quarantine(verified, &kept.path, source, Some(&kept.records.sha256), kept.records.records).await?
+            corrected(verified, kept, &source).await?
         }
     };
+    verified.sum(Sums { seen: Some(balance.seen), written: balance.written, quarantined: set_aside });
     let words = format!("{} seen = {} written + {set_aside} quarantined", balance.seen, balance.written);
     verified.add(to, "balance", balance.seen == balance.written + set_aside, words);
     Ok(())
@@ -298,7 +264,8 @@ async fn of_pipeline(verified: &mut Verified, manifest: &Manifest, lake: &dyn La
             if let Some(path) = &balance.quarantine {
                 let (bucket, key) = parse_object(path)?;
                 let source = Source::Object { bucket: lake.bucket(&bucket).await?, path: key };
-                quarantine(verified, path, source, None, balance.quarantined()).await?;
+                let found = rejects(&source).await?.len() as u64;
+                verified.hold(path, "quarantine", &found, &balance.quarantined());
             }
         }
     }
@@ -309,7 +276,8 @@ async fn of_output(verified: &mut Verified, output: &Output, lake: &dyn Lake) ->
     let path = &output.object.path;
     let (bucket, key) = parse_object(path)?;
     let source = Source::Object { bucket: lake.bucket(&bucket).await?, path: key };
-    if !bytes(verified, path, &source, &output.sha256).await? {
+    verified.file(path);
+    if !bytes(verified, "bytes", path, &source, &output.sha256).await? {
         return Ok(());
     }
     let Some(wanted) = &output.digest else { return Ok(()) };
@@ -361,18 +329,27 @@ fn of_balance(verified: &mut Verified, step: &str, balance: &PrepareBalance, row
 
 /// The bytes of an object or file, which may be gone; says whether they are those that were written, so that what is in them can
 /// be looked at.
-async fn bytes(verified: &mut Verified, name: &str, source: &Source, wanted: &String) -> Result<bool> {
-    match Input::open(source).await {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            verified.add(name, "bytes", false, "it is gone".to_owned());
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
-    }
-    let found = sha256(source).await?;
-    verified.hold(name, "bytes", &found, wanted);
+async fn bytes(
+    verified: &mut Verified,
+    what: &'static str,
+    name: &str,
+    source: &Source,
+    wanted: &String,
+) -> Result<bool> {
+    let Some(found) = sha256_of(source).await? else {
+        verified.add(name, what, false, "it is gone".to_owned());
+        return Ok(false);
+    };
+    verified.hold(name, what, &found, wanted);
     Ok(found == *wanted)
+}
+
+/// The SHA-256 of the bytes of a source that may be gone.
+async fn sha256_of(source: &Source) -> Result<Option<String>> {
+    match sha256(source).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// The SHA-256 of the bytes of a source, in hex.
@@ -408,22 +385,36 @@ async fn table(source: Source, format: &dyn format::Format) -> Result<(String, u
     Ok((digest.finish(), rows))
 }
 
-/// The records of a quarantine; says how many those are.
-async fn quarantine(
-    verified: &mut Verified,
-    name: &str,
-    source: Source,
-    sha256: Option<&String>,
-    wanted: u64,
-) -> Result<u64> {
-    if let Some(sha256) = sha256
-        && !bytes(verified, name, &source, sha256).await?
-    {
+/// The quarantine of a conversion, which people correct; says how many records are in it.
+async fn corrected(verified: &mut Verified, kept: &Kept, source: &Source) -> Result<u64> {
+    const WHAT: &str = "quarantine";
+    let Kept { path, records } = kept;
+    let Some(found) = sha256_of(source).await? else {
+        let hint = "its records are in no other place: convert the source again";
+        verified.fail(path, WHAT, "it is gone".to_owned(), hint.to_owned());
         return Ok(0);
+    };
+    let is_as_it_was = found == records.sha256;
+    let count = match rejects(source).await {
+        Ok(rejects) => rejects.len() as u64,
+        Err(error) if error.kind() == ErrorKind::Invalid && !is_as_it_was => {
+            let hint = "correct `raw` in its lines, and leave each a JSON object";
+            verified.fail(path, WHAT, error.in_one_line(), hint.to_owned());
+            return Ok(0);
+        }
+        Err(error) => return Err(error),
+    };
+    if is_as_it_was {
+        verified.hold(path, WHAT, &count, &records.records);
+    } else if count == records.records {
+        let hint =
+            format!("`datalake replay {}` reads its records once more, and adds those that fit now", verified.run);
+        verified.fail(path, WHAT, format!("{count} records, and some were changed since"), hint);
+    } else {
+        let hint = "correct records, but leave each in its line; then replay them";
+        verified.fail(path, WHAT, format!("{count} records, and not {}", records.records), hint.to_owned());
     }
-    let found = rejects(&source).await?.len() as u64;
-    verified.hold(name, "quarantine", &found, &wanted);
-    Ok(found)
+    Ok(count)
 }
 
 /// The records of a quarantine, each a line of JSON.

@@ -88,6 +88,14 @@ impl File {
         }
     }
 
+    /// Its path, if it is a file of this machine.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Local(path, _) => Some(path),
+            Place::Object(..) => None,
+        }
+    }
+
     /// All of its bytes, read on this thread.
     pub(super) fn read(&self) -> Result<Bytes> {
         let Place::Local(path, found) = &self.place else { return Err(Error::internal("read", &self.name)) };

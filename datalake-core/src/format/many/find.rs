@@ -12,7 +12,7 @@ use super::hive;
 #[cfg(feature = "sql")]
 use super::said::Said;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::parts::{MANIFEST, Manifest};
+use crate::format::parts::{MANIFEST, Manifest, key_below};
 use crate::lake::{Bucket, Lake, ObjectPattern};
 
 /// What makes a text a pattern.
@@ -237,9 +237,14 @@ impl Files {
         &self.what
     }
 
-    /// The objects among them: `bucket/key`.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = String> {
-        self.files.iter().filter_map(|file| file.object().map(|(bucket, meta)| bucket.address(&meta.location)))
+    /// The files of this machine among them.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().filter_map(File::path)
+    }
+
+    /// The keys of the objects among them.
+    pub(crate) fn keys_of_objects(&self) -> impl Iterator<Item = (&Bucket, &object_store::path::Path)> {
+        self.files.iter().filter_map(|file| file.object().map(|(bucket, meta)| (bucket, &meta.location)))
     }
 
     /// The objects among them, each with what its folders say.
@@ -290,9 +295,8 @@ fn pass_over(
 
 /// What names the objects of a table below a prefix, if it was written as several.
 async fn manifest(bucket: &Bucket, base: &str) -> Result<Option<Manifest>> {
-    let slash = if base.is_empty() { "" } else { "/" };
-    let Ok(path) = object_store::path::Path::parse(format!("{base}{slash}{MANIFEST}")) else { return Ok(None) };
-    match bucket.get(&path).await {
+    let Ok(prefix) = object_store::path::Path::parse(base) else { return Ok(None) };
+    match bucket.get(&key_below(&prefix, MANIFEST)?).await {
         // Another program's file of this name says nothing.
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -24,5 +24,7 @@ pub(crate) use hive::folder;
 pub(crate) use plan::Plan;
 #[cfg(feature = "sql")]
 pub(crate) use said::Said;
+#[cfg(feature = "pipeline")]
+pub(crate) use said::said_of;
 #[cfg(feature = "sql")]
 pub(crate) use union::unite;

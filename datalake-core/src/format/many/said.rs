@@ -6,6 +6,8 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::find::Files;
+#[cfg(feature = "pipeline")]
+use super::hive::pairs;
 use crate::error::{Error, Result};
 use crate::format::cell::Kinds;
 use crate::format::conform::Conformer;
@@ -15,6 +17,17 @@ use crate::format::spec::ColumnSpec;
 /// The value of a folder, unless it is one of the texts that mean that it is missing. In CSV an empty one always is.
 fn value<'a>(said: Option<&'a str>, options: &ReadOptions) -> Option<&'a str> {
     said.filter(|value| !value.is_empty() && !options.nulls.iter().any(|null| null == value))
+}
+
+/// What the folders of a file say of a column: the nearest one counts, as those above may be called the same.
+#[cfg(feature = "pipeline")]
+pub(crate) fn said_of(file: &str, key: &str) -> Result<Option<Option<String>>> {
+    for folder in file.rsplit('/').skip(1) {
+        if let Some((_, value)) = pairs(file, folder)?.into_iter().find(|(own, _)| own == key) {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
 }
 
 /// What a column that stands in a file and in its folders is.

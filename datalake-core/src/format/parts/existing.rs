@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use object_store::path::Path as Key;
-use object_store::{ObjectStoreExt as _, UpdateVersion};
+use object_store::{GetOptions, GetResultPayload, ObjectStore as _, ObjectStoreExt as _, UpdateVersion};
 use walkdir::WalkDir;
 
 use super::place::{MANIFEST, Manifest};
@@ -223,7 +223,7 @@ fn only_table(path: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to replace a folder in which lies what is read for it.
+/// Refuses to replace a folder in which lies a file that is read for it.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] where there is such a file.
@@ -232,8 +232,7 @@ pub(in crate::format) fn refuse_sources<'a>(
     options: &WriteOptions,
     sources: impl Iterator<Item = &'a Path>,
 ) -> Result<()> {
-    let Sink::Folder(path) = sink else { return Ok(()) };
-    let Some(to) = fs::canonicalize(path).ok().filter(|_| options.overwrite) else { return Ok(()) };
+    let Some((path, to)) = replaced_folder(sink, options) else { return Ok(()) };
     // Of a symbolic link, both it and the file that it leads to.
     let is_within = |source: &Path| {
         let folder = source.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -241,42 +240,71 @@ pub(in crate::format) fn refuse_sources<'a>(
     };
     for source in sources {
         if is_within(source) {
-            return Err(refused(
-                &path.display().to_string(),
-                format_args!("`{}` is read, and would be lost", source.display()),
-            )
-            .with_hint("write another folder, and remove this one when that is there"));
+            return Err(would_be_lost(path, source.display()));
         }
     }
     Ok(())
 }
 
-/// Refuses to replace what is below a prefix where some of it is read for that: what is not would be in no table any more.
+/// The folder that is to be replaced, as it was named and where it lies; none where nothing is.
+fn replaced_folder<'a>(sink: &'a Sink, options: &WriteOptions) -> Option<(&'a Path, PathBuf)> {
+    match sink {
+        Sink::Folder(path) if options.overwrite => Some((path, fs::canonicalize(path).ok()?)),
+        _ => None,
+    }
+}
+
+fn would_be_lost(folder: &Path, source: impl std::fmt::Display) -> Error {
+    refused(&folder.display().to_string(), format_args!("`{source}` is read, and would be lost"))
+        .with_hint("write another folder, and remove this one when that is there")
+}
+
+/// Refuses to replace what is below a prefix where some of it is read for that: what is not would be in no table any more. Of
+/// a lake that is a folder, objects are files, which may lie in a folder that is to be replaced: that is refused too.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] where there is such an object. That the whole prefix becomes another table is none.
-pub(in crate::format) fn refuse_objects(
+pub(in crate::format) async fn refuse_objects<'a>(
     sink: &Sink,
     options: &WriteOptions,
     what: &str,
-    mut objects: impl Iterator<Item = String>,
+    mut objects: impl Iterator<Item = (&'a Bucket, &'a Key)>,
 ) -> Result<()> {
+    if let Some((path, to)) = replaced_folder(sink, options) {
+        for (bucket, key) in objects {
+            // All are of one lake: where the first is no file, none is.
+            let Some(file) = file_of(bucket, key).await else { break };
+            if fs::canonicalize(file).is_ok_and(|file| file.starts_with(&to)) {
+                return Err(would_be_lost(path, bucket.address(key)));
+            }
+        }
+        return Ok(());
+    }
     let Sink::Prefix { .. } = sink else { return Ok(()) };
     let below = sink.to_string();
     if !options.overwrite || what == below {
         return Ok(());
     }
-    match objects.find(|object| object.starts_with(&below)) {
+    match objects.find_map(|(bucket, key)| Some(bucket.address(key)).filter(|object| object.starts_with(&below))) {
         None => Ok(()),
         Some(object) => Err(refused(&below, format_args!("`{object}` below it is read, and others may be there"))
             .with_hint("write another prefix, or read this one as a whole")),
     }
 }
 
+/// The file of this machine that an object is, where the lake is a folder. An object that is gone is told when it is read.
+async fn file_of(bucket: &Bucket, key: &Key) -> Option<PathBuf> {
+    let options = GetOptions { head: true, ..GetOptions::default() };
+    match bucket.store().get_opts(key, options).await.ok()?.payload {
+        GetResultPayload::File(_, path) => Some(path),
+        GetResultPayload::Stream(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake::{BucketName, Lake, MemoryLake};
+    use crate::lake::{BucketName, Lake, LocalLake, MemoryLake};
 
     const TABLE: &str =
         r#"{"rows":1,"digest":"","files":[{"path":"k=1/a.csv","rows":1,"bytes":1,"sha256":"","digest":""}]}"#;
@@ -399,12 +427,35 @@ mod tests {
     async fn a_prefix_that_is_read_in_part_is_not_replaced() {
         let bucket = MemoryLake::default().create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
         let (sink, options) =
-            (Sink::Prefix { bucket, prefix: "t".into() }, WriteOptions::default().with_overwrite(true));
-        let refuse = |what: &str, object: &str| refuse_objects(&sink, &options, what, [object.to_owned()].into_iter());
-        refuse("raw-data/t/", "raw-data/t/a.csv").unwrap();
-        refuse("raw-data/tea.csv", "raw-data/tea.csv").unwrap();
-        let error = refuse("raw-data/t/a.csv", "raw-data/t/a.csv").unwrap_err();
+            (Sink::Prefix { bucket: bucket.clone(), prefix: "t".into() }, WriteOptions::default().with_overwrite(true));
+        let refuse = async |what: &str, key: &str| {
+            refuse_objects(&sink, &options, what, std::iter::once((&bucket, &Key::from(key)))).await
+        };
+        refuse("raw-data/t/", "t/a.csv").await.unwrap();
+        refuse("raw-data/tea.csv", "tea.csv").await.unwrap();
+        let error = refuse("raw-data/t/a.csv", "t/a.csv").await.unwrap_err();
         assert!(error.reason().unwrap().contains("`raw-data/t/a.csv`"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn objects_are_files_only_where_the_lake_is_a_folder() {
+        let folder = folder(&[("lake/raw-data/t/part-0.csv", "a\n1\n"), ("lake/raw-data/u/a.csv", "a\n1\n")]);
+        let lake = folder.path().join("lake");
+        let (name, options) = (BucketName::new("raw-data").unwrap(), WriteOptions::default().with_overwrite(true));
+        let sink = Sink::Folder(lake.join("raw-data/t"));
+        let own = LocalLake::new(&lake).bucket(&name).await.unwrap();
+        let other = MemoryLake::default().create_bucket(&name).await.unwrap();
+        for key in ["t/part-0.csv", "u/a.csv"] {
+            other.put(&key.into(), "a\n1\n", Default::default()).await.unwrap();
+        }
+        let refuse = async |bucket: &Bucket, keys: &[&str]| {
+            let keys: Vec<Key> = keys.iter().map(|key| Key::from(*key)).collect();
+            refuse_objects(&sink, &options, "raw-data/**", keys.iter().map(|key| (bucket, key))).await
+        };
+        let error = refuse(&own, &["u/a.csv", "t/part-0.csv"]).await.unwrap_err();
+        assert_eq!(error.reason(), Some("`raw-data/t/part-0.csv` is read, and would be lost"));
+        refuse(&own, &["u/a.csv"]).await.unwrap();
+        refuse(&other, &["u/a.csv", "t/part-0.csv"]).await.unwrap();
     }
 
     #[test]

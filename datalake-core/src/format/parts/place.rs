@@ -89,7 +89,7 @@ impl Place {
                 Ok(Sink::LocalFile(draft.path().join(folder).join(file)))
             }
             Self::Prefix { bucket, prefix, .. } => {
-                Ok(Sink::Object { bucket: bucket.clone(), path: below(prefix, &format!("{folder}{file}"))? })
+                Ok(Sink::Object { bucket: bucket.clone(), path: key_below(prefix, &format!("{folder}{file}"))? })
             }
         }
     }
@@ -97,7 +97,7 @@ impl Place {
     /// Takes objects back; what is in a folder goes with it.
     pub(super) async fn abandon(&self, files: &[WrittenFile]) {
         if let Self::Prefix { bucket, prefix, .. } = self {
-            let paths = files.iter().filter_map(|file| below(prefix, &file.path).ok()).collect();
+            let paths = files.iter().filter_map(|file| key_below(prefix, &file.path).ok()).collect();
             // What cannot be removed is named by no manifest.
             remove(bucket, paths).await;
         }
@@ -119,7 +119,7 @@ impl Place {
                 Ok((sha256, Vec::new()))
             }
             Self::Prefix { ref bucket, ref prefix, ref before } => {
-                let named = below(prefix, MANIFEST)?;
+                let named = key_below(prefix, MANIFEST)?;
                 match put_manifest(bucket, &named, text, before.manifest.clone()).await {
                     Stands::Yes => {}
                     Stands::No(error) => {
@@ -185,10 +185,15 @@ async fn remove(bucket: &Bucket, paths: Vec<Path>) -> Option<(usize, Path, Error
     (number > 0).then(|| failed.swap_remove(0)).map(|(first, error)| (number, first, error))
 }
 
-fn below(prefix: &Path, path: &str) -> Result<Path> {
+/// The key of an object of a table, by its path below the table's prefix.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] where that is no key.
+pub(crate) fn key_below(prefix: &Path, path: &str) -> Result<Path> {
     let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
     let key = format!("{prefix}{slash}{path}");
-    Path::parse(&key).map_err(|cause| Error::invalid("write", key).with_source(cause))
+    Path::parse(&key)
+        .map_err(|cause| Error::invalid("use", format_args!("`{key}` as the key of an object")).with_source(cause))
 }
 
 /// Why a folder of values was not made. One that nobody has made under its name is there under another one.
