@@ -80,7 +80,7 @@ mod tests {
         let (read, write) = (ReadOptions::default, WriteOptions::default);
         let cases = [
             (read().with_delimiter(Some(';')), write(), "delimiter", &[(csv, parquet), (parquet, csv), (csv, csv)][..]),
-            (read().with_quote(Some(Quote::Absent)), write(), "quote", &[(csv, lines), (lines, csv)]),
+            (read().with_quote(Quote::Absent), write(), "quote", &[(csv, lines), (lines, csv)]),
             (read().with_decimal(Some(DecimalMark::Comma)), write(), "decimal", &[(csv, lines), (lines, csv)]),
             (read().with_header(Some(false)), write(), "header", &[(csv, lines), (lines, csv)]),
             (read().with_escape(Some('\\')), write(), "escape", &[(csv, csv), (csv, parquet)]),
@@ -88,7 +88,7 @@ mod tests {
             (read().with_skip_lines(1), write(), "skip_lines", &[(csv, csv), (csv, parquet)]),
             (read().with_thousands(Some('.')), write(), "thousands", &[(csv, csv), (csv, parquet)]),
             (read(), write().with_delimiter(Some(';')), "to_delimiter", &[(csv, csv), (parquet, csv)]),
-            (read(), write().with_quote(Some(Quote::Absent)), "to_quote", &[(csv, csv), (parquet, csv)]),
+            (read(), write().with_quote(Quote::Absent), "to_quote", &[(csv, csv), (parquet, csv)]),
             (read(), write().with_decimal(Some(DecimalMark::Comma)), "to_decimal", &[(csv, csv), (parquet, csv)]),
             (read(), write().with_null("-".into()), "to_null", &[(csv, csv), (parquet, csv)]),
             (read(), write().with_line_end(LineEnd::CrLf), "to_line_end", &[(csv, csv), (parquet, csv)]),
