@@ -50,6 +50,7 @@ use super::compression::{Compression, Deflate};
 use super::dialect::{Dialect, Quote};
 use super::drive::{self, Decode};
 use super::intake::{Intake, Origin};
+use super::memory::MemoryBudget;
 use super::options::{Infer, ReadOptions, WriteOptions};
 use super::packing::Packing;
 use super::reject::SourceColumns;
@@ -93,7 +94,8 @@ impl Plan {
         // Of a sample, no more is cut than is looked at.
         let size = limit.and_then(|limit| usize::try_from(limit).ok()).map_or(BLOCK, |limit| limit.min(BLOCK));
         let blocks = blocks(&input, &packing, syntax, options.skip_lines, has_header, size, &Arc::default())?;
-        let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit).await?;
+        let ahead = MemoryBudget::of_read(options).blocks(compute::threads());
+        let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit, ahead).await?;
         found.notes.splice(..0, notes);
         if let (Some(delimiter), 1) = (options.delimiter, found.names.len()) {
             found
@@ -345,8 +347,9 @@ impl Format for Csv {
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
         let name = sink.file_name().unwrap_or_default();
         let delimiter = ascii("delimiter", delimiter(&name, &options))?;
+        let memory = MemoryBudget::of_write(&options);
         let deflate = Deflate::for_sink(&sink, &options)?;
         let encoder = Encoder::new(batches.schema(), delimiter, &options)?;
-        drive::write(sink, batches, encoder, deflate).await
+        drive::write(sink, batches, encoder, deflate, memory).await
     }
 }

@@ -19,6 +19,7 @@ use super::batches::{Batches, Tally};
 use super::compression::{Deflate, Inflate, Packed, Seal, Stretch};
 use super::digest::TableDigest;
 use super::encoding::Recode;
+use super::memory::MemoryBudget;
 use super::packing::{Packing, Part};
 use super::sink::{Output, Sink, Written};
 use super::source::Input;
@@ -505,8 +506,15 @@ pub(crate) fn refuse_repeated_names(schema: &Schema, sink: &str) -> Result<()> {
     }
 }
 
-/// Encodes all batches into a sink, on all CPU threads.
-pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, deflate: Deflate) -> Result<Written> {
+/// Encodes all batches into a sink, on as many CPU threads as memory lets be at work.
+pub(crate) async fn write<E: Encode>(
+    sink: Sink,
+    batches: Batches,
+    encoder: E,
+    deflate: Deflate,
+    memory: MemoryBudget,
+) -> Result<Written> {
+    let at_once = memory.batches(compute::threads());
     let name = sink.to_string();
     refuse_repeated_names(batches.schema(), &name)?;
     let digest = TableDigest::new(batches.schema());
@@ -533,7 +541,7 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
             .await
         }
     };
-    let mut encoded = batches.map(encode).buffered(compute::threads() + 1);
+    let mut encoded = batches.map(encode).buffered(at_once);
     // What is ready is stored while the next batch is pressed.
     let (sender, mut receiver) = mpsc::channel(2);
     let pressed = async move {
@@ -578,7 +586,7 @@ pub(crate) async fn write<E: Encode>(sink: Sink, batches: Batches, encoder: E, d
     };
     let stored = async move {
         let stretches = futures::stream::poll_fn(move |context| receiver.poll_recv(context));
-        let mut packed = std::pin::pin!(stretches.map(pack).buffered(compute::threads() + 1));
+        let mut packed = std::pin::pin!(stretches.map(pack).buffered(at_once));
         let mut seal = Seal::default();
         while let Some(packed) = packed.try_next().await? {
             let bytes = Bytes::from(seal.take(packed));

@@ -10,6 +10,7 @@ use super::batches::Batches;
 use super::csv;
 use super::dialect::Quote;
 use super::drive::worked;
+use super::memory::MemoryBudget;
 use super::options::{ReadOptions, WriteOptions};
 use super::rows_digest::RowsDigest;
 use super::sink::Sink;
@@ -32,11 +33,13 @@ impl Passed {
 }
 
 /// The same batches, whose rows are remembered by their digest as they pass.
-pub(crate) fn watched(batches: Batches) -> (Batches, Passed) {
+pub(crate) fn watched(batches: Batches, memory: MemoryBudget) -> (Batches, Passed) {
     let (schema, tally, notes) = (Arc::clone(batches.schema()), Arc::clone(batches.tally()), batches.notes().to_vec());
     let digest = Arc::new(Mutex::new(RowsDigest::new(schema.fields().len())));
     let passed = Passed { schema: Arc::clone(&schema), digest: Arc::clone(&digest) };
-    let digested = worked(batches.boxed(), compute::threads(), |batch| Ok((RowsDigest::of(&batch)?, batch)));
+    let threads = compute::threads();
+    let digested =
+        worked(batches.boxed(), memory.batches(threads).min(threads), |batch| Ok((RowsDigest::of(&batch)?, batch)));
     let stream = digested.map_ok(move |(rows, batch)| {
         digest.lock().unwrap_or_else(PoisonError::into_inner).absorb(&rows);
         batch
@@ -55,7 +58,8 @@ pub(crate) fn reading(
     write: &WriteOptions,
     columns: Option<&[ColumnSpec]>,
 ) -> Result<ReadOptions> {
-    let read = ReadOptions::default().with_format(Some(format.name().to_owned())).with_text(true);
+    let read =
+        ReadOptions::default().with_format(Some(format.name().to_owned())).with_text(true).with_memory(write.memory);
     if format.name() != "csv" {
         return Ok(read);
     }
@@ -82,10 +86,12 @@ pub(crate) async fn rows_of(
     format: &dyn Format,
     options: ReadOptions,
 ) -> Result<(RowsDigest, SchemaRef)> {
+    let threads = compute::threads();
+    let at_once = MemoryBudget::of_read(&options).batches(threads).min(threads);
     let batches = format.read(source, options).await?;
     let schema = Arc::clone(batches.schema());
     let none = RowsDigest::new(schema.fields().len());
-    let digests = worked(batches.boxed(), compute::threads(), |batch| RowsDigest::of(&batch));
+    let digests = worked(batches.boxed(), at_once, |batch| RowsDigest::of(&batch));
     let sum = digests.try_fold(none, |mut sum, rows| async move {
         sum.absorb(&rows);
         Ok(sum)

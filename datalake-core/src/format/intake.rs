@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::batches::Tally;
 use super::conform::{CellFault, Conformed, Conformer, nearest};
 use super::encoding::OTHER_ENCODING;
+use super::memory::MemoryBudget;
 use super::nulled::Nulled;
 use super::options::ReadOptions;
 use super::reject::{OnRowError, Reject, Rejects};
@@ -151,6 +152,7 @@ pub(crate) struct Intake {
     rejects: Option<Arc<dyn Rejects>>,
     tally: Arc<Tally>,
     schema: SchemaRef,
+    memory: MemoryBudget,
 }
 
 impl Intake {
@@ -178,6 +180,7 @@ impl Intake {
             source: Arc::clone(source),
             selected,
             row_number: options.row_number.is_some(),
+            memory: MemoryBudget::of_read(options),
             on_row_error: options.on_row_error,
             rejects: options.rejects.clone(),
             tally: Arc::clone(tally),
@@ -190,6 +193,11 @@ impl Intake {
     pub(crate) fn guessed(mut self, unseen: Vec<bool>) -> Self {
         self.conformer = self.conformer.map(|(conformer, origin)| (conformer.guessed(unseen), origin));
         self
+    }
+
+    /// What the read that it belongs to may hold at once.
+    pub(super) fn memory(&self) -> MemoryBudget {
+        self.memory
     }
 
     /// The schema of the batches that come out.

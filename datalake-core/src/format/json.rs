@@ -41,6 +41,7 @@ use super::batches::{Batches, Tally};
 use super::compression::Deflate;
 use super::csv::column_names;
 use super::intake::{Intake, Origin, escaped};
+use super::memory::MemoryBudget;
 use super::options::{Infer, ReadOptions, WriteOptions};
 use super::packing::Packing;
 use super::schema::{Inferred, Observed, shortened};
@@ -265,8 +266,9 @@ impl Format for Json {
     }
 
     async fn write(&self, sink: Sink, batches: Batches, options: WriteOptions) -> Result<Written> {
+        let memory = MemoryBudget::of_write(&options);
         let deflate = Deflate::for_sink(&sink, &options)?;
         let encoder = Encoder::new(batches.schema(), !self.is_lines);
-        drive::write(sink, batches, encoder, deflate).await
+        drive::write(sink, batches, encoder, deflate, memory).await
     }
 }

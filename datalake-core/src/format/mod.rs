@@ -56,6 +56,7 @@ mod intake;
 mod json;
 mod many;
 mod masks;
+mod memory;
 mod nulled;
 mod one_or_many;
 mod options;

@@ -102,6 +102,10 @@ pub struct ReadOptions {
     /// The name of an additional last column (text) with each record's file or object. No [`Format`](super::Format) adds it, but
     /// what reads a source by its name: [`read`](super::read()), [`convert`](super::convert()), and all that reads many files.
     pub source_column: Option<String>,
+    /// About how many bytes a conversion may hold at once, 64 MiB or more; `None` is what keeps all CPU threads at work. It
+    /// bounds how many blocks, files and row groups are read ahead, not how large one is; no row and no type depends on it.
+    #[serde(skip)]
+    pub memory: Option<u64>,
     /// What other files of the same table were found to hold.
     #[serde(skip)]
     pub(crate) guess: Option<Arc<Guess>>,
@@ -135,6 +139,7 @@ impl Default for ReadOptions {
             looks_ahead: false,
             row_number: None,
             source_column: None,
+            memory: None,
             guess: None,
         }
     }
@@ -194,6 +199,10 @@ pub struct WriteOptions {
     /// Folder or prefix: whether a table that is there is replaced; otherwise one that is not empty is refused. What is no file
     /// of a table is never removed: where there is such a file, that is an error, or it stays.
     pub overwrite: bool,
+    /// About how many bytes a conversion may hold at once, 64 MiB or more; `None` is what keeps all CPU threads at work. It
+    /// bounds how many batches and row groups are encoded at a time, not how large one is; the bytes written are the same.
+    #[serde(skip)]
+    pub memory: Option<u64>,
     /// Parquet: whether each batch is a row group of its own, or several.
     #[serde(skip)]
     pub(crate) batch_is_group: bool,
@@ -219,6 +228,7 @@ impl Default for WriteOptions {
             partition_by: Vec::new(),
             max_rows_per_file: None,
             overwrite: false,
+            memory: None,
             batch_is_group: false,
         }
     }
@@ -340,6 +350,7 @@ setters!(ReadOptions {
     with_rows rows: Option<String>,
     with_row_number row_number: Option<String>,
     with_source_column source_column: Option<String>,
+    with_memory memory: Option<u64>,
 });
 
 setters!(WriteOptions {
@@ -358,4 +369,5 @@ setters!(WriteOptions {
     with_partition_by partition_by: Vec<String>,
     with_max_rows_per_file max_rows_per_file: Option<u64>,
     with_overwrite overwrite: bool,
+    with_memory memory: Option<u64>,
 });

@@ -22,11 +22,13 @@ use parquet::file::metadata::{
 };
 use parquet::file::statistics::Statistics;
 
+use self::sizes::group_bytes;
 use super::Format;
 use super::batches::{Batches, Tally};
 use super::conform::with_nulls;
 use super::dictionaries::with_room;
 use super::intake::{Intake, Origin, Place, Records};
+use super::memory::MemoryBudget;
 use super::options::{ReadOptions, WriteOptions};
 use super::schema::Inferred;
 use super::sink::{Sink, Written};
@@ -87,9 +89,14 @@ impl Plan {
         let tally = Arc::new(Tally::default());
         let intake = intake(&self.input, &self.schema, &options, &tally)?;
         let schema = Arc::clone(intake.schema());
-        let batch_rows = options.batch_rows.min(self.rows_within(BATCH_BYTES)).max(1);
+        let memory = MemoryBudget::of_read(&options);
+        memory.check_group(self.input.name(), sizes::most_encoded(self.metadata.metadata(), &self.mask))?;
+        let (batch_bytes, most_begun) = (memory.bytes(16, BATCH_BYTES), memory.bytes(8, WHOLE_BYTES));
+        let batch_rows = options.batch_rows.min(self.rows_within(batch_bytes)).max(1);
         let heaviest = self.metadata.metadata().row_groups().iter().map(group_bytes).max().unwrap_or(0);
-        let ahead = usize::try_from(AHEAD_BYTES / heaviest.max(1)).unwrap_or(usize::MAX).clamp(1, compute::threads());
+        let ahead = usize::try_from(memory.bytes(4, AHEAD_BYTES) / heaviest.max(1))
+            .unwrap_or(usize::MAX)
+            .clamp(1, compute::threads());
         let chosen = Chosen::of(&self.metadata, rows.unwrap_or(0..u64::MAX));
         let parts = chosen.each(&self.metadata);
         let first = parts.first().map_or(0, |part| part.first);
@@ -112,7 +119,7 @@ impl Plan {
         };
         let begun = move |part| {
             let decoder = decoder(part);
-            async move { decoder.await?.begin().await }
+            async move { decoder.await?.begin(most_begun).await }
         };
         let groups = futures::stream::iter(parts).map(begun).buffered(ahead);
         let batches = groups.map_ok(|(first, rest)| {
@@ -148,16 +155,6 @@ impl Plan {
         let wide = fields.filter(|field| !groups.iter().all(|group| fits(field, group)));
         wide.map(|field| field.name().clone()).collect()
     }
-}
-
-/// How many bytes a row group has about, decoded.
-fn group_bytes(group: &RowGroupMetaData) -> u64 {
-    // What a damaged file says of its sizes may be beyond any. Encoded, a text that is repeated counts once; some writers say
-    // how long all of them are.
-    let length = |column: &ColumnChunkMetaData| {
-        column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0))
-    };
-    u64::try_from(group.columns().iter().map(length).fold(0, i64::saturating_add)).unwrap_or(0)
 }
 
 /// Some rows of a file, as its decoder is told of them.
@@ -367,10 +364,10 @@ impl Decoder {
         futures::stream::try_unfold(self, Self::next).boxed()
     }
 
-    /// Decodes all, or up to so many bytes that memory is bounded; gives what is left as well.
-    async fn begin(self) -> Result<(Vec<RecordBatch>, Option<Self>)> {
+    /// Decodes all, or up to about so many bytes; gives what is left as well.
+    async fn begin(self, most: u64) -> Result<(Vec<RecordBatch>, Option<Self>)> {
         let (mut batches, mut bytes, mut rest) = (Vec::new(), 0, self);
-        while bytes < WHOLE_BYTES {
+        while bytes < most {
             let Some((batch, decoder)) = rest.next().await? else { return Ok((batches, None)) };
             bytes += batch.get_array_memory_size() as u64;
             batches.push(batch);
@@ -507,6 +504,7 @@ impl Format for Parquet {
 mod encoding;
 mod group;
 mod lengths;
+mod sizes;
 mod write;
 
 pub(super) use group::batch_bytes;

@@ -48,7 +48,8 @@ pub(super) struct Found {
     pub(super) whole: bool,
 }
 
-/// Finds the names of columns, and their types from at least so many bytes, or all, or none.
+/// Finds the names of columns, and their types from at least so many bytes, or all, or none; of all, so many blocks are looked at
+/// at a time.
 pub(super) async fn find(
     source: &str,
     mut blocks: Blocks,
@@ -56,6 +57,7 @@ pub(super) async fn find(
     mark: Option<DecimalMark>,
     has_header: bool,
     bytes: Option<u64>,
+    ahead: usize,
 ) -> Result<Found> {
     let asks_comma = mark.is_none() && !matches!(reading.thousands, Some('.' | ','));
     let mark = reading.mark(mark.unwrap_or_default());
@@ -80,7 +82,7 @@ pub(super) async fn find(
     let blocks = futures::stream::iter([Ok(first)]).chain(blocks);
     let limit = bytes.unwrap_or(u64::MAX);
     // Of a sample, no block is looked at that is not needed.
-    let ahead = if bytes.is_some() { 1 } else { compute::threads() + 1 };
+    let ahead = if bytes.is_some() { 1 } else { ahead };
     let mut observed = drive::worked(blocks.boxed(), ahead, move |block| {
         let (rows, columns) = parser.observe(block, asks_comma);
         let columns = columns
@@ -236,7 +238,8 @@ pub(super) fn batches(
     let (schema, conformer) = (text_schema(&names), intake.conformer().cloned());
     let parser = Arc::new(parser(names, reading, &intake));
     let names = parser.names.clone().into();
-    let parsed = drive::worked(blocks, compute::threads() + 1, move |block| parser.parse(block));
+    let ahead = intake.memory().blocks(compute::threads());
+    let parsed = drive::worked(blocks, ahead, move |block| parser.parse(block));
     let settler = Settler {
         parsed,
         conformer,

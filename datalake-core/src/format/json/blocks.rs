@@ -179,7 +179,8 @@ pub(super) fn batches(
         keeps_raw: intake.wants_raw(),
     });
     let shared = Arc::clone(&decoder);
-    let decoded = drive::worked(blocks, compute::threads() + 1, move |block| shared.decode(block));
+    let ahead = intake.memory().blocks(compute::threads());
+    let decoded = drive::worked(blocks, ahead, move |block| shared.decode(block));
     let settler =
         Settler { decoded, decoder, intake: Arc::new(intake), before: (0, 0), batch_rows, ready: VecDeque::new() };
     futures::stream::try_unfold(settler, Settler::next).boxed()

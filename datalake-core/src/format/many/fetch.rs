@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::file::File;
 use crate::compute;
 use crate::error::{Error, Result};
+use crate::format::memory::MemoryBudget;
 use crate::format::source::Source;
 
 /// Up to this size in bytes, as stored, a file is small.
@@ -51,10 +52,12 @@ pub(super) fn worked<T: Send + 'static>(
     files: &Arc<[File]>,
     which: impl Iterator<Item = usize>,
     look: Look,
+    budget: MemoryBudget,
     work: impl Fn(usize, Source) -> BoxFuture<'static, Result<T>> + Send + Sync + 'static,
 ) -> BoxStream<'static, Result<Done<T>>> {
     let (files, work) = (Arc::clone(files), Arc::new(work));
     let (kept, requests) = (Arc::new(AtomicU64::new(0)), Arc::new(Semaphore::new(REQUESTS)));
+    let most_kept = budget.bytes(8, KEPT);
     let groups = stream::iter(grouped(&files, which));
     let done = groups.map(move |group| {
         let (files, work, kept) = (Arc::clone(&files), Arc::clone(&work), Arc::clone(&kept));
@@ -64,7 +67,7 @@ pub(super) fn worked<T: Send + 'static>(
                 Group::Large(number) => return Ok(Done::Large(number)),
                 Group::Small(numbers) => numbers,
             };
-            let fetched = fetched(&files, &numbers, look, &kept, &requests).await?;
+            let fetched = fetched(&files, &numbers, look, (&kept, most_kept), &requests).await?;
             compute::finish(move || async move {
                 let mut done = Vec::with_capacity(numbers.len());
                 for (number, bytes) in numbers.into_iter().zip(fetched) {
@@ -76,7 +79,7 @@ pub(super) fn worked<T: Send + 'static>(
             .await
         }
     });
-    done.buffered(compute::threads() + 2).boxed()
+    done.buffered(budget.files(compute::threads())).boxed()
 }
 
 fn grouped(files: &[File], which: impl Iterator<Item = usize>) -> Vec<Group> {
@@ -103,7 +106,7 @@ async fn fetched(
     files: &Arc<[File]>,
     numbers: &[usize],
     look: Look,
-    kept: &AtomicU64,
+    (kept, most_kept): (&AtomicU64, u64),
     requests: &Semaphore,
 ) -> Result<Vec<Bytes>> {
     let known: Vec<Option<Bytes>> = numbers.iter().map(|number| files[*number].kept(look)).collect();
@@ -125,7 +128,7 @@ async fn fetched(
         let bytes = known.or_else(|| new.next()).unwrap_or_default();
         if is_new && look == Look::First {
             let size = bytes.len() as u64;
-            if kept.fetch_add(size, Ordering::Relaxed) + size <= KEPT {
+            if kept.fetch_add(size, Ordering::Relaxed) + size <= most_kept {
                 files[*number].keep(bytes.clone());
             }
         }

@@ -13,6 +13,7 @@ use super::union::{United, unite};
 use crate::error::{Error, Result};
 use crate::format::batches::Batches;
 use crate::format::conform::nearest;
+use crate::format::memory::MemoryBudget;
 use crate::format::options::{Infer, ReadOptions};
 use crate::format::schema::{Guess, Inferred};
 use crate::format::single::taken;
@@ -283,9 +284,10 @@ async fn infer(
     // Which columns there are does not depend on those that are asked for, or added.
     let mut options = options.clone().with_columns(None).with_row_number(None);
     options.rejects = None;
+    let budget = MemoryBudget::of_read(&options);
     let (small, large) = ((Arc::clone(formats), options.clone()), options);
     let mut found = Vec::new();
-    let mut done = worked(&files.files, which, Look::First, move |number, source| {
+    let mut done = worked(&files.files, which, Look::First, budget, move |number, source| {
         let (format, options) = (Arc::clone(&small.0[number]), small.1.clone());
         async move {
             detect::member_is_possible(&source, &options).await?;

@@ -17,6 +17,7 @@ use super::union::{FileNotes, lacking};
 use crate::error::{Error, Result};
 use crate::format::batches::{Batches, Tally, slices};
 use crate::format::conform::all_null;
+use crate::format::memory::MemoryBudget;
 use crate::format::nulled::Nulled;
 use crate::format::options::ReadOptions;
 use crate::format::reject::{Reject, Rejects, SourceColumns};
@@ -35,7 +36,8 @@ impl Plan {
         let tally = Arc::new(Tally::default());
         let opened = Opened { plan: self.clone(), layout: Arc::clone(&layout), options };
         let small = opened.clone();
-        let files = worked(&self.files.files, 0..self.files.len(), Look::Last, move |number, source| {
+        let budget = MemoryBudget::of_read(&opened.options);
+        let files = worked(&self.files.files, 0..self.files.len(), Look::Last, budget, move |number, source| {
             let opened = small.clone();
             async move { Ok(opened.begin(number, source).await) }.boxed()
         });

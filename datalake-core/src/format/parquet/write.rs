@@ -27,6 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::batches::Batches;
 use crate::format::digest::TableDigest;
 use crate::format::drive::refuse_repeated_names;
+use crate::format::memory::MemoryBudget;
 use crate::format::options::WriteOptions;
 use crate::format::sink::{Output, Sink, Written};
 
@@ -52,7 +53,8 @@ pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptio
     // The other end is there.
     let _ = first.send(TableDigest::new(&schema));
     let (mut rows, mut has_ended) = (0, false);
-    let most_at_work = compute::threads().div_ceil(THREADS);
+    let memory = MemoryBudget::of_write(options);
+    let (most_at_work, gathers_meanwhile) = memory.groups(compute::threads().div_ceil(THREADS));
     loop {
         while at_work.len() < most_at_work
             && let Some(group) = gathering.next(has_ended)
@@ -70,7 +72,7 @@ pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptio
             at_work.push_back(async { Ok(try_join(encoded, digested).await?.0) }.boxed());
         }
         tokio::select! {
-            batch = batches.try_next(), if !has_ended && !gathering.has_whole() => match batch? {
+            batch = batches.try_next(), if !has_ended && !gathering.has_whole() && (gathers_meanwhile || at_work.is_empty()) => match batch? {
                 Some(batch) => gathering.push(&batch),
                 None => has_ended = true,
             },
