@@ -129,7 +129,8 @@ mod tests {
         std::fs::write(path("a.csv"), text).unwrap();
         let convert = async |from: &str, to: &str, memory: Option<u64>| {
             let read = ReadOptions::default().with_memory(memory);
-            let write = WriteOptions::default().with_memory(memory).with_row_group_rows(1000);
+            let rows = if to.ends_with(".parquet") { 1000 } else { WriteOptions::default().row_group_rows };
+            let write = WriteOptions::default().with_memory(memory).with_row_group_rows(rows);
             let (from, to) = (Source::LocalFile(path(from)), Sink::LocalFile(path(to)));
             convert(from, to, read, write).await
         };

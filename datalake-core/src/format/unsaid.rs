@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type};
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
 use super::batches::Batches;
 
@@ -32,7 +32,7 @@ pub(super) fn watched(batches: Batches) -> (Batches, Unsaid) {
     let watched = batches.mapped(schema, move |batch| {
         let mut columns = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (column, array) in columns.iter_mut().zip(batch.columns()) {
-            column.take(array, &|row| rows + row as u64 + 1);
+            column.take(array.as_ref(), &|row| rows + row as u64 + 1);
         }
         rows += batch.num_rows() as u64;
         drop(columns);
@@ -57,46 +57,48 @@ impl Unsaid {
 
 impl Column {
     /// Takes values, of which each is part of the row that `row` tells.
-    fn take(&mut self, array: &ArrayRef, row: &dyn Fn(usize) -> u64) {
-        match array.data_type() {
-            DataType::Float64 => self.floats::<Float64Type>(array.as_primitive(), row, |value| value),
-            DataType::Float32 => self.floats::<Float32Type>(array.as_primitive(), row, f64::from),
-            DataType::Struct(_) => {
-                let fields = array.as_struct();
-                fields.columns().iter().for_each(|field| self.take(field, row));
-            }
-            DataType::Map(entry, _) if has_floats(entry.data_type()) => {
-                let list: ArrayRef = Arc::new(ListArray::from(array.as_map().clone()));
-                self.take(&list, row);
-            }
-            DataType::List(element) if has_floats(element.data_type()) => {
-                let list = array.as_list::<i32>();
-                let ends = list.value_offsets();
-                // The list in which an element stands is the last that begins at or before it.
-                let row_of = |at: usize| row(ends.partition_point(|end| *end as usize <= at).saturating_sub(1));
-                self.take(list.values(), &row_of);
-            }
-            _ => {}
-        }
-    }
-
-    fn floats<T: ArrowPrimitiveType>(
-        &mut self,
-        array: &PrimitiveArray<T>,
-        row: &dyn Fn(usize) -> u64,
-        wide: impl Fn(T::Native) -> f64,
-    ) {
-        // Missing values are seldom anything but zero: they are looked at only where something was found.
-        if array.values().iter().all(|value| wide(*value).is_finite()) {
+    fn take(&mut self, array: &dyn Array, row: &dyn Fn(usize) -> u64) {
+        // Most tables have none, which is seen at a glance.
+        if is_finite(array) {
             return;
         }
         for at in (0..array.len()).filter(|at| array.is_valid(*at)) {
-            let value = wide(array.value(at));
-            if !value.is_finite() {
-                self.count += 1;
-                self.first.get_or_insert_with(|| (row(at), value));
+            let row = row(at);
+            match array.data_type() {
+                DataType::Float64 => self.count(row, array.as_primitive::<Float64Type>().value(at)),
+                DataType::Float32 => self.count(row, array.as_primitive::<Float32Type>().value(at).into()),
+                DataType::Struct(_) => {
+                    let fields = array.as_struct().columns();
+                    fields.iter().for_each(|field| self.take(&field.slice(at, 1), &|_| row));
+                }
+                DataType::List(_) => self.take(&array.as_list::<i32>().value(at), &|_| row),
+                DataType::Map(_, _) => self.take(&array.as_map().value(at), &|_| row),
+                _ => {}
             }
         }
+    }
+
+    fn count(&mut self, row: u64, value: f64) {
+        if !value.is_finite() {
+            self.count += 1;
+            self.first.get_or_insert((row, value));
+        }
+    }
+}
+
+/// Whether all floats are finite, those behind missing values included.
+fn is_finite(array: &dyn Array) -> bool {
+    let within = |offsets: &[i32], values: &dyn Array| {
+        let (first, last) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
+        is_finite(&values.slice(first, last - first))
+    };
+    match array.data_type() {
+        DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().all(|value| value.is_finite()),
+        DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().all(|value| value.is_finite()),
+        DataType::Struct(_) => array.as_struct().columns().iter().all(|field| is_finite(field)),
+        DataType::List(_) => within(array.as_list::<i32>().value_offsets(), array.as_list::<i32>().values()),
+        DataType::Map(_, _) => within(array.as_map().value_offsets(), array.as_map().entries()),
+        _ => true,
     }
 }
 
@@ -112,7 +114,7 @@ fn has_floats(data_type: &DataType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Float32Array, Float64Array, Int64Array, RecordBatch, StructArray};
+    use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch, StructArray};
     use futures::TryStreamExt;
 
     #[tokio::test]

@@ -201,7 +201,7 @@ async fn the_types_of_a_sample_are_those_of_the_whole_with_a_decimal_comma_too()
 async fn a_first_record_of_values_is_a_row_and_said() {
     let read = found("1,a\n2,b\n").await;
     assert_eq!((names(&read.table), read.table.num_rows()), (vec!["column_1".into(), "column_2".into()], 2));
-    assert!(!read.dialect.header && read.notes[0].contains("--header"), "{:?}", read.notes);
+    assert!(!read.dialect.header && read.notes[0].contains("`header = true`"), "{:?}", read.notes);
     let options = ReadOptions::default().with_header(true);
     assert_eq!(names(&self::read("1,a\n2,b\n", options).await.unwrap().table), ["1", "a"]);
     // What a schema names is a name.
