@@ -64,7 +64,7 @@ mod tests {
     fn options_are_told_as_they_are_typed() {
         for (said, is_typed) in [
             ("read with `on_row_error = \"quarantine\"` to go on", "read with `--on-row-error quarantine` to go on"),
-            ("`nulls = [\"NA\", \"-\"]` and `thousands = \" \"`", "`--nulls NA,-` and `--thousands ' '`"),
+            ("`nulls = [\"NA\", \"-\"]` and `thousands = \" \"`", "`--nulls 'NA,-'` and `--thousands ' '`"),
             ("`overwrite = true`, or `delimiter = \";\"`", "`--overwrite`, or `--delimiter ';'`"),
             ("`max_bad_rows = 5`", "`--max-bad-rows 5`"),
         ] {
