@@ -264,31 +264,34 @@ fn would_be_lost(folder: &Path, source: impl std::fmt::Display) -> Error {
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] where there is such an object. That the whole prefix becomes another table is none.
-pub(in crate::format) async fn refuse_objects<'a>(
+pub(in crate::format) fn refuse_objects<'a>(
     sink: &Sink,
     options: &WriteOptions,
-    what: &str,
-    mut objects: impl Iterator<Item = (&'a Bucket, &'a Key)>,
-) -> Result<()> {
-    if let Some((path, to)) = replaced_folder(sink, options) {
-        for (bucket, key) in objects {
-            // All are of one lake: where the first is no file, none is.
-            let Some(file) = file_of(bucket, key).await else { break };
-            if fs::canonicalize(file).is_ok_and(|file| file.starts_with(&to)) {
-                return Err(would_be_lost(path, bucket.address(key)));
+    what: &'a str,
+    mut objects: impl Iterator<Item = (&'a Bucket, &'a Key)> + Send + 'a,
+) -> impl Future<Output = Result<()>> + Send {
+    // Taken from the sink beforehand, as a stream in it is not shared between threads.
+    let folder = replaced_folder(sink, options).map(|(path, to)| (path.to_owned(), to));
+    let below = (matches!(sink, Sink::Prefix { .. }) && options.overwrite).then(|| sink.to_string());
+    async move {
+        if let Some((path, to)) = folder {
+            for (bucket, key) in objects {
+                // All are of one lake: where the first is no file, none is.
+                let Some(file) = file_of(bucket, key).await else { break };
+                if fs::canonicalize(file).is_ok_and(|file| file.starts_with(&to)) {
+                    return Err(would_be_lost(&path, bucket.address(key)));
+                }
             }
+            return Ok(());
         }
-        return Ok(());
-    }
-    let Sink::Prefix { .. } = sink else { return Ok(()) };
-    let below = sink.to_string();
-    if !options.overwrite || what == below {
-        return Ok(());
-    }
-    match objects.find_map(|(bucket, key)| Some(bucket.address(key)).filter(|object| object.starts_with(&below))) {
-        None => Ok(()),
-        Some(object) => Err(refused(&below, format_args!("`{object}` below it is read, and others may be there"))
-            .with_hint("write another prefix, or read this one as a whole")),
+        let Some(below) = below.filter(|below| what != below) else { return Ok(()) };
+        let is_below =
+            |(bucket, key): (&Bucket, &Key)| Some(bucket.address(key)).filter(|object| object.starts_with(&below));
+        match objects.find_map(is_below) {
+            None => Ok(()),
+            Some(object) => Err(refused(&below, format_args!("`{object}` below it is read, and others may be there"))
+                .with_hint("write another prefix, or read this one as a whole")),
+        }
     }
 }
 
