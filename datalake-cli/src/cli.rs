@@ -447,7 +447,7 @@ pub(crate) struct Convert {
     #[command(flatten)]
     pub(crate) writing: Writing,
     /// Parquet: columns that get a Bloom filter, so that readers who look for a value pass over row groups.
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, visible_alias = "bloom-filters", value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) bloom_filter: Vec<String>,
     /// Reads again what was written, and fails unless it has the rows that were read, value by value.
     #[arg(long)]

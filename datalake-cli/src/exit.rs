@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use datalake_core::{Error, ErrorKind, Result};
 
 use crate::output::visible;
-use crate::typed::typed;
+use crate::typed::{typed, typed_subject};
 
 /// A signal that ends a command in good order.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,9 @@ pub(crate) fn code(outcome: Result<()>, stopped_by: Option<StopSignal>) -> ExitC
 /// An error with its causes and its hint, a line each.
 fn words(error: &Error) -> String {
     let mut text = format!("error: {error}\n");
+    if let Some(flag) = typed_subject(error.subject()) {
+        text = text.replacen(error.subject(), &flag, 1);
+    }
     let mut cause = error.source();
     while let Some(current) = cause {
         let said = current.to_string();

@@ -22,6 +22,12 @@ pub(crate) fn typed(text: &str) -> Cow<'_, str> {
     Cow::Owned(parts.collect::<Vec<_>>().join("`"))
 }
 
+/// What an error is about, as it is typed where it is an option: `` `max_bad_rows` `` is `` `--max-bad-rows` ``.
+pub(crate) fn typed_subject(subject: &str) -> Option<String> {
+    let name = subject.strip_prefix('`')?.strip_suffix('`')?.replace('_', "-");
+    flags().contains(&name).then(|| format!("`--{name}`"))
+}
+
 /// The names of all flags, and their other names.
 fn flags() -> BTreeSet<String> {
     fn collect(command: &Command, flags: &mut BTreeSet<String>) {
@@ -44,11 +50,15 @@ fn flag(option: &str, flags: &BTreeSet<String>) -> Option<String> {
         return None;
     }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-    Some(match serde_json::from_str(value).ok()? {
-        Value::Bool(true) => format!("--{name}"),
-        Value::Array(values) => format!("--{name} {}", quoted(&values.iter().map(text).collect::<Vec<_>>().join(","))),
-        value => format!("--{name} {}", quoted(&text(&value))),
-    })
+    let value = match serde_json::from_str(value).ok()? {
+        Value::Bool(true) => return Some(format!("--{name}")),
+        Value::Bool(false) => return None,
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
+        value => text(&value),
+    };
+    // What begins with a hyphen would be taken for another flag.
+    let between = if value.starts_with('-') { '=' } else { ' ' };
+    Some(format!("--{name}{between}{}", quoted(&value)))
 }
 
 /// A word as a shell takes it.
@@ -67,11 +77,14 @@ mod tests {
             ("`nulls = [\"NA\", \"-\"]` and `thousands = \" \"`", "`--nulls 'NA,-'` and `--thousands ' '`"),
             ("`overwrite = true`, or `delimiter = \";\"`", "`--overwrite`, or `--delimiter ';'`"),
             ("`max_bad_rows = 5`", "`--max-bad-rows 5`"),
+            ("`nulls = [\"-\", \"NA\"]`", "`--nulls='-,NA'`"),
         ] {
             assert_eq!(typed(said), is_typed);
         }
         for other in ["on_row_error = \"fail\"", "the column `header` is `true`", "`a = 1`", "`rows = ", "a = b"] {
             assert_eq!(typed(other), other);
         }
+        assert_eq!(typed_subject("`max_bad_rows`").as_deref(), Some("`--max-bad-rows`"));
+        assert_eq!((typed_subject("`x.csv`"), typed_subject("max_bad_rows")), (None, None));
     }
 }

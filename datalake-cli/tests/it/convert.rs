@@ -376,21 +376,47 @@ fn options_that_would_do_nothing_are_errors_and_hints_are_flags() {
     let fails = |options: &[&str], words: &[&str]| {
         scratch.run(&[&["convert"], options].concat()).failed(1, words);
     };
-    fails(&["a.csv", "a.parquet", "--to-sep", ";"], &["`to_delimiter`", "it says how CSV is written, and parquet is"]);
+    fails(
+        &["a.csv", "a.parquet", "--to-sep", ";"],
+        &["`--to-delimiter`", "it says how CSV is written, and parquet is"],
+    );
     fails(
         &["a.csv", "a.ndjson", "--bloom-filter", "id"],
-        &["`bloom_filters`", "how Parquet is written, and ndjson is"],
+        &["`--bloom-filters`", "how Parquet is written, and ndjson is"],
     );
-    fails(&["a.csv", "a.parquet", "--max-bad-rows", "5"], &["`max_bad_rows`", "hint: ", "`--on-row-error quarantine`"]);
+    fails(
+        &["a.csv", "a.parquet", "--max-bad-rows", "5"],
+        &["`--max-bad-rows`", "hint: ", "`--on-row-error quarantine`"],
+    );
     fails(&["a.csv", "a.parquet", "--schema", "id:int64,x:int64"], &["`--on-row-error quarantine`"]);
     assert!(!scratch.path("a.parquet").exists() && !scratch.path("a.ndjson").exists());
 
     let ran = scratch.run(&["convert", "a.csv", "b.csv", "--delimiter", ";"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stderr.contains("there is no `;` in the first record: it is one column"), "{ran:?}");
+    assert!(ran.stderr.contains("with `;` between fields, the first record is one column"), "{ran:?}");
 
     scratch.write("nan.csv", "x,y\n1.5,1\nNaN,2\n-inf,3\n");
     let ran = scratch.run(&["convert", "nan.csv", "nan.ndjson", "--schema", "x:float64,y:int64"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("column `x`: 2 values become null, as JSON has no `NaN` (row 2)"), "{ran:?}");
+}
+
+#[test]
+fn a_replay_says_of_folders_what_the_schema_declares_of_them() {
+    let scratch = Scratch::new();
+    scratch.write("t/weight=5 kg/a.csv", "a\n1\nx\n");
+    scratch.write(
+        "columns.json",
+        r#"[{"name":"grams","type":"float64","unit":"g","from":"weight"},{"name":"a","type":"int64"}]"#,
+    );
+    let options = ["--schema", "columns.json", "--on-row-error", "quarantine"];
+    for out in ["out.parquet", "out.csv"] {
+        scratch.ok(&[&["convert", "t/", out], &options[..]].concat());
+        let kept = format!("{out}.run/quarantine.ndjson");
+        let text = std::fs::read_to_string(scratch.path(&kept)).unwrap();
+        scratch.write(&kept, text.replace("\"raw\":\"x\"", "\"raw\":\"2\""));
+        scratch.ok(&["replay", out]);
+        let rows = scratch.ok(&["convert", out, "-", "--to", "csv"]);
+        assert_eq!(rows.lines().skip(1).collect::<Vec<_>>(), ["5000.0,1", "5000.0,2"], "{out}");
+    }
 }

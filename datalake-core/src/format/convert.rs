@@ -116,7 +116,9 @@ async fn finish_many(
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
-    unheeded::refuse(plan.format(), &**to, plan.options(), write)?;
+    // What folders say has that decimal mark, whatever their files are.
+    let decimal = plan.options().decimal.filter(|_| !plan.has_folders());
+    unheeded::refuse(plan.format(), &**to, &plan.options().clone().with_decimal(decimal), write)?;
     let write = described(plan.format(), &**to, write.clone(), plan.options());
     finish(plan.read(None)?, sink, to, &write, rejects).await
 }
@@ -186,8 +188,10 @@ async fn finish(
     let (tally, mut notes) = (Arc::clone(batches.tally()), batches.notes().to_vec());
     let (schema, dialect) = (Arc::clone(batches.schema()), batches.dialect().cloned());
     let batches = judged(batches, rejects);
-    let is_json = matches!(to.name(), "json" | "ndjson");
-    let (batches, unsaid) = if is_json { unsaid::watched(batches) } else { (batches, Unsaid::default()) };
+    let (batches, unsaid) = match to.name() {
+        "parquet" => (batches, Unsaid::default()),
+        name => unsaid::watched(batches, name != "csv"),
+    };
     let table = if write.exact { Some(exact::source_of(&sink)?) } else { None };
     let (batches, passed) = match table {
         None => (batches, None),

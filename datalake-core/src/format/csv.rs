@@ -98,9 +98,8 @@ impl Plan {
         let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit, ahead).await?;
         found.notes.splice(..0, notes);
         if let (Some(delimiter), 1) = (options.delimiter, found.names.len()) {
-            found
-                .notes
-                .push(format!("there is no `{}` in the first record: it is one column", delimiter.escape_default()));
+            let delimiter = delimiter.escape_default();
+            found.notes.push(format!("with `{delimiter}` between fields, the first record is one column"));
         }
         let specs = match &options.schema {
             Some(specs) => {

@@ -3,7 +3,8 @@
 //! What is written depends on none of this: blocks, row groups and their order are the same, only fewer of them are held at a
 //! time. A quarter of the memory is for what is read. Of the rest, Parquet has all for its row groups, and text a third for
 //! what is encoded and a third for what is compressed. Sizes are estimates for ordinary tables: what one block, batch or file
-//! comes to is known only when it is there, and one is always held, however large it is.
+//! comes to is known only when it is there, and one is always held, however large it is; of a row group of Parquet that is read it
+//! is known before, and one that takes more than half is refused.
 
 use std::fmt::Display;
 
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 
 const MIB: u64 = 1024 * 1024;
 /// The least that can be said: a row group at work, a block that is read, and what is between them.
-const LEAST: u64 = 64 * MIB;
+const LEAST: u64 = 96 * MIB;
 /// What a block of text takes with the columns that come of it.
 const BLOCK: u64 = 4 * MIB;
 /// What a batch takes with the text that is made of it.
@@ -39,8 +40,8 @@ impl MemoryBudget {
     pub(super) fn check(self, subject: impl Display) -> Result<()> {
         match self.0 {
             Some(memory) if memory < LEAST => Err(Error::invalid("convert", subject)
-                .with_reason(format_args!("`memory` is {memory} bytes, and {LEAST} (64MiB) are needed at least"))
-                .with_hint("give 64MiB or more")),
+                .with_reason(format_args!("`memory` is {memory} bytes, and {LEAST} (96MiB) are needed at least"))
+                .with_hint("give 96MiB or more")),
             _ => Ok(()),
         }
     }
@@ -149,10 +150,10 @@ mod tests {
 
     #[test]
     fn too_little_is_refused_with_what_is_needed() {
-        let error = MemoryBudget(Some(64 * MIB - 1)).check("foods.csv").unwrap_err();
+        let error = MemoryBudget(Some(LEAST - 1)).check("foods.csv").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.to_string().contains("64MiB"), "{error}");
-        MemoryBudget(Some(64 * MIB)).check("foods.csv").unwrap();
+        assert!(error.to_string().contains("96MiB"), "{error}");
+        MemoryBudget(Some(LEAST)).check("foods.csv").unwrap();
         let budget = MemoryBudget(Some(100 * MIB));
         budget.check_group("foods.parquet", 50 * MIB).unwrap();
         let error = budget.check_group("foods.parquet", 50 * MIB + 1).unwrap_err();

@@ -102,7 +102,7 @@ pub struct ReadOptions {
     /// The name of an additional last column (text) with each record's file or object. No [`Format`](super::Format) adds it, but
     /// what reads a source by its name: [`read`](super::read()), [`convert`](super::convert()), and all that reads many files.
     pub source_column: Option<String>,
-    /// About how many bytes a conversion may hold at once, 64 MiB or more; `None` is what keeps all CPU threads at work. It
+    /// About how many bytes a conversion may hold at once, 96 MiB or more; `None` is what keeps all CPU threads at work. It
     /// bounds how many blocks, files and row groups are read ahead, not how large one is; no row and no type depends on it.
     #[serde(skip)]
     pub memory: Option<u64>,
@@ -199,7 +199,7 @@ pub struct WriteOptions {
     /// Folder or prefix: whether a table that is there is replaced; otherwise one that is not empty is refused. What is no file
     /// of a table is never removed: where there is such a file, that is an error, or it stays.
     pub overwrite: bool,
-    /// About how many bytes a conversion may hold at once, 64 MiB or more; `None` is what keeps all CPU threads at work. It
+    /// About how many bytes a conversion may hold at once, 96 MiB or more; `None` is what keeps all CPU threads at work. It
     /// bounds how many batches and row groups are encoded at a time, not how large one is; the bytes written are the same.
     #[serde(skip)]
     pub memory: Option<u64>,

@@ -19,19 +19,23 @@ struct Column {
     first: Option<(u64, f64)>,
 }
 
-/// The same batches, in which such floats are counted as they pass.
-pub(super) fn watched(batches: Batches) -> (Batches, Unsaid) {
+/// The same batches, in which such floats are counted as they pass: all of those that become JSON, in other text those that
+/// are nested.
+pub(super) fn watched(batches: Batches, is_json: bool) -> (Batches, Unsaid) {
     let schema = Arc::clone(batches.schema());
     let column = |name: &String| Column { name: name.clone(), count: 0, first: None };
     let columns = schema.fields().iter().map(|field| column(field.name())).collect();
     let unsaid = Unsaid(Arc::new(Mutex::new(columns)));
-    if !schema.fields().iter().any(|field| has_floats(field.data_type())) {
+    let counts = |data_type: &DataType| has_floats(data_type) && (is_json || data_type.is_nested());
+    let counted: Vec<bool> = schema.fields().iter().map(|field| counts(field.data_type())).collect();
+    if !counted.contains(&true) {
         return (batches, unsaid);
     }
     let (seen, mut rows) = (unsaid.clone(), 0);
     let watched = batches.mapped(schema, move |batch| {
         let mut columns = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (column, array) in columns.iter_mut().zip(batch.columns()) {
+        for ((column, array), _) in columns.iter_mut().zip(batch.columns()).zip(&counted).filter(|(_, counts)| **counts)
+        {
             column.take(array.as_ref(), &|row| rows + row as u64 + 1);
         }
         rows += batch.num_rows() as u64;
@@ -72,7 +76,9 @@ impl Column {
                     fields.iter().for_each(|field| self.take(&field.slice(at, 1), &|_| row));
                 }
                 DataType::List(_) => self.take(&array.as_list::<i32>().value(at), &|_| row),
-                DataType::Map(_, _) => self.take(&array.as_map().value(at), &|_| row),
+                DataType::LargeList(_) => self.take(&array.as_list::<i64>().value(at), &|_| row),
+                // Keys are texts there, whatever they are.
+                DataType::Map(_, _) => self.take(array.as_map().value(at).column(1), &|_| row),
                 _ => {}
             }
         }
@@ -88,16 +94,23 @@ impl Column {
 
 /// Whether all floats are finite, those behind missing values included.
 fn is_finite(array: &dyn Array) -> bool {
-    let within = |offsets: &[i32], values: &dyn Array| {
-        let (first, last) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
-        is_finite(&values.slice(first, last - first))
-    };
+    let within = |values: &dyn Array, first: usize, last: usize| is_finite(&values.slice(first, last - first));
     match array.data_type() {
         DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().all(|value| value.is_finite()),
         DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().all(|value| value.is_finite()),
         DataType::Struct(_) => array.as_struct().columns().iter().all(|field| is_finite(field)),
-        DataType::List(_) => within(array.as_list::<i32>().value_offsets(), array.as_list::<i32>().values()),
-        DataType::Map(_, _) => within(array.as_map().value_offsets(), array.as_map().entries()),
+        DataType::List(_) => {
+            let (values, ends) = (array.as_list::<i32>().values(), array.as_list::<i32>().value_offsets());
+            within(values, ends[0] as usize, ends[array.len()] as usize)
+        }
+        DataType::LargeList(_) => {
+            let (values, ends) = (array.as_list::<i64>().values(), array.as_list::<i64>().value_offsets());
+            within(values, ends[0] as usize, ends[array.len()] as usize)
+        }
+        DataType::Map(_, _) => {
+            let (values, ends) = (array.as_map().values(), array.as_map().value_offsets());
+            within(values, ends[0] as usize, ends[array.len()] as usize)
+        }
         _ => true,
     }
 }
@@ -106,7 +119,9 @@ fn has_floats(data_type: &DataType) -> bool {
     match data_type {
         DataType::Float64 | DataType::Float32 => true,
         DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
-        DataType::List(element) | DataType::Map(element, _) => has_floats(element.data_type()),
+        DataType::List(element) | DataType::LargeList(element) | DataType::Map(element, _) => {
+            has_floats(element.data_type())
+        }
         _ => false,
     }
 }
@@ -134,7 +149,7 @@ mod tests {
         let whole = RecordBatch::try_from_iter(columns).unwrap();
         for cut in 0..4 {
             let parts = vec![whole.slice(0, cut), whole.slice(cut, 4 - cut)];
-            let (batches, unsaid) = watched(Batches::from_vec(whole.schema(), parts));
+            let (batches, unsaid) = watched(Batches::from_vec(whole.schema(), parts.clone()), true);
             let rows: Vec<RecordBatch> = batches.try_collect().await.unwrap();
             assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 4);
             assert_eq!(
@@ -146,6 +161,9 @@ mod tests {
                 ],
                 "{cut}"
             );
+            let (batches, unsaid) = watched(Batches::from_vec(whole.schema(), parts), false);
+            let _rows: Vec<RecordBatch> = batches.try_collect().await.unwrap();
+            assert_eq!(unsaid.notes().len(), 2, "{cut}");
         }
     }
 }

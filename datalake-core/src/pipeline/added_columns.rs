@@ -14,8 +14,8 @@ use crate::format::{ColumnSpec, Conformer, said_of};
 pub(super) struct AddedColumns {
     /// The columns of the table.
     table: Vec<ColumnSpec>,
-    /// Those that folders say.
-    folders: Vec<ColumnSpec>,
+    /// Those that folders say, each with what they call it.
+    folders: Vec<(String, ColumnSpec)>,
     /// That of the source.
     source: Option<ColumnSpec>,
     /// That of the number of the row.
@@ -32,15 +32,24 @@ impl AddedColumns {
         let of_options =
             |name: &&String| Some(*name) == read.source_column.as_ref() || Some(*name) == read.row_number.as_ref();
         // Of what folders say, a selection may have left out some.
-        let folders = added.iter().filter(|name| !of_options(name)).filter_map(spec);
-        let folders = folders.map(|spec| spec.with_decimal(read.decimal.unwrap_or_default())).collect();
+        let of_folder = |key: &String| match &read.schema {
+            None => Some(spec(key)?.with_decimal(read.decimal.unwrap_or_default())),
+            Some(declared) => {
+                // A declared column may have another name than its folders, a unit, and a decimal mark.
+                let declared = declared.iter().find(|spec| spec.source_names().any(|name| name == key))?;
+                let own = spec(&declared.name)?;
+                Some(if own.data_type == declared.data_type { declared.clone().with_from(Vec::new()) } else { own })
+            }
+        };
+        let folders = added.iter().filter(|name| !of_options(name));
+        let folders = folders.filter_map(|key| Some((key.clone(), of_folder(key)?))).collect();
         let (source, row) = (read.source_column.as_ref().and_then(spec), read.row_number.as_ref().and_then(spec));
         Self { folders, source, row, nulls: read.nulls.clone(), table }
     }
 
     /// Whether a column is one of them.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.folders.iter().chain(&self.source).chain(&self.row).any(|spec| spec.name == name)
+        self.folders.iter().map(|(_, spec)| spec).chain(&self.source).chain(&self.row).any(|spec| spec.name == name)
     }
 
     /// What the name of a source says: the column of each, with its one value.
@@ -50,10 +59,13 @@ impl AddedColumns {
     /// its column.
     pub(super) fn said_by(&self, source: &str) -> Result<Vec<(Field, ArrayRef)>> {
         let mut said = Vec::with_capacity(self.folders.len() + 1);
-        for spec in &self.folders {
-            let Some(value) = said_of(source, &spec.name)? else {
+        for (key, spec) in &self.folders {
+            let Some(value) = said_of(source, key)? else {
                 return Err(Error::invalid("replay the records of", source)
-                    .with_reason(format_args!("its name has no folder `{}=`, and the table has that column", spec.name))
+                    .with_reason(format_args!(
+                        "its name has no folder `{key}=`, and the table has column `{}` of it",
+                        spec.name
+                    ))
                     .with_hint("leave `source` in the quarantine as it was"));
             };
             let value = value.filter(|value| !value.is_empty() && !self.nulls.contains(value));
@@ -112,7 +124,7 @@ mod tests {
         let (year, file) = (spec("year", DataType::Int64), spec("file", DataType::Utf8).with_nullable(false));
         AddedColumns {
             table: vec![year.clone(), spec("a", DataType::Int64), file.clone()],
-            folders: vec![year],
+            folders: vec![("year".to_owned(), year)],
             source: Some(file),
             row: None,
             nulls: vec!["none".to_owned()],

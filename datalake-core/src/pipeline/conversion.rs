@@ -284,7 +284,7 @@ impl Home {
     async fn of(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Self>> {
         let path = FilePath::new(name);
         let beside = folder_of(path);
-        if beside.is_dir() {
+        if beside.join(DOCUMENT).is_file() {
             return Ok(Some(Self::Folder(beside)));
         }
         if path.is_dir() && name.trim_end_matches('/').ends_with(FOLDER_SUFFIX) {

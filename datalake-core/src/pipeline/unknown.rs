@@ -31,7 +31,8 @@ pub(super) async fn unknown(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>
     let (reason, hint) = match &place {
         Location::Local(path) if path.is_dir() => return nobody_tells(error, name, lake).await,
         Location::Local(path) if path.exists() => {
-            (format!("nothing says what is in it: there is no folder `{}`", folder_of(path).display()), None)
+            let document = folder_of(path).join(DOCUMENT);
+            (format!("nothing says what is in it: there is no `{}`", document.display()), None)
         }
         Location::Local(path) => {
             let mut hint = meant(name, lake).await;

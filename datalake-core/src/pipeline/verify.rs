@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
-use super::conversion::{Conversion, Kept, folder_of};
+use super::conversion::{Conversion, DOCUMENT, Kept, folder_of};
 use super::manifest::{Manifest, Output, PrepareBalance, RunId, load};
 use super::predict::open_model_file;
 use super::unknown::{nobody_tells, of_itself_unknown, unknown};
@@ -58,7 +58,9 @@ pub async fn verify(name: &str, lake: impl Fn() -> Result<Arc<dyn Lake>>) -> Res
 async fn file_alone(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Source>> {
     Ok(match name.parse()? {
         Location::Object { bucket, key } => Some(Source::Object { bucket: lake()?.bucket(&bucket).await?, path: key }),
-        Location::Local(path) if path.is_file() && !folder_of(&path).is_dir() => Some(Source::LocalFile(path)),
+        Location::Local(path) if path.is_file() && !folder_of(&path).join(DOCUMENT).is_file() => {
+            Some(Source::LocalFile(path))
+        }
         _ => None,
     })
 }
@@ -67,7 +69,7 @@ async fn file_alone(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Re
 async fn folder_alone(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Place>> {
     Ok(match name.parse()? {
         Location::Prefix { bucket, prefix } => Some(Place::Prefix(lake()?.bucket(&bucket).await?, prefix)),
-        Location::Local(path) if path.join(MANIFEST).is_file() && !folder_of(&path).is_dir() => {
+        Location::Local(path) if path.join(MANIFEST).is_file() && !folder_of(&path).join(DOCUMENT).is_file() => {
             Some(Place::Folder(path))
         }
         _ => None,

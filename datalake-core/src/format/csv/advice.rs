@@ -97,7 +97,7 @@ impl Lenient {
     /// One of the texts that are no numbers as they stand, and the options that would make numbers of all.
     pub(super) fn advice(&self) -> Option<(&str, String)> {
         let first = self.first.as_deref().filter(|_| self.has_number && self.is_alive())?;
-        let words: Vec<String> = self.words.iter().map(|word| format!("{word:?}")).collect();
+        let words: Vec<String> = self.words.iter().map(|word| serde_json::Value::from(*word).to_string()).collect();
         let nulls = (!words.is_empty()).then(|| format!("`nulls = [{}]`", words.join(", ")));
         let options = |(thousands, mark): (Option<char>, DecimalMark)| {
             let thousands = thousands.map(|mark| format!("`thousands = \"{mark}\"`"));

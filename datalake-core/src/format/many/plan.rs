@@ -109,6 +109,11 @@ impl Plan {
         Ok(Some(Self { is_whole: false, ..Self::made(files, formats, options, united, &found)? }))
     }
 
+    /// Whether folders say columns.
+    pub(in crate::format) fn has_folders(&self) -> bool {
+        !self.files.keys.is_empty()
+    }
+
     /// The plan by declared columns.
     fn declared(files: &Files, formats: Formats, mut options: ReadOptions) -> Result<Self> {
         let is_said = |spec: &ColumnSpec| spec.source_names().any(|name| files.keys.iter().any(|key| key == name));

@@ -276,8 +276,12 @@ pub(in crate::format) fn refuse_objects<'a>(
     async move {
         if let Some((path, to)) = folder {
             for (bucket, key) in objects {
-                // All are of one lake: where the first is no file, none is.
-                let Some(file) = file_of(bucket, key).await else { break };
+                // All are of one lake: where one is no file, none is. An object that is gone is told when it is read.
+                let file = match payload_of(bucket, key).await {
+                    Some(GetResultPayload::File(_, file)) => file,
+                    Some(GetResultPayload::Stream(_)) => break,
+                    None => continue,
+                };
                 if fs::canonicalize(file).is_ok_and(|file| file.starts_with(&to)) {
                     return Err(would_be_lost(&path, bucket.address(key)));
                 }
@@ -295,13 +299,10 @@ pub(in crate::format) fn refuse_objects<'a>(
     }
 }
 
-/// The file of this machine that an object is, where the lake is a folder. An object that is gone is told when it is read.
-async fn file_of(bucket: &Bucket, key: &Key) -> Option<PathBuf> {
+/// How a store would give an object: as a file of this machine, where the lake is a folder.
+async fn payload_of(bucket: &Bucket, key: &Key) -> Option<GetResultPayload> {
     let options = GetOptions { head: true, ..GetOptions::default() };
-    match bucket.store().get_opts(key, options).await.ok()?.payload {
-        GetResultPayload::File(_, path) => Some(path),
-        GetResultPayload::Stream(_) => None,
-    }
+    Some(bucket.store().get_opts(key, options).await.ok()?.payload)
 }
 
 #[cfg(test)]
