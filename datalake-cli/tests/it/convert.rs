@@ -417,6 +417,6 @@ fn a_replay_says_of_folders_what_the_schema_declares_of_them() {
         scratch.write(&kept, text.replace("\"raw\":\"x\"", "\"raw\":\"2\""));
         scratch.ok(&["replay", out]);
         let rows = scratch.ok(&["convert", out, "-", "--to", "csv"]);
-        assert_eq!(rows.lines().skip(1).collect::<Vec<_>>(), ["5000.0,1", "5000.0,2"], "{out}");
+        assert_eq!(rows.lines().skip(1).collect::<Vec<_>>(), ["1,5000.0", "2,5000.0"], "{out}");
     }
 }
