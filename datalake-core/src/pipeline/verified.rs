@@ -39,7 +39,7 @@ pub struct Verified {
     sums: Option<Sums>,
 }
 
-/// What became of all records, counted from what is there.
+/// What became of all records: rows as the run says they were written, and records as the quarantine has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sums {
     pub(super) seen: Option<u64>,
