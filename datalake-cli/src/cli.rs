@@ -464,6 +464,10 @@ pub(crate) struct Convert {
     /// Replaces what is in the destination's folder or prefix; otherwise one that is not empty is refused.
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// How much memory the conversion may use, 96MiB or more: 256MiB, 1GiB. What is written does not depend on it [default: what
+    /// keeps all CPU threads at work].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
 }
 
 #[derive(Debug, Args)]

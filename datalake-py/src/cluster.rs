@@ -22,6 +22,7 @@ use tokio::time::timeout;
 
 use crate::error::raised;
 use crate::lake::{Lake, LakeLike, document, variable};
+use crate::options::size;
 use crate::pipeline::prepared;
 use crate::runtime::{Listener, wait, wait_with};
 
@@ -413,9 +414,4 @@ fn time(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
 
 fn whole_seconds(value: &Bound<'_, PyAny>) -> PyResult<i64> {
     Ok(i64::try_from(time(value)?.as_secs()).unwrap_or(i64::MAX))
-}
-
-/// Bytes as a number, or a size as people write it.
-fn size(value: &Bound<'_, PyAny>) -> PyResult<u64> {
-    quantity::size(value.str()?.to_str()?).map_err(|error| raised(value.py(), &error))
 }

@@ -12,7 +12,7 @@ use pyo3::types::PyDict;
 
 use crate::error::raised;
 use crate::lake::{LakeLike, document};
-use crate::options::{packed, parted, reading, writing};
+use crate::options::{packed, parted, reading, size, writing};
 use crate::runtime::wait;
 
 /// Converts one table between CSV, NDJSON, JSON and Parquet; files and objects (`lake://bucket/key`) alike, and many of them
@@ -20,7 +20,8 @@ use crate::runtime::wait;
 #[pyfunction]
 #[pyo3(signature = (
     source, destination, *, lake=None, to=None, to_compression=None, row_group_rows=None, zstd_level=None,
-    bloom_filters=None, exact=false, partition_by=None, max_rows_per_file=None, overwrite=false, **options
+    bloom_filters=None, exact=false, partition_by=None, max_rows_per_file=None, overwrite=false, memory=None,
+    **options
 ))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
 pub(crate) fn convert<'py>(
@@ -37,9 +38,11 @@ pub(crate) fn convert<'py>(
     partition_by: Option<Vec<String>>,
     max_rows_per_file: Option<u64>,
     overwrite: bool,
+    memory: Option<&Bound<'py, PyAny>>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (of_destination, of_source) = parted(options, py, "to_")?;
+    let memory = memory.map(size).transpose()?;
     let reading = reading(Some(&of_source))?;
     let write = writing("to_", Some(&of_destination))?;
     let write = packed(write, to, to_compression, row_group_rows, zstd_level)
@@ -48,7 +51,8 @@ pub(crate) fn convert<'py>(
         .with_exact(exact)
         .with_partition_by(partition_by.unwrap_or_default())
         .with_max_rows_per_file(max_rows_per_file)
-        .with_overwrite(overwrite);
+        .with_overwrite(overwrite)
+        .with_memory(memory);
     let lake = LakeLike::open_or_default(lake, py)?;
     let done = wait(py, async move {
         let name = source.display().to_string();
@@ -65,7 +69,7 @@ pub(crate) fn convert<'py>(
             source: (tables, name),
             sink: sink_at(&to, &write, lake.as_ref()).await?,
             destination: to,
-            read: reading.options,
+            read: reading.options.with_memory(memory),
             write,
         };
         carry_out(order, &reading.quarantine, || Ok(Arc::clone(&lake))).await

@@ -144,6 +144,11 @@ pub(crate) fn schema(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<ColumnSpec
     declared_schema(&text).map(Some).map_err(|error| raised(py, &error))
 }
 
+/// Bytes as a number, or a size as people write it.
+pub(crate) fn size(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    quantity::size(value.str()?.to_str()?).map_err(|error| raised(value.py(), &error))
+}
+
 /// Anything that JSON can say, read as the engine reads it from a file.
 fn parsed<T: DeserializeOwned>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
     let text: String = value.py().import("json")?.call_method1("dumps", (value,))?.extract()?;

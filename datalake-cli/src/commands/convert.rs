@@ -5,6 +5,7 @@ use std::path::Path;
 use datalake_core::format::{Files, Sink, Source, WriteOptions};
 use datalake_core::lake::{Location, meant};
 use datalake_core::pipeline::{ConversionOrder, Done, Tables, carry_out};
+use datalake_core::quantity::size;
 use datalake_core::{Error, Result};
 
 use crate::cli::Convert;
@@ -28,6 +29,10 @@ pub(crate) async fn convert(arguments: Convert, tools: &Tools) -> Result<()> {
         .with_exact(arguments.exact);
     if let Some(name) = &arguments.compression {
         write = write.with_compression_of_name(name)?;
+    }
+    if let Some(memory) = &arguments.memory {
+        let memory = Some(size(memory)?);
+        (read, write) = (read.with_memory(memory), write.with_memory(memory));
     }
     let to: Location = arguments.destination.parse()?;
     let tables = match Files::named(&arguments.source, || tools.lake()).await? {

@@ -87,7 +87,7 @@ impl<'a> Cells<'a> {
             Values::TextView(texts) => return Ok(Cell::Text(texts.value(row))),
             Values::Int(values) => push_int(values[row], bytes),
             Values::Short(values) => push_int(values[row].into(), bytes),
-            Values::Float(values) => with_float(values[row], |float| bytes.extend_from_slice(float.as_bytes())),
+            Values::Float(values) => with_float(values[row], |float| append(bytes, float.as_bytes())),
             Values::Decimal(values, scale) => decimal::push(values[row], *scale, bytes),
             Values::Bool(values) => bytes.extend_from_slice(if values.value(row) { b"true" } else { b"false" }),
             Values::Date(values) => {
@@ -153,7 +153,30 @@ impl<'a> Cells<'a> {
 }
 
 fn push_int(value: i64, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    append(bytes, itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a text, which is mostly short, by two moves of a fixed length that may overlap: a call would cost more.
+#[inline(always)]
+pub(crate) fn append(bytes: &mut Vec<u8>, text: &[u8]) {
+    #[inline(always)]
+    fn twice<const N: usize>(bytes: &mut Vec<u8>, text: &[u8]) {
+        if let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) {
+            let second = bytes.len() + text.len() - N;
+            bytes.extend_from_slice(first);
+            bytes.truncate(second);
+            bytes.extend_from_slice(last);
+        }
+    }
+    match text.len() {
+        0 => {}
+        1 => bytes.push(text[0]),
+        2..=3 => twice::<2>(bytes, text),
+        4..=7 => twice::<4>(bytes, text),
+        8..=15 => twice::<8>(bytes, text),
+        16..=32 => twice::<16>(bytes, text),
+        33.. => bytes.extend_from_slice(text),
+    }
 }
 
 /// Two digits.
@@ -207,7 +230,7 @@ pub(crate) fn push_string(text: &str, bytes: &mut Vec<u8>) {
         return;
     }
     bytes.push(b'"');
-    bytes.extend_from_slice(text.as_bytes());
+    append(bytes, text.as_bytes());
     bytes.push(b'"');
 }
 
@@ -268,6 +291,16 @@ mod tests {
     fn every_day_of_four_digits_agrees() {
         let days = (-719_600..2_933_000).step_by(97);
         agree(&(Arc::new(Date32Array::from_iter_values(days)) as ArrayRef)).unwrap();
+    }
+
+    #[test]
+    fn texts_of_any_length_are_appended() {
+        let text: Vec<u8> = (0..40).collect();
+        for length in 0..=40 {
+            let mut bytes = vec![77; 3];
+            append(&mut bytes, &text[..length]);
+            assert_eq!((&bytes[..3], &bytes[3..]), (&[77; 3][..], &text[..length]));
+        }
     }
 
     proptest! {

@@ -78,8 +78,8 @@ pub async fn convert(source: Source, sink: Sink, read: ReadOptions, write: Write
 /// Those of [`convert`]; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the files are not of one format, or have a column
 /// that their folders have too.
 pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: WriteOptions) -> Result<Converted> {
-    MemoryBudget::of_read(&read).check(files.what())?;
-    MemoryBudget::of_write(&write).check(&sink)?;
+    MemoryBudget::of_read(&read).check()?;
+    MemoryBudget::of_write(&write).check()?;
     refuse_many(&sink, &write)?;
     parts::refuse_sources(&sink, &write, files.paths())?;
     parts::refuse_objects(&sink, &write, files.what(), files.keys_of_objects()).await?;
@@ -137,8 +137,8 @@ async fn convert_guessing(
     small: u64,
     sample: u64,
 ) -> Result<Converted> {
-    MemoryBudget::of_read(&read).check(&source)?;
-    MemoryBudget::of_write(&write).check(&sink)?;
+    MemoryBudget::of_read(&read).check()?;
+    MemoryBudget::of_write(&write).check()?;
     refuse_many(&sink, &write)?;
     if let Source::LocalFile(path) = &source {
         parts::refuse_sources(&sink, &write, std::iter::once(&**path))?;

@@ -24,6 +24,7 @@ use arrow::datatypes::{
 use arrow::downcast_primitive_array;
 use sha2::{Digest, Sha256};
 
+use super::cells::append;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Entries are gathered to about so many bytes: a hash takes its time for each call, and memory that is used again is near.
@@ -163,7 +164,7 @@ impl Column {
                     let mut head = [1; 9];
                     head[1..].copy_from_slice(&(value.len() as u64).to_le_bytes());
                     entries.extend_from_slice(&head);
-                    entries.extend_from_slice(value);
+                    append(&mut entries, value);
                 }
             }
             if entries.len() > ENOUGH {

@@ -6,8 +6,6 @@
 //! comes to is known only when it is there, and one is always held, however large it is; of a row group of Parquet that is read it
 //! is known before, and one that takes more than half is refused.
 
-use std::fmt::Display;
-
 use super::options::{ReadOptions, WriteOptions};
 use crate::error::{Error, Result};
 
@@ -37,10 +35,10 @@ impl MemoryBudget {
     }
 
     /// Refuses less than is needed for any source.
-    pub(super) fn check(self, subject: impl Display) -> Result<()> {
+    pub(super) fn check(self) -> Result<()> {
         match self.0 {
-            Some(memory) if memory < LEAST => Err(Error::invalid("convert", subject)
-                .with_reason(format_args!("`memory` is {memory} bytes, and {LEAST} (96MiB) are needed at least"))
+            Some(memory) if memory < LEAST => Err(Error::invalid("use", "`memory`")
+                .with_reason(format_args!("it is {memory} bytes, and {LEAST} (96MiB) are needed at least"))
                 .with_hint("give 96MiB or more")),
             _ => Ok(()),
         }
@@ -106,7 +104,7 @@ mod tests {
         let budget = MemoryBudget(None);
         assert_eq!((budget.blocks(8), budget.batches(8), budget.files(8)), (9, 9, 10));
         assert_eq!((budget.groups(3), budget.bytes(2, 96 * MIB)), ((3, true), 96 * MIB));
-        budget.check("a").unwrap();
+        budget.check().unwrap();
         budget.check_group("a", u64::MAX).unwrap();
     }
 
@@ -150,10 +148,10 @@ mod tests {
 
     #[test]
     fn too_little_is_refused_with_what_is_needed() {
-        let error = MemoryBudget(Some(LEAST - 1)).check("foods.csv").unwrap_err();
+        let error = MemoryBudget(Some(LEAST - 1)).check().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains("96MiB"), "{error}");
-        MemoryBudget(Some(LEAST)).check("foods.csv").unwrap();
+        MemoryBudget(Some(LEAST)).check().unwrap();
         let budget = MemoryBudget(Some(100 * MIB));
         budget.check_group("foods.parquet", 50 * MIB).unwrap();
         let error = budget.check_group("foods.parquet", 50 * MIB + 1).unwrap_err();

@@ -373,6 +373,7 @@ def convert(
     partition_by: Sequence[str] | None = None,
     max_rows_per_file: int | None = None,
     overwrite: bool = False,
+    memory: int | str | None = None,
     **options: Unpack[_ConvertOptions],
 ) -> _Converted:
     """Convert one table between CSV, NDJSON, JSON and Parquet, in a stream.
@@ -388,6 +389,8 @@ def convert(
     is null and told in `notes`. A destination that is a folder or a prefix, which ends in `/`, becomes
     `part-00000.parquet` and so on: `max_rows_per_file` cuts, `partition_by` makes a folder `column=value/` for each
     value, and `overwrite` replaces what is there. `files` lists what was written.
+
+    `memory` bounds what is held at once, in bytes or as `"256MiB"`, from 96 MiB on; what is written does not depend on it.
 
     With `exact`, what was written is read again and held against the rows that were read, value by value. Of `run`, the
     result, `verify` and `replay` know what was done.

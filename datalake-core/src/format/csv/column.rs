@@ -14,6 +14,7 @@ use super::grouped;
 use super::structure::Syntax;
 use crate::error::Result;
 use crate::format::cell::{self, Fault, Kinds};
+use crate::format::cells::append;
 use crate::format::conform::{self, CellFault};
 use crate::format::quick;
 use crate::format::spec::{ColumnSpec, DecimalMark};
@@ -193,7 +194,7 @@ impl Texts {
 
     #[inline(always)]
     fn push(&mut self, text: &[u8]) {
-        self.bytes.extend_from_slice(text);
+        append(&mut self.bytes, text);
         // A block has far less than 2 GiB.
         self.ends.push(self.bytes.len() as i32);
     }

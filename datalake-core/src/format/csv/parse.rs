@@ -15,8 +15,8 @@ use crate::format::conform::CellFault;
 use crate::format::intake::{BadRecord, Place, Records, escaped};
 use crate::format::schema::shortened;
 
-/// How many rows go into all columns before the next ones: their text stays in the second cache meanwhile.
-const ROWS: usize = 1024;
+/// About so many bytes of text go into all columns before the next ones, and stay in the first cache meanwhile.
+const PASS: usize = 16 * 1024;
 
 /// How the records of a text become columns.
 #[derive(Debug)]
@@ -78,6 +78,13 @@ impl Rows {
 
     pub(super) fn len(&self) -> usize {
         self.good.as_ref().map_or(self.block.rows(), Vec::len)
+    }
+
+    /// The rows, some at a time: of a wide table so many that it does not count to begin with a column again.
+    fn passes(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let each = self.block.text.len() / self.len().max(1);
+        let (rows, pass) = (self.len(), (PASS / each.max(1)).clamp(64, 1024));
+        (0..rows).step_by(pass).map(move |start| start..(start + pass).min(rows))
     }
 
     pub(super) fn block(&self) -> &Block {
@@ -179,8 +186,7 @@ impl Parser {
         let rows = Rows::new(block, self.names.len());
         let column = |wanted| Column::new(wanted, &self.reading, rows.len());
         let mut columns: Vec<Column> = self.wanted.iter().map(column).collect();
-        for start in (0..rows.len()).step_by(ROWS) {
-            let some = start..(start + ROWS).min(rows.len());
+        for some in rows.passes() {
             for (column, wanted) in columns.iter_mut().zip(&self.wanted) {
                 rows.fields(self.names.len(), wanted.place, some.clone(), column);
             }
@@ -208,8 +214,7 @@ impl Parser {
         let rows = Rows::new(block, self.names.len());
         let mut columns: Vec<Kindred<'_>> =
             self.wanted.iter().map(|wanted| Kindred::new(wanted, &self.reading, asks_comma)).collect();
-        for start in (0..rows.len()).step_by(ROWS) {
-            let some = start..(start + ROWS).min(rows.len());
+        for some in rows.passes() {
             for (column, wanted) in columns.iter_mut().zip(&self.wanted) {
                 rows.fields(self.names.len(), wanted.place, some.clone(), column);
             }

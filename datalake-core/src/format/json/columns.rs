@@ -67,9 +67,9 @@ impl Reader {
         if simdutf8::basic::from_utf8(&block.text).is_err() {
             return Ok(None);
         }
-        let mut members = Members::new(&self.kinds);
         let is_lines = *layout == Layout::Lines;
         let marks = Marks::of(&block.text);
+        let mut members = Members::new(&self.kinds, Room::of(block, marks.line_ends(), self.kinds.len()));
         let text = Text { bytes: &block.text, marks: &marks, nulls: &self.nulls, is_lines };
         let read = match layout {
             Layout::Lines => members.lines(text),
@@ -132,11 +132,11 @@ struct Members {
 }
 
 impl Members {
-    fn new(kinds: &[(String, Kind)]) -> Self {
+    fn new(kinds: &[(String, Kind)], room: Room) -> Self {
         Self {
             kinds: kinds.to_vec(),
             names: kinds.iter().map(|(field, _)| Name::new(field)).collect(),
-            fields: kinds.iter().map(|(_, kind)| Column::new(kind)).collect(),
+            fields: kinds.iter().map(|(_, kind)| Column::new(kind, room)).collect(),
             rows: 0,
             nulls: NullBufferBuilder::new(0),
         }
@@ -263,6 +263,23 @@ impl Members {
     }
 }
 
+/// For how much a column has room before it must grow: more is only asked for than is touched.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// For a block, in which so many lines end, of objects of so many fields. Of arrays, most have a line for each element.
+    fn of(block: &Block, lines: u64, fields: usize) -> Self {
+        let bytes = block.text.len();
+        // An object takes a byte and more for each field.
+        let rows = usize::try_from(lines).unwrap_or(0).min(bytes / (fields + 2)) + 1;
+        Self { rows, bytes: bytes / (2 * fields).max(1) }
+    }
+}
+
 /// A column in the making.
 #[derive(Debug)]
 struct Column {
@@ -295,24 +312,33 @@ enum Values {
 }
 
 impl Column {
-    fn new(kind: &Kind) -> Self {
+    fn new(kind: &Kind, room: Room) -> Self {
+        let ends = || {
+            let mut ends = Vec::with_capacity(room.rows + 1);
+            ends.push(0);
+            ends
+        };
         let values = match kind {
             Kind::Empty | Kind::Json => Values::Empty(0),
             Kind::List(element) => {
-                Values::List { element: Box::new(Self::new(element)), kind: (**element).clone(), ends: vec![0] }
+                let few = Room { rows: 0, bytes: 0 };
+                Values::List { element: Box::new(Self::new(element, few)), kind: (**element).clone(), ends: ends() }
             }
-            Kind::Struct(kinds) => Values::Struct(Box::new(Members::new(kinds))),
+            Kind::Struct(kinds) => {
+                let room = Room { bytes: room.bytes / kinds.len().max(1), ..room };
+                Values::Struct(Box::new(Members::new(kinds, room)))
+            }
             Kind::Scalar(data_type) => match data_type {
-                DataType::Boolean => Values::Bool(BooleanBufferBuilder::new(0)),
-                DataType::Int64 => Values::Int(Vec::new()),
-                DataType::Decimal128(..) => Values::Wide(Vec::new()),
-                DataType::Float64 => Values::Float(Vec::new()),
-                DataType::Date32 => Values::Date(Vec::new()),
-                DataType::Timestamp(_, zone) => Values::Time(Vec::new(), zone.is_some()),
-                _ => Values::Text { bytes: Vec::new(), ends: vec![0] },
+                DataType::Boolean => Values::Bool(BooleanBufferBuilder::new(room.rows)),
+                DataType::Int64 => Values::Int(Vec::with_capacity(room.rows)),
+                DataType::Decimal128(..) => Values::Wide(Vec::with_capacity(room.rows)),
+                DataType::Float64 => Values::Float(Vec::with_capacity(room.rows)),
+                DataType::Date32 => Values::Date(Vec::with_capacity(room.rows)),
+                DataType::Timestamp(_, zone) => Values::Time(Vec::with_capacity(room.rows), zone.is_some()),
+                _ => Values::Text { bytes: Vec::with_capacity(room.bytes), ends: ends() },
             },
         };
-        Self { rows: 0, nulls: NullBufferBuilder::new(0), values }
+        Self { rows: 0, nulls: NullBufferBuilder::new(room.rows), values }
     }
 
     /// Reads the value that begins at a place; gives where it ends.

@@ -108,21 +108,6 @@ fn filtered(
     Ok(properties.set_column_bloom_filter_enabled(path(), true).set_column_bloom_filter_max_ndv(path(), rows))
 }
 
-/// How many leaf columns a column of this type has.
-pub(super) fn leaves(data_type: &DataType) -> usize {
-    match data_type {
-        DataType::Struct(fields) => fields.iter().map(|field| leaves(field.data_type())).sum(),
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::FixedSizeList(field, _)
-        | DataType::ListView(field)
-        | DataType::LargeListView(field)
-        | DataType::Map(field, _) => leaves(field.data_type()),
-        DataType::Dictionary(_, values) => leaves(values),
-        _ => 1,
-    }
-}
-
 /// Chooses for a column that is not nested.
 fn chosen(
     properties: WriterPropertiesBuilder,

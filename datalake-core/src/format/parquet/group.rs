@@ -56,12 +56,16 @@ impl Gathering {
 
     /// Adds rows.
     pub(super) fn push(&mut self, batch: &RecordBatch) {
+        let fixed: usize = batch.columns().iter().filter_map(|column| width(column.data_type())).sum();
+        let varying: Vec<&ArrayRef> =
+            batch.columns().iter().filter(|column| width(column.data_type()).is_none()).collect();
         let mut from = 0;
         let mut at = 0;
         while at < batch.num_rows() {
             let unit = UNIT - self.group.rows % UNIT;
             let rows = unit.min(batch.num_rows() - at).min(self.most_rows - self.group.rows);
-            self.group.bytes += batch.columns().iter().map(|column| bytes(column.as_ref(), at, rows)).sum::<usize>();
+            let of_varying: usize = varying.iter().map(|column| bytes(column.as_ref(), at, rows)).sum();
+            self.group.bytes += fixed * rows + of_varying;
             self.group.rows += rows;
             at += rows;
             let is_heavy = self.group.rows.is_multiple_of(UNIT) && self.group.bytes >= GROUP_BYTES;
@@ -96,6 +100,18 @@ pub(in crate::format) fn batch_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| bytes(column.as_ref(), 0, batch.num_rows())).sum()
 }
 
+/// How many bytes a value of a type takes, where each takes as many.
+fn width(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => None,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => None,
+        DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::Map(_, _) => None,
+        DataType::Dictionary(_, _) => None,
+        DataType::FixedSizeBinary(width) => Some(usize::try_from(*width).unwrap_or(1)),
+        other => Some(other.primitive_width().unwrap_or(1)),
+    }
+}
+
 /// How many bytes some rows take, however the array is cut and whatever its offsets are.
 fn bytes(array: &dyn Array, from: usize, rows: usize) -> usize {
     let ends = |first: usize, last: usize| last - first;
@@ -123,7 +139,6 @@ fn bytes(array: &dyn Array, from: usize, rows: usize) -> usize {
             let views = array.as_binary_view();
             (from..from + rows).map(|row| if views.is_valid(row) { views.value(row).len() + 4 } else { 4 }).sum()
         }
-        DataType::FixedSizeBinary(width) => usize::try_from(*width).unwrap_or(1) * rows,
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
             let (keys, values) = (dictionary.keys().slice(from, rows), dictionary.values());
@@ -155,7 +170,7 @@ fn bytes(array: &dyn Array, from: usize, rows: usize) -> usize {
             let (first, last) = (offsets[from] as usize, offsets[from + rows] as usize);
             bytes(map.entries(), first, last - first) + 4 * rows
         }
-        other => other.primitive_width().unwrap_or(1) * rows,
+        other => width(other).unwrap_or(1) * rows,
     }
 }
 

@@ -8,16 +8,20 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::compute::concat;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use bytes::Bytes;
 use futures::future::{BoxFuture, try_join, try_join_all};
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{Type, TypePtr};
 use tokio::sync::oneshot;
 
 use super::group::{Gathering, Group};
@@ -66,8 +70,7 @@ pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptio
             rows += group.rows() as u64;
             let (done, next) = oneshot::channel();
             let previous = std::mem::replace(&mut digest, next);
-            let writers = file.column_writers()?;
-            let encoded = encode(&name, &schema, &group, writers);
+            let encoded = encode(&name, &file.columns, &group);
             let digested = digested(group, previous, done);
             at_work.push_back(async { Ok(try_join(encoded, digested).await?.0) }.boxed());
         }
@@ -104,33 +107,21 @@ async fn digested(
 }
 
 /// Encodes the columns of a group, each on a thread of its own.
-fn encode(
-    name: &str,
-    schema: &SchemaRef,
-    group: &Group,
-    mut writers: Vec<ArrowColumnWriter>,
-) -> impl Future<Output = Result<Chunks>> + use<> {
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for (index, field) in schema.fields().iter().enumerate() {
-        let arrays = group.column(index);
-        let leaves = encoding::leaves(field.data_type());
-        let rest = writers.split_off(leaves.min(writers.len()));
-        let (own, field, name) = (std::mem::replace(&mut writers, rest), Arc::clone(field), name.to_owned());
-        columns.push(compute::run(move || {
-            let internal = |cause| Error::internal("join a column of", &name).with_source(cause);
-            let array = joined(&arrays).map_err(internal)?;
-            drop(arrays);
-            let failed = |cause| not_written(&name, cause);
-            let leaves = compute_leaves(&field, &array).map_err(failed)?;
-            let mut chunks = Vec::with_capacity(own.len());
-            for (mut writer, leaf) in own.into_iter().zip(leaves) {
-                writer.write(&leaf).map_err(failed)?;
-                chunks.push(writer.close().map_err(failed)?);
-            }
-            Ok(chunks)
-        }));
-    }
-    async { Ok(try_join_all(columns).await?.into_iter().flatten().collect()) }
+fn encode(name: &str, columns: &[Arc<Column>], group: &Group) -> impl Future<Output = Result<Chunks>> + use<> {
+    let encoded: Vec<_> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let (column, arrays, name) = (Arc::clone(column), group.column(index), name.to_owned());
+            compute::run(move || {
+                let internal = |cause| Error::internal("join a column of", &name).with_source(cause);
+                let array = joined(&arrays).map_err(internal)?;
+                drop(arrays);
+                column.encode(&array).map_err(|cause| not_written(&name, cause))
+            })
+        })
+        .collect();
+    async { Ok(try_join_all(encoded).await?.into_iter().flatten().collect()) }
 }
 
 fn joined(arrays: &[ArrayRef]) -> Result<ArrayRef, arrow::error::ArrowError> {
@@ -140,33 +131,59 @@ fn joined(arrays: &[ArrayRef]) -> Result<ArrayRef, arrow::error::ArrowError> {
     }
 }
 
+/// A column of the table, with what makes the writers of its leaves. They are made where a thread begins with the column: each
+/// has a compressor and tables of its own, which would be much for all columns of a wide table at once.
+struct Column {
+    field: FieldRef,
+    factory: ArrowRowGroupWriterFactory,
+}
+
+impl Column {
+    fn new(field: &FieldRef, leaves: &TypePtr, properties: &WriterPropertiesPtr) -> Result<Self, ParquetError> {
+        let alone = Type::group_type_builder("arrow_schema").with_fields(vec![Arc::clone(leaves)]).build()?;
+        let writer = SerializedFileWriter::new(Vec::new(), Arc::new(alone), Arc::clone(properties))?;
+        let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
+        Ok(Self { field: Arc::clone(field), factory: ArrowRowGroupWriterFactory::new(&writer, schema) })
+    }
+
+    fn encode(&self, array: &ArrayRef) -> Result<Chunks, ParquetError> {
+        // The number of the row group counts for encryption alone.
+        let writers = self.factory.create_column_writers(0)?.into_iter();
+        let encode = |(mut writer, leaf): (ArrowColumnWriter, ArrowLeafColumn)| {
+            writer.write(&leaf)?;
+            writer.close()
+        };
+        writers.zip(compute_leaves(&self.field, array)?).map(encode).collect()
+    }
+}
+
 /// A file in the making.
 struct File {
     name: String,
     writer: SerializedFileWriter<Vec<u8>>,
-    factory: ArrowRowGroupWriterFactory,
-    /// How many groups were begun.
-    begun: usize,
+    columns: Vec<Arc<Column>>,
 }
 
 impl File {
     /// A file whose columns are encoded as suits a group.
     fn new(name: &str, schema: &SchemaRef, options: &WriteOptions, group: Option<&Group>) -> Result<Self> {
         let properties = encoding::properties(name, schema, options, group)?;
-        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties))
-            .and_then(ArrowWriter::into_serialized_writer);
-        let (writer, factory) = writer.map_err(|cause| not_written(name, cause))?;
-        Ok(Self { name: name.to_owned(), writer, factory, begun: 0 })
-    }
-
-    fn column_writers(&mut self) -> Result<Vec<ArrowColumnWriter>> {
-        let writers = self.factory.create_column_writers(self.begun).map_err(|cause| not_written(&self.name, cause));
-        self.begun += 1;
-        writers
+        let open = || {
+            let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties))?;
+            let (writer, _) = writer.into_serialized_writer()?;
+            let columns = schema.fields().iter().zip(writer.schema_descr().root_schema().get_fields());
+            let columns = columns.map(|(field, leaves)| Column::new(field, leaves, writer.properties()).map(Arc::new));
+            let columns = columns.collect::<Result<_, _>>()?;
+            Ok((writer, columns))
+        };
+        let (writer, columns) = open().map_err(|cause| not_written(name, cause))?;
+        Ok(Self { name: name.to_owned(), writer, columns })
     }
 
     /// Appends a group; gives the bytes of the file since the last time.
     fn append(&mut self, chunks: Chunks) -> Result<Bytes> {
+        let bytes: u64 = chunks.iter().map(|chunk| chunk.close().bytes_written).sum();
+        self.writer.inner_mut().reserve(usize::try_from(bytes).unwrap_or(0));
         let append = || {
             let mut group = self.writer.next_row_group()?;
             for chunk in chunks {
