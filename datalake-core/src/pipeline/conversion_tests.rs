@@ -369,6 +369,33 @@ async fn columns_that_no_record_holds_come_back_with_it() {
 }
 
 #[tokio::test]
+async fn a_column_of_which_there_are_two_folders_is_of_the_first_of_its_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, out) = (folder.path().join("in"), folder.path().join("out.csv"));
+    std::fs::create_dir_all(from.join("jahr=1/year=2")).unwrap();
+    std::fs::write(from.join("jahr=1/year=2/a.csv"), "a\n5\nx\n").unwrap();
+    let quarantine = Arc::new(Quarantine::new(Limit::default()));
+    let y = ColumnSpec::new("y", DataType::Int64).with_from(vec!["year".to_owned(), "jahr".to_owned()]);
+    let order = ConversionOrder {
+        source: (
+            Tables::Many(format::Files::named(from.to_str().unwrap(), no_lake).await.unwrap().unwrap()),
+            "in".to_owned(),
+        ),
+        sink: Sink::LocalFile(out.clone()),
+        destination: Location::Local(out.clone()),
+        read: ReadOptions::default()
+            .with_schema(Some(vec![ColumnSpec::new("a", DataType::Int64), y]))
+            .with_on_row_error(OnRowError::Quarantine)
+            .with_rejects(Some(quarantine.clone())),
+        write: WriteOptions::default(),
+    };
+    carry_out(order, &quarantine, no_lake).await.unwrap();
+    mend(&folder.path().join("out.csv.run"), &[("x", "6")]);
+    assert_eq!(replay(out.to_str().unwrap(), Fix::default(), no_lake).await.unwrap().brought_back, 1);
+    assert_eq!(rows(&out).await, ["5|2", "6|2"]);
+}
+
+#[tokio::test]
 async fn what_stays_says_why_it_does_now() {
     let folder = tempfile::tempdir().unwrap();
     convert(folder.path(), "id,x\n1,2\n3\n4\n5\n6,7\n8,9\n10,11\n12,13\n", "a.csv", None, WriteOptions::default())
