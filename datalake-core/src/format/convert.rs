@@ -81,7 +81,7 @@ pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: Wr
     MemoryBudget::of_read(&read).check()?;
     MemoryBudget::of_write(&write).check()?;
     refuse_many(&sink, &write)?;
-    parts::refuse_sources(&sink, &write, files.paths())?;
+    parts::refuse_sources(&sink, &write, files.paths()).await?;
     parts::refuse_objects(&sink, &write, files.what(), files.keys_of_objects()).await?;
     let to = for_sink(&sink, &write)?;
     if write.exact {
@@ -141,7 +141,7 @@ async fn convert_guessing(
     MemoryBudget::of_write(&write).check()?;
     refuse_many(&sink, &write)?;
     if let Source::LocalFile(path) = &source {
-        parts::refuse_sources(&sink, &write, std::iter::once(&**path))?;
+        parts::refuse_sources(&sink, &write, std::iter::once(&**path)).await?;
     }
     if let Source::Object { bucket, path } = &source {
         parts::refuse_objects(&sink, &write, &bucket.address(path), std::iter::once((bucket, path))).await?;

@@ -100,10 +100,10 @@ pub use digest::TableDigest;
 pub(crate) use exact::{reading as proving, rows_of};
 pub use json::Json;
 pub use many::Files;
-#[cfg(feature = "pipeline")]
-pub(crate) use many::said_of;
 #[cfg(feature = "sql")]
 pub(crate) use many::{Plan, Said, unite};
+#[cfg(feature = "pipeline")]
+pub(crate) use many::{folder_of, said_of};
 pub use nulled::{Nulled, NulledColumn};
 #[cfg(feature = "pipeline")]
 pub(crate) use one_or_many::one_or_many;

@@ -31,6 +31,8 @@ use super::intake::{Intake, Origin, Place, Records};
 use super::memory::MemoryBudget;
 use super::options::{ReadOptions, WriteOptions};
 use super::schema::Inferred;
+#[cfg(feature = "pipeline")]
+use super::sink::Output;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
 use super::text::push_object;
@@ -474,6 +476,15 @@ impl Parquet {
     /// Those of [`Format::read`].
     pub(crate) async fn read_rows(source: &Source, options: ReadOptions, rows: Range<u64>) -> Result<Batches> {
         Plan::new(source, &options).await?.read(options, Some(rows)).await
+    }
+
+    /// Writes as [`Format::write`] does, and leaves it to the caller to make it visible.
+    ///
+    /// # Errors
+    /// Those of [`Format::write`].
+    #[cfg(feature = "pipeline")]
+    pub(crate) async fn draft(sink: Sink, batches: Batches, options: &WriteOptions) -> Result<(Written, Output)> {
+        write::draft(sink, batches, options).await
     }
 }
 

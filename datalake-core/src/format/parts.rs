@@ -7,6 +7,7 @@
 mod existing;
 mod open;
 mod place;
+mod sources;
 mod split;
 
 use std::cmp::Reverse;
@@ -20,10 +21,10 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-pub(super) use self::existing::{refuse_objects, refuse_sources};
 use self::open::{Files, Open};
 use self::place::Place;
 pub(crate) use self::place::{MANIFEST, Manifest, key_below};
+pub(super) use self::sources::{refuse_objects, refuse_sources};
 use self::split::Splitter;
 use super::Format;
 use super::batches::Batches;

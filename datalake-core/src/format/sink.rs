@@ -178,8 +178,14 @@ impl Output {
         Ok(())
     }
 
+    /// The size and the SHA-256 of what was written so far.
+    pub(crate) fn so_far(&self) -> (u64, String) {
+        (self.bytes, crate::format::digest::hex(&self.hash.clone().finalize()))
+    }
+
     /// Makes what was written visible; gives its size and SHA-256.
     pub(crate) async fn finish(self) -> Result<(u64, String)> {
+        let written = self.so_far();
         match self.target {
             Target::Object(object) => {
                 object.finish().await?;
@@ -191,6 +197,6 @@ impl Output {
                 writer.flush().await.map_err(|cause| Error::io("write", &self.name, cause))?;
             }
         }
-        Ok((self.bytes, crate::format::digest::hex(&self.hash.finalize())))
+        Ok(written)
     }
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::{Field, Schema};
 
 use super::conversion::Conversion;
 use crate::error::{Error, Result};
-use crate::format::{ColumnSpec, Conformer, said_of};
+use crate::format::{ColumnSpec, Conformer, folder_of, said_of};
 
 /// What is added to the records of a conversion, and in which order the columns of its table are.
 #[derive(Debug, Default)]
@@ -29,20 +29,26 @@ impl AddedColumns {
     pub(super) fn new(conversion: &Conversion, table: Vec<ColumnSpec>) -> Self {
         let Conversion { read, added, .. } = conversion;
         let spec = |name: &String| table.iter().find(|spec| spec.name == *name).cloned();
-        let of_options =
-            |name: &&String| Some(*name) == read.source_column.as_ref() || Some(*name) == read.row_number.as_ref();
+        let is_of_option =
+            |name: &String| Some(name) == read.source_column.as_ref() || Some(name) == read.row_number.as_ref();
+        let keys = added.iter().filter(|name| !is_of_option(name)).map(String::as_str);
         // Of what folders say, a selection may have left out some.
-        let of_folder = |key: &String| match &read.schema {
-            None => Some(spec(key)?.with_decimal(read.decimal.unwrap_or_default())),
+        let folders = match &read.schema {
+            None => {
+                let found = |key: &str| Some(spec(&key.to_owned())?.with_decimal(read.decimal.unwrap_or_default()));
+                keys.filter_map(|key| Some((key.to_owned(), found(key)?))).collect()
+            }
             Some(declared) => {
-                // A declared column may have another name than its folders, a unit, and a decimal mark.
-                let declared = declared.iter().find(|spec| spec.source_names().any(|name| name == key))?;
-                let own = spec(&declared.name)?;
-                Some(if own.data_type == declared.data_type { declared.clone().with_from(Vec::new()) } else { own })
+                let of_folder = |declared: &ColumnSpec| {
+                    let key = folder_of(declared, keys.clone())?;
+                    let own = spec(&declared.name)?;
+                    // It may have another name than its folders, a unit, and a decimal mark.
+                    let is_so = own.data_type == declared.data_type;
+                    Some((key.to_owned(), if is_so { declared.clone().with_from(Vec::new()) } else { own }))
+                };
+                declared.iter().filter_map(of_folder).collect()
             }
         };
-        let folders = added.iter().filter(|name| !of_options(name));
-        let folders = folders.filter_map(|key| Some((key.clone(), of_folder(key)?))).collect();
         let (source, row) = (read.source_column.as_ref().and_then(spec), read.row_number.as_ref().and_then(spec));
         Self { folders, source, row, nulls: read.nulls.clone(), table }
     }

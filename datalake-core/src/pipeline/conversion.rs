@@ -11,6 +11,7 @@ use object_store::PutMode;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+use super::intent::Intent;
 use super::manifest::{RunId, code_version, runs_bucket};
 use super::rejects::{End, FOLDER_SUFFIX, QUARANTINE, keep_rejects_of, told};
 use super::run::ensure_bucket;
@@ -80,6 +81,9 @@ pub struct Conversion {
     /// How often quarantined records were brought back.
     #[serde(default)]
     pub replays: u32,
+    /// What a replay was about to make of it that has not yet come to its end.
+    #[serde(default, rename = "replaying", skip_serializing_if = "Option::is_none")]
+    pub(super) intent: Option<Box<Intent>>,
     /// What a user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -177,6 +181,7 @@ pub async fn carry_out(
         columns: if kept.is_some() { quarantine.columns() } else { BTreeMap::new() },
         quarantine: kept,
         replays: 0,
+        intent: None,
         notes: converted.notes.clone(),
         run,
         read,
@@ -247,13 +252,20 @@ impl Conversion {
                 .with_source(cause)
         })?;
         if let Home::Folder(folder) = &home {
-            // Where they lie now, seen from here: it was written elsewhere, perhaps, and may have been moved since.
-            document.destination = beside(folder).display().to_string();
-            if let Some(kept) = &mut document.quarantine {
-                kept.path = folder.join(QUARANTINE).display().to_string();
+            if let Some(intent) = &mut document.intent {
+                intent.after.lies_beside(folder);
             }
+            document.lies_beside(folder);
         }
         Ok((document, home))
+    }
+
+    /// Says where its files lie now, seen from here: it was written elsewhere, perhaps, and may have been moved since.
+    fn lies_beside(&mut self, folder: &FilePath) {
+        self.destination = beside(folder).display().to_string();
+        if let Some(kept) = &mut self.quarantine {
+            kept.path = folder.join(QUARANTINE).display().to_string();
+        }
     }
 
     /// Where the one file or object that it wrote lies now.

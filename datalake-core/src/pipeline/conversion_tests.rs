@@ -13,18 +13,18 @@ use crate::pipeline::conversion::Tables;
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 
-const CSV: &str = "id;name;price\n1;\"a, b\";1.5\n2;c;dear\n3;\"d\ne\";2.5\n4;f\n5;g;\"3;x\n";
+pub(super) const CSV: &str = "id;name;price\n1;\"a, b\";1.5\n2;c;dear\n3;\"d\ne\";2.5\n4;f\n5;g;\"3;x\n";
 
-fn specs() -> Vec<ColumnSpec> {
+pub(super) fn specs() -> Vec<ColumnSpec> {
     let column = |name: &str, data_type| ColumnSpec::new(name, data_type);
     vec![column("id", DataType::Int64), column("name", DataType::Utf8), column("price", DataType::Float64)]
 }
 
-fn no_lake() -> Result<Arc<dyn Lake>> {
+pub(super) fn no_lake() -> Result<Arc<dyn Lake>> {
     Err(Error::internal("open", "a lake that nobody needs"))
 }
 
-async fn convert(
+pub(super) async fn convert(
     folder: &FilePath,
     text: &str,
     to: &str,
@@ -50,7 +50,10 @@ async fn convert(
 }
 
 async fn rows(path: &FilePath) -> Vec<String> {
-    let source = Source::LocalFile(path.to_owned());
+    rows_in(Source::LocalFile(path.to_owned())).await
+}
+
+pub(super) async fn rows_in(source: Source) -> Vec<String> {
     let (format, _) = format::detect(&source, &ReadOptions::default()).await.unwrap();
     let batches: Vec<RecordBatch> =
         format.read(source, ReadOptions::default().with_text(true)).await.unwrap().try_collect().await.unwrap();
@@ -62,20 +65,21 @@ async fn rows(path: &FilePath) -> Vec<String> {
 }
 
 /// Corrects the records of a quarantine, each by what is put in the place of something.
-fn mend(folder: &FilePath, corrections: &[(&str, &str)]) {
+pub(super) fn mend(folder: &FilePath, corrections: &[(&str, &str)]) {
     let path = folder.join("quarantine.ndjson");
     let text = std::fs::read_to_string(&path).unwrap();
-    let mended: Vec<String> = text
-        .lines()
-        .map(|line| {
-            let mut reject: Reject = serde_json::from_str(line).unwrap();
-            for (wrong, right) in corrections {
-                reject.raw = reject.raw.replace(wrong, right);
-            }
-            serde_json::to_string(&reject).unwrap() + "\n"
-        })
-        .collect();
-    std::fs::write(path, mended.concat()).unwrap();
+    std::fs::write(path, mended(&text, corrections)).unwrap();
+}
+
+pub(super) fn mended(text: &str, corrections: &[(&str, &str)]) -> String {
+    let mended = text.lines().map(|line| {
+        let mut reject: Reject = serde_json::from_str(line).unwrap();
+        for (wrong, right) in corrections {
+            reject.raw = reject.raw.replace(wrong, right);
+        }
+        serde_json::to_string(&reject).unwrap() + "\n"
+    });
+    mended.collect()
 }
 
 #[tokio::test]
@@ -146,14 +150,21 @@ async fn what_was_changed_since_is_told_and_not_touched() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.reason().unwrap().contains("not as the conversion left it"), "{error:?}");
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(verify(&run, no_lake).await.unwrap().checks[0].found, "it is gone");
+    let verified = verify(&run, no_lake).await.unwrap();
+    assert_eq!(verified.checks[0].found, "it is gone");
+    assert_eq!(verified.summary(), "1 file verified, 1 differs; 5 rows seen, 0 of 2 written counted, 3 quarantined");
     // A line of the quarantine that is gone is not a record less.
     std::fs::write(&path, text).unwrap();
     let quarantine = folder.path().join("a.csv.run/quarantine.ndjson");
     let lines = std::fs::read_to_string(&quarantine).unwrap();
     std::fs::write(&quarantine, lines.split_once('\n').unwrap().1).unwrap();
     let verified = verify(&run, no_lake).await.unwrap();
-    assert!(verified.checks.iter().any(|check| check.what == "balance" && !check.holds), "{verified:?}");
+    // One reason is one thing that fails.
+    assert_eq!(verified.failed(), 1);
+    assert!(
+        verified.summary().contains("; 5 rows seen is not 2 written + 2 quarantined; 1 check besides"),
+        "{verified:?}"
+    );
     assert!(replay(&run, Fix::default(), no_lake).await.is_err());
 }
 
@@ -303,12 +314,14 @@ async fn several_files_are_verified_one_by_one() {
         std::fs::write(&file, damaged).unwrap();
         let verified = verify(name, open).await.unwrap();
         assert!(verified.check().unwrap_err().to_string().contains("k=a"));
+        assert_eq!(verified.failed(), 1);
         assert!(
             verified.checks.iter().any(|check| check.subject.contains("k=b") && check.what == "table" && check.holds)
         );
     }
     std::fs::remove_file(&file).unwrap();
-    assert!(verify(name, open).await.unwrap().check().is_err());
+    let verified = verify(name, open).await.unwrap();
+    assert_eq!((verified.failed(), &*verified.summary()), (1, "2 files verified, 1 differs; 1 of 2 rows counted"));
     std::fs::write(&file, whole).unwrap();
     // A file that was laid beside them is none of the table, for readers neither.
     std::fs::write(out.join("k=a/more.parquet"), "?").unwrap();
@@ -353,6 +366,33 @@ async fn columns_that_no_record_holds_come_back_with_it() {
         assert_eq!(rows(&out).await, expected, "{to}");
         verify(out.to_str().unwrap(), no_lake).await.unwrap().check().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_column_of_which_there_are_two_folders_is_of_the_first_of_its_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, out) = (folder.path().join("in"), folder.path().join("out.csv"));
+    std::fs::create_dir_all(from.join("jahr=1/year=2")).unwrap();
+    std::fs::write(from.join("jahr=1/year=2/a.csv"), "a\n5\nx\n").unwrap();
+    let quarantine = Arc::new(Quarantine::new(Limit::default()));
+    let y = ColumnSpec::new("y", DataType::Int64).with_from(vec!["year".to_owned(), "jahr".to_owned()]);
+    let order = ConversionOrder {
+        source: (
+            Tables::Many(format::Files::named(from.to_str().unwrap(), no_lake).await.unwrap().unwrap()),
+            "in".to_owned(),
+        ),
+        sink: Sink::LocalFile(out.clone()),
+        destination: Location::Local(out.clone()),
+        read: ReadOptions::default()
+            .with_schema(Some(vec![ColumnSpec::new("a", DataType::Int64), y]))
+            .with_on_row_error(OnRowError::Quarantine)
+            .with_rejects(Some(quarantine.clone())),
+        write: WriteOptions::default(),
+    };
+    carry_out(order, &quarantine, no_lake).await.unwrap();
+    mend(&folder.path().join("out.csv.run"), &[("x", "6")]);
+    assert_eq!(replay(out.to_str().unwrap(), Fix::default(), no_lake).await.unwrap().brought_back, 1);
+    assert_eq!(rows(&out).await, ["5|2", "6|2"]);
 }
 
 #[tokio::test]

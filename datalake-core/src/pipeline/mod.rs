@@ -25,6 +25,7 @@ mod conversion_tests;
 mod evaluate;
 mod file;
 mod importances;
+mod intent;
 mod ledger;
 mod log;
 mod log_reader;
@@ -45,6 +46,8 @@ mod prepare;
 mod publish;
 mod rejects;
 mod replay;
+#[cfg(test)]
+mod replay_tests;
 mod run;
 mod scan;
 mod scan_shards;

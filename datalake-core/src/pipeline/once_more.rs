@@ -25,7 +25,8 @@ pub(super) const INDEX: &str = "datalake.record";
 /// What came of reading records once more, in the order of the quarantine.
 pub(super) struct Outcome {
     pub(super) batches: Vec<RecordBatch>,
-    pub(super) left: Vec<Reject>,
+    /// The records that still do not fit, by their places in the quarantine.
+    pub(super) left: BTreeMap<usize, Reject>,
 }
 
 /// Reads the records of each source: those that surely are one line each together, every other alone, so that a quote that is
@@ -64,7 +65,7 @@ pub(super) async fn once_more(
     }
     let mut rows = found.rows;
     rows.sort_by_key(|(index, _)| *index);
-    let left: Vec<Reject> = found.left.into_values().collect();
+    let left = found.left;
     let count: usize = rows.len();
     if count + left.len() != records.len() {
         return Err(Error::internal("replay", &conversion.destination).with_reason(format_args!(

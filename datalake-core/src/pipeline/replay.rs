@@ -10,15 +10,16 @@ use object_store::path::Path;
 use serde::Serialize;
 
 use super::added_columns::AddedColumns;
-use super::conversion::{Conversion, Home, Kept};
+use super::conversion::Conversion;
+use super::intent::{Intent, is_as_it_was, is_whole, places};
 use super::once_more::{INDEX, Outcome, once_more};
-use super::verify::{rejects, sha256};
+use super::verify::rejects;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
-    self, Batches, ColumnSpec, Conformer, Format, Input, Limit, OnRowError, Output, Quarantine, ReadOptions, Rejects,
-    Sink, Source, WriteOptions, Written, specs_of,
+    self, Batches, ColumnSpec, Conformer, Format, Input, OnRowError, Output, ReadOptions, Sink, Source, WriteOptions,
+    Written, specs_of,
 };
-use crate::lake::{Bucket, BucketName, Lake, parse_object};
+use crate::lake::{Bucket, BucketName, Lake};
 
 /// What became of the quarantined records of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,16 +56,21 @@ pub struct Fix {
 /// is written anew and appears whole or not at all. The types of its columns stay, unless `fix` has a schema and the table is
 /// Parquet. What stays has the code and the reason of this attempt. A table that is not as the conversion left it is not touched.
 ///
+/// One that dies on its way can be run again: what it is about to write is told in the document before the table appears. The
+/// next one brings it to its end, and counts what it brought back; so no row comes twice, and none is lost.
+///
 /// # Errors
 /// [`ErrorKind::NotFound`] where there is no such conversion; [`ErrorKind::Invalid`] where its table was changed since;
 /// [`ErrorKind::Unsupported`] for a table that cannot be added to; those of reader, writer and lake.
 pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Replayed> {
-    let (mut conversion, home) = Conversion::load(name, &lake).await?;
+    let (conversion, home) = Conversion::load(name, &lake).await?;
+    // What one before has brought back that died on its way counts with this one.
+    let (conversion, before) = conversion.settled(&home, &lake).await?;
     let Some(kept) = conversion.quarantine.clone() else {
         return Ok(Replayed {
             run: home.to_string(),
-            seen: 0,
-            brought_back: 0,
+            seen: before,
+            brought_back: before,
             quarantined: 0,
             rows: conversion.balance.written,
             quarantine: None,
@@ -72,25 +78,8 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
     };
     let table = conversion.table(&lake).await?;
     is_as_it_was(&conversion, &table).await?;
-    let (place, sink) = match &home {
-        Home::Run(..) => {
-            let (bucket, path) = parse_object(&kept.path)?;
-            let bucket = lake()?.bucket(&bucket).await?;
-            (Source::Object { bucket: bucket.clone(), path: path.clone() }, Sink::Object { bucket, path })
-        }
-        Home::Folder(_) => (Source::LocalFile(kept.path.clone().into()), Sink::LocalFile(kept.path.clone().into())),
-    };
-    let records = rejects(&place).await?;
-    if records.len() as u64 != kept.records.records {
-        return Err(Error::invalid("replay", &home)
-            .with_reason(format_args!(
-                "{} had {} records, and has {} now",
-                kept.path,
-                kept.records.records,
-                records.len()
-            ))
-            .with_hint("correct records, but leave each in its line"));
-    }
+    let records = rejects(&places(&kept, &home, &lake).await?.0).await?;
+    is_whole(&records, &kept, &home)?;
     let is_parquet = conversion.format == "parquet";
     if fix.schema.is_some() && !is_parquet {
         return Err(Error::new(ErrorKind::Unsupported, "replay", &home)
@@ -110,58 +99,38 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
     let read = reading(&conversion, &fix, &table, &added).await?;
     let Outcome { batches, left } = once_more(&conversion, &records, &read, &added).await?;
     let brought_back: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    let written = match batches.first() {
-        None => conversion.written.clone(),
-        Some(first) => {
-            conversion.schema = specs_of(first.schema_ref());
-            let new = Batches::from_vec(first.schema(), batches);
-            if is_parquet {
-                rewritten(table, new, &conversion).await?
-            } else {
-                appended(&table, new, &conversion).await?
-            }
+    let mut after = Conversion { replays: conversion.replays + 1, ..conversion.clone() };
+    if let Some(first) = batches.first() {
+        let schema = first.schema();
+        let new = Batches::from_vec(Arc::clone(&schema), batches);
+        let (written, output) = if is_parquet {
+            rewritten(table, new, &conversion).await?
+        } else {
+            appended(&table, new, &conversion).await?
+        };
+        after.schema = specs_of(&schema);
+        after.balance.written += brought_back;
+        after.balance.quarantined -= brought_back.min(after.balance.quarantined);
+        (after.written, after.rows_digest) = (written, None);
+        if let Some(specs) = fix.schema {
+            // The types of the table from now on.
+            (after.read.schema, after.read.columns) = (Some(specs), None);
         }
-    };
+        let intent = Intent { after: after.clone(), left: left.keys().copied().collect() };
+        Conversion { intent: Some(Box::new(intent)), ..conversion }.save(&home).await?;
+        output.finish().await?;
+    }
     // The table is there; what is told of it follows.
-    let quarantine = Quarantine::new(Limit::default());
-    left.into_iter().try_for_each(|reject| quarantine.reject(reject))?;
-    let rest = quarantine.finish_to(sink).await?;
-    if rest.is_none() {
-        forget(&place).await?;
-    }
+    let after = after.with_rest(left.into_values().collect(), &home, &lake).await?;
     let seen = records.len() as u64;
-    conversion.balance.written += brought_back;
-    conversion.balance.quarantined -= brought_back.min(conversion.balance.quarantined);
-    conversion.written = written;
-    if brought_back > 0
-        && let Some(specs) = fix.schema
-    {
-        // The types of the table from now on.
-        (conversion.read.schema, conversion.read.columns) = (Some(specs), None);
-    }
-    conversion.quarantine = rest.map(|records| Kept { records, ..kept });
-    conversion.rows_digest = conversion.rows_digest.filter(|_| brought_back == 0);
-    conversion.replays += 1;
-    conversion.save(&home).await?;
     Ok(Replayed {
         run: home.to_string(),
-        seen,
-        brought_back,
+        seen: before + seen,
+        brought_back: before + brought_back,
         quarantined: seen - brought_back,
-        rows: conversion.balance.written,
-        quarantine: conversion.quarantine.map(|kept| kept.path),
+        rows: after.balance.written,
+        quarantine: after.quarantine.map(|kept| kept.path),
     })
-}
-
-/// Refuses a table that is not as the conversion left it: what was brought back once must not be so twice.
-async fn is_as_it_was(conversion: &Conversion, table: &Source) -> Result<()> {
-    let found = sha256(table).await?;
-    if found == conversion.written.sha256 {
-        return Ok(());
-    }
-    Err(Error::invalid("replay", &conversion.destination)
-        .with_reason("it is not as the conversion left it: it was written anew or changed since")
-        .with_hint("convert the source again"))
 }
 
 /// How the records are read this time.
@@ -232,8 +201,8 @@ fn sink_of(table: &Source) -> Result<Sink> {
     }
 }
 
-/// Writes a Parquet table anew, with the rows that were brought back behind its own.
-async fn rewritten(table: Source, new: Batches, conversion: &Conversion) -> Result<Written> {
+/// Writes a Parquet table anew, with the rows that were brought back behind its own; it is yet to be made visible.
+async fn rewritten(table: Source, new: Batches, conversion: &Conversion) -> Result<(Written, Output)> {
     let sink = sink_of(&table)?;
     let name = sink.to_string();
     let old = format::Parquet.read(table, ReadOptions::default()).await?;
@@ -257,11 +226,11 @@ async fn rewritten(table: Source, new: Batches, conversion: &Conversion) -> Resu
         }
     });
     let batches = Batches::new(schema, old.chain(new).boxed(), tally);
-    format::Parquet.write(sink, batches, conversion.write.clone()).await
+    format::Parquet::draft(sink, batches, &conversion.write).await
 }
 
-/// Writes a text anew: its own bytes as they are, and behind them the rows that were brought back.
-async fn appended(table: &Source, new: Batches, conversion: &Conversion) -> Result<Written> {
+/// Writes a text anew: its own bytes as they are, and behind them the rows that were brought back. It is yet to be made visible.
+async fn appended(table: &Source, new: Batches, conversion: &Conversion) -> Result<(Written, Output)> {
     let sink = sink_of(table)?;
     let (name, file_name) = (sink.to_string(), sink.file_name().unwrap_or_default());
     let unsupported = |reason: &str| {
@@ -295,17 +264,6 @@ async fn appended(table: &Source, new: Batches, conversion: &Conversion) -> Resu
         output.write(piece).await?;
     }
     output.write(added).await?;
-    let (bytes, sha256) = output.finish().await?;
-    Ok(Written { rows: conversion.written.rows + rows, bytes, sha256, digest: String::new() })
-}
-
-/// Removes a quarantine of which nothing is left.
-async fn forget(place: &Source) -> Result<()> {
-    match place {
-        Source::Object { bucket, path } => bucket.delete(path).await,
-        Source::LocalFile(path) => {
-            std::fs::remove_file(path).map_err(|cause| Error::io("remove", path.display(), cause))
-        }
-        _ => Ok(()),
-    }
+    let (bytes, sha256) = output.so_far();
+    Ok((Written { rows: conversion.written.rows + rows, bytes, sha256, digest: String::new() }, output))
 }

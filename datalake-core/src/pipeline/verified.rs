@@ -39,12 +39,47 @@ pub struct Verified {
     sums: Option<Sums>,
 }
 
-/// What became of all records: rows as the run says they were written, and records as the quarantine has them.
+/// What became of all records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sums {
+    /// As the run says, where it says it.
     pub(super) seen: Option<u64>,
+    /// Rows as the run says.
     pub(super) written: u64,
-    pub(super) quarantined: u64,
+    /// Rows that are in its files.
+    pub(super) counted: Counted,
+    /// Records that are in the quarantine, where they can be counted.
+    pub(super) quarantined: Option<u64>,
+}
+
+/// Rows that were counted in files: only in those whose bytes are as they were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) rows: u64,
+    /// Whether all files are.
+    pub(super) is_whole: bool,
+}
+
+impl Sums {
+    /// What was counted, as an equation where all was.
+    fn in_words(self) -> String {
+        let Self { seen, written, counted: Counted { rows, is_whole }, quarantined } = self;
+        match (seen, is_whole, quarantined) {
+            (Some(seen), true, Some(quarantined)) => {
+                let sign = if seen == rows + quarantined { "=" } else { "is not" };
+                format!("{seen} rows seen {sign} {rows} written + {quarantined} quarantined")
+            }
+            (None, true, _) => format!("{rows} rows"),
+            (None, false, _) => format!("{rows} of {written} rows counted"),
+            (Some(seen), _, quarantined) => {
+                let rows =
+                    if is_whole { format!("{rows} written") } else { format!("{rows} of {written} written counted") };
+                let set_aside = quarantined.map_or("those".to_owned(), |quarantined| quarantined.to_string());
+                let verb = if quarantined.is_none() { " not counted" } else { "" };
+                format!("{seen} rows seen, {rows}, {set_aside} quarantined{verb}")
+            }
+        }
+    }
 }
 
 impl Verified {
@@ -76,11 +111,7 @@ impl Verified {
         let (files, verb) = (counted(self.files.len(), "file"), if differ == 1 { "differs" } else { "differ" });
         let mut line = format!("{files} verified, {differ} {verb}");
         match self.sums {
-            Some(Sums { seen: Some(seen), written, quarantined }) => {
-                let sign = if seen == written + quarantined { "=" } else { "is not" };
-                line += &format!("; {seen} rows seen {sign} {written} written + {quarantined} quarantined");
-            }
-            Some(Sums { seen: None, written, .. }) => line += &format!("; {written} rows"),
+            Some(sums) => line += &format!("; {}", sums.in_words()),
             None => {
                 let balances = self.checks.iter().filter(|check| check.what == "balance");
                 let (open, all) =
@@ -159,19 +190,31 @@ mod tests {
             verified.file(file);
             verified.hold(file, "bytes", &1, &1);
         }
-        verified.sum(Sums { seen: None, written: 9, quarantined: 0 });
+        let counted = Counted { rows: 9, is_whole: true };
+        verified.sum(Sums { seen: None, written: 9, counted, quarantined: Some(0) });
         assert_eq!(verified.summary(), "3 files verified, 0 differ; 9 rows");
+        let counted = Counted { rows: 7, ..counted };
         verified.hold("b", "rows", &1, &2);
         verified.hold("b", "table", &1, &2);
-        verified.sum(Sums { seen: Some(9), written: 7, quarantined: 2 });
+        // What was counted is told, whatever the run says.
+        verified.sum(Sums { seen: Some(9), written: 8, counted, quarantined: Some(2) });
         assert_eq!(verified.summary(), "3 files verified, 1 differs; 9 rows seen = 7 written + 2 quarantined");
         verified.fail("q", "quarantine", "it was corrected".to_owned(), "replay it".to_owned());
-        verified.sum(Sums { seen: Some(9), written: 7, quarantined: 1 });
+        verified.sum(Sums { seen: Some(9), written: 7, counted, quarantined: Some(1) });
         let summary = verified.summary();
         assert!(
             summary.ends_with("; 9 rows seen is not 7 written + 1 quarantined; 1 check besides fails"),
             "{summary}"
         );
+        // Of what was not counted, no sum is told.
+        let some = Counted { rows: 4, is_whole: false };
+        for (seen, counted, quarantined, said) in [
+            (None, some, Some(0), "4 of 7 rows counted"),
+            (Some(9), some, Some(2), "9 rows seen, 4 of 7 written counted, 2 quarantined"),
+            (Some(9), counted, None, "9 rows seen, 7 written, those quarantined not counted"),
+        ] {
+            assert_eq!(Sums { seen, written: 7, counted, quarantined }.in_words(), said);
+        }
     }
 
     #[test]

@@ -8,15 +8,16 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::conversion::{Conversion, DOCUMENT, Kept, folder_of};
+use super::intent::Intent;
 use super::manifest::{Manifest, Output, PrepareBalance, RunId, load};
 use super::predict::open_model_file;
 use super::unknown::{nobody_tells, of_itself_unknown, unknown};
-use super::verified::{Sums, Verified};
+use super::verified::{Counted, Sums, Verified};
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::format::{
-    self, Input, MANIFEST, Manifest as TableManifest, ReadOptions, Reject, Source, TableDigest, WrittenFile,
+    self, Balance, Input, MANIFEST, Manifest as TableManifest, ReadOptions, Reject, Source, TableDigest, WrittenFile,
     digest_said, key_below, proving, rows_of,
 };
 use crate::lake::{Bucket, Lake, Location, parse_object};
@@ -121,20 +122,29 @@ async fn of_folder(verified: &mut Verified, place: &Place, lake: &impl Fn() -> R
     let manifest: TableManifest = serde_json::from_slice(&input.range(0..input.size()).await?).map_err(|cause| {
         Error::invalid("read", &name).with_reason("it is no manifest of a table").with_source(cause)
     })?;
-    let rows = of_files(verified, place, &manifest.files).await?;
-    verified.hold(&name, "rows", &rows, &manifest.rows);
-    verified.sum(Sums { seen: None, written: rows, quarantined: 0 });
+    let counted = of_files(verified, place, &manifest.files).await?;
+    of_all(verified, &name, counted, manifest.rows);
+    verified.sum(Sums { seen: None, written: manifest.rows, counted, quarantined: Some(0) });
     Ok(())
 }
 
-/// Holds files against what is known of each; says how many rows they have.
-async fn of_files(verified: &mut Verified, place: &Place, files: &[WrittenFile]) -> Result<u64> {
-    let mut rows = 0;
+/// Holds the rows of all files together against what is said of them. Where some were not counted, that has been told already,
+/// and fails no second time.
+fn of_all(verified: &mut Verified, name: &str, counted: Counted, wanted: u64) {
+    if counted.is_whole {
+        verified.hold(name, "rows", &counted.rows, &wanted);
+    }
+}
+
+/// Holds files against what is known of each, and counts their rows.
+async fn of_files(verified: &mut Verified, place: &Place, files: &[WrittenFile]) -> Result<Counted> {
+    let mut counted = Counted { rows: 0, is_whole: true };
     for file in files {
         let source = place.file(&file.path)?;
         let name = source.to_string();
         verified.file(&name);
         if !bytes(verified, "bytes", &name, &source, &file.sha256).await? {
+            counted.is_whole = false;
             continue;
         }
         let (format, _) = format::detect(&source, &ReadOptions::default()).await?;
@@ -142,13 +152,13 @@ async fn of_files(verified: &mut Verified, place: &Place, files: &[WrittenFile])
             let (digest, found) = table(source, &*format).await?;
             verified.hold(&name, "table", &digest, &file.digest);
             verified.hold(&name, "rows", &found, &file.rows);
-            rows += found;
+            counted.rows += found;
         } else {
             // Types are not in a text; its bytes are those that were written.
-            rows += file.rows;
+            counted.rows += file.rows;
         }
     }
-    Ok(rows)
+    Ok(counted)
 }
 
 /// Holds a Parquet file against the digest that it says.
@@ -174,7 +184,8 @@ async fn of_itself(verified: &mut Verified, source: Source, lake: &impl Fn() -> 
     };
     verified.file(&name);
     let (digest, rows) = table(source, &*format).await?;
-    verified.sum(Sums { seen: None, written: rows, quarantined: 0 });
+    let counted = Counted { rows, is_whole: true };
+    verified.sum(Sums { seen: None, written: rows, counted, quarantined: Some(0) });
     verified.hold(&name, "table", &digest, &wanted);
     verified.add(&name, "rows", true, rows.to_string());
     Ok(())
@@ -186,59 +197,69 @@ async fn of_conversion(
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<()> {
     let Conversion { destination: to, written, balance, files, .. } = conversion;
-    if files.is_empty() {
-        of_one(verified, conversion, lake).await?;
-    } else {
+    if !files.is_empty() {
         let place = Place::of(to, lake).await?.ok_or_else(|| Error::internal("verify", to))?;
         let named = place.file(MANIFEST)?;
         bytes(verified, "manifest", &named.to_string(), &named, &written.sha256).await?;
-        let rows = of_files(verified, &place, files).await?;
-        verified.hold(to, "rows", &rows, &balance.written);
+        let counted = of_files(verified, &place, files).await?;
+        of_all(verified, to, counted, balance.written);
+        return set_aside(verified, conversion, counted, lake).await;
     }
-    set_aside(verified, conversion, lake).await
+    match &conversion.intent {
+        Some(intent) if intent.is_in_place(lake).await? => {
+            let counted = of_one(verified, &intent.after, lake).await?;
+            broken_off(verified, intent, counted);
+            Ok(())
+        }
+        _ => {
+            let counted = of_one(verified, conversion, lake).await?;
+            set_aside(verified, conversion, counted, lake).await
+        }
+    }
 }
 
-/// Holds the one file that a conversion wrote against its document.
+/// Holds the one file that a conversion wrote against its document, and counts its rows.
 async fn of_one(
     verified: &mut Verified,
     conversion: &Conversion,
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
-) -> Result<()> {
+) -> Result<Counted> {
     let Conversion { destination: to, written, balance, .. } = conversion;
     let source = || conversion.table(lake);
     verified.file(to);
-    let is_whole = bytes(verified, "bytes", to, &source().await?, &written.sha256).await?;
-    if is_whole {
-        let format = format::format(&conversion.format).ok_or_else(|| {
-            Error::invalid("verify", to).with_reason(format_args!("`{}` is no format", conversion.format))
-        })?;
-        let rows = if conversion.format == "parquet" {
-            let (digest, rows) = table(source().await?, &*format).await?;
-            // After a replay of rows into a text there is none.
-            verified.hold(to, "table", &digest, &written.digest);
-            rows
-        } else {
-            let read = proving(to, &*format, &conversion.write, conversion.schema.as_deref())?;
-            let (rows, _) = rows_of(source().await?, &*format, read).await?;
-            if let Some(wanted) = &conversion.rows_digest {
-                verified.hold(to, "table", &rows.finish(), wanted);
-            }
-            rows.rows()
-        };
-        verified.hold(to, "rows", &rows, &balance.written);
+    if !bytes(verified, "bytes", to, &source().await?, &written.sha256).await? {
+        return Ok(Counted { rows: 0, is_whole: false });
     }
-    Ok(())
+    let format = format::format(&conversion.format).ok_or_else(|| {
+        Error::invalid("verify", to).with_reason(format_args!("`{}` is no format", conversion.format))
+    })?;
+    let rows = if conversion.format == "parquet" {
+        let (digest, rows) = table(source().await?, &*format).await?;
+        // After a replay of rows into a text there is none.
+        verified.hold(to, "table", &digest, &written.digest);
+        rows
+    } else {
+        let read = proving(to, &*format, &conversion.write, conversion.schema.as_deref())?;
+        let (rows, _) = rows_of(source().await?, &*format, read).await?;
+        if let Some(wanted) = &conversion.rows_digest {
+            verified.hold(to, "table", &rows.finish(), wanted);
+        }
+        rows.rows()
+    };
+    verified.hold(to, "rows", &rows, &balance.written);
+    Ok(Counted { rows, is_whole: true })
 }
 
 /// Counts what a conversion set aside, and closes its balance.
 async fn set_aside(
     verified: &mut Verified,
     conversion: &Conversion,
+    counted: Counted,
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<()> {
     let Conversion { destination: to, balance, .. } = conversion;
-    let set_aside = match &conversion.quarantine {
-        None => 0,
+    let (set_aside, is_as_told) = match &conversion.quarantine {
+        None => (Some(0), true),
         Some(kept) => {
             let source = match parse_object(&kept.path) {
                 Ok((bucket, path)) if !matches!(to.parse()?, Location::Local(_)) => {
@@ -246,13 +267,36 @@ async fn set_aside(
                 }
                 _ => Source::LocalFile(kept.path.clone().into()),
             };
-            corrected(verified, kept, &source).await?
+            let found = corrected(verified, kept, &source).await?;
+            (found, found == Some(kept.records.records))
         }
     };
-    verified.sum(Sums { seen: Some(balance.seen), written: balance.written, quarantined: set_aside });
+    verified.sum(Sums { seen: Some(balance.seen), written: balance.written, counted, quarantined: set_aside });
+    // A quarantine that is not whole has been told already, and fails no second time.
+    if let (Some(set_aside), true) = (set_aside, is_as_told) {
+        of_sum(verified, to, balance, set_aside);
+    }
+    Ok(())
+}
+
+/// Tells of a replay that died when its table was there, which the next one brings to its end.
+fn broken_off(verified: &mut Verified, intent: &Intent, counted: Counted) {
+    let Conversion { destination: to, balance, quarantine, .. } = &intent.after;
+    let set_aside = intent.left.len() as u64;
+    verified.sum(Sums { seen: Some(balance.seen), written: balance.written, counted, quarantined: Some(set_aside) });
+    verified.fail(
+        quarantine.as_ref().map_or(to, |kept| &kept.path),
+        "quarantine",
+        format!("a replay ended before it was done: {} of these records are rows by now", intent.brought_back()),
+        format!("`datalake replay {}` does the rest, and brings back no record twice", verified.run),
+    );
+    of_sum(verified, to, balance, set_aside);
+}
+
+/// All records are rows or set aside.
+fn of_sum(verified: &mut Verified, to: &str, balance: &Balance, set_aside: u64) {
     let words = format!("{} seen = {} written + {set_aside} quarantined", balance.seen, balance.written);
     verified.add(to, "balance", balance.seen == balance.written + set_aside, words);
-    Ok(())
 }
 
 async fn of_pipeline(verified: &mut Verified, manifest: &Manifest, lake: &dyn Lake) -> Result<()> {
@@ -347,7 +391,7 @@ async fn bytes(
 }
 
 /// The SHA-256 of the bytes of a source that may be gone.
-async fn sha256_of(source: &Source) -> Result<Option<String>> {
+pub(super) async fn sha256_of(source: &Source) -> Result<Option<String>> {
     match sha256(source).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         found => found.map(Some),
@@ -387,14 +431,14 @@ async fn table(source: Source, format: &dyn format::Format) -> Result<(String, u
     Ok((digest.finish(), rows))
 }
 
-/// The quarantine of a conversion, which people correct; says how many records are in it.
-async fn corrected(verified: &mut Verified, kept: &Kept, source: &Source) -> Result<u64> {
+/// The quarantine of a conversion, which people correct; says how many records are in it, where they can be counted.
+async fn corrected(verified: &mut Verified, kept: &Kept, source: &Source) -> Result<Option<u64>> {
     const WHAT: &str = "quarantine";
     let Kept { path, records } = kept;
     let Some(found) = sha256_of(source).await? else {
         let hint = "its records are in no other place: convert the source again";
         verified.fail(path, WHAT, "it is gone".to_owned(), hint.to_owned());
-        return Ok(0);
+        return Ok(None);
     };
     let is_as_it_was = found == records.sha256;
     let count = match rejects(source).await {
@@ -402,7 +446,7 @@ async fn corrected(verified: &mut Verified, kept: &Kept, source: &Source) -> Res
         Err(error) if error.kind() == ErrorKind::Invalid && !is_as_it_was => {
             let hint = "correct `raw` in its lines, and leave each a JSON object";
             verified.fail(path, WHAT, error.in_one_line(), hint.to_owned());
-            return Ok(0);
+            return Ok(None);
         }
         Err(error) => return Err(error),
     };
@@ -416,7 +460,7 @@ async fn corrected(verified: &mut Verified, kept: &Kept, source: &Source) -> Res
         let hint = "correct records, but leave each in its line; then replay them";
         verified.fail(path, WHAT, format!("{count} records, and not {}", records.records), hint.to_owned());
     }
-    Ok(count)
+    Ok(Some(count))
 }
 
 /// The records of a quarantine, each a line of JSON.

@@ -25,6 +25,6 @@ pub(crate) use plan::Plan;
 #[cfg(feature = "sql")]
 pub(crate) use said::Said;
 #[cfg(feature = "pipeline")]
-pub(crate) use said::said_of;
+pub(crate) use said::{folder_of, said_of};
 #[cfg(feature = "sql")]
 pub(crate) use union::unite;

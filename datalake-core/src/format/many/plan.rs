@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::fetch::{Done, Look, worked};
 use super::find::Files;
-use super::said::{found_in_folders, in_both, said_as};
+use super::said::{folder_of, found_in_folders, in_both, said_as};
 use super::union::{United, unite};
 use crate::error::{Error, Result};
 use crate::format::batches::Batches;
@@ -116,7 +116,7 @@ impl Plan {
 
     /// The plan by declared columns.
     fn declared(files: &Files, formats: Formats, mut options: ReadOptions) -> Result<Self> {
-        let is_said = |spec: &ColumnSpec| spec.source_names().any(|name| files.keys.iter().any(|key| key == name));
+        let is_said = |spec: &ColumnSpec| folder_of(spec, files.keys.iter().map(String::as_str)).is_some();
         let (said, own) = options.schema.unwrap_or_default().into_iter().partition::<Vec<_>, _>(is_said);
         let columns = Arc::new(Schema::new(own.iter().map(ColumnSpec::field).collect::<Vec<_>>()));
         options.schema = Some(own);

@@ -19,6 +19,12 @@ fn value<'a>(said: Option<&'a str>, options: &ReadOptions) -> Option<&'a str> {
     said.filter(|value| !value.is_empty() && !options.nulls.iter().any(|null| null == value))
 }
 
+/// Whose folder says a declared column, if one does: the first of its names of which there are folders. It is then looked for
+/// in no file.
+pub(crate) fn folder_of<'a>(spec: &ColumnSpec, keys: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    spec.source_names().find_map(|name| keys.clone().find(|key| *key == name))
+}
+
 /// What the folders of a file say of a column: the nearest one counts, as those above may be called the same.
 #[cfg(feature = "pipeline")]
 pub(crate) fn said_of(file: &str, key: &str) -> Result<Option<Option<String>>> {
@@ -78,7 +84,7 @@ mod of_one {
     use arrow::array::RecordBatchOptions;
 
     use super::{Arc, ArrayRef, DataType, Error, Field, Kinds, ReadOptions, RecordBatch, Result, Said, Schema};
-    use super::{StringArray, in_both, value};
+    use super::{StringArray, folder_of, in_both, value};
     use crate::format::batches::Batches;
     use crate::format::schema::Inferred;
 
@@ -95,7 +101,7 @@ mod of_one {
         /// How the object itself is read: columns of its folders are not looked for in it.
         pub(crate) fn of_object(&self, mut options: ReadOptions) -> ReadOptions {
             if let (false, Some(specs)) = (self.is_empty(), &mut options.schema) {
-                specs.retain(|spec| !spec.source_names().any(|name| self.0.iter().any(|(key, _)| key == name)));
+                specs.retain(|spec| folder_of(spec, self.0.iter().map(|(key, _)| &**key)).is_none());
             }
             options
         }

@@ -42,7 +42,14 @@ const THREADS: usize = 4;
 type Chunks = Vec<ArrowColumnChunk>;
 
 /// Writes all batches.
-pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptions) -> Result<Written> {
+pub(super) async fn write(sink: Sink, batches: Batches, options: &WriteOptions) -> Result<Written> {
+    let (written, output) = draft(sink, batches, options).await?;
+    output.finish().await?;
+    Ok(written)
+}
+
+/// Writes all batches, and leaves it to the caller to make them visible.
+pub(super) async fn draft(sink: Sink, mut batches: Batches, options: &WriteOptions) -> Result<(Written, Output)> {
     let name = sink.to_string();
     let schema = Arc::clone(batches.schema());
     refuse_repeated_names(&schema, &name)?;
@@ -85,8 +92,8 @@ pub(super) async fn write(sink: Sink, mut batches: Batches, options: &WriteOptio
     }
     let digest = digest.await.map_err(|_| Error::internal("digest", &name))?.finish();
     output.write(file.finish(&digest)?).await?;
-    let (bytes, sha256) = output.finish().await?;
-    Ok(Written { rows, bytes, sha256, digest })
+    let (bytes, sha256) = output.so_far();
+    Ok((Written { rows, bytes, sha256, digest }, output))
 }
 
 /// Adds the rows of a group to the digest, when those before it are there.

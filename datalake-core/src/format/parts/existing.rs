@@ -3,17 +3,15 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetResultPayload, ObjectStore as _, ObjectStoreExt as _, UpdateVersion};
+use object_store::{ObjectStoreExt as _, UpdateVersion};
 use walkdir::WalkDir;
 
 use super::place::{MANIFEST, Manifest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::detect::by_name;
-use crate::format::options::WriteOptions;
-use crate::format::sink::Sink;
 use crate::lake::{Bucket, store_error};
 
 /// What was below a prefix.
@@ -79,7 +77,7 @@ fn is_of_writers(path: &str) -> bool {
     path.rsplit('/').next().unwrap_or(path).starts_with("part-")
 }
 
-fn refused(what: &str, reason: impl std::fmt::Display) -> Error {
+pub(super) fn refused(what: &str, reason: impl std::fmt::Display) -> Error {
     Error::invalid("overwrite", what).with_reason(reason)
 }
 
@@ -223,92 +221,10 @@ fn only_table(path: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to replace a folder in which lies a file that is read for it.
-///
-/// # Errors
-/// [`ErrorKind::Invalid`] where there is such a file.
-pub(in crate::format) fn refuse_sources<'a>(
-    sink: &Sink,
-    options: &WriteOptions,
-    sources: impl Iterator<Item = &'a Path>,
-) -> Result<()> {
-    let Some((path, to)) = replaced_folder(sink, options) else { return Ok(()) };
-    // Of a symbolic link, both it and the file that it leads to.
-    let is_within = |source: &Path| {
-        let folder = source.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        [folder, source].iter().any(|path| fs::canonicalize(path).is_ok_and(|path| path.starts_with(&to)))
-    };
-    for source in sources {
-        if is_within(source) {
-            return Err(would_be_lost(path, source.display()));
-        }
-    }
-    Ok(())
-}
-
-/// The folder that is to be replaced, as it was named and where it lies; none where nothing is.
-fn replaced_folder<'a>(sink: &'a Sink, options: &WriteOptions) -> Option<(&'a Path, PathBuf)> {
-    match sink {
-        Sink::Folder(path) if options.overwrite => Some((path, fs::canonicalize(path).ok()?)),
-        _ => None,
-    }
-}
-
-fn would_be_lost(folder: &Path, source: impl std::fmt::Display) -> Error {
-    refused(&folder.display().to_string(), format_args!("`{source}` is read, and would be lost"))
-        .with_hint("write another folder, and remove this one when that is there")
-}
-
-/// Refuses to replace what is below a prefix where some of it is read for that: what is not would be in no table any more. Of
-/// a lake that is a folder, objects are files, which may lie in a folder that is to be replaced: that is refused too.
-///
-/// # Errors
-/// [`ErrorKind::Invalid`] where there is such an object. That the whole prefix becomes another table is none.
-pub(in crate::format) fn refuse_objects<'a>(
-    sink: &Sink,
-    options: &WriteOptions,
-    what: &'a str,
-    mut objects: impl Iterator<Item = (&'a Bucket, &'a Key)> + Send + 'a,
-) -> impl Future<Output = Result<()>> + Send {
-    // Taken from the sink beforehand, as a stream in it is not shared between threads.
-    let folder = replaced_folder(sink, options).map(|(path, to)| (path.to_owned(), to));
-    let below = (matches!(sink, Sink::Prefix { .. }) && options.overwrite).then(|| sink.to_string());
-    async move {
-        if let Some((path, to)) = folder {
-            for (bucket, key) in objects {
-                // All are of one lake: where one is no file, none is. An object that is gone is told when it is read.
-                let file = match payload_of(bucket, key).await {
-                    Some(GetResultPayload::File(_, file)) => file,
-                    Some(GetResultPayload::Stream(_)) => break,
-                    None => continue,
-                };
-                if fs::canonicalize(file).is_ok_and(|file| file.starts_with(&to)) {
-                    return Err(would_be_lost(&path, bucket.address(key)));
-                }
-            }
-            return Ok(());
-        }
-        let Some(below) = below.filter(|below| what != below) else { return Ok(()) };
-        let is_below =
-            |(bucket, key): (&Bucket, &Key)| Some(bucket.address(key)).filter(|object| object.starts_with(&below));
-        match objects.find_map(is_below) {
-            None => Ok(()),
-            Some(object) => Err(refused(&below, format_args!("`{object}` below it is read, and others may be there"))
-                .with_hint("write another prefix, or read this one as a whole")),
-        }
-    }
-}
-
-/// How a store would give an object: as a file of this machine, where the lake is a folder.
-async fn payload_of(bucket: &Bucket, key: &Key) -> Option<GetResultPayload> {
-    let options = GetOptions { head: true, ..GetOptions::default() };
-    Some(bucket.store().get_opts(key, options).await.ok()?.payload)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::lake::{BucketName, Lake, LocalLake, MemoryLake};
+    use crate::lake::{BucketName, Lake, MemoryLake};
 
     const TABLE: &str =
         r#"{"rows":1,"digest":"","files":[{"path":"k=1/a.csv","rows":1,"bytes":1,"sha256":"","digest":""}]}"#;
@@ -391,7 +307,7 @@ mod tests {
         assert_eq!(found, ["t/k=1/a.csv", "t/k=2/part-00000-1-2a-3.csv"]);
     }
 
-    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    pub(in crate::format::parts) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (file, text) in files {
             let path = folder.path().join(file);
@@ -427,56 +343,14 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_prefix_that_is_read_in_part_is_not_replaced() {
-        let bucket = MemoryLake::default().create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
-        let (sink, options) =
-            (Sink::Prefix { bucket: bucket.clone(), prefix: "t".into() }, WriteOptions::default().with_overwrite(true));
-        let refuse = async |what: &str, key: &str| {
-            refuse_objects(&sink, &options, what, std::iter::once((&bucket, &Key::from(key)))).await
-        };
-        refuse("raw-data/t/", "t/a.csv").await.unwrap();
-        refuse("raw-data/tea.csv", "tea.csv").await.unwrap();
-        let error = refuse("raw-data/t/a.csv", "t/a.csv").await.unwrap_err();
-        assert!(error.reason().unwrap().contains("`raw-data/t/a.csv`"), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn objects_are_files_only_where_the_lake_is_a_folder() {
-        let folder = folder(&[("lake/raw-data/t/part-0.csv", "a\n1\n"), ("lake/raw-data/u/a.csv", "a\n1\n")]);
-        let lake = folder.path().join("lake");
-        let (name, options) = (BucketName::new("raw-data").unwrap(), WriteOptions::default().with_overwrite(true));
-        let sink = Sink::Folder(lake.join("raw-data/t"));
-        let own = LocalLake::new(&lake).bucket(&name).await.unwrap();
-        let other = MemoryLake::default().create_bucket(&name).await.unwrap();
-        for key in ["t/part-0.csv", "u/a.csv"] {
-            other.put(&key.into(), "a\n1\n", Default::default()).await.unwrap();
-        }
-        let refuse = async |bucket: &Bucket, keys: &[&str]| {
-            let keys: Vec<Key> = keys.iter().map(|key| Key::from(*key)).collect();
-            refuse_objects(&sink, &options, "raw-data/**", keys.iter().map(|key| (bucket, key))).await
-        };
-        let error = refuse(&own, &["u/a.csv", "t/part-0.csv"]).await.unwrap_err();
-        assert_eq!(error.reason(), Some("`raw-data/t/part-0.csv` is read, and would be lost"));
-        refuse(&own, &["u/a.csv"]).await.unwrap();
-        refuse(&other, &["u/a.csv", "t/part-0.csv"]).await.unwrap();
-    }
-
     #[test]
-    fn a_folder_that_is_worked_in_or_read_from_is_not_replaced() {
-        let folder = folder(&[("t/k=1/a.csv", ""), ("b.csv", "")]);
-        let (t, b) = (folder.path().join("t"), folder.path().join("b.csv"));
+    fn a_folder_that_is_worked_in_is_not_replaced() {
+        let folder = folder(&[("t/k=1/a.csv", "")]);
+        let t = folder.path().join("t");
         for (working, said) in [(t.clone(), "is the"), (t.join("k=1"), "holds the")] {
             let error = refuse_around(&t, &t, &working).unwrap_err();
             assert!(error.reason().unwrap().contains(said), "{error:?}");
         }
         refuse_around(&t, &t, folder.path()).unwrap();
-        let options = WriteOptions::default().with_overwrite(true);
-        let refuse = |source: &Path| refuse_sources(&Sink::Folder(t.clone()), &options, [source].into_iter());
-        refuse(&b).unwrap();
-        assert!(refuse(&t.join("k=1/a.csv")).unwrap_err().reason().unwrap().contains("is read"));
-        let link = folder.path().join("link.csv");
-        std::os::unix::fs::symlink(t.join("k=1/a.csv"), &link).unwrap();
-        refuse(&link).unwrap_err();
     }
 }

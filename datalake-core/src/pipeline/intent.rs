@@ -1,0 +1,152 @@
+//! What a replay is about to make of a conversion. It is told before the table appears, so that a replay that dies on its way
+//! can be brought to its end: the table says itself whether it is the one before or the one after.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::conversion::{Conversion, Home, Kept};
+use super::verify::{rejects, sha256, sha256_of};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Limit, Quarantine, Reject, Rejects, Sink, Source};
+use crate::lake::{Lake, parse_object};
+
+/// What a replay is about to make of a conversion.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Intent {
+    /// The document as it will be, but for the quarantine: that is here as it was.
+    pub(super) after: Conversion,
+    /// The places in the quarantine, from 0, of the records that stay there; all others are rows then.
+    pub(super) left: BTreeSet<usize>,
+}
+
+impl Intent {
+    /// Whether the table is the one after.
+    pub(super) async fn is_in_place(&self, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<bool> {
+        let found = sha256_of(&self.after.table(lake).await?).await?;
+        Ok(found.is_some_and(|found| found == self.after.written.sha256))
+    }
+
+    /// So many records were in the quarantine, of which it makes rows.
+    pub(super) fn brought_back(&self) -> u64 {
+        let all = self.after.quarantine.as_ref().map_or(0, |kept| kept.records.records);
+        all.saturating_sub(self.left.len() as u64)
+    }
+
+    /// Does what is left to do when the table is there.
+    async fn carried_out(self, home: &Home, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Conversion> {
+        let Self { after, left } = self;
+        let Some(kept) = after.quarantine.clone() else { return after.with_rest(Vec::new(), home, lake).await };
+        let records = match rejects(&places(&kept, home, lake).await?.0).await {
+            // It has been removed already, as nothing is left of it.
+            Err(error) if error.kind() == ErrorKind::NotFound && left.is_empty() => Vec::new(),
+            records => records?,
+        };
+        let rest = if records.len() == left.len() {
+            // It has been written already.
+            records
+        } else {
+            is_whole(&records, &kept, home)?;
+            let records = records.into_iter().enumerate();
+            records.filter(|(place, _)| left.contains(place)).map(|(_, record)| record).collect()
+        };
+        after.with_rest(rest, home, lake).await
+    }
+}
+
+impl Conversion {
+    /// Brings a replay to its end that died when its table was there, and forgets one that died before; says how many records
+    /// it has brought back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where its table was changed since.
+    pub(super) async fn settled(
+        mut self,
+        home: &Home,
+        lake: &impl Fn() -> Result<Arc<dyn Lake>>,
+    ) -> Result<(Self, u64)> {
+        match self.intent.take() {
+            Some(intent) if intent.is_in_place(lake).await? => {
+                let brought_back = intent.brought_back();
+                Ok((intent.carried_out(home, lake).await?, brought_back))
+            }
+            _ => Ok((self, 0)),
+        }
+    }
+
+    /// Leaves the records in the quarantine that are no rows, and then the document that tells of it.
+    ///
+    /// # Errors
+    /// Those of the lake and the operating system.
+    pub(super) async fn with_rest(
+        mut self,
+        rest: Vec<Reject>,
+        home: &Home,
+        lake: &impl Fn() -> Result<Arc<dyn Lake>>,
+    ) -> Result<Self> {
+        if let Some(kept) = self.quarantine.take() {
+            let (place, sink) = places(&kept, home, lake).await?;
+            let quarantine = Quarantine::new(Limit::default());
+            rest.into_iter().try_for_each(|reject| quarantine.reject(reject))?;
+            match quarantine.finish_to(sink).await? {
+                Some(records) => self.quarantine = Some(Kept { records, ..kept }),
+                None => forget(&place).await?,
+            }
+        }
+        self.save(home).await?;
+        Ok(self)
+    }
+}
+
+/// Where a quarantine is read, and where it is written.
+pub(super) async fn places(
+    kept: &Kept,
+    home: &Home,
+    lake: &impl Fn() -> Result<Arc<dyn Lake>>,
+) -> Result<(Source, Sink)> {
+    match home {
+        Home::Run(..) => {
+            let (bucket, path) = parse_object(&kept.path)?;
+            let bucket = lake()?.bucket(&bucket).await?;
+            Ok((Source::Object { bucket: bucket.clone(), path: path.clone() }, Sink::Object { bucket, path }))
+        }
+        Home::Folder(_) => Ok((Source::LocalFile(kept.path.clone().into()), Sink::LocalFile(kept.path.clone().into()))),
+    }
+}
+
+/// Refuses a quarantine in which there are more or fewer records than before.
+pub(super) fn is_whole(records: &[Reject], kept: &Kept, home: &Home) -> Result<()> {
+    if records.len() as u64 == kept.records.records {
+        return Ok(());
+    }
+    Err(Error::invalid("replay", home)
+        .with_reason(format_args!("{} had {} records, and has {} now", kept.path, kept.records.records, records.len()))
+        .with_hint("correct records, but leave each in its line"))
+}
+
+/// Refuses a table that is not as the conversion left it: what was brought back once must not be so twice.
+pub(super) async fn is_as_it_was(conversion: &Conversion, table: &Source) -> Result<()> {
+    let found = sha256(table).await?;
+    if found == conversion.written.sha256 {
+        return Ok(());
+    }
+    Err(Error::invalid("replay", &conversion.destination)
+        .with_reason("it is not as the conversion left it: it was written anew or changed since")
+        .with_hint("convert the source again"))
+}
+
+/// Removes a quarantine of which nothing is left, unless that is done.
+async fn forget(place: &Source) -> Result<()> {
+    let removed = match place {
+        Source::Object { bucket, path } => bucket.delete(path).await,
+        Source::LocalFile(path) => {
+            std::fs::remove_file(path).map_err(|cause| Error::io("remove", path.display(), cause))
+        }
+        _ => Ok(()),
+    };
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
