@@ -26,7 +26,8 @@ pub enum Infer {
     Sample(u64),
 }
 
-/// How a source is read. Options that a format has no use for are ignored by it.
+/// How a source is read. Options that a format has no use for are ignored by it; [`read`](super::read()) and
+/// [`convert`](super::convert()) refuse them.
 ///
 /// ```
 /// use datalake_core::format::{OnRowError, ReadOptions};
@@ -145,7 +146,7 @@ impl Default for ReadOptions {
     }
 }
 
-/// How a sink is written. Options that a format has no use for are ignored by it.
+/// How a sink is written. Options that a format has no use for are ignored by it; [`convert`](super::convert()) refuses them.
 ///
 /// ```
 /// use datalake_core::format::{Compression, WriteOptions};
