@@ -110,6 +110,9 @@ pub struct ReadOptions {
     /// What other files of the same table were found to hold.
     #[serde(skip)]
     pub(crate) guess: Option<Arc<Guess>>,
+    /// Whether the source is one file of a table, so that it is not told of it alone which columns it lacks.
+    #[serde(skip)]
+    pub(crate) is_one_of_many: bool,
 }
 
 impl Default for ReadOptions {
@@ -142,6 +145,7 @@ impl Default for ReadOptions {
             source_column: None,
             memory: None,
             guess: None,
+            is_one_of_many: false,
         }
     }
 }

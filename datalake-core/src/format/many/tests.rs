@@ -427,6 +427,11 @@ async fn with_declared_columns_it_is_told_what_each_file_has_and_lacks() {
     let folder = Folder::new(&[("a.csv", "id,x\n1,2\n"), ("b.csv", "id,x\n2,3\n"), ("c.csv", "id\n3\n")]);
     let declared =
         |name: &str| Some(vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new(name, DataType::Utf8)]);
+    let (_, notes) = folder.lines(ReadOptions::default().with_schema(declared("xx"))).await;
+    assert_eq!(
+        notes.last().unwrap(),
+        "3 of 3 files, the first of them a.csv, have no column `xx`: null there; the nearest name there is `x`"
+    );
     let (_, notes) = folder.lines(ReadOptions::default().with_schema(declared("y"))).await;
     let expected = [
         "a.csv: not in the declared schema, so left out: `x` (and so in 1 more)",
