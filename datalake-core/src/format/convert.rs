@@ -297,6 +297,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let to = folder.path().join("a.parquet");
         let csv = |late: &str| (0..20_000).fold("n,x\n".to_owned(), |text, row| text + &format!("{row},\n")) + late;
+        let marks = |late: &str| csv(late).replacen("0,\n1,\n", "0,1.5\n1,\"2,5\"\n", 1);
         let json = |late: &str| {
             (0..20_000).fold(String::new(), |text, row| text + &format!("{{\"n\":{row},\"x\":null}}\n")) + late
         };
@@ -308,6 +309,8 @@ mod tests {
             ("late.ndjson", json("{\"n\":1,\"x\":2}\n")),
             ("nested.ndjson", json("{\"n\":1,\"x\":[2]}\n")),
             ("sign.ndjson", json("{\"n\":-0,\"x\":null}\n")),
+            ("marks.csv", marks("1,\"2,75\"\n")),
+            ("marks_or_not.csv", marks("1,abc\n")),
         ] {
             let from = folder.path().join(name);
             std::fs::write(&from, &text).unwrap();
