@@ -345,9 +345,9 @@ pub(crate) struct Reading {
     /// How many lines stand before the first record of CSV.
     #[arg(long, value_name = "N", default_value_t, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) skip_lines: u64,
-    /// The decimal mark of numbers in CSV, `.` or `,`; detected where not given.
-    #[arg(long, value_name = "CHAR")]
-    pub(crate) decimal: Option<char>,
+    /// The decimal mark of numbers in CSV: `.`, `,` or `either`; detected where not given.
+    #[arg(long, value_name = "MARK")]
+    pub(crate) decimal: Option<String>,
     /// What may stand between groups of three digits of numbers in CSV.
     #[arg(long, value_name = "CHAR")]
     pub(crate) thousands: Option<char>,
@@ -397,6 +397,9 @@ pub(crate) struct Writing {
     /// What ends a line.
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     pub(crate) to_line_end: LineEnd,
+    /// A first line with the names of columns, as there is unless `--to-no-header` is given.
+    #[arg(long, conflicts_with = "to_no_header")]
+    pub(crate) to_header: bool,
     /// No first line with the names of columns.
     #[arg(long)]
     pub(crate) to_no_header: bool,
@@ -439,10 +442,10 @@ pub(crate) struct Convert {
     pub(crate) to: Option<String>,
     /// The compression of what is written: none, gzip, bzip2, xz, zstd, snappy, lz4; gzip(LEVEL), zstd(LEVEL) [default: by
     /// the suffix; zstd(1) in Parquet].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "to-compression", value_name = "NAME")]
     pub(crate) compression: Option<String>,
     /// Only these columns, in this order.
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, visible_alias = "columns", value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) select: Vec<String>,
     #[command(flatten)]
     pub(crate) writing: Writing,

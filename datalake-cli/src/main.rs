@@ -7,6 +7,8 @@ mod cli_jobs;
 mod cli_models;
 mod commands;
 mod exit;
+#[cfg(test)]
+mod option_names;
 mod output;
 mod progress;
 mod settings;

@@ -1,7 +1,7 @@
 //! Options in what core says, which writes them as pipeline files and Python have them, as they are typed here.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use clap::{Command, CommandFactory};
 use serde_json::Value;
@@ -25,30 +25,31 @@ pub(crate) fn typed(text: &str) -> Cow<'_, str> {
 /// What an error is about, as it is typed where it is an option: `` `max_bad_rows` `` is `` `--max-bad-rows` ``.
 pub(crate) fn typed_subject(subject: &str) -> Option<String> {
     let name = subject.strip_prefix('`')?.strip_suffix('`')?.replace('_', "-");
-    flags().contains(&name).then(|| format!("`--{name}`"))
+    flags().get(&name).map(|flag| format!("`--{flag}`"))
 }
 
-/// The names of all flags, and their other names.
-fn flags() -> BTreeSet<String> {
-    fn collect(command: &Command, flags: &mut BTreeSet<String>) {
+/// The names of all flags, their own and others, with the one that the help calls each by.
+fn flags() -> BTreeMap<String, String> {
+    fn collect(command: &Command, flags: &mut BTreeMap<String, String>) {
         for argument in command.get_arguments() {
-            flags.extend(argument.get_long().map(ToOwned::to_owned));
-            flags.extend(argument.get_all_aliases().into_iter().flatten().map(ToOwned::to_owned));
+            let Some(own) = argument.get_long() else { continue };
+            flags.insert(own.to_owned(), own.to_owned());
+            for other in argument.get_all_aliases().into_iter().flatten() {
+                // What is another name here may be the own one of a flag elsewhere.
+                flags.entry(other.to_owned()).or_insert_with(|| own.to_owned());
+            }
         }
         command.get_subcommands().for_each(|command| collect(command, flags));
     }
-    let mut flags = BTreeSet::new();
+    let mut flags = BTreeMap::new();
     collect(&Cli::command(), &mut flags);
     flags
 }
 
 /// A flag with its value, if there is one of this name.
-fn flag(option: &str, flags: &BTreeSet<String>) -> Option<String> {
+fn flag(option: &str, flags: &BTreeMap<String, String>) -> Option<String> {
     let (name, value) = option.split_once(" = ")?;
-    let name = name.replace('_', "-");
-    if !flags.contains(&name) {
-        return None;
-    }
+    let name = flags.get(&name.replace('_', "-"))?;
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     let value = match serde_json::from_str(value).ok()? {
         Value::Bool(true) => return Some(format!("--{name}")),
@@ -74,17 +75,20 @@ mod tests {
     fn options_are_told_as_they_are_typed() {
         for (said, is_typed) in [
             ("read with `on_row_error = \"quarantine\"` to go on", "read with `--on-row-error quarantine` to go on"),
-            ("`nulls = [\"NA\", \"-\"]` and `thousands = \" \"`", "`--nulls 'NA,-'` and `--thousands ' '`"),
-            ("`overwrite = true`, or `delimiter = \";\"`", "`--overwrite`, or `--delimiter ';'`"),
+            ("`nulls = [\"NA\", \"-\"]` and `thousands = \" \"`", "`--null 'NA,-'` and `--thousands ' '`"),
+            ("`overwrite = true`, or `delimiter = \";\"`", "`--overwrite`, or `--sep ';'`"),
+            ("`decimal = \"either\"`, `to_delimiter = \",\"`", "`--decimal either`, `--to-sep ,`"),
             ("`max_bad_rows = 5`", "`--max-bad-rows 5`"),
-            ("`nulls = [\"-\", \"NA\"]`", "`--nulls='-,NA'`"),
+            ("`nulls = [\"-\", \"NA\"]`", "`--null='-,NA'`"),
         ] {
             assert_eq!(typed(said), is_typed);
         }
         for other in ["on_row_error = \"fail\"", "the column `header` is `true`", "`a = 1`", "`rows = ", "a = b"] {
             assert_eq!(typed(other), other);
         }
-        assert_eq!(typed_subject("`max_bad_rows`").as_deref(), Some("`--max-bad-rows`"));
+        for (subject, flag) in [("`max_bad_rows`", "`--max-bad-rows`"), ("`bloom_filters`", "`--bloom-filter`")] {
+            assert_eq!(typed_subject(subject).as_deref(), Some(flag));
+        }
         assert_eq!((typed_subject("`x.csv`"), typed_subject("max_bad_rows")), (None, None));
     }
 }

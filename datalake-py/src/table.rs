@@ -390,7 +390,8 @@ pub(crate) fn read_objects(
 ) -> PyResult<Table> {
     let (lake, reading) = (Arc::clone(lake), reading(options)?);
     wait(py, async move {
-        let data = DataSet::open(&lake, &pattern, reading.options).await?;
+        let files = Files::in_lake(lake.as_ref(), &pattern.parse()?).await?;
+        let data = DataSet::of(&files, reading.options).await?;
         let notes = data.notes().to_vec();
         Table::collected(data.read(None), &reading.quarantine, notes).await
     })

@@ -26,7 +26,7 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
         .with_escape(reading.escape)
         .with_comment(reading.comment)
         .with_skip_lines(reading.skip_lines)
-        .with_decimal(decimal(reading.decimal)?)
+        .with_decimal(reading.decimal.as_deref().map(decimal).transpose()?)
         .with_thousands(reading.thousands)
         .with_nulls(nulls)
         .with_header(header(reading))
@@ -64,8 +64,9 @@ pub(crate) fn written(mut write: WriteOptions, writing: &Writing) -> Result<Writ
         cli::LineEnd::Lf => LineEnd::Lf,
         cli::LineEnd::Crlf => LineEnd::CrLf,
     };
-    let write = write.with_delimiter(writing.to_sep).with_decimal(decimal(writing.to_decimal)?);
-    Ok(write.with_line_end(line_end).with_header(!writing.to_no_header))
+    let mark = writing.to_decimal.map(|mark| decimal(mark.encode_utf8(&mut [0; 4]))).transpose()?;
+    let write = write.with_delimiter(writing.to_sep).with_decimal(mark);
+    Ok(write.with_line_end(line_end).with_header(writing.to_header || !writing.to_no_header))
 }
 
 /// Whether there is a header, where it is said.
@@ -73,13 +74,12 @@ fn header(reading: &Reading) -> Option<bool> {
     if reading.no_header { Some(false) } else { reading.header.then_some(true) }
 }
 
-fn decimal(mark: Option<char>) -> Result<Option<DecimalMark>> {
+fn decimal(mark: &str) -> Result<DecimalMark> {
     match mark {
-        None => Ok(None),
-        Some('.') => Ok(Some(DecimalMark::Dot)),
-        Some(',') => Ok(Some(DecimalMark::Comma)),
-        Some(other) => {
-            Err(Error::invalid("use", format_args!("`{other}` as the decimal mark")).with_hint("give `.` or `,`"))
-        }
+        "." => Ok(DecimalMark::Dot),
+        "," => Ok(DecimalMark::Comma),
+        "either" => Ok(DecimalMark::Either),
+        other => Err(Error::invalid("use", format_args!("`{other}` as the decimal mark"))
+            .with_hint("give `.` or `,`, or `either` to read both")),
     }
 }

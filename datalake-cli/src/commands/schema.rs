@@ -16,18 +16,17 @@ pub(crate) async fn schema(arguments: Schema, tools: &Tools) -> Result<()> {
     let batches = match many(&arguments.source, tools).await? {
         Some(files) => DataSet::of(&files, options).await?.read(None),
         None => {
-            let source = convert::source(&arguments.source.parse()?, tools).await?.spool().await?;
-            let found = format::detect(&source, &options).await;
-            let (found, _) = match found {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
+            let source = convert::source(&arguments.source.parse()?, tools).await?;
+            match format::read(source, options.with_infer(Infer::Whole)).await {
+                // What is no column of the source has a hint already.
+                Err(error) if error.kind() == ErrorKind::NotFound && error.first_hint().is_none() => {
                     return Err(match meant(&arguments.source, || tools.lake()).await {
                         Some(hint) => error.with_hint(hint),
                         None => error,
                     });
                 }
                 found => found?,
-            };
-            found.read(source, options.with_infer(Infer::Whole)).await?
+            }
         }
     };
     for note in batches.notes() {

@@ -376,13 +376,10 @@ fn options_that_would_do_nothing_are_errors_and_hints_are_flags() {
     let fails = |options: &[&str], words: &[&str]| {
         scratch.run(&[&["convert"], options].concat()).failed(1, words);
     };
-    fails(
-        &["a.csv", "a.parquet", "--to-sep", ";"],
-        &["`--to-delimiter`", "it says how CSV is written, and parquet is"],
-    );
+    fails(&["a.csv", "a.parquet", "--to-sep", ";"], &["`--to-sep`", "it says how CSV is written, and parquet is"]);
     fails(
         &["a.csv", "a.ndjson", "--bloom-filter", "id"],
-        &["`--bloom-filters`", "how Parquet is written, and ndjson is"],
+        &["`--bloom-filter`", "how Parquet is written, and ndjson is"],
     );
     fails(
         &["a.csv", "a.parquet", "--max-bad-rows", "5"],
@@ -390,6 +387,17 @@ fn options_that_would_do_nothing_are_errors_and_hints_are_flags() {
     );
     fails(&["a.csv", "a.parquet", "--schema", "id:int64,x:int64"], &["`--on-row-error quarantine`"]);
     assert!(!scratch.path("a.parquet").exists() && !scratch.path("a.ndjson").exists());
+
+    scratch.ok(&["convert", "a.csv", "b.parquet"]);
+    let how = ["`--sep`", "it says how CSV is read, and the source is parquet"];
+    scratch.run(&["schema", "b.parquet", "--delimiter", ";"]).failed(1, &how);
+    scratch.run(&["schema", "-", "--from", "parquet", "--sep", ";"]).failed(1, &how);
+    scratch.run(&["schema", "a.csv", "--rows", "x"]).failed(1, &["`--rows`", "a JSON document, and the source is csv"]);
+
+    scratch.write("marks.csv", "x;y\n1.5;1\n2.25;2\n3,7;3\n");
+    let ran = scratch.run(&["schema", "marks.csv"]);
+    assert!(ran.stderr.contains("`3,7` in row 3 (1 of 3 values); with `--decimal either` it is numbers"), "{ran:?}");
+    assert!(scratch.ok(&["schema", "marks.csv", "--decimal", "either"]).contains("float64"));
 
     let ran = scratch.run(&["convert", "a.csv", "b.csv", "--delimiter", ";"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -15,6 +15,7 @@ use arrow::datatypes::{
 };
 
 use super::cell::{self, Fault, Kinds};
+use super::names::{meant, nearest};
 use super::spec::{ColumnSpec, is_text_type};
 use super::text::value_text;
 use crate::error::{Error, ErrorKind, Result};
@@ -82,16 +83,12 @@ pub struct Conformer {
     /// Where each column stands in the source; `None` gives nulls.
     places: Vec<Option<usize>>,
     schema: SchemaRef,
-    notes: Vec<String>,
+    /// The columns of the source that no declared one is made of.
+    left_out: Vec<String>,
     /// For types found from a sample: whether each column had no value in it.
     unseen: Option<Vec<bool>>,
     /// Whether a cell that does not fit becomes null, where its column may hold nulls.
     is_nulling: bool,
-}
-
-/// That a declared column is not there.
-pub(crate) fn all_null(column: &str) -> String {
-    format!("column `{column}` is not in the source: all null")
 }
 
 /// Makes one batch fit a declared schema; [`Conformer`] does it for many.
@@ -114,7 +111,7 @@ impl Conformer {
             specs: specs.to_vec(),
             places: Vec::with_capacity(specs.len()),
             schema: Arc::new(Schema::new(specs.iter().map(ColumnSpec::field).collect::<Vec<_>>())),
-            notes: Vec::new(),
+            left_out: Vec::new(),
             unseen: None,
             is_nulling: false,
         };
@@ -123,13 +120,11 @@ impl Conformer {
                 return Err(Error::invalid("use", "the declared schema")
                     .with_reason(format_args!("column `{}` is declared twice", spec.name)));
             }
-            let place = find(source, spec)?;
-            if place.is_none() {
-                conformer.notes.push(all_null(&spec.name));
-            }
-            conformer.places.push(place);
+            conformer.places.push(find(source, spec)?);
         }
-        conformer.note_left_out(source);
+        let fields = source.fields().iter().enumerate();
+        let left_out = fields.filter(|(index, _)| !conformer.places.contains(&Some(*index)));
+        conformer.left_out = left_out.map(|(_, field)| field.name().clone()).collect();
         Ok(conformer)
     }
 
@@ -155,8 +150,21 @@ impl Conformer {
 
     /// What a user should know: columns that are missing or left out.
     #[must_use]
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    pub fn notes(&self) -> Vec<String> {
+        let missing = self.specs.iter().zip(&self.places).filter(|(_, place)| place.is_none());
+        let (missing, wanted): (Vec<_>, Vec<Vec<&str>>) =
+            missing.map(|(spec, _)| (spec, spec.source_names().collect())).unzip();
+        // A column that another declared one is made of is not meant.
+        let others: Vec<&str> = self.left_out.iter().map(String::as_str).collect();
+        let notes = missing.into_iter().zip(meant(&wanted, &others));
+        let notes = notes.map(|(spec, near)| format!("column `{}` is not in the source: all null{near}", spec.name));
+        notes.chain(self.note_of_left_out()).collect()
+    }
+
+    /// That of columns that are left out.
+    pub(crate) fn note_of_left_out(&self) -> Option<String> {
+        let names = self.left_out.join("`, `");
+        (!self.left_out.is_empty()).then(|| format!("not in the declared schema, so left out: `{names}`"))
     }
 
     /// Makes a batch fit.
@@ -226,15 +234,6 @@ impl Conformer {
             faults.iter().filter(|fault| required.contains(fault.column.as_str())).map(|fault| fault.row).collect();
         faults.into_iter().partition(|fault| !lost.contains(&fault.row))
     }
-
-    fn note_left_out(&mut self, source: &Schema) {
-        let left_out = source.fields().iter().enumerate().filter(|(index, _)| !self.places.contains(&Some(*index)));
-        let names: Vec<String> = left_out.map(|(_, field)| format!("`{}`", field.name())).collect();
-        if !names.is_empty() {
-            let names = names.join(", ");
-            self.notes.push(format!("not in the declared schema, so left out: {names}"));
-        }
-    }
 }
 
 /// Where a declared column stands in the source.
@@ -263,15 +262,6 @@ fn missing(source: &Schema, spec: &ColumnSpec) -> Error {
         Some(name) => error.with_hint(format_args!("the nearest name in the source is `{name}`")),
         None => error.with_reason("the source has no columns"),
     }
-}
-
-/// The name that is most like one of those wanted.
-pub(crate) fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &[&str]) -> Option<&'a str> {
-    let distance = |name: &str| {
-        let name = name.to_lowercase();
-        wanted.iter().map(|wanted| strsim::damerau_levenshtein(&name, &wanted.to_lowercase())).min()
-    };
-    names.min_by_key(|name| distance(name))
 }
 
 /// The texts that would have changed a type found from a sample.
@@ -530,7 +520,15 @@ mod tests {
         let source = batch("protein", Arc::new(Int32Array::from(vec![7])));
         let nullable = ColumnSpec::new("protien", DataType::Float64);
         let conformer = Conformer::new(source.schema_ref(), std::slice::from_ref(&nullable)).unwrap();
-        assert_eq!(conformer.notes()[0], "column `protien` is not in the source: all null");
+        let note = "column `protien` is not in the source: all null; the nearest name there is `protein`";
+        let left_out = "not in the declared schema, so left out: `protein`";
+        assert_eq!(conformer.notes(), [note, left_out]);
+        assert_eq!(conformer.note_of_left_out().as_deref(), Some(left_out));
+        // It is not meant where nothing is like it, or it is another column.
+        let notes = |specs: &[ColumnSpec]| Conformer::new(source.schema_ref(), specs).unwrap().notes();
+        assert_eq!(notes(&[ColumnSpec::new("id", DataType::Utf8)])[0], "column `id` is not in the source: all null");
+        let both = notes(&[ColumnSpec::new("protein", DataType::Utf8), nullable.clone()]);
+        assert_eq!(both, ["column `protien` is not in the source: all null"]);
         assert_eq!(conformer.apply(&source).unwrap().batch.column(0).null_count(), 1);
         let error = conform(&source, &[nullable.with_nullable(false)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);

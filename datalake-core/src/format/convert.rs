@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 
 use super::Format;
 use super::batches::{Balance, Batches};
-use super::detect::{detect, for_sink};
+use super::detect::{detect, for_sink, told};
 use super::dialect::Dialect;
 use super::exact;
 use super::many::{Deferred, Files, Plan};
@@ -87,6 +87,9 @@ pub async fn convert_many(files: Files, sink: Sink, read: ReadOptions, write: Wr
     if write.exact {
         exact::source_of(&sink)?;
     }
+    if let Some(from) = files.told(&read) {
+        unheeded::refuse(&*from, &*to, &files.alone(&read), &write)?;
+    }
     let mut sink = sink;
     if let Some(again) = sink.again() {
         // What is rejected is not given away before it is clear that the types hold.
@@ -116,9 +119,7 @@ async fn finish_many(
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
-    // What folders say has that decimal mark, whatever their files are.
-    let decimal = plan.options().decimal.filter(|_| !plan.has_folders());
-    unheeded::refuse(plan.format(), &**to, &plan.options().clone().with_decimal(decimal), write)?;
+    unheeded::refuse(plan.format(), &**to, &plan.files().alone(plan.options()), write)?;
     let write = described(plan.format(), &**to, write.clone(), plan.options());
     finish(plan.read(None)?, sink, to, &write, rejects).await
 }
@@ -149,6 +150,9 @@ async fn convert_guessing(
     let to = for_sink(&sink, &write)?;
     if write.exact {
         exact::source_of(&sink)?;
+    }
+    if let Some(from) = told(&source, &read) {
+        unheeded::refuse(&*from, &*to, &read, &write)?;
     }
     let source = source.spool().await?;
     let (from, compression) = detect(&source, &read).await?;
@@ -293,6 +297,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let to = folder.path().join("a.parquet");
         let csv = |late: &str| (0..20_000).fold("n,x\n".to_owned(), |text, row| text + &format!("{row},\n")) + late;
+        let marks = |late: &str| csv(late).replacen("0,\n1,\n", "0,1.5\n1,\"2,5\"\n", 1);
         let json = |late: &str| {
             (0..20_000).fold(String::new(), |text, row| text + &format!("{{\"n\":{row},\"x\":null}}\n")) + late
         };
@@ -304,6 +309,8 @@ mod tests {
             ("late.ndjson", json("{\"n\":1,\"x\":2}\n")),
             ("nested.ndjson", json("{\"n\":1,\"x\":[2]}\n")),
             ("sign.ndjson", json("{\"n\":-0,\"x\":null}\n")),
+            ("marks.csv", marks("1,\"2,75\"\n")),
+            ("marks_or_not.csv", marks("1,abc\n")),
         ] {
             let from = folder.path().join(name);
             std::fs::write(&from, &text).unwrap();
@@ -341,6 +348,21 @@ mod tests {
         let error = convert(source, sink, ReadOptions::default(), WriteOptions::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.hint().unwrap().contains("ndjson"));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_heeded_is_refused_before_anything_is_read() {
+        let named = ("/nowhere/a.parquet", ReadOptions::default());
+        let said = ("/nowhere/a", ReadOptions::default().with_format(Some("parquet".into())));
+        for (path, read) in [named, said] {
+            let convert = |read| {
+                let (source, sink) = (Source::LocalFile(path.into()), Sink::LocalFile("/nowhere/a.ndjson".into()));
+                convert(source, sink, read, WriteOptions::default())
+            };
+            let error = convert(read.clone().with_delimiter(Some(';'))).await.unwrap_err();
+            assert_eq!((error.kind(), error.subject()), (ErrorKind::Invalid, "`delimiter`"));
+            assert_eq!(convert(read).await.unwrap_err().kind(), ErrorKind::NotFound);
+        }
     }
 
     #[tokio::test]

@@ -311,7 +311,7 @@ impl Format for Csv {
         let intake = plan.intake(options, &Arc::default())?;
         let comma_decimals = plan.comma_decimals();
         let Plan { found, specs, dialect, .. } = plan;
-        let notes = found.notes.iter().chain(intake.notes()).cloned().collect();
+        let notes = found.notes.iter().cloned().chain(intake.notes()).collect();
         let mut inferred = Inferred::new(intake.schema(), notes, found.rows, found.whole);
         (inferred.dialect, inferred.comma_decimals) = (Some(dialect), comma_decimals);
         inferred.with_comma = found.names.iter().cloned().zip(found.with_comma.iter().copied()).collect();
@@ -332,7 +332,7 @@ impl Format for Csv {
             return Err(ahead::misfit(&plan.input));
         }
         let schema = Arc::clone(intake.schema());
-        let notes = plan.found.notes.iter().chain(intake.notes()).cloned().collect();
+        let notes = plan.found.notes.iter().cloned().chain(intake.notes()).collect();
         let Plan { input, packing, syntax, dialect, reading, found, .. } = plan;
         let names = found.names;
         if let Some(rejects) = &options.rejects {

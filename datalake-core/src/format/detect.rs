@@ -35,6 +35,14 @@ pub fn format(name: &str) -> Option<Arc<dyn Format>> {
     }
 }
 
+/// The format of a source where an option or its name tells it, so that it is known before anything is read.
+pub(crate) fn told(source: &Source, options: &ReadOptions) -> Option<Arc<dyn Format>> {
+    match &options.format {
+        Some(name) => format(name),
+        None => source.file_name().and_then(|name| by_name(&name)),
+    }
+}
+
 /// The format and the compression of a source.
 ///
 /// # Errors
@@ -54,7 +62,7 @@ pub async fn detect(source: &Source, options: &ReadOptions) -> Result<(Arc<dyn F
     }
     let input = Input::open(source).await?;
     let compression = self::compression(&input, options).await?;
-    if let Some(format) = source.file_name().and_then(|name| by_name(&name)) {
+    if let Some(format) = told(source, options) {
         return unpacked(source, format, compression, options);
     }
     let packing = Packing::of(&input, options).await?;

@@ -6,9 +6,10 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::batches::Tally;
-use super::conform::{CellFault, Conformed, Conformer, nearest};
+use super::conform::{CellFault, Conformed, Conformer};
 use super::encoding::OTHER_ENCODING;
 use super::memory::MemoryBudget;
+use super::names::nearest;
 use super::nulled::Nulled;
 use super::options::ReadOptions;
 use super::reject::{OnRowError, Reject, Rejects};
@@ -148,6 +149,7 @@ pub(crate) struct Intake {
     conformer: Option<(Conformer, Origin)>,
     selected: Vec<usize>,
     row_number: bool,
+    is_one_of_many: bool,
     on_row_error: OnRowError,
     rejects: Option<Arc<dyn Rejects>>,
     tally: Arc<Tally>,
@@ -180,6 +182,7 @@ impl Intake {
             source: Arc::clone(source),
             selected,
             row_number: options.row_number.is_some(),
+            is_one_of_many: options.is_one_of_many,
             memory: MemoryBudget::of_read(options),
             on_row_error: options.on_row_error,
             rejects: options.rejects.clone(),
@@ -206,8 +209,12 @@ impl Intake {
     }
 
     /// What a user should know of columns missing or left out.
-    pub(crate) fn notes(&self) -> &[String] {
-        self.conformer.as_ref().map_or(&[], |(conformer, _)| conformer.notes())
+    pub(crate) fn notes(&self) -> Vec<String> {
+        match self.conformer() {
+            Some(conformer) if self.is_one_of_many => conformer.note_of_left_out().into_iter().collect(),
+            Some(conformer) => conformer.notes(),
+            None => Vec::new(),
+        }
     }
 
     /// Whether the bytes of rejected records are wanted.

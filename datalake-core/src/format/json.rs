@@ -228,7 +228,7 @@ impl Format for Json {
     async fn infer_schema(&self, source: &Source, options: &ReadOptions) -> Result<Inferred> {
         let mut plan = Plan::new(source, options, self.is_lines).await?;
         let intake = plan.intake(options, &Arc::default())?;
-        plan.notes.extend_from_slice(intake.notes());
+        plan.notes.extend(intake.notes());
         let inferred = Inferred::new(intake.schema(), plan.notes, plan.rows, plan.whole);
         let inferred = Inferred { shape: plan.shape, ..inferred };
         let names: Vec<_> = plan.schema.fields().iter().map(|field| field.name()).collect();
@@ -241,7 +241,7 @@ impl Format for Json {
         let intake = plan.intake(&options, &tally)?;
         let schema = Arc::clone(intake.schema());
         let mut notes = plan.notes;
-        notes.extend_from_slice(intake.notes());
+        notes.extend(intake.notes());
         let names = plan.schema.fields().iter().map(|field| field.name().clone()).collect();
         let name = Arc::clone(plan.input.name());
         let target = Target { kinds: plan.kinds, schema: plan.schema, flattens: options.flatten };

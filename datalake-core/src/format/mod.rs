@@ -57,6 +57,7 @@ mod json;
 mod many;
 mod masks;
 mod memory;
+mod names;
 mod nulled;
 mod one_or_many;
 mod options;

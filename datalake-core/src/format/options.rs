@@ -26,7 +26,8 @@ pub enum Infer {
     Sample(u64),
 }
 
-/// How a source is read. Options that a format has no use for are ignored by it.
+/// How a source is read. Options that a format has no use for are ignored by it; [`read`](super::read()) and
+/// [`convert`](super::convert()) refuse them.
 ///
 /// ```
 /// use datalake_core::format::{OnRowError, ReadOptions};
@@ -109,6 +110,9 @@ pub struct ReadOptions {
     /// What other files of the same table were found to hold.
     #[serde(skip)]
     pub(crate) guess: Option<Arc<Guess>>,
+    /// Whether the source is one file of a table, so that it is not told of it alone which columns it lacks.
+    #[serde(skip)]
+    pub(crate) is_one_of_many: bool,
 }
 
 impl Default for ReadOptions {
@@ -141,11 +145,12 @@ impl Default for ReadOptions {
             source_column: None,
             memory: None,
             guess: None,
+            is_one_of_many: false,
         }
     }
 }
 
-/// How a sink is written. Options that a format has no use for are ignored by it.
+/// How a sink is written. Options that a format has no use for are ignored by it; [`convert`](super::convert()) refuses them.
 ///
 /// ```
 /// use datalake_core::format::{Compression, WriteOptions};

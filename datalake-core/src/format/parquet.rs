@@ -79,7 +79,7 @@ impl Plan {
             .schema()
             .project(&wanted)
             .map_err(|cause| Error::internal("select the columns of", input.name()).with_source(cause))?;
-        Ok(Self { input, mask, schema: Arc::new(schema), notes: whole.notes().to_vec(), metadata })
+        Ok(Self { input, mask, schema: Arc::new(schema), notes: whole.notes(), metadata })
     }
 
     fn rows(&self) -> u64 {

@@ -192,6 +192,11 @@ impl Observed {
         self.values == 0
     }
 
+    /// How many cells there were.
+    pub(crate) fn values(&self) -> u64 {
+        self.values
+    }
+
     /// Whether it has values that are nothing but text.
     pub(crate) fn is_text(&self) -> bool {
         self.values > 0 && self.kinds == Kinds::NONE

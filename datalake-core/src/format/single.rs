@@ -7,18 +7,24 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::Format;
 use super::batches::Batches;
-use super::detect::detect;
+use super::detect::{detect, told};
 use super::options::ReadOptions;
 use super::source::Source;
+use super::unheeded;
 use crate::error::{Error, Result};
 
 /// Reads a source; its format is told by option, name or content.
 ///
 /// # Errors
-/// Those of [`detect`] and [`Format::read`].
+/// Those of [`detect`] and [`Format::read`]; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an option of which the format
+/// has no use.
 pub async fn read(source: Source, options: ReadOptions) -> Result<Batches> {
+    if let Some(format) = told(&source, &options) {
+        unheeded::refuse_read(&*format, &options)?;
+    }
     let source = source.spool().await?;
     let (format, compression) = detect(&source, &options).await?;
+    unheeded::refuse_read(&*format, &options)?;
     read_as(&*format, source, options.with_compression(Some(compression))).await
 }
 
@@ -49,4 +55,25 @@ pub(crate) fn taken(what: &str, column: &str) -> Error {
     Error::invalid("number the rows of", what)
         .with_reason(format_args!("there is a column `{column}` already"))
         .with_hint("choose another name for the row number or the source")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[tokio::test]
+    async fn an_option_that_the_format_does_not_heed_is_refused() {
+        let json = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(json.path(), r#"{"rows":[{"a":1}],"others":[{"a":2}]}"#).unwrap();
+        let json = json.path().to_path_buf();
+        let rows = || ReadOptions::default().with_rows(Some("rows".into()));
+        assert!(read(Source::LocalFile(json.clone()), rows()).await.is_ok());
+        // By what stands in a source, and by its name alone.
+        let sep = rows().with_delimiter(Some(';'));
+        for (source, options, option) in [(json, sep, "`delimiter`"), ("/nowhere/a.csv".into(), rows(), "`rows`")] {
+            let error = read(Source::LocalFile(source), options).await.unwrap_err();
+            assert_eq!((error.kind(), error.subject()), (ErrorKind::Invalid, option));
+        }
+    }
 }

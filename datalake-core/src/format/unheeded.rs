@@ -1,29 +1,30 @@
-//! Options that a conversion would not heed: what is said and not done misleads, so it is an error.
+//! Options that neither a reader nor a conversion would heed: what is said and not done misleads, so it is an error.
 
 use super::Format;
 use super::options::{ReadOptions, WriteOptions};
 use crate::error::{Error, Result};
 
-/// Refuses what neither format heeds.
+/// Refuses what a format does not heed where it is read by itself.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), which names the option.
+pub(super) fn refuse_read(from: &dyn Format, read: &ReadOptions) -> Result<()> {
+    let from = from.name();
+    if from != "csv"
+        && let Some(name) = said(&of_either(read)).or_else(|| said(&of_csv_read(read)))
+    {
+        return refused(name, "it says how CSV is read", &format!("the source is {from}"));
+    }
+    refuse_of_text(from, read)
+}
+
+/// Refuses what neither format of a conversion heeds.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), which names the option.
 pub(super) fn refuse(from: &dyn Format, to: &dyn Format, read: &ReadOptions, write: &WriteOptions) -> Result<()> {
     let (from, to) = (from.name(), to.name());
     let (csv_read, csv_written) = (from == "csv", to == "csv");
-    // What is said of CSV in how to read may be meant of the sink.
-    let of_either = [
-        ("delimiter", read.delimiter.is_some()),
-        ("quote", read.quote.is_some()),
-        ("decimal", read.decimal.is_some()),
-        ("header", read.header.is_some()),
-    ];
-    let of_source = [
-        ("escape", read.escape.is_some()),
-        ("comment", read.comment.is_some()),
-        ("skip_lines", read.skip_lines > 0),
-        ("thousands", read.thousands.is_some()),
-    ];
     let plain = WriteOptions::default();
     let of_sink = [
         ("to_delimiter", write.delimiter.is_some()),
@@ -37,17 +38,11 @@ pub(super) fn refuse(from: &dyn Format, to: &dyn Format, read: &ReadOptions, wri
         ("row_group_rows", write.row_group_rows != plain.row_group_rows),
         ("bloom_filters", !write.bloom_filters.is_empty()),
     ];
-    let said = |options: &[(&'static str, bool)]| options.iter().find(|(_, is_said)| *is_said).map(|(name, _)| *name);
-    let refused = |name: &str, what: &str, found: &str| {
-        Err(Error::invalid("use", format_args!("`{name}`"))
-            .with_reason(format_args!("{what}, and {found}"))
-            .with_hint("leave it away, or say another format"))
-    };
     if !csv_read {
-        if let Some(name) = said(&of_source) {
+        if let Some(name) = said(&of_csv_read(read)) {
             return refused(name, "it says how CSV is read", &format!("the source is {from}"));
         }
-        if !csv_written && let Some(name) = said(&of_either) {
+        if !csv_written && let Some(name) = said(&of_either(read)) {
             return refused(name, "it is said of CSV", &format!("{from} is read and {to} written"));
         }
     }
@@ -59,6 +54,34 @@ pub(super) fn refuse(from: &dyn Format, to: &dyn Format, read: &ReadOptions, wri
     {
         return refused(name, "it says how Parquet is written", &format!("{to} is"));
     }
+    refuse_of_text(from, read)
+}
+
+/// An option, and whether it is said.
+type Named = (&'static str, bool);
+
+/// What is said of CSV in how to read, and of the sink where that alone is CSV.
+fn of_either(read: &ReadOptions) -> [Named; 4] {
+    [
+        ("delimiter", read.delimiter.is_some()),
+        ("quote", read.quote.is_some()),
+        ("decimal", read.decimal.is_some()),
+        ("header", read.header.is_some()),
+    ]
+}
+
+/// What is said of CSV that is read.
+fn of_csv_read(read: &ReadOptions) -> [Named; 4] {
+    [
+        ("escape", read.escape.is_some()),
+        ("comment", read.comment.is_some()),
+        ("skip_lines", read.skip_lines > 0),
+        ("thousands", read.thousands.is_some()),
+    ]
+}
+
+/// Refuses what is said of a text, or of JSON, and the source is none.
+fn refuse_of_text(from: &str, read: &ReadOptions) -> Result<()> {
     if from == "parquet" && read.encoding.is_some() {
         return refused("encoding", "it is the encoding of a text", "the source is parquet");
     }
@@ -66,6 +89,16 @@ pub(super) fn refuse(from: &dyn Format, to: &dyn Format, read: &ReadOptions, wri
         return refused("rows", "it names a member of a JSON document", &format!("the source is {from}"));
     }
     Ok(())
+}
+
+fn said(options: &[Named]) -> Option<&'static str> {
+    options.iter().find(|(_, is_said)| *is_said).map(|(name, _)| *name)
+}
+
+fn refused(name: &str, what: &str, found: &str) -> Result<()> {
+    Err(Error::invalid("use", format_args!("`{name}`"))
+        .with_reason(format_args!("{what}, and {found}"))
+        .with_hint("leave it away, or say another format"))
 }
 
 #[cfg(test)]
@@ -100,6 +133,17 @@ mod tests {
         ];
         let all = [csv, json, lines, parquet];
         for (read, write, name, heeded) in cases {
+            // A reader heeds what a conversion into anything but CSV does.
+            for from in all {
+                let read_alone = refuse_read(from, &read).map_err(|error| error.subject().to_owned());
+                let converted = refuse(from, parquet, &read, &WriteOptions::default());
+                assert_eq!(
+                    read_alone,
+                    converted.map_err(|error| error.subject().to_owned()),
+                    "{name}: {}",
+                    from.name()
+                );
+            }
             let is_heeded = |from: &dyn Format, to: &dyn Format| refuse(from, to, &read, &write).is_ok();
             for (from, to) in heeded {
                 assert!(is_heeded(*from, *to), "{name}: {} to {}", from.name(), to.name());

@@ -23,22 +23,26 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Finds the objects that `pattern` names (`bucket/key`, with `*` and `**`) and their common schema.
+    /// Finds the objects that `pattern` names (`bucket/key`, with `*` and `**`) and their common schema. The options may be said
+    /// of other tables of a query as well, so what these objects have no use for is ignored.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) if there are none; those of reading.
     pub async fn open(lake: &Arc<dyn Lake>, pattern: &str, options: ReadOptions) -> Result<Self> {
         let pattern: ObjectPattern = pattern.parse()?;
-        Self::of(&Files::in_lake(lake.as_ref(), &pattern).await?, options).await
+        let files = Files::in_lake(lake.as_ref(), &pattern).await?;
+        // SQL fixes types before it reads, so a later surprise could not widen them: all values are looked at.
+        let plan = Plan::of_any(&files, &options).await?;
+        Ok(Self { schema: plan.schema()?, plan })
     }
 
-    /// Some files or objects as one table.
+    /// Some files or objects as one table, of which alone the options are said.
     ///
     /// # Errors
-    /// Those of reading.
+    /// Those of reading; [`Invalid`](crate::ErrorKind::Invalid) for an option of which the files, where all are of one format,
+    /// have no use.
     pub async fn of(files: &Files, options: ReadOptions) -> Result<Self> {
-        // SQL fixes types before it reads, so a later surprise could not widen them: all values are looked at.
-        let plan = Plan::of_any(files, &options).await?;
+        let plan = Plan::of_these(files, &options).await?;
         Ok(Self { schema: plan.schema()?, plan })
     }
 

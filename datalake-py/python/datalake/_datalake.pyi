@@ -59,7 +59,11 @@ class _ArrowArray(Protocol):
 _Rows: TypeAlias = _ArrowStream | _ArrowArray
 
 class _ReadOptions(TypedDict, total=False):
-    """How a table is read. Options that a format has no use for are ignored by it."""
+    """How a table is read.
+
+    An option for which its format has no use is an error, unless it may be said of others: in SQL, and of files of
+    several formats.
+    """
 
     format: _Format | None
     """The format; `None` tells it from the name, then from the content."""

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use super::advice::Lenient;
+use super::advice::{Advice, Lenient};
 use super::column::{Reading, Wanted};
 use super::cut::Block;
 use super::header;
@@ -21,7 +21,7 @@ use crate::format::cell::Kinds;
 use crate::format::conform::{Conformed, Conformer};
 use crate::format::drive;
 use crate::format::encoding::OTHER_ENCODING;
-use crate::format::intake::{Intake, escaped};
+use crate::format::intake::{Intake, Records, escaped};
 use crate::format::schema::{Observed, shortened};
 use crate::format::spec::{ColumnSpec, DecimalMark};
 
@@ -66,7 +66,7 @@ pub(super) async fn find(
     let (names, notes) = names(source, &first, has_header)?;
     let columns = vec![Observed::new(); names.len()];
     let mut commas = vec![if asks_comma { Comma::ANY } else { Comma::NONE }; names.len()];
-    let mut lenient = vec![Lenient::new(); names.len()];
+    let mut lenient = vec![Lenient::new(mark); names.len()];
     let marks = vec![mark; names.len()];
     let (with_comma, text_notes) = (Vec::new(), Vec::new());
     let mut found = Found { names, columns, marks, with_comma, text_notes, notes, rows: 0, whole: first.is_last };
@@ -102,14 +102,16 @@ pub(super) async fn find(
         for (index, (column, (kinds, values, comma, could))) in found.columns.iter_mut().zip(columns).enumerate() {
             column.absorb(kinds, values, |kinds, has_values| shared.spoiler(&rows, index, kinds, has_values));
             commas[index].absorb(comma);
-            lenient[index].absorb(could);
+            lenient[index].absorb(could.numbered(|row| rows.row(row as usize)));
         }
         let may_separate = reading.syntax.delimiter != b',';
         let is_open = |comma: &Comma| may_separate && comma.is_number() && !comma.is_clear;
-        let is_open = |(column, comma): (&Observed, &Comma)| column.is_text() && is_open(comma);
+        let is_open = |((column, comma), lenient): ((&Observed, &Comma), &Lenient)| {
+            column.is_text() && (is_open(comma) || lenient.is_mixed())
+        };
         let has_enough = rows.block().byte + rows.block().text.len() as u64 >= limit;
-        // What a comma means must not depend on how much is looked at.
-        if has_enough && !found.columns.iter().zip(&commas).any(is_open) {
+        // What a comma means must not depend on how much is looked at, nor what is counted.
+        if has_enough && !found.columns.iter().zip(&commas).zip(&lenient).any(is_open) {
             break;
         }
     }
@@ -137,10 +139,16 @@ impl Found {
             }
             let advice = lenient[index].advice();
             let note = column.note(name);
-            let note = note.or_else(|| Some(format!("column `{name}` is text because of `{}`", advice.as_ref()?.0)));
+            let note = note.or_else(|| {
+                let Advice { row, first, .. } = advice.as_ref()?;
+                Some(format!("column `{name}` is text because of `{first}` in row {row}"))
+            });
             let Some(note) = note else { continue };
             let note = match advice {
-                Some((_, options)) => format!("{note}; with {options} it is numbers"),
+                Some(Advice { options, odd, .. }) => {
+                    let odd = odd.map(|odd| format!(" ({odd} of {} values)", column.values())).unwrap_or_default();
+                    format!("{note}{odd}; with {options} it is numbers")
+                }
                 None => note,
             };
             self.text_notes.push((name.clone(), note.clone()));

@@ -151,12 +151,13 @@ async fn a_dialect_is_found_and_told() {
 async fn a_comma_that_may_group_digits_is_no_decimal_mark() {
     let unclear = found("a;b\n1,234;x\n12,345;y\n").await;
     assert_eq!(types(&unclear.table)[0], DataType::Utf8);
-    let note = r#"column `a` is text because of `1,234`; with `thousands = ","` or `decimal = ","` it is numbers"#;
+    let note =
+        r#"column `a` is text because of `1,234` in row 1; with `thousands = ","` or `decimal = ","` it is numbers"#;
     assert_eq!(unclear.notes, [note]);
     let clear = found("a;b\n1,234;x\n12,3;y\n").await;
     assert_eq!(floats(&clear.table, 0), [1.234, 12.3]);
     let quoted = found("a,b\n\"1,5\",x\n\"12,3\",y\n").await;
-    assert_eq!(quoted.notes, [r#"column `a` is text because of `1,5`; with `decimal = ","` it is numbers"#]);
+    assert_eq!(quoted.notes, [r#"column `a` is text because of `1,5` in row 1; with `decimal = ","` it is numbers"#]);
     let dotted = found("a;b\n1,5;1.234\n12,3;5.678\n").await;
     assert_eq!(dotted.notes.len(), 2);
     assert_eq!(dotted.notes[1], r#"column `b` has a decimal dot; with `thousands = "."` it groups digits"#);
@@ -170,10 +171,17 @@ async fn a_note_says_what_makes_a_column_numbers() {
     assert_eq!(
         early.notes,
         [concat!(
-            r#"column `a` is text because of `NA`; with `nulls = ["NA"]` and `thousands = ","` or "#,
+            r#"column `a` is text because of `NA` in row 1; with `nulls = ["NA"]` and `thousands = ","` or "#,
             r#"`nulls = ["NA"]` and `decimal = ","` it is numbers"#
         )]
     );
+    let mixed = found("a;b\n1.5;x\n\n2.25;\"y\ny\"\n3,7;z\n").await;
+    assert_eq!(
+        mixed.notes,
+        [r#"column `a` is text because of `3,7` in row 3 (1 of 3 values); with `decimal = "either"` it is numbers"#]
+    );
+    let either = read("a;b\n1.5;x\n3,7;y\n", ReadOptions::default().with_decimal(DecimalMark::Either)).await.unwrap();
+    assert_eq!(floats(&either.table, 0), [1.5, 3.7]);
     let neither = found("a\n1\nx\n").await;
     assert_eq!(neither.notes, ["column `a` is text because of `x` in row 2"]);
 }

@@ -19,6 +19,7 @@ pub(super) struct Kindred<'a> {
     pub(super) comma: Comma,
     /// What would make numbers of them.
     pub(super) lenient: Lenient,
+    row: u64,
     reading: &'a Reading,
     mark: DecimalMark,
 }
@@ -26,7 +27,8 @@ pub(super) struct Kindred<'a> {
 impl<'a> Kindred<'a> {
     pub(super) fn new(wanted: &Wanted, reading: &'a Reading, asks: bool) -> Self {
         let comma = if asks { Comma::ANY } else { Comma::NONE };
-        Self { kinds: Kinds::ALL, values: 0, comma, lenient: Lenient::new(), reading, mark: wanted.spec.decimal }
+        let mark = wanted.spec.decimal;
+        Self { kinds: Kinds::ALL, values: 0, comma, lenient: Lenient::new(mark), row: 0, reading, mark }
     }
 }
 
@@ -72,6 +74,8 @@ impl<'a> Fields<'a> for Kindred<'_> {
     #[inline(always)]
     fn take(&mut self, fields: impl Iterator<Item = &'a [u8]>) {
         for field in fields {
+            let row = self.row;
+            self.row += 1;
             let text = self.reading.unquoted(field);
             if self.reading.is_null(&text) {
                 continue;
@@ -85,7 +89,7 @@ impl<'a> Fields<'a> for Kindred<'_> {
                     self.comma.take(&text, kinds, self.reading);
                 }
                 if self.lenient.is_alive() {
-                    self.lenient.take(&text, kinds);
+                    self.lenient.take(row, &text, kinds);
                 }
             }
         }

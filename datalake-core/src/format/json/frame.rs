@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Position, Result};
-use crate::format::conform::nearest;
 use crate::format::intake::{BadRecord, Place, escaped};
+use crate::format::names::nearest;
 use crate::format::schema::shortened;
 
 /// The longest record in bytes, a document without an array of rows included.

@@ -12,14 +12,14 @@ use super::said::{folder_of, found_in_folders, in_both, said_as};
 use super::union::{United, unite};
 use crate::error::{Error, Result};
 use crate::format::batches::Batches;
-use crate::format::conform::nearest;
 use crate::format::memory::MemoryBudget;
+use crate::format::names::nearest;
 use crate::format::options::{Infer, ReadOptions};
 use crate::format::schema::{Guess, Inferred};
 use crate::format::single::taken;
 use crate::format::source::Source;
 use crate::format::spec::ColumnSpec;
-use crate::format::{Format, detect, json};
+use crate::format::{Format, detect, json, unheeded};
 
 /// So many files, spread over all, are looked at before types are guessed.
 const SAMPLE_FILES: usize = 8;
@@ -60,6 +60,16 @@ impl Plan {
     #[cfg(feature = "sql")]
     pub(crate) async fn of_any(files: &Files, options: &ReadOptions) -> Result<Self> {
         Self::of(files, formats_of(files, options).await?, options).await
+    }
+
+    /// The same, where the options are said of these files alone: those that files of one format do not heed are refused.
+    #[cfg(feature = "sql")]
+    pub(crate) async fn of_these(files: &Files, options: &ReadOptions) -> Result<Self> {
+        let formats = formats_of(files, options).await?;
+        if of_one(files, &formats).is_ok() {
+            unheeded::refuse_read(&*formats[0], &files.alone(options))?;
+        }
+        Self::of(files, formats, options).await
     }
 
     async fn of(files: &Files, formats: Formats, options: &ReadOptions) -> Result<Self> {
@@ -109,11 +119,6 @@ impl Plan {
         Ok(Some(Self { is_whole: false, ..Self::made(files, formats, options, united, &found)? }))
     }
 
-    /// Whether folders say columns.
-    pub(in crate::format) fn has_folders(&self) -> bool {
-        !self.files.keys.is_empty()
-    }
-
     /// The plan by declared columns.
     fn declared(files: &Files, formats: Formats, mut options: ReadOptions) -> Result<Self> {
         let is_said = |spec: &ColumnSpec| folder_of(spec, files.keys.iter().map(String::as_str)).is_some();
@@ -156,7 +161,6 @@ impl Plan {
     }
 
     /// The files.
-    #[cfg(feature = "sql")]
     pub(crate) fn files(&self) -> &Files {
         &self.files
     }
@@ -240,6 +244,23 @@ pub(super) enum Piece {
     Said(ArrayRef),
     /// The file's name.
     Source,
+}
+
+impl Files {
+    /// The format of all files where an option or their names tell it, so that it is known before any of them is read.
+    pub(in crate::format) fn told(&self, options: &ReadOptions) -> Option<Arc<dyn Format>> {
+        if let Some(name) = &options.format {
+            return detect::format(name);
+        }
+        let mut formats = self.files.iter().map(|file| file.file_name().and_then(|name| detect::by_name(&name)));
+        let first = formats.next()??;
+        formats.all(|other| other.is_some_and(|other| other.name() == first.name())).then_some(first)
+    }
+
+    /// How files are read, without what is said of their folders: their values have that decimal mark, whatever the files are.
+    pub(in crate::format) fn alone(&self, options: &ReadOptions) -> ReadOptions {
+        options.clone().with_decimal(options.decimal.filter(|_| self.keys.is_empty()))
+    }
 }
 
 /// The formats of all files: by option, by their names, or by their first bytes.

@@ -1,6 +1,6 @@
 //! Many files as one stream of batches: they are opened ahead on all CPU threads, and handed on in their order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,8 +16,8 @@ use super::said::in_both;
 use super::union::{FileNotes, lacking};
 use crate::error::{Error, Result};
 use crate::format::batches::{Batches, Tally, slices};
-use crate::format::conform::all_null;
 use crate::format::memory::MemoryBudget;
+use crate::format::names::meant;
 use crate::format::nulled::Nulled;
 use crate::format::options::ReadOptions;
 use crate::format::reject::{Reject, Rejects, SourceColumns};
@@ -32,7 +32,9 @@ impl Plan {
     /// by the tally at its end.
     pub(crate) fn read(&self, columns: Option<&[String]>) -> Result<Batches> {
         let layout = Arc::new(self.layout(columns)?);
-        let options = self.options.clone().with_columns(Some(layout.of_file.clone()));
+        let mut options = self.options.clone().with_columns(Some(layout.of_file.clone()));
+        // What a file lacks is told of all files together.
+        options.is_one_of_many = true;
         let tally = Arc::new(Tally::default());
         let opened = Opened { plan: self.clone(), layout: Arc::clone(&layout), options };
         let small = opened.clone();
@@ -179,8 +181,8 @@ impl Rejects for Rejected {
 struct Seen {
     /// The names in the table, and those in a file that stand for each.
     wanted: Vec<(String, Vec<String>)>,
-    /// How many files lack each, and the first of them.
-    lacking: Vec<(usize, Option<Arc<str>>)>,
+    /// How many files lack each, and the first of them, with the name in it that may be meant.
+    lacking: Vec<(usize, Option<(Arc<str>, String)>)>,
     /// Where columns are guessed: how many of them, from the first on, were seen.
     known: Option<usize>,
     /// Whether it is told here what files lack, and what is to be known of each: it is known beforehand where all were looked at.
@@ -204,14 +206,24 @@ impl Seen {
     fn see(&mut self, file: &Arc<str>, columns: &[String], notes: &[String]) -> Result<()> {
         self.files += 1;
         if self.tells {
-            // What a file lacks is told of all files together.
-            let is_lacking = |note: &String| self.wanted.iter().any(|(name, _)| *note == all_null(name));
-            self.notes.add(file, notes.iter().filter(|note| !is_lacking(note)));
+            self.notes.add(file, notes.iter());
         }
-        for ((_, names), (files, first)) in self.wanted.iter().zip(&mut self.lacking) {
+        let mut news = Vec::new();
+        for (place, ((_, names), (files, first))) in self.wanted.iter().zip(&mut self.lacking).enumerate() {
             if !names.iter().any(|name| columns.contains(name)) {
                 *files += 1;
-                first.get_or_insert_with(|| Arc::clone(file));
+                if first.is_none() {
+                    news.push(place);
+                }
+            }
+        }
+        if !news.is_empty() {
+            let known: HashSet<&String> = self.wanted.iter().flat_map(|(_, names)| names).collect();
+            let others = columns.iter().filter(|column| !known.contains(column)).map(String::as_str);
+            let names = |place: &usize| self.wanted[*place].1.iter().map(String::as_str).collect();
+            let near = meant(&news.iter().map(names).collect::<Vec<_>>(), &others.collect::<Vec<_>>());
+            for (place, near) in news.into_iter().zip(near) {
+                self.lacking[place].1 = Some((Arc::clone(file), near));
             }
         }
         let Some(known) = &mut self.known else { return Ok(()) };
@@ -233,8 +245,10 @@ impl Seen {
     fn notes(&self) -> Vec<String> {
         let mut told = self.notes.told();
         let columns = self.wanted.iter().zip(&self.lacking).filter(|(_, (files, _))| self.tells && *files > 0);
-        let notes = columns
-            .map(|((name, _), (files, first))| lacking(name, *files, self.files, first.as_deref().unwrap_or_default()));
+        let notes = columns.filter_map(|((name, _), (files, first))| {
+            let (first, near) = first.as_ref()?;
+            Some(lacking(name, *files, self.files, first) + near)
+        });
         told.extend(notes);
         told
     }

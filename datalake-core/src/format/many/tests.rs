@@ -427,6 +427,11 @@ async fn with_declared_columns_it_is_told_what_each_file_has_and_lacks() {
     let folder = Folder::new(&[("a.csv", "id,x\n1,2\n"), ("b.csv", "id,x\n2,3\n"), ("c.csv", "id\n3\n")]);
     let declared =
         |name: &str| Some(vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new(name, DataType::Utf8)]);
+    let (_, notes) = folder.lines(ReadOptions::default().with_schema(declared("xx"))).await;
+    assert_eq!(
+        notes.last().unwrap(),
+        "3 of 3 files, the first of them a.csv, have no column `xx`: null there; the nearest name there is `x`"
+    );
     let (_, notes) = folder.lines(ReadOptions::default().with_schema(declared("y"))).await;
     let expected = [
         "a.csv: not in the declared schema, so left out: `x` (and so in 1 more)",
@@ -465,4 +470,29 @@ async fn a_single_file_has_a_column_of_its_name_too() {
 #[test]
 fn a_path_without_a_name_is_none() {
     assert!(Files::local(Path::new("/nowhere/*.csv").to_str().unwrap()).is_err());
+}
+
+#[tokio::test]
+async fn what_files_of_one_format_do_not_heed_is_refused_before_they_are_read() {
+    let folder = Folder::new(&[("g=1/a.parquet", "no"), ("g=2/b.parquet", "Parquet")]);
+    let refused = |read: ReadOptions| folder.to("x.ndjson", "**", read);
+    let error = refused(ReadOptions::default().with_delimiter(Some(';'))).await.unwrap_err();
+    assert_eq!((error.kind(), error.subject()), (ErrorKind::Invalid, "`delimiter`"));
+    // What folders say has a decimal mark all the same.
+    let read = ReadOptions::default().with_decimal(crate::format::DecimalMark::Comma);
+    let error = refused(read).await.unwrap_err();
+    assert!(error.subject().contains("a.parquet"), "{error}");
+}
+
+#[cfg(feature = "sql")]
+#[tokio::test]
+async fn what_is_said_of_files_alone_is_heeded_by_one_format_of_several() {
+    use crate::query::DataSet;
+    let folder = Folder::new(&[("a.csv", "x;y\n1;2\n"), ("b.ndjson", "{\"x\":3}\n"), ("c.ndjson", "{\"x\":4}\n")]);
+    let read = || ReadOptions::default().with_delimiter(Some(';'));
+    let data = DataSet::of(&folder.files("**").unwrap(), read()).await.unwrap();
+    assert_eq!(data.schema().fields().len(), 2);
+    let alone = folder.files("*.ndjson").unwrap();
+    assert_eq!(DataSet::of(&alone, read()).await.unwrap_err().subject(), "`delimiter`");
+    assert!(Plan::of_any(&alone, &read()).await.is_ok());
 }

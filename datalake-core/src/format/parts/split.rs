@@ -10,8 +10,8 @@ use arrow::row::{RowConverter, SortField};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::conform::nearest;
 use crate::format::many::folder;
+use crate::format::names::nearest;
 use crate::format::text::value_text;
 
 /// So many folders a table may have: each is kept in mind to the end, and its rows wait for their like.
