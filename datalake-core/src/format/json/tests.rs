@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::format::trial::Trial;
 use crate::format::{ColumnSpec, OnRowError, Reject, Rejects};
 
 #[derive(Debug, Default)]
@@ -100,6 +101,52 @@ async fn of_repeated_names_the_last_counts_and_is_noted() {
     assert_eq!(notes, ["`a` is repeated in row 1; of repeated names the last counts"]);
 }
 
+/// All notes of a read, with types from a sample of a few bytes and blocks of a few as well, or from the whole.
+fn noted(json: Json, text: &str, infer: Infer, flatten: bool) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let trial = Trial { piece: Some(16), block: Some(16), by_hand: false };
+    trial.run(|| {
+        runtime.block_on(async {
+            let options = ReadOptions::default().with_infer(infer).with_flatten(flatten);
+            let mut batches = json.read(source(text.as_bytes()), options).await.unwrap();
+            while batches.try_next().await.unwrap().is_some() {}
+            batches.notes().iter().cloned().chain(batches.tally().notes()).collect()
+        })
+    })
+}
+
+#[test]
+fn a_name_that_is_repeated_behind_the_sample_is_told_as_if_it_came_early() {
+    let plain = r#"{"a":1,"s":{"x":1,"y":[{"z":1}]},"m":1}"#;
+    let mixed = r#"{"a":1,"s":{"x":1,"y":[{"z":1}]},"m":{"k":1,"k":2}}"#;
+    let inner = r#"{"a":1,"s":{"x":2,"y":[{"z":1},{"z":1,"z":2}],"x":3}}"#;
+    let outer = r#"{"b":1,"a":2,"b":3,"a":4}"#;
+    let first = r#"{"b":1,"a":2}"#;
+    let note =
+        |name: &str, row: u64| vec![format!("`{name}` is repeated in row {row}; of repeated names the last counts")];
+    for (rows, expected) in [
+        (vec![first, plain, plain, plain, inner, outer, outer], note("x", 5)),
+        (vec![first, plain, plain, plain, plain, outer, inner], note("a", 6)),
+        // Told of the sample once, and not again.
+        (vec![outer, plain, plain, plain, inner], note("a", 1)),
+        // A text keeps both values.
+        (vec![first, plain, mixed, plain], Vec::new()),
+    ] {
+        let (lines, array) = (rows.join("\n"), format!("[{}]", rows.join(",\n")));
+        let document = format!("{{\"rows\":{array}}}");
+        for (json, text) in [(Json::lines(), &lines), (Json::document(), &array), (Json::document(), &document)] {
+            for flatten in [false, true] {
+                // The sample has all fields and kinds, and ends before the fifth row.
+                for infer in [Infer::Sample(120), Infer::Whole] {
+                    let mut told = noted(json, text, infer, flatten);
+                    told.retain(|note| note.ends_with("of repeated names the last counts"));
+                    assert_eq!(told, expected, "{infer:?} {text}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn broken_records_are_set_aside() {
     let text = b"{\"a\":1}\n{\"a\":\n{\"a\":2}\n[3]\n{\"a\":\"\xff\"}\n{\"a\":\"\\ud800\"}\n{\"a\":4";
@@ -160,7 +207,7 @@ fn batches_do_not_depend_on_the_pieces_of_the_text() {
         let tally = Arc::new(Tally::default());
         let intake = Intake::new(&source, &schema, None, &options, &tally).unwrap();
         let framer = Framer::new(&source, Layout::Array);
-        let target = Target { kinds, schema, flattens: false };
+        let target = Target { kinds, schema, flattens: false, tells_repeated: false };
         let decoder = Decoder::new(&source, framer, target, Vec::new(), intake, 2);
         (drive::decode_pieces(decoder, text.chunks(piece)).unwrap(), tally.balance())
     };
