@@ -87,6 +87,21 @@ async fn objects_are_structs_or_columns_of_their_own() {
 }
 
 #[tokio::test]
+async fn lists_and_what_is_kept_as_text_are_not_flattened() {
+    let wide: Vec<String> = (0..5000).map(|name| format!("\"k{name}\":1")).collect();
+    let text = format!(
+        "{{\"o\":{{\"l\":[{{\"a\":{{\"b\":1}}}}],\"m\":{{\"k\":1}},\"w\":{{{}}}}}}}\n{{\"o\":{{\"m\":2}}}}\n",
+        wide.join(",")
+    );
+    let (flat, _) = read_noted(text.as_bytes(), ReadOptions::default().with_flatten(true)).await.unwrap();
+    let names: Vec<_> = flat.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["o_l", "o_m", "o_w"]);
+    assert!(matches!(flat.column(0).data_type(), DataType::List(element) if element.data_type().is_nested()));
+    assert_eq!(texts(&flat, "o_m"), [Some("{\"k\":1}".into()), Some("2".into())]);
+    assert!(texts(&flat, "o_w")[0].as_deref().is_some_and(|json| json.starts_with("{\"k0\":1,")));
+}
+
+#[tokio::test]
 async fn values_of_several_kinds_are_text() {
     let (table, notes) = read("{\"a\":1,\"b\":\"x\"}\n{\"a\":[ 2 ],\"b\":3}\n{\"a\":\"s\",\"b\":true}\n").await;
     assert_eq!(texts(&table, "a"), [Some("1".into()), Some("[2]".into()), Some("\"s\"".into())]);
