@@ -363,7 +363,7 @@ pub(crate) struct Reading {
     /// The member of a JSON document that holds the rows.
     #[arg(long, value_name = "NAME")]
     pub(crate) rows: Option<String>,
-    /// Turns nested JSON fields into columns `outer_inner`.
+    /// Turns the fields of JSON objects into columns `outer_inner`, at every depth. Lists stay lists, those of objects too.
     #[arg(long)]
     pub(crate) flatten: bool,
     /// The columns and their types: `id:int64!,name:text,price:decimal(10,2)`, where `!` means that no value may be missing, or a

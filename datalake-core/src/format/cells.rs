@@ -1,7 +1,9 @@
 //! The values of a column as text, straight into the bytes of a file: what [`text`](super::text) says, for most types in a
 //! fraction of its time.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, LargeStringArray, StringArray, StringViewArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, LargeStringArray, RecordBatch, StringArray, StringViewArray,
+};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
@@ -9,7 +11,7 @@ use arrow::datatypes::{
 
 use super::decimal;
 use super::text::{push_json, push_text, with_float};
-use crate::error::Result;
+use crate::error::{Error, Position, Result};
 
 /// A column whose values are written one by one.
 #[derive(Debug)]
@@ -150,6 +152,12 @@ impl<'a> Cells<'a> {
         bytes.extend_from_slice(text.as_bytes());
         Ok(Cell::Any)
     }
+}
+
+/// Of a value that has no text, whose it is.
+#[cold]
+pub(crate) fn in_column(error: Error, batch: &RecordBatch, place: usize) -> Error {
+    error.with_position(Position::default().with_column(batch.schema_ref().field(place).name()))
 }
 
 fn push_int(value: i64, bytes: &mut Vec<u8>) {

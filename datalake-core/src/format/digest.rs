@@ -1,6 +1,6 @@
 //! The digest of a table: SHA-256 over its schema and its values in row order.
 //!
-//! It does not depend on how the rows were cut into batches or row groups, on dictionaries, views or large offsets,
+//! It does not depend on how the rows were cut into batches or row groups, on dictionaries, views, large offsets or fixed sizes,
 //! on the width of integers (but `uint64` is a type of its own), or on the file format. What a format cannot say is
 //! another value there, and so another digest: CSV has no empty text beside a missing value, JSON no NaN, and both
 //! read every number with a fraction as `float64` and every time in microseconds. Each leaf column has a hash of its own, fed with one entry a value; the table's digest is
@@ -14,12 +14,12 @@
 //! a key and a value. A struct has only the one byte, its fields are columns; where it is missing, they are skipped.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, ListArray, OffsetSizeTrait, PrimitiveArray, RecordBatch,
-    StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, LargeListArray, ListArray, OffsetSizeTrait,
+    PrimitiveArray, RecordBatch, StructArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit, ToByteSlice,
+    ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit, ToByteSlice,
 };
 use arrow::downcast_primitive_array;
 use sha2::{Digest, Sha256};
@@ -81,8 +81,11 @@ impl TableDigest {
             return Err(Error::internal("digest", "a batch of another schema"));
         }
         self.rows += batch.num_rows() as u64;
-        for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
-            column.update(array)?;
+        for ((column, field), array) in self.columns.iter_mut().zip(self.schema.fields()).zip(batch.columns()) {
+            column.update(array).map_err(|error| match error.kind() {
+                ErrorKind::Unsupported => without_form(field, error),
+                _ => error,
+            })?;
         }
         Ok(())
     }
@@ -105,9 +108,10 @@ impl Column {
     fn of(data_type: &DataType) -> Self {
         let children = match data_type {
             DataType::Struct(fields) => fields.iter().map(|field| Self::of(field.data_type())).collect(),
-            DataType::List(element) | DataType::LargeList(element) | DataType::Map(element, _) => {
-                vec![Self::of(element.data_type())]
-            }
+            DataType::List(element)
+            | DataType::LargeList(element)
+            | DataType::FixedSizeList(element, _)
+            | DataType::Map(element, _) => vec![Self::of(element.data_type())],
             _ => Vec::new(),
         };
         Self { hash: Sha256::new(), children }
@@ -120,6 +124,10 @@ impl Column {
             DataType::Struct(_) => return self.structs(array.as_struct()),
             DataType::List(_) => return self.lists(array.as_list::<i32>()),
             DataType::LargeList(_) => return self.lists(array.as_list::<i64>()),
+            // With large offsets, as the elements of all rows may be more than others can count.
+            DataType::FixedSizeList(_, _) => {
+                return self.lists(&LargeListArray::from(array.as_fixed_size_list().clone()));
+            }
             DataType::Map(_, _) => return self.lists(&ListArray::from(array.as_map().clone())),
             DataType::Dictionary(_, values) => return self.update(&cast(array, values)?),
             narrow if is_narrow(narrow) => return self.update(&cast(array, &DataType::Int64)?),
@@ -179,7 +187,7 @@ impl Column {
         let array = array.as_ref();
         downcast_primitive_array!(
             array => { self.primitive_values(array, |value| value); Ok(()) }
-            other => Err(Error::new(ErrorKind::Unsupported, "digest", format_args!("a column of type {other}")))
+            other => Err(Error::new(ErrorKind::Unsupported, "digest", format_args!("values of type {other}")))
         )
     }
 
@@ -275,6 +283,14 @@ impl Column {
     }
 }
 
+/// What a column is whose values cannot be said in one way.
+fn without_form(field: &Field, cause: Error) -> Error {
+    Error::new(ErrorKind::Unsupported, "write", format_args!("column `{}`", field.name()))
+        .with_reason(format_args!("there is no form for its type {} that files have in common", field.data_type()))
+        .with_hint("leave the column out with `columns`, or make another type of it before")
+        .with_source(cause)
+}
+
 /// The one bit pattern of a value: no -0.0, and a single NaN.
 fn canonical(value: f64) -> f64 {
     if value.is_nan() {
@@ -341,7 +357,7 @@ fn push_type(bytes: &mut Vec<u8>, data_type: &DataType) {
             push_text(bytes, unit_name(*unit));
             push_text(bytes, if zone.is_some() { "utc" } else { "local" });
         }
-        DataType::List(element) | DataType::LargeList(element) => {
+        DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
             push_text(bytes, "list");
             push_type(bytes, element.data_type());
         }
@@ -385,10 +401,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use arrow::array::{
-        DictionaryArray, Float64Array, Int8Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
-        UInt32Array,
+        DictionaryArray, FixedSizeListArray, Float64Array, Int8Array, Int64Array, LargeStringArray, ListViewArray,
+        StringArray, StringViewArray, UInt32Array,
     };
-    use arrow::datatypes::{Field, Int8Type};
+    use arrow::datatypes::Int8Type;
     use std::sync::Arc;
 
     fn digest(columns: &[(&str, ArrayRef)]) -> String {
@@ -427,6 +443,27 @@ mod tests {
         assert_eq!(wide, of(Int8Array::from(vec![Some(-7), None, Some(120)])));
         assert_ne!(wide, of(Int8Array::from(vec![Some(-7), Some(0), Some(120)])));
         assert_eq!(of(Int64Array::from(vec![i64::from(u32::MAX)])), of(UInt32Array::from(vec![u32::MAX])));
+    }
+
+    #[test]
+    fn lists_of_one_size_are_lists() {
+        let values = |values: Vec<i64>| Arc::new(Int64Array::from(values)) as ArrayRef;
+        let (field, nulls) = (Arc::new(Field::new_list_field(DataType::Int64, true)), vec![true, false, true]);
+        let offsets = arrow::buffer::OffsetBuffer::from_lengths([2, 0, 2]);
+        let lists = ListArray::new(Arc::clone(&field), offsets, values(vec![1, 2, 5, 6]), Some(nulls.clone().into()));
+        let fixed = FixedSizeListArray::new(field, 2, values(vec![1, 2, 3, 4, 5, 6]), Some(nulls.into()));
+        assert_eq!(of(lists.slice(1, 2)), of(fixed.slice(1, 2)));
+        assert_eq!(of(lists), of(fixed));
+    }
+
+    #[test]
+    fn a_type_without_a_form_is_told_with_its_column_and_what_to_do() {
+        let list = ListViewArray::from(ListArray::from_iter_primitive::<Int8Type, _, _>([Some([Some(1)])]));
+        let batch = RecordBatch::try_from_iter([("x", Arc::new(list) as ArrayRef)]).unwrap();
+        let error = TableDigest::new(batch.schema_ref()).update(&batch).unwrap_err();
+        let told = error.to_string();
+        assert!(told.starts_with("cannot write column `x`") && told.contains("ListView"), "{error}");
+        assert!(error.hint().unwrap().contains("`columns`"), "{error:?}");
     }
 
     #[test]

@@ -312,6 +312,11 @@ impl Intake {
         Ok(())
     }
 
+    /// Tells what was seen of the source only now.
+    pub(super) fn note(&self, note: String) {
+        self.tally.add_notes(vec![note]);
+    }
+
     /// Deals with bad records, in the order of the source.
     pub(crate) fn reject(&self, mut bad: Vec<BadRecord>) -> Result<()> {
         bad.sort_by_key(|bad| bad.place.row);

@@ -85,6 +85,8 @@ struct Plan {
     notes: Vec<String>,
     rows: u64,
     whole: bool,
+    /// Whether a name that is repeated may be found only where all records are read.
+    tells_repeated: bool,
     /// What the values have in common, where types are found from them.
     shape: Option<Box<Shape>>,
 }
@@ -111,6 +113,8 @@ impl Plan {
                 notes,
                 rows: 0,
                 whole: false,
+                // The fields were found from all records, and what there is to be told was.
+                tells_repeated: false,
                 shape: None,
             });
         }
@@ -119,13 +123,16 @@ impl Plan {
         let is_text = options.text || options.schema.is_some();
         let observed = if is_text { Vec::new() } else { scan.observed(options.flatten) };
         let shape = (!is_text).then(|| Box::new(scan.shape().clone()));
-        let (mut kinds, mut notes, rows) = scan.found(!is_text);
+        let mut kinds = scan.shape().record();
         if is_text {
             let declared = options.schema.as_deref().unwrap_or_default();
             kinds = kinds_as_declared("", kinds, options.flatten, declared);
         }
+        let mut notes = scan.notes(&kinds, !is_text);
         let schema = decoded_schema(&kinds, options.flatten, &mut notes);
-        Ok(Self { input, packing, layout, kinds, schema, observed, notes, rows, whole, shape })
+        let tells_repeated = !whole && scan.shape().repeated(&kinds).is_none();
+        let rows = scan.rows();
+        Ok(Self { input, packing, layout, kinds, schema, observed, notes, rows, whole, tells_repeated, shape })
     }
 
     fn intake(&self, options: &ReadOptions, tally: &Arc<Tally>) -> Result<Intake> {
@@ -244,7 +251,8 @@ impl Format for Json {
         notes.extend(intake.notes());
         let names = plan.schema.fields().iter().map(|field| field.name().clone()).collect();
         let name = Arc::clone(plan.input.name());
-        let target = Target { kinds: plan.kinds, schema: plan.schema, flattens: options.flatten };
+        let (flattens, tells_repeated) = (options.flatten, plan.tells_repeated);
+        let target = Target { kinds: plan.kinds, schema: plan.schema, flattens, tells_repeated };
         if options.looks_ahead && plan.layout == Layout::Lines && plan.packing.is_as_stored() {
             for piece in ahead::pieces(&plan.input).await? {
                 let (source, kinds, nulls) = (Arc::clone(&name), target.kinds.clone(), options.nulls.clone());

@@ -90,7 +90,9 @@ pub struct ReadOptions {
     pub rejects: Option<Arc<dyn Rejects>>,
     /// How much is looked at to find types.
     pub infer: Infer,
-    /// JSON: whether the fields of objects become columns of their own, `a_b` for field `b` of `a`.
+    /// JSON: whether the fields of objects become columns of their own, `a_b` for field `b` of `a`, at every depth; where an
+    /// object is missing, so are they. Lists stay lists, those of objects too. An object that is kept as JSON text (it is
+    /// nested too deeply, has too many names, or its field holds other values as well) stays one column.
     pub flatten: bool,
     /// JSON: the member of a document that holds the rows; `None` takes the only array of objects.
     pub rows: Option<String>,

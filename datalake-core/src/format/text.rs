@@ -30,9 +30,11 @@ pub(crate) fn push_text(array: &dyn Array, row: usize, text: &mut String) -> Res
         DataType::LargeUtf8 => text.push_str(array.as_string::<i64>().value(row)),
         DataType::Utf8View => text.push_str(array.as_string_view().value(row)),
         DataType::Dictionary(_, _) => return push_dictionary(array, row, text),
-        DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::Map(_, _) => {
-            push_json(array, row, text)?;
-        }
+        DataType::Struct(_)
+        | DataType::List(_)
+        | DataType::LargeList(_)
+        | DataType::FixedSizeList(_, _)
+        | DataType::Map(_, _) => push_json(array, row, text)?,
         DataType::Date32 => push_date(array.as_primitive::<Date32Type>().value(row), text)?,
         DataType::Timestamp(unit, zone) => push_timestamp(array, row, *unit, zone.is_some(), text)?,
         _ => push_number(array, row, text)?,
@@ -126,6 +128,7 @@ fn out_of_calendar(value: i64) -> Error {
 
 fn no_text(array: &dyn Array) -> Error {
     Error::new(ErrorKind::Unsupported, "write", format_args!("a {} as text", array.data_type()))
+        .with_hint("leave the column out with `columns`, or make another type of it before")
 }
 
 /// Appends a value as JSON: missing ones as `null`, and so NaN and infinities, for which JSON has nothing.
@@ -141,6 +144,7 @@ pub(crate) fn push_json(array: &dyn Array, row: usize, json: &mut String) -> Res
         }
         DataType::List(_) => push_array(&array.as_list::<i32>().value(row), json),
         DataType::LargeList(_) => push_array(&array.as_list::<i64>().value(row), json),
+        DataType::FixedSizeList(_, _) => push_array(&array.as_fixed_size_list().value(row), json),
         DataType::Map(_, _) => push_map(&array.as_map().value(row), json),
         data_type if is_bare(data_type) => push_bare(array, row, json),
         _ => {

@@ -173,7 +173,16 @@ fn arrays() -> Vec<(ArrayRef, Told)> {
             )),
             Ok(&["[1,null]", "-", "[3]"]),
         ),
-        (Arc::new(FixedSizeListArray::new(list_field, 1, ints(), nulls())), Err("FixedSizeList")),
+        (
+            Arc::new(ListViewArray::from(ListArray::new(
+                Arc::clone(&list_field),
+                OffsetBuffer::from_lengths([2, 0, 1]),
+                ints(),
+                nulls(),
+            ))),
+            Err("column `x`: there is no form for its type ListView"),
+        ),
+        (Arc::new(FixedSizeListArray::new(list_field, 1, ints(), nulls())), Ok(&["[1]", "-", "[3]"])),
         (
             Arc::new(StructArray::new(
                 vec![Field::new("a", DataType::Int64, true)].into(),

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Schema};
 
 use super::ascii;
 use crate::error::{Error, Result};
-use crate::format::cells::{Cell, Cells, append};
+use crate::format::cells::{Cell, Cells, append, in_column};
 use crate::format::dialect::LineEnd;
 use crate::format::drive::Encode;
 use crate::format::options::WriteOptions;
@@ -184,7 +184,7 @@ impl Encode for Encoder {
                     bytes.push(self.delimiter);
                 }
                 let begin = bytes.len();
-                match column.push(row, bytes)? {
+                match column.push(row, bytes).map_err(|error| in_column(error, batch, index))? {
                     // A line without a character would be no record.
                     Cell::Missing if is_alone && self.null.is_empty() => self.quoted_field("", index, bytes)?,
                     Cell::Missing if self.null.is_empty() => {}

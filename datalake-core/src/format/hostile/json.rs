@@ -95,14 +95,17 @@ fn sampled(bench: &Bench, json: Json, options: &ReadOptions, usual: &Result<Outc
     match (bench.read(&json, &sample, trial), usual) {
         (Err(error), _) if format::Misfit::is_cause_of(&error) => {}
         (sampled, usual) if is_torn(usual, &sampled) => {}
-        (sampled, usual) => same(&unnoted(&sampled), &unnoted(usual), "of a sample"),
+        (sampled, usual) => same(&noted_alike(&sampled), &noted_alike(usual), "of a sample"),
     }
 }
 
-/// A read without its notes: of members that are left out, and names that are repeated, a sample tells only those in it.
-fn unnoted(read: &Result<Outcome>) -> Result<Outcome> {
+/// A read of whose notes only that of a repeated name is left: of members that are left out, a sample tells only those in it.
+fn noted_alike(read: &Result<Outcome>) -> Result<Outcome> {
     match read {
-        Ok(read) => Ok(Outcome { notes: Vec::new(), ..read.clone() }),
+        Ok(read) => {
+            let is_repeated = |note: &&String| note.ends_with("of repeated names the last counts");
+            Ok(Outcome { notes: read.notes.iter().filter(is_repeated).cloned().collect(), ..read.clone() })
+        }
         Err(error) => Err(crate::Error::new(error.kind(), "read", error)),
     }
 }

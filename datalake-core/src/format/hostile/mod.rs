@@ -102,13 +102,14 @@ impl Bench {
         let read = trial.run(|| {
             wait(async {
                 let mut batches = format.read(self.source(), options).await?;
-                let (schema, notes) = (SchemaRef::clone(batches.schema()), batches.notes().to_vec());
+                let (schema, mut notes) = (SchemaRef::clone(batches.schema()), batches.notes().to_vec());
                 let mut all = Vec::new();
                 while let Some(batch) = batches.try_next().await? {
                     assert!((1..=most).contains(&batch.num_rows()), "{} rows in a batch", batch.num_rows());
                     assert_eq!(batch.schema(), schema);
                     all.push(batch);
                 }
+                notes.extend(batches.tally().notes());
                 let table = concat_batches(&schema, &all).map_err(|cause| Error::invalid("join", cause));
                 Ok::<_, Error>((schema, notes, table?, batches.balance()))
             })

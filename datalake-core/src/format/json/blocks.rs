@@ -7,10 +7,10 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use super::build::{Members, Unfit};
+use super::build::{Members, Record, Unfit};
 use super::columns::Reader;
 use super::cut::{Block, BlockRecords};
-use super::decode::{Target, flatten, misfit, parse};
+use super::decode::{Target, flatten, misfit, parse, repeated_note};
 use super::frame::{Layout, Next};
 use super::shape::Kind;
 use crate::compute;
@@ -31,6 +31,8 @@ struct Decoded {
     /// How many records and lines there are.
     count: (u64, u64),
     bad: Vec<BadRecord>,
+    /// The first row in which a name is repeated, and that name.
+    repeated: Option<(u64, String)>,
     /// What ends all.
     end: Option<End>,
 }
@@ -79,7 +81,8 @@ impl Decoder {
             Some((columns, rows, lines)) => {
                 let count = (rows as u64, lines);
                 let records = Found::Block(BlockRecords::new(&self.source, block, &self.layout));
-                Ok(Decoded { columns, rows, records, count, bad: Vec::new(), end: None })
+                // A name that is repeated is not quick.
+                Ok(Decoded { columns, rows, records, count, bad: Vec::new(), repeated: None, end: None })
             }
         }
     }
@@ -88,7 +91,7 @@ impl Decoder {
     fn by_hand(&self, block: &Block) -> Result<Decoded> {
         let mut framer = block.framer(&self.source, &self.layout);
         let mut members = Members::new(&self.target.kinds);
-        let (mut log, mut end, mut rows) = (Log::new(self.keeps_raw), None, 0);
+        let (mut log, mut end, mut rows, mut repeated) = (Log::new(self.keeps_raw), None, 0, None);
         loop {
             match framer.next() {
                 Err(error) => end = Some(End::Broken(error)),
@@ -107,10 +110,14 @@ impl Decoder {
                     rows = place.row;
                     match parse(framer.raw(), place) {
                         Err(bad) => log.add_bad(*bad),
-                        Ok(fields) => match members.append(&fields, &self.nulls) {
-                            Ok(()) => log.add(place, framer.raw()),
-                            Err(unfit) => end = Some(End::Unfit(place, unfit)),
-                        },
+                        Ok(fields) => {
+                            let mut record = Record::new(&self.nulls);
+                            match members.append(&fields, &mut record) {
+                                Ok(()) => log.add(place, framer.raw()),
+                                Err(unfit) => end = Some(End::Unfit(place, unfit)),
+                            }
+                            repeated = repeated.or(record.repeated.map(|name| (place.row, name)));
+                        }
                     }
                     if end.is_none() {
                         continue;
@@ -122,7 +129,8 @@ impl Decoder {
         // Columns that a value did not fit are of no use.
         let columns = if end.is_some() { Vec::new() } else { members.finish_fields()? };
         let bad = log.take_bad();
-        Ok(Decoded { columns, rows: log.len(), records: Found::Log(log), count: (rows, block.lines()), bad, end })
+        let (rows, count, records) = (log.len(), (rows, block.lines()), Found::Log(log));
+        Ok(Decoded { columns, rows, records, count, bad, repeated, end })
     }
 }
 
@@ -142,7 +150,7 @@ pub(super) fn is_misfit(source: &Arc<str>, kinds: &[(String, Kind)], nulls: &[St
             Ok(Next::Record) => {
                 let place = framer.place();
                 let Ok(fields) = parse(framer.raw(), place) else { continue };
-                if members.append(&fields, nulls).is_err() {
+                if members.append(&fields, &mut Record::new(nulls)).is_err() {
                     return Ok(true);
                 }
             }
@@ -156,6 +164,7 @@ struct Settler {
     decoder: Arc<Decoder>,
     intake: Arc<Intake>,
     before: (u64, u64),
+    tells_repeated: bool,
     batch_rows: usize,
     ready: VecDeque<RecordBatch>,
 }
@@ -181,8 +190,9 @@ pub(super) fn batches(
     let shared = Arc::clone(&decoder);
     let ahead = intake.memory().blocks(compute::threads());
     let decoded = drive::worked(blocks, ahead, move |block| shared.decode(block));
+    let (tells_repeated, intake) = (decoder.target.tells_repeated, Arc::new(intake));
     let settler =
-        Settler { decoded, decoder, intake: Arc::new(intake), before: (0, 0), batch_rows, ready: VecDeque::new() };
+        Settler { decoded, decoder, intake, before: (0, 0), tells_repeated, batch_rows, ready: VecDeque::new() };
     futures::stream::try_unfold(settler, Settler::next).boxed()
 }
 
@@ -192,10 +202,16 @@ impl Settler {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some((batch, self)));
             }
-            let Some(decoded) = self.decoded.try_next().await? else { return Ok(None) };
+            let Some(mut decoded) = self.decoded.try_next().await? else { return Ok(None) };
             let (before, count) = (self.before, decoded.count);
             self.before = (before.0 + count.0, before.1 + count.1);
             let (decoder, intake) = (Arc::clone(&self.decoder), Arc::clone(&self.intake));
+            if let Some((row, name)) = decoded.repeated.take()
+                && std::mem::take(&mut self.tells_repeated)
+            {
+                // Blocks come in their order, so there is none before.
+                intake.note(repeated_note(before.0 + row, &name));
+            }
             let batch = compute::run(move || settle(decoded, before, &decoder, &intake)).await?;
             if let Some(batch) = batch {
                 self.ready.extend(slices(&batch, self.batch_rows));
@@ -267,7 +283,7 @@ mod tests {
             source: "test".into(),
             layout,
             reader: Reader::new(&kinds(), nulls),
-            target: Target { kinds: kinds(), schema, flattens: false },
+            target: Target { kinds: kinds(), schema, flattens: false, tells_repeated: false },
             nulls: nulls.to_vec(),
             keeps_raw: true,
         }

@@ -12,7 +12,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use serde_json::value::RawValue;
 
-use super::shape::{Kind, is_null, struct_fields};
+use super::shape::{Kind, is_null, repeated_name, struct_fields};
 use super::value::{Value, minified};
 use crate::error::{Error, Result};
 use crate::format::cell::{self, Kinds};
@@ -27,6 +27,20 @@ pub(crate) struct Unfit(pub(crate) String);
 impl From<serde_json::Error> for Unfit {
     fn from(cause: serde_json::Error) -> Self {
         Self(cause.to_string())
+    }
+}
+
+/// What holds for all values of a record that is appended, and what was seen in them.
+pub(crate) struct Record<'a> {
+    nulls: &'a [String],
+    /// The least of the names that are there twice, of which only the last value is kept.
+    pub(crate) repeated: Option<String>,
+}
+
+impl<'a> Record<'a> {
+    /// A record in which texts of `nulls` mean that a value is missing.
+    pub(crate) fn new(nulls: &'a [String]) -> Self {
+        Self { nulls, repeated: None }
     }
 }
 
@@ -49,16 +63,23 @@ impl Members {
     }
 
     /// Appends the members of an object; of a name that is repeated, the last.
-    pub(crate) fn append(&mut self, members: &[(Cow<'_, str>, &RawValue)], nulls: &[String]) -> Result<(), Unfit> {
-        let mut values = vec![None; self.fields.len()];
+    pub(crate) fn append(
+        &mut self,
+        members: &[(Cow<'_, str>, &RawValue)],
+        record: &mut Record<'_>,
+    ) -> Result<(), Unfit> {
+        let (mut values, mut is_repeated) = (vec![None; self.fields.len()], false);
         for (name, raw) in members {
             match self.places.get(name.as_ref()) {
-                Some(place) => values[*place] = Some(*raw),
+                Some(place) => is_repeated |= values[*place].replace(*raw).is_some(),
                 None => return Err(Unfit(format!("there is no field `{name}` in the objects before"))),
             }
         }
+        if is_repeated {
+            record.repeated = record.repeated.take().into_iter().chain(repeated_name(members)).min();
+        }
         self.validity.append_non_null();
-        self.fields.iter_mut().zip(values).try_for_each(|(field, value)| field.append(value, nulls))
+        self.fields.iter_mut().zip(values).try_for_each(|(field, value)| field.append(value, record))
     }
 
     fn append_null(&mut self) -> Result<(), Unfit> {
@@ -124,12 +145,12 @@ impl Builder {
     }
 
     /// Appends a value, or a missing one. After an error the column is of no use.
-    pub(crate) fn append(&mut self, raw: Option<&RawValue>, nulls: &[String]) -> Result<(), Unfit> {
+    fn append(&mut self, raw: Option<&RawValue>, record: &mut Record<'_>) -> Result<(), Unfit> {
         let Some(raw) = raw else { return self.append_null() };
         match Value::of(raw)? {
             Value::Null => self.append_null(),
-            Value::Text(text) if is_null(&text, nulls) => self.append_null(),
-            value => self.append_value(value, raw, nulls),
+            Value::Text(text) if is_null(&text, record.nulls) => self.append_null(),
+            value => self.append_value(value, raw, record),
         }
     }
 
@@ -151,7 +172,7 @@ impl Builder {
         Ok(())
     }
 
-    fn append_value(&mut self, value: Value<'_>, raw: &RawValue, nulls: &[String]) -> Result<(), Unfit> {
+    fn append_value(&mut self, value: Value<'_>, raw: &RawValue, record: &mut Record<'_>) -> Result<(), Unfit> {
         match (self, value) {
             (Self::Json(builder), _) => builder.append_value(minified(raw.get())),
             (Self::Bool(builder), Value::Bool(value)) => builder.append_value(value),
@@ -180,9 +201,9 @@ impl Builder {
             (Self::List { element, lengths, validity, .. }, Value::List(values)) => {
                 lengths.push(values.len());
                 validity.append_non_null();
-                return values.into_iter().try_for_each(|value| element.append(Some(value), nulls));
+                return values.into_iter().try_for_each(|value| element.append(Some(value), record));
             }
-            (Self::Struct(fields), Value::Object(members)) => return fields.append(&members, nulls),
+            (Self::Struct(fields), Value::Object(members)) => return fields.append(&members, record),
             (builder, _) => return Err(Unfit(format!("`{}` is not a {}", shortened(raw.get()), builder.noun()))),
         }
         Ok(())

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
 use serde_json::value::RawValue;
 
-use super::build::{Members, Unfit};
+use super::build::{Members, Record, Unfit};
 use super::frame::{Framer, Next};
 use super::shape::{Kind, Shape};
 use super::value::Value;
@@ -80,17 +80,21 @@ pub(crate) struct Scan {
     framer: Framer,
     nulls: Vec<String>,
     shape: Shape,
-    repeated: Option<(u64, String)>,
     rows: u64,
 }
 
 impl Scan {
     pub(crate) fn new(framer: Framer, nulls: Vec<String>) -> Self {
-        Self { framer, nulls, shape: Shape::new(), repeated: None, rows: 0 }
+        Self { framer, nulls, shape: Shape::new(), rows: 0 }
     }
 
-    /// The fields of the records with their kinds, notes (of types too, if these count), and the number of records.
-    pub(crate) fn found(self, has_types: bool) -> (Vec<(String, Kind)>, Vec<String>, u64) {
+    /// How many records there are.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// What a user should know where the fields are read as these kinds: of types too, if they were found from the values.
+    pub(crate) fn notes(&self, kinds: &[(String, Kind)], has_types: bool) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some((rows_in, left_out)) = self.framer.members()
             && !left_out.is_empty()
@@ -98,13 +102,11 @@ impl Scan {
             let names: Vec<String> = left_out.iter().map(|name| format!("`{name}`")).collect();
             notes.push(format!("the rows are the elements of `{rows_in}`; left out: {}", names.join(", ")));
         }
-        if let Some((row, name)) = &self.repeated {
-            notes.push(format!("`{name}` is repeated in row {row}; of repeated names the last counts"));
-        }
+        notes.extend(self.shape.repeated(kinds).map(|(row, name)| repeated_note(row, name)));
         if has_types {
             self.shape.field_notes(&mut notes);
         }
-        (self.shape.record(), notes, self.rows)
+        notes
     }
 
     /// What the values of all fields have in common.
@@ -124,10 +126,13 @@ impl Scan {
         self.rows = place.row;
         // Broken records are the reader's business.
         let Ok(fields) = parse(self.framer.raw(), place) else { return };
-        if let Ok(Some(name)) = self.shape.observe(place.row, Value::Object(fields), &self.nulls, 0) {
-            self.repeated.get_or_insert((place.row, name));
-        }
+        let _ = self.shape.observe(place.row, Value::Object(fields), &self.nulls, 0);
     }
+}
+
+/// What is told of the first row in which a name is repeated.
+pub(super) fn repeated_note(row: u64, name: &str) -> String {
+    format!("`{name}` is repeated in row {row}; of repeated names the last counts")
 }
 
 impl Decode for Scan {
@@ -160,6 +165,7 @@ pub(crate) struct Decoder {
     members: Members,
     schema: SchemaRef,
     flattens: bool,
+    tells_repeated: bool,
     intake: Intake,
     batch_rows: usize,
     log: Log,
@@ -172,6 +178,8 @@ pub(crate) struct Target {
     /// Of the decoded batches, fields of objects as columns of their own if they are to be.
     pub(crate) schema: SchemaRef,
     pub(crate) flattens: bool,
+    /// Whether the first name that is repeated is news: it is not where all records were looked at before, or it was found.
+    pub(crate) tells_repeated: bool,
 }
 
 impl Decoder {
@@ -190,6 +198,7 @@ impl Decoder {
             members: Members::new(&target.kinds),
             schema: target.schema,
             flattens: target.flattens,
+            tells_repeated: target.tells_repeated,
             batch_rows: batch_rows.max(1),
             log: Log::new(intake.wants_raw()),
             intake,
@@ -203,8 +212,14 @@ impl Decoder {
         match parse(raw, place) {
             Err(bad) => self.log.add_bad(*bad),
             Ok(fields) => {
-                self.members.append(&fields, &self.nulls).map_err(|unfit| misfit(&self.source, place, unfit))?;
+                let mut record = Record::new(&self.nulls);
+                self.members.append(&fields, &mut record).map_err(|unfit| misfit(&self.source, place, unfit))?;
                 self.log.add(place, raw);
+                if let Some(name) = record.repeated
+                    && std::mem::take(&mut self.tells_repeated)
+                {
+                    self.intake.note(repeated_note(place.row, &name));
+                }
             }
         }
         Ok(())

@@ -24,6 +24,8 @@ pub(crate) struct Shape {
     scalars: Option<Observed>,
     list: Option<Box<Shape>>,
     object: Option<IndexMap<String, Shape>>,
+    /// The first row in which an object has a name twice, and that name: the least of them, so that no order counts.
+    repeated: Option<(u64, String)>,
     /// Too deep or too wide for a type.
     is_unbounded: bool,
 }
@@ -43,24 +45,24 @@ pub(crate) enum Kind {
 
 impl Shape {
     pub(crate) fn new() -> Self {
-        Self { scalars: None, list: None, object: None, is_unbounded: false }
+        Self { scalars: None, list: None, object: None, repeated: None, is_unbounded: false }
     }
 
-    /// Takes a value; says which name is repeated in it, if one is.
+    /// Takes a value.
     pub(crate) fn observe(
         &mut self,
         row: u64,
         value: Value<'_>,
         nulls: &[String],
         depth: usize,
-    ) -> serde_json::Result<Option<String>> {
+    ) -> serde_json::Result<()> {
         if depth > DEEPEST {
             self.is_unbounded = true;
-            return Ok(None);
+            return Ok(());
         }
         let (kinds, text) = match value {
-            Value::Null => return Ok(None),
-            Value::Text(text) if is_null(&text, nulls) => return Ok(None),
+            Value::Null => return Ok(()),
+            Value::Text(text) if is_null(&text, nulls) => return Ok(()),
             Value::List(elements) => return self.observe_list(row, &elements, nulls, depth),
             Value::Object(members) => return self.observe_object(row, members, nulls, depth),
             Value::Bool(value) => (Kinds::BOOL, value.to_string()),
@@ -69,7 +71,7 @@ impl Shape {
         };
         let scalars = self.scalars.get_or_insert_with(Observed::new);
         scalars.observe_kinds(row, &text, || kinds);
-        Ok(None)
+        Ok(())
     }
 
     fn observe_list(
@@ -78,13 +80,9 @@ impl Shape {
         elements: &[&RawValue],
         nulls: &[String],
         depth: usize,
-    ) -> serde_json::Result<Option<String>> {
+    ) -> serde_json::Result<()> {
         let element = self.list.get_or_insert_with(|| Box::new(Self::new()));
-        let mut repeated = None;
-        for raw in elements {
-            repeated = repeated.or(element.observe(row, Value::of(raw)?, nulls, depth + 1)?);
-        }
-        Ok(repeated)
+        elements.iter().try_for_each(|raw| element.observe(row, Value::of(raw)?, nulls, depth + 1))
     }
 
     fn observe_object(
@@ -93,26 +91,31 @@ impl Shape {
         members: Vec<(Cow<'_, str>, &RawValue)>,
         nulls: &[String],
         depth: usize,
-    ) -> serde_json::Result<Option<String>> {
+    ) -> serde_json::Result<()> {
         let fields = self.object.get_or_insert_with(IndexMap::new);
-        let mut repeated = repeated_name(&members);
+        let repeated = repeated_name(&members);
         // Only the last value of a name becomes one of the field, so no other has a say in its type.
         let last = repeated.as_ref().map(|_| last_places(&members));
+        if let Some(found) = repeated.map(|name| (row, name))
+            && self.repeated.as_ref().is_none_or(|first| found < *first)
+        {
+            self.repeated = Some(found);
+        }
         for (place, (name, raw)) in members.into_iter().enumerate() {
             let is_top = depth == 0;
             if fields.len() >= WIDEST && !fields.contains_key(name.as_ref()) {
                 self.is_unbounded = !is_top;
             }
             if self.is_unbounded {
-                return Ok(repeated);
+                return Ok(());
             }
             let is_last = last.as_ref().is_none_or(|last| last.get(name.as_ref()) == Some(&place));
             let field = fields.entry(name.into_owned()).or_insert_with(Self::new);
             if is_last {
-                repeated = repeated.or(field.observe(row, Value::of(raw)?, nulls, depth + 1)?);
+                field.observe(row, Value::of(raw)?, nulls, depth + 1)?;
             }
         }
-        Ok(repeated)
+        Ok(())
     }
 
     /// How the values are stored.
@@ -172,6 +175,23 @@ impl Shape {
     pub(crate) fn record(&self) -> Vec<(String, Kind)> {
         let fields = self.object.iter().flatten();
         fields.map(|(name, field)| (name.clone(), field.kind())).collect()
+    }
+
+    /// The first row in which a name is repeated among these fields, or among those within them, and that name. What stays JSON
+    /// text keeps all that it has.
+    pub(crate) fn repeated(&self, fields: &[(String, Kind)]) -> Option<(u64, &str)> {
+        let object = self.object.as_ref()?;
+        let own = self.repeated.as_ref().map(|(row, name)| (*row, name.as_str()));
+        let nested = fields.iter().filter_map(|(name, kind)| object.get(name)?.repeated_within(kind));
+        own.into_iter().chain(nested).min()
+    }
+
+    fn repeated_within(&self, kind: &Kind) -> Option<(u64, &str)> {
+        match kind {
+            Kind::List(element) => self.list.as_ref()?.repeated_within(element),
+            Kind::Struct(fields) => self.repeated(fields),
+            Kind::Scalar(_) | Kind::Json | Kind::Empty => None,
+        }
     }
 
     /// What a user should know of the fields of the records.
@@ -261,7 +281,8 @@ fn last_places(members: &[(Cow<'_, str>, &RawValue)]) -> HashMap<String, usize> 
     members.iter().enumerate().map(|(place, (name, _))| (name.clone().into_owned(), place)).collect()
 }
 
-fn repeated_name(members: &[(Cow<'_, str>, &RawValue)]) -> Option<String> {
+/// The least of the names that are there twice.
+pub(super) fn repeated_name(members: &[(Cow<'_, str>, &RawValue)]) -> Option<String> {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
     names.sort_unstable();
     names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned())

@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::format::trial::Trial;
 use crate::format::{ColumnSpec, OnRowError, Reject, Rejects};
 
 #[derive(Debug, Default)]
@@ -86,6 +87,21 @@ async fn objects_are_structs_or_columns_of_their_own() {
 }
 
 #[tokio::test]
+async fn lists_and_what_is_kept_as_text_are_not_flattened() {
+    let wide: Vec<String> = (0..5000).map(|name| format!("\"k{name}\":1")).collect();
+    let text = format!(
+        "{{\"o\":{{\"l\":[{{\"a\":{{\"b\":1}}}}],\"m\":{{\"k\":1}},\"w\":{{{}}}}}}}\n{{\"o\":{{\"m\":2}}}}\n",
+        wide.join(",")
+    );
+    let (flat, _) = read_noted(text.as_bytes(), ReadOptions::default().with_flatten(true)).await.unwrap();
+    let names: Vec<_> = flat.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["o_l", "o_m", "o_w"]);
+    assert!(matches!(flat.column(0).data_type(), DataType::List(element) if element.data_type().is_nested()));
+    assert_eq!(texts(&flat, "o_m"), [Some("{\"k\":1}".into()), Some("2".into())]);
+    assert!(texts(&flat, "o_w")[0].as_deref().is_some_and(|json| json.starts_with("{\"k0\":1,")));
+}
+
+#[tokio::test]
 async fn values_of_several_kinds_are_text() {
     let (table, notes) = read("{\"a\":1,\"b\":\"x\"}\n{\"a\":[ 2 ],\"b\":3}\n{\"a\":\"s\",\"b\":true}\n").await;
     assert_eq!(texts(&table, "a"), [Some("1".into()), Some("[2]".into()), Some("\"s\"".into())]);
@@ -98,6 +114,52 @@ async fn of_repeated_names_the_last_counts_and_is_noted() {
     let (table, notes) = read("{\"a\":1,\"a\":2}\n").await;
     assert_eq!(table.column(0).as_primitive::<Int64Type>().value(0), 2);
     assert_eq!(notes, ["`a` is repeated in row 1; of repeated names the last counts"]);
+}
+
+/// All notes of a read, with types from a sample of a few bytes and blocks of a few as well, or from the whole.
+fn noted(json: Json, text: &str, infer: Infer, flatten: bool) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let trial = Trial { piece: Some(16), block: Some(16), by_hand: false };
+    trial.run(|| {
+        runtime.block_on(async {
+            let options = ReadOptions::default().with_infer(infer).with_flatten(flatten);
+            let mut batches = json.read(source(text.as_bytes()), options).await.unwrap();
+            while batches.try_next().await.unwrap().is_some() {}
+            batches.notes().iter().cloned().chain(batches.tally().notes()).collect()
+        })
+    })
+}
+
+#[test]
+fn a_name_that_is_repeated_behind_the_sample_is_told_as_if_it_came_early() {
+    let plain = r#"{"a":1,"s":{"x":1,"y":[{"z":1}]},"m":1}"#;
+    let mixed = r#"{"a":1,"s":{"x":1,"y":[{"z":1}]},"m":{"k":1,"k":2}}"#;
+    let inner = r#"{"a":1,"s":{"x":2,"y":[{"z":1},{"z":1,"z":2}],"x":3}}"#;
+    let outer = r#"{"b":1,"a":2,"b":3,"a":4}"#;
+    let first = r#"{"b":1,"a":2}"#;
+    let note =
+        |name: &str, row: u64| vec![format!("`{name}` is repeated in row {row}; of repeated names the last counts")];
+    for (rows, expected) in [
+        (vec![first, plain, plain, plain, inner, outer, outer], note("x", 5)),
+        (vec![first, plain, plain, plain, plain, outer, inner], note("a", 6)),
+        // Told of the sample once, and not again.
+        (vec![outer, plain, plain, plain, inner], note("a", 1)),
+        // A text keeps both values.
+        (vec![first, plain, mixed, plain], Vec::new()),
+    ] {
+        let (lines, array) = (rows.join("\n"), format!("[{}]", rows.join(",\n")));
+        let document = format!("{{\"rows\":{array}}}");
+        for (json, text) in [(Json::lines(), &lines), (Json::document(), &array), (Json::document(), &document)] {
+            for flatten in [false, true] {
+                // The sample has all fields and kinds, and ends before the fifth row.
+                for infer in [Infer::Sample(120), Infer::Whole] {
+                    let mut told = noted(json, text, infer, flatten);
+                    told.retain(|note| note.ends_with("of repeated names the last counts"));
+                    assert_eq!(told, expected, "{infer:?} {text}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -160,7 +222,7 @@ fn batches_do_not_depend_on_the_pieces_of_the_text() {
         let tally = Arc::new(Tally::default());
         let intake = Intake::new(&source, &schema, None, &options, &tally).unwrap();
         let framer = Framer::new(&source, Layout::Array);
-        let target = Target { kinds, schema, flattens: false };
+        let target = Target { kinds, schema, flattens: false, tells_repeated: false };
         let decoder = Decoder::new(&source, framer, target, Vec::new(), intake, 2);
         (drive::decode_pieces(decoder, text.chunks(piece)).unwrap(), tally.balance())
     };

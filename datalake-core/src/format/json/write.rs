@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use crate::error::Result;
-use crate::format::cells::{Cells, push_string};
+use crate::format::cells::{Cells, in_column, push_string};
 use crate::format::drive::Encode;
 
 /// Gives JSON text. Missing values are written as `null`, so that the schema does not depend on the rows.
@@ -70,9 +70,9 @@ impl Encode for Encoder {
             if columns.is_empty() {
                 bytes.push(b'{');
             }
-            for (name, column) in self.names.iter().zip(&columns) {
+            for (place, (name, column)) in self.names.iter().zip(&columns).enumerate() {
                 name.push(bytes);
-                column.push_json(row, bytes)?;
+                column.push_json(row, bytes).map_err(|error| in_column(error, batch, place))?;
             }
             bytes.push(b'}');
             if !self.is_array {

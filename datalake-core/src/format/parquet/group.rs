@@ -164,6 +164,10 @@ fn bytes(array: &dyn Array, from: usize, rows: usize) -> usize {
             let (first, last) = (offsets[from] as usize, offsets[from + rows] as usize);
             bytes(list.values().as_ref(), first, last - first) + 4 * rows
         }
+        DataType::FixedSizeList(_, size) => {
+            let (list, size) = (array.as_fixed_size_list(), usize::try_from(*size).unwrap_or(1));
+            bytes(list.values().as_ref(), from * size, rows * size) + 4 * rows
+        }
         DataType::Map(_, _) => {
             let map = array.as_map();
             let offsets = map.value_offsets();
