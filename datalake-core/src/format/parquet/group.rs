@@ -106,7 +106,7 @@ fn width(data_type: &DataType) -> Option<usize> {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => None,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => None,
         DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::Map(_, _) => None,
-        DataType::Dictionary(_, _) => None,
+        DataType::FixedSizeList(_, _) | DataType::Dictionary(_, _) => None,
         DataType::FixedSizeBinary(width) => Some(usize::try_from(*width).unwrap_or(1)),
         other => Some(other.primitive_width().unwrap_or(1)),
     }
