@@ -40,7 +40,7 @@ impl AddedColumns {
             }
             Some(declared) => {
                 let of_folder = |declared: &ColumnSpec| {
-                    let key = folder_of(declared, keys.clone())?;
+                    let key = folder_of(declared, &keys)?;
                     let own = spec(&declared.name)?;
                     // It may have another name than its folders, a unit, and a decimal mark.
                     let is_so = own.data_type == declared.data_type;

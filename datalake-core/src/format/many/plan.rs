@@ -121,7 +121,7 @@ impl Plan {
 
     /// The plan by declared columns.
     fn declared(files: &Files, formats: Formats, mut options: ReadOptions) -> Result<Self> {
-        let is_said = |spec: &ColumnSpec| folder_of(spec, files.keys.iter().map(String::as_str)).is_some();
+        let is_said = |spec: &ColumnSpec| folder_of(spec, &files.keys.iter().map(String::as_str)).is_some();
         let (said, own) = options.schema.unwrap_or_default().into_iter().partition::<Vec<_>, _>(is_said);
         let columns = Arc::new(Schema::new(own.iter().map(ColumnSpec::field).collect::<Vec<_>>()));
         options.schema = Some(own);

@@ -176,13 +176,16 @@ impl Rejects for Rejected {
     }
 }
 
+/// A file, and the name of a column in it that may be meant.
+type Meant = (Arc<str>, String);
+
 /// What was seen of the columns of files that were read.
 #[derive(Debug)]
 struct Seen {
     /// The names in the table, and those in a file that stand for each.
     wanted: Vec<(String, Vec<String>)>,
     /// How many files lack each, and the first of them, with the name in it that may be meant.
-    lacking: Vec<(usize, Option<(Arc<str>, String)>)>,
+    lacking: Vec<(usize, Option<Meant>)>,
     /// Where columns are guessed: how many of them, from the first on, were seen.
     known: Option<usize>,
     /// Whether it is told here what files lack, and what is to be known of each: it is known beforehand where all were looked at.

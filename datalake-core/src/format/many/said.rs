@@ -21,7 +21,7 @@ fn value<'a>(said: Option<&'a str>, options: &ReadOptions) -> Option<&'a str> {
 
 /// Whose folder says a declared column, if one does: the first of its names of which there are folders. It is then looked for
 /// in no file.
-pub(crate) fn folder_of<'a>(spec: &ColumnSpec, keys: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+pub(crate) fn folder_of<'a>(spec: &ColumnSpec, keys: &(impl Iterator<Item = &'a str> + Clone)) -> Option<&'a str> {
     spec.source_names().find_map(|name| keys.clone().find(|key| *key == name))
 }
 
@@ -101,7 +101,7 @@ mod of_one {
         /// How the object itself is read: columns of its folders are not looked for in it.
         pub(crate) fn of_object(&self, mut options: ReadOptions) -> ReadOptions {
             if let (false, Some(specs)) = (self.is_empty(), &mut options.schema) {
-                specs.retain(|spec| folder_of(spec, self.0.iter().map(|(key, _)| &**key)).is_none());
+                specs.retain(|spec| folder_of(spec, &self.0.iter().map(|(key, _)| &**key)).is_none());
             }
             options
         }
