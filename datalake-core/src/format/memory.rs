@@ -4,7 +4,7 @@
 //! time. A quarter of the memory is for what is read. Of the rest, Parquet has all for its row groups, and text a third for
 //! what is encoded and a third for what is compressed. Sizes are estimates for ordinary tables: what one block, batch or file
 //! comes to is known only when it is there, and one is always held, however large it is; of a row group of Parquet that is read it
-//! is known before, and one that takes more than half is refused.
+//! is known before, and one that takes more than three quarters is refused.
 
 use super::options::{ReadOptions, WriteOptions};
 use crate::error::{Error, Result};
@@ -71,17 +71,17 @@ impl MemoryBudget {
         self.0.map_or(most, |memory| (memory / part).min(most))
     }
 
-    /// Refuses a row group whose encoded columns, which are held together, take more than half of the memory.
-    pub(super) fn check_group(self, source: &str, encoded: u64) -> Result<()> {
+    /// Refuses a row group that takes more than three quarters of the memory to be read.
+    pub(super) fn check_group(self, source: &str, held: u64) -> Result<()> {
         match self.0 {
-            Some(memory) if encoded > memory / 2 => Err(Error::invalid("read", source)
+            Some(memory) if held > memory / 4 * 3 => Err(Error::invalid("read", source)
                 .with_reason(format_args!(
-                    "its largest row group has {encoded} bytes in the columns that are read, and half of the `memory` of \
-                     {memory} bytes is less"
+                    "its largest row group takes about {held} bytes, the columns that are read as they are stored and a page of \
+                     each, and three quarters of the `memory` of {memory} bytes are less"
                 ))
                 .with_hint(format_args!(
                     "give {} bytes of memory or more, read fewer columns, or write the file with smaller row groups",
-                    encoded.saturating_mul(2)
+                    (held / 3 + 1).saturating_mul(4)
                 ))),
             _ => Ok(()),
         }
@@ -153,8 +153,8 @@ mod tests {
         assert!(error.to_string().contains("96MiB"), "{error}");
         MemoryBudget(Some(LEAST)).check().unwrap();
         let budget = MemoryBudget(Some(100 * MIB));
-        budget.check_group("foods.parquet", 50 * MIB).unwrap();
-        let error = budget.check_group("foods.parquet", 50 * MIB + 1).unwrap_err();
-        assert_eq!(error.hint().map(|hint| hint.contains("104857602 bytes")), Some(true), "{error}");
+        budget.check_group("foods.parquet", 75 * MIB).unwrap();
+        let error = budget.check_group("foods.parquet", 75 * MIB + 1).unwrap_err();
+        assert_eq!(error.hint().map(|hint| hint.contains("104857604 bytes")), Some(true), "{error}");
     }
 }

@@ -92,7 +92,7 @@ impl Plan {
         let intake = intake(&self.input, &self.schema, &options, &tally)?;
         let schema = Arc::clone(intake.schema());
         let memory = MemoryBudget::of_read(&options);
-        memory.check_group(self.input.name(), sizes::most_encoded(self.metadata.metadata(), &self.mask))?;
+        memory.check_group(self.input.name(), sizes::most_held(self.metadata.metadata(), &self.mask))?;
         let (batch_bytes, most_begun) = (memory.bytes(16, BATCH_BYTES), memory.bytes(8, WHOLE_BYTES));
         let batch_rows = options.batch_rows.min(self.rows_within(batch_bytes)).max(1);
         let heaviest = self.metadata.metadata().row_groups().iter().map(group_bytes).max().unwrap_or(0);

@@ -147,7 +147,8 @@ proptest! {
         }
     }
 
-    /// Types are found anew: a column may become another one (a text that looks like a number), but the texts of its cells do not.
+    /// Types are found anew: a column may become another one (a text that looks like a number), but the texts of its cells do not,
+    /// unless they are fractions, of which `.0` is written as `0.0`.
     #[test]
     fn cells_are_the_same_where_types_are_found(rows in prop::collection::vec(row(), 1..10)) {
         let table = table(&rows);
@@ -163,7 +164,12 @@ proptest! {
                 Ok::<_, crate::Error>(arrow::compute::concat_batches(&schema, &all).unwrap())
             });
             let back = back.unwrap();
-            prop_assert_eq!(super::cells(&back), expected.clone(), "{}", name);
+            for (found, given) in super::cells(&back).iter().flatten().zip(expected.iter().flatten()) {
+                let number = |text: &String| text.contains(['.', 'e', 'E']).then(|| text.parse::<f64>().ok()).flatten();
+                let is_same = found == given || number(found).is_some() && number(found) == number(given);
+                prop_assert!(is_same, "{}: {} for {}", name, found, given);
+            }
+            prop_assert_eq!(back.num_rows(), table.num_rows(), "{}", name);
             let names: Vec<_> = back.schema().fields().iter().map(|field| field.name().clone()).collect();
             let given: Vec<_> = table.schema().fields().iter().map(|field| field.name().clone()).collect();
             prop_assert_eq!(names, given, "{}", name);

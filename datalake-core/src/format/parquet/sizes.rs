@@ -13,11 +13,17 @@ pub(super) fn group_bytes(group: &RowGroupMetaData) -> u64 {
     u64::try_from(group.columns().iter().map(length).fold(0, i64::saturating_add)).unwrap_or(0)
 }
 
-/// The bytes that the columns to be read have in the file, in the row group that has most.
-pub(super) fn most_encoded(metadata: &ParquetMetaData, mask: &ProjectionMask) -> u64 {
-    let encoded = |group: &RowGroupMetaData| {
+/// What writers make the pages of a column, if it has more.
+const PAGE: i64 = 1024 * 1024;
+
+/// The bytes that are held while a row group is read, in the one that takes most: the columns that are read as the file has
+/// them, and about a page of each.
+pub(super) fn most_held(metadata: &ParquetMetaData, mask: &ProjectionMask) -> u64 {
+    let held =
+        |column: &ColumnChunkMetaData| column.compressed_size().saturating_add(column.uncompressed_size().min(PAGE));
+    let of_group = |group: &RowGroupMetaData| {
         let columns = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
-        columns.map(|(_, column)| column.compressed_size()).fold(0, i64::saturating_add)
+        columns.map(|(_, column)| held(column)).fold(0, i64::saturating_add)
     };
-    u64::try_from(metadata.row_groups().iter().map(encoded).max().unwrap_or(0)).unwrap_or(0)
+    u64::try_from(metadata.row_groups().iter().map(of_group).max().unwrap_or(0)).unwrap_or(0)
 }
