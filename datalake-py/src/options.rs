@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datalake_core::format::{
     ColumnSpec, Compression, DecimalMark, Limit, OnRowError, Quarantine, ReadOptions, WriteOptions, declared_schema,
 };
-use datalake_core::{Error, Result};
+use datalake_core::{Error, Result, quantity};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping};

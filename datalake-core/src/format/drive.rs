@@ -17,6 +17,7 @@ use super::batches::Tally;
 use super::compression::Inflate;
 use super::encoding::Recode;
 use super::packing::{Packing, Part};
+use super::read_ahead::ReadAhead;
 use super::source::Input;
 use super::trial;
 use crate::compute;
@@ -60,6 +61,7 @@ struct Pump<D> {
     inflate: Inflate,
     recode: Recode,
     decoder: D,
+    ahead: ReadAhead,
     /// Compressed bytes not yet decompressed.
     piece: Bytes,
     /// Where such bytes were, for those that follow.
@@ -103,6 +105,7 @@ impl<D: Decode> Pump<D> {
             packing: packing.clone(),
             input,
             decoder,
+            ahead: ReadAhead::default(),
             piece: Bytes::new(),
             memory: Vec::new(),
             plain: Vec::new(),
@@ -150,7 +153,13 @@ impl<D: Decode> Pump<D> {
 
     async fn fetch(&mut self) -> Result<()> {
         if self.piece.is_empty() && self.end == End::Far {
-            self.piece = self.input.chunk(self.offset, self.stop, std::mem::take(&mut self.memory)).await?;
+            // Of a beginning, and of a file in an archive, which may begin elsewhere than was thought, no more is asked for.
+            let is_ahead = self.input.is_object() && self.member.is_none() && self.limit == u64::MAX;
+            self.piece = if is_ahead {
+                self.ahead.chunk(&self.input, self.offset, self.stop).await?
+            } else {
+                self.input.chunk(self.offset, self.stop, std::mem::take(&mut self.memory)).await?
+            };
             self.offset += self.piece.len() as u64;
             if self.member.as_ref().is_some_and(|unpacked| !unpacked.has_begun) {
                 self.begin_member()?;

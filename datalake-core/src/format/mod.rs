@@ -67,6 +67,7 @@ mod parts;
 mod profile;
 mod quarantine;
 mod quick;
+mod read_ahead;
 mod reject;
 mod rows_digest;
 mod schema;

@@ -214,6 +214,11 @@ impl Input {
         &self.name
     }
 
+    /// Whether it comes from a store.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.origin, Origin::Object { .. })
+    }
+
     /// Its size in bytes, as stored.
     pub(crate) fn size(&self) -> u64 {
         self.size
