@@ -19,7 +19,9 @@ use crate::format::schema::{Guess, Inferred};
 use crate::format::single::taken;
 use crate::format::source::Source;
 use crate::format::spec::ColumnSpec;
-use crate::format::{Format, detect, json, unheeded};
+#[cfg(feature = "sql")]
+use crate::format::unheeded;
+use crate::format::{Format, detect, json};
 
 /// So many files, spread over all, are looked at before types are guessed.
 const SAMPLE_FILES: usize = 8;
