@@ -394,7 +394,8 @@ def convert(
     `part-00000.parquet` and so on: `max_rows_per_file` cuts, `partition_by` makes a folder `column=value/` for each
     value, and `overwrite` replaces what is there. `files` lists what was written.
 
-    `memory` bounds what is held at once, in bytes or as `"256MiB"`, from 96 MiB on; what is written does not depend on it.
+    `memory` bounds what is held at once, in bytes or as `"256MiB"`, 96 MiB or more; what is written does not depend
+    on it.
 
     With `exact`, what was written is read again and held against the rows that were read, value by value. Of `run`, the
     result, `verify` and `replay` know what was done.
