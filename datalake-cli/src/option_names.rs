@@ -13,11 +13,11 @@ const STUBS: &str = include_str!("../../datalake-py/python/datalake/_datalake.py
 
 type Names = BTreeSet<String>;
 
-/// What `convert` does not offer under the name of the field, and why: of how to read, and of how to write.
+/// What `convert` does not offer under the name of the field, and why: of how to read, and of how to write. `--compression` is
+/// that of what is written; what is read says its own by its first bytes.
 const NO_FLAGS: [&[(&str, &str)]; 2] = [
     &[
         ("format", "`--from`, as commands call it"),
-        ("compression", "the first bytes say it"),
         ("text", "types that nobody asks for can be declared"),
         ("batch_rows", "no result depends on it"),
         ("infer", "the types found are always those of the whole"),

@@ -77,7 +77,7 @@ mod tests {
             ("read with `on_row_error = \"quarantine\"` to go on", "read with `--on-row-error quarantine` to go on"),
             ("`nulls = [\"NA\", \"-\"]` and `thousands = \" \"`", "`--null 'NA,-'` and `--thousands ' '`"),
             ("`overwrite = true`, or `delimiter = \";\"`", "`--overwrite`, or `--sep ';'`"),
-            ("`decimal = \"either\"`, `to_delimiter = \",\"`", "`--decimal either`, `--to-sep ,`"),
+            ("`decimal = \"either\"`, `to_delimiter = \",\"`", "`--decimal either`, `--to-sep ','`"),
             ("`max_bad_rows = 5`", "`--max-bad-rows 5`"),
             ("`nulls = [\"-\", \"NA\"]`", "`--null='-,NA'`"),
         ] {

@@ -119,8 +119,9 @@ async fn finish_many(
     write: &WriteOptions,
     rejects: Option<Arc<dyn Rejects>>,
 ) -> Result<Converted> {
-    unheeded::refuse(plan.format(), &**to, &plan.files().alone(plan.options()), write)?;
-    let write = described(plan.format(), &**to, write.clone(), plan.options());
+    let alone = plan.files().alone(plan.options());
+    unheeded::refuse(plan.format(), &**to, &alone, write)?;
+    let write = described(plan.format(), &**to, write.clone(), &alone);
     finish(plan.read(None)?, sink, to, &write, rejects).await
 }
 

@@ -3,6 +3,9 @@
 /// Of so many pairs it is seen how much they are alike: nobody reads the notes of more, and each takes its time.
 const MOST_PAIRS: usize = 100_000;
 
+/// Longer names are nobody's slip.
+const LONGEST: usize = 200;
+
 /// For each column that is missing, of which the names are wanted: that one of the others which may be meant, as the end of a
 /// note.
 pub(crate) fn meant(missing: &[Vec<&str>], others: &[&str]) -> Vec<String> {
@@ -16,6 +19,12 @@ pub(crate) fn meant(missing: &[Vec<&str>], others: &[&str]) -> Vec<String> {
 
 /// The name that is most like one of those wanted.
 pub(crate) fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &[&str]) -> Option<&'a str> {
+    // To compare two takes memory for each pair of their characters.
+    let names = names.filter(|name| name.len() <= LONGEST);
+    let wanted: Vec<&str> = wanted.iter().copied().filter(|name| name.len() <= LONGEST).collect();
+    if wanted.is_empty() {
+        return None;
+    }
     let distance = |name: &str| {
         let name = name.to_lowercase();
         wanted.iter().map(|wanted| strsim::damerau_levenshtein(&name, &wanted.to_lowercase())).min()
@@ -45,6 +54,15 @@ mod tests {
             assert!(nearest(names.into_iter(), &[wanted]).is_some());
         }
         assert_eq!(resembling(names.into_iter(), &["kcal", "fat-g"]), Some("fat_g"));
+    }
+
+    #[test]
+    fn long_names_are_not_compared() {
+        let long = "x".repeat(LONGEST + 1);
+        assert_eq!(nearest([long.as_str(), "y"].into_iter(), &["x"]), Some("y"));
+        assert_eq!(nearest([long.as_str()].into_iter(), &["x"]), None);
+        assert_eq!(nearest(["y"].into_iter(), &[&long]), None);
+        assert_eq!(resembling([long.as_str()].into_iter(), &[&long]), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a replay is about to make of a conversion. It is told before the table appears, so that a replay that dies on its way
 //! can be brought to its end: the table says itself whether it is the one before or the one after.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,9 @@ use crate::lake::{Lake, parse_object};
 pub(super) struct Intent {
     /// The document as it will be, but for the quarantine: that is here as it was.
     pub(super) after: Conversion,
-    /// The places in the quarantine, from 0, of the records that stay there; all others are rows then.
-    pub(super) left: BTreeSet<usize>,
+    /// The records that stay in the quarantine, by their places there, from 0: where each stands in its source. All others are
+    /// rows then.
+    pub(super) left: BTreeMap<usize, (String, u64)>,
 }
 
 impl Intent {
@@ -43,13 +44,14 @@ impl Intent {
             Err(error) if error.kind() == ErrorKind::NotFound && left.is_empty() => Vec::new(),
             records => records?,
         };
-        let rest = if records.len() == left.len() {
-            // It has been written already.
+        let are_left = records.iter().map(standing).eq(left.values().cloned());
+        let rest = if are_left {
+            // They have been written already.
             records
         } else {
             is_whole(&records, &kept, home)?;
             let records = records.into_iter().enumerate();
-            records.filter(|(place, _)| left.contains(place)).map(|(_, record)| record).collect()
+            records.filter(|(place, _)| left.contains_key(place)).map(|(_, record)| record).collect()
         };
         after.with_rest(rest, home, lake).await
     }
@@ -97,6 +99,11 @@ impl Conversion {
         self.save(home).await?;
         Ok(self)
     }
+}
+
+/// Where a record stands in its source.
+pub(super) fn standing(record: &Reject) -> (String, u64) {
+    (record.source.clone(), record.row)
 }
 
 /// Where a quarantine is read, and where it is written.

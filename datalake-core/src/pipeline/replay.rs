@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::added_columns::AddedColumns;
 use super::conversion::Conversion;
-use super::intent::{Intent, is_as_it_was, is_whole, places};
+use super::intent::{Intent, is_as_it_was, is_whole, places, standing};
 use super::once_more::{INDEX, Outcome, once_more};
 use super::verify::rejects;
 use crate::error::{Error, ErrorKind, Result};
@@ -116,8 +116,12 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
             // The types of the table from now on.
             (after.read.schema, after.read.columns) = (Some(specs), None);
         }
-        let intent = Intent { after: after.clone(), left: left.keys().copied().collect() };
-        Conversion { intent: Some(Box::new(intent)), ..conversion }.save(&home).await?;
+        let left = left.iter().map(|(place, record)| (*place, standing(record))).collect();
+        let intent = Intent { after: after.clone(), left };
+        let before = Conversion { intent: Some(Box::new(intent)), ..conversion };
+        before.save(&home).await?;
+        // To read it and to write it anew takes its time.
+        is_as_it_was(&before, &before.table(&lake).await?).await?;
         output.finish().await?;
     }
     // The table is there; what is told of it follows.

@@ -245,7 +245,15 @@ async fn one_that_died_beside_a_local_file_is_brought_to_its_end() {
                 |files: &[Option<Vec<u8>>; 3]| -> Value { serde_json::from_slice(files[2].as_ref().unwrap()).unwrap() };
             let (mut between, mut will_be) = (read(&before), read(&after));
             will_be["quarantine"] = between["quarantine"].clone();
-            let left: &[usize] = if first.len() > 2 { &[] } else { &[2] };
+            let lines = |files: &[Option<Vec<u8>>; 3]| -> Vec<Value> {
+                let text = String::from_utf8(files[1].clone().unwrap()).unwrap();
+                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+            };
+            let mut left = serde_json::Map::new();
+            if first.len() <= 2 {
+                let third = &lines(&before)[2];
+                left.insert("2".to_owned(), json!([third["source"], third["row"]]));
+            }
             between["replaying"] = json!({ "after": will_be, "left": left });
             for (has_table, has_quarantine) in [(false, false), (true, false), (true, true)] {
                 let case = format!("{to}: table {has_table}, quarantine {has_quarantine}");
@@ -263,6 +271,19 @@ async fn one_that_died_beside_a_local_file_is_brought_to_its_end() {
                 assert_eq!(end[..2], after[..2], "{case}");
                 assert!(read(&end).get("replaying").is_none(), "{case}");
                 verify(&run, no_lake).await.unwrap().check().unwrap();
+            }
+            // A quarantine from which a line was taken is not taken for one that was written already.
+            if !left.is_empty() {
+                std::fs::write(&table, after[0].as_ref().unwrap()).unwrap();
+                std::fs::write(&document, between.to_string()).unwrap();
+                std::fs::write(&quarantine, format!("{}\n", lines(&before)[0])).unwrap();
+                let error = replay(&run, Fix::default(), no_lake).await.unwrap_err();
+                assert!(error.reason().unwrap().contains("had 3 records, and has 1 now"), "{error:?}");
+                std::fs::write(&quarantine, "").unwrap();
+                let verified = verify(&run, no_lake).await.unwrap();
+                assert_eq!(verified.failed(), 1);
+                let failed = verified.checks.iter().find(|check| !check.holds).unwrap();
+                assert!(format!("{failed:?}").contains("not all are there"), "{failed:?}");
             }
             // A table that is neither the one before nor the one after is not touched.
             std::fs::write(&document, between.to_string()).unwrap();

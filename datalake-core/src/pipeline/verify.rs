@@ -208,8 +208,7 @@ async fn of_conversion(
     match &conversion.intent {
         Some(intent) if intent.is_in_place(lake).await? => {
             let counted = of_one(verified, &intent.after, lake).await?;
-            broken_off(verified, intent, counted);
-            Ok(())
+            broken_off(verified, intent, counted, lake).await
         }
         _ => {
             let counted = of_one(verified, conversion, lake).await?;
@@ -261,13 +260,7 @@ async fn set_aside(
     let (set_aside, is_as_told) = match &conversion.quarantine {
         None => (Some(0), true),
         Some(kept) => {
-            let source = match parse_object(&kept.path) {
-                Ok((bucket, path)) if !matches!(to.parse()?, Location::Local(_)) => {
-                    Source::Object { bucket: lake()?.bucket(&bucket).await?, path }
-                }
-                _ => Source::LocalFile(kept.path.clone().into()),
-            };
-            let found = corrected(verified, kept, &source).await?;
+            let found = corrected(verified, kept, &quarantine_of(to, kept, lake).await?).await?;
             (found, found == Some(kept.records.records))
         }
     };
@@ -279,18 +272,53 @@ async fn set_aside(
     Ok(())
 }
 
+/// Where the quarantine of a conversion to a place lies.
+async fn quarantine_of(to: &str, kept: &Kept, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Source> {
+    Ok(match parse_object(&kept.path) {
+        Ok((bucket, path)) if !matches!(to.parse()?, Location::Local(_)) => {
+            Source::Object { bucket: lake()?.bucket(&bucket).await?, path }
+        }
+        _ => Source::LocalFile(kept.path.clone().into()),
+    })
+}
+
 /// Tells of a replay that died when its table was there, which the next one brings to its end.
-fn broken_off(verified: &mut Verified, intent: &Intent, counted: Counted) {
+async fn broken_off(
+    verified: &mut Verified,
+    intent: &Intent,
+    counted: Counted,
+    lake: &impl Fn() -> Result<Arc<dyn Lake>>,
+) -> Result<()> {
     let Conversion { destination: to, balance, quarantine, .. } = &intent.after;
     let set_aside = intent.left.len() as u64;
-    verified.sum(Sums { seen: Some(balance.seen), written: balance.written, counted, quarantined: Some(set_aside) });
-    verified.fail(
-        quarantine.as_ref().map_or(to, |kept| &kept.path),
-        "quarantine",
+    let before = quarantine.as_ref().map_or(0, |kept| kept.records.records);
+    let found = match quarantine {
+        None => Some(0),
+        Some(kept) => match rejects(&quarantine_of(to, kept, lake).await?).await {
+            Ok(records) => Some(records.len() as u64),
+            // It has been removed already, as nothing is left of it.
+            Err(error) if error.kind() == ErrorKind::NotFound => (set_aside == 0).then_some(0),
+            Err(error) if error.kind() == ErrorKind::Invalid => None,
+            Err(error) => return Err(error),
+        },
+    };
+    // It is as it was, or as it will be.
+    let is_whole = found.is_some_and(|found| found == before || found == set_aside);
+    let quarantined = is_whole.then_some(set_aside);
+    verified.sum(Sums { seen: Some(balance.seen), written: balance.written, counted, quarantined });
+    let (mut words, mut hint) = (
         format!("a replay ended before it was done: {} of these records are rows by now", intent.brought_back()),
         format!("`datalake replay {}` does the rest, and brings back no record twice", verified.run),
     );
-    of_sum(verified, to, balance, set_aside);
+    if !is_whole {
+        words += &format!("; of the {before} records not all are there, or some are no JSON");
+        "bring the quarantine back as it was, then replay".clone_into(&mut hint);
+    }
+    verified.fail(quarantine.as_ref().map_or(to, |kept| &kept.path), "quarantine", words, hint);
+    if is_whole {
+        of_sum(verified, to, balance, set_aside);
+    }
+    Ok(())
 }
 
 /// All records are rows or set aside.

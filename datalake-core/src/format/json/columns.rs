@@ -69,7 +69,7 @@ impl Reader {
         }
         let is_lines = *layout == Layout::Lines;
         let marks = Marks::of(&block.text);
-        let mut members = Members::new(&self.kinds, Room::of(block, marks.line_ends(), self.kinds.len()));
+        let mut members = Members::new(&self.kinds, Room::of(block, marks.line_ends(), &self.kinds));
         let text = Text { bytes: &block.text, marks: &marks, nulls: &self.nulls, is_lines };
         let read = match layout {
             Layout::Lines => members.lines(text),
@@ -271,13 +271,22 @@ struct Room {
 }
 
 impl Room {
-    /// For a block, in which so many lines end, of objects of so many fields. Of arrays, most have a line for each element.
-    fn of(block: &Block, lines: u64, fields: usize) -> Self {
-        let bytes = block.text.len();
-        // An object takes a byte and more for each field.
-        let rows = usize::try_from(lines).unwrap_or(0).min(bytes / (fields + 2)) + 1;
-        Self { rows, bytes: bytes / (2 * fields).max(1) }
+    /// For a block, in which so many lines end, of objects of these fields. Of arrays, most have a line for each element.
+    fn of(block: &Block, lines: u64, kinds: &[(String, Kind)]) -> Self {
+        let (bytes, columns) = (block.text.len(), leaves(kinds).max(1));
+        // Where each object has all fields it takes some bytes for each.
+        let rows = usize::try_from(lines).unwrap_or(0).min(bytes / (4 * columns)) + 1;
+        Self { rows, bytes: bytes / (2 * columns) }
     }
+}
+
+/// How many columns without columns of their own there are.
+fn leaves(kinds: &[(String, Kind)]) -> usize {
+    let of_kind = |(_, kind): &(String, Kind)| match kind {
+        Kind::Struct(fields) => leaves(fields),
+        _ => 1,
+    };
+    kinds.iter().map(of_kind).sum()
 }
 
 /// A column in the making.
@@ -324,10 +333,7 @@ impl Column {
                 let few = Room { rows: 0, bytes: 0 };
                 Values::List { element: Box::new(Self::new(element, few)), kind: (**element).clone(), ends: ends() }
             }
-            Kind::Struct(kinds) => {
-                let room = Room { bytes: room.bytes / kinds.len().max(1), ..room };
-                Values::Struct(Box::new(Members::new(kinds, room)))
-            }
+            Kind::Struct(kinds) => Values::Struct(Box::new(Members::new(kinds, room))),
             Kind::Scalar(data_type) => match data_type {
                 DataType::Boolean => Values::Bool(BooleanBufferBuilder::new(room.rows)),
                 DataType::Int64 => Values::Int(Vec::with_capacity(room.rows)),

@@ -19,8 +19,10 @@ const PAGE: i64 = 1024 * 1024;
 /// The bytes that are held while a row group is read, in the one that takes most: the columns that are read as the file has
 /// them, and about a page of each.
 pub(super) fn most_held(metadata: &ParquetMetaData, mask: &ProjectionMask) -> u64 {
-    let held =
-        |column: &ColumnChunkMetaData| column.compressed_size().saturating_add(column.uncompressed_size().min(PAGE));
+    // A damaged file may say anything.
+    let held = |column: &ColumnChunkMetaData| {
+        column.compressed_size().max(0).saturating_add(column.uncompressed_size().clamp(0, PAGE))
+    };
     let of_group = |group: &RowGroupMetaData| {
         let columns = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
         columns.map(|(_, column)| held(column)).fold(0, i64::saturating_add)
