@@ -6,9 +6,13 @@ mod counted;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use counted::measured;
 use datalake_core::format::{self, Files, Infer, ReadOptions, Sink, Source, WriteOptions};
+
+/// What is counted is that of the process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// So many records of numbers, a text, a date and a time, as lines of CSV or JSON.
 fn write_rows(path: &Path, rows: u64, is_csv: bool) {
@@ -57,6 +61,7 @@ fn peak(from: PathBuf, to: PathBuf, read: ReadOptions, rows: u64) -> usize {
 /// Four times the rows (fifty times in a long test) take at most a tenth more, in every pair of formats.
 #[test]
 fn many_rows_take_the_memory_of_few() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let is_long = std::env::var_os("DATALAKE_SOAK").is_some();
     let (few, many) = (1_000_000, if is_long { 50_000_000 } else { 4_000_000 });
     let folder = tempfile::tempdir().unwrap();
@@ -87,6 +92,7 @@ fn many_rows_take_the_memory_of_few() {
 #[test]
 fn memory_that_is_said_is_kept() {
     const MEMORY: usize = 96 << 20;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let read = || ReadOptions::default().with_memory(Some(MEMORY as u64));
