@@ -26,8 +26,6 @@ pub(crate) struct Encoder {
     commas: Vec<bool>,
     /// The bytes for which a field is quoted.
     quoted: [bool; 256],
-    /// The same, eight times each, where there are four.
-    marks: Option<[u64; 4]>,
     /// Whether a mark may stand in a number, date or time.
     is_odd: bool,
 }
@@ -61,7 +59,6 @@ impl Encoder {
                 .with_reason(format_args!("`{}` would have to be quoted", char::from(byte).escape_default()))
                 .with_hint("give a word without delimiters, quotes and line ends"));
         }
-        let marks = others.is_empty().then(|| [b'\n', b'\r', delimiter, quote.unwrap_or(delimiter)]);
         let is_odd = |mark: &u8| mark.is_ascii_alphanumeric() || b"+-.:".contains(mark);
         let is_decimal = |data_type: &DataType| data_type.is_floating() || data_type.is_decimal();
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -73,7 +70,6 @@ impl Encoder {
             header: Vec::new(),
             commas: schema.fields().iter().map(|field| has_comma && is_decimal(field.data_type())).collect(),
             quoted,
-            marks: marks.map(|marks| marks.map(|mark| u64::from_le_bytes([mark; 8]))),
             is_odd: is_odd(&delimiter) || quote.as_ref().is_some_and(is_odd),
             names,
         };
@@ -91,29 +87,12 @@ impl Encoder {
         Ok(encoder)
     }
 
-    /// Whether a byte for which a field is quoted is among some.
-    #[inline(always)]
-    fn has_mark(&self, text: &[u8]) -> bool {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGH: u64 = 0x8080_8080_8080_8080;
-        let (Some(marks), Some(last)) = (&self.marks, text.last_chunk::<8>()) else {
-            return text.iter().any(|byte| self.quoted[usize::from(*byte)]);
-        };
-        // Mycroft's test: whatever it says of others, it tells if there is one.
-        let found = |eight: &[u8; 8]| {
-            let zeros = marks.map(|mark| u64::from_le_bytes(*eight) ^ mark);
-            zeros.into_iter().fold(0, |found, word| found | word.wrapping_sub(ONES) & !word) & HIGH
-        };
-        // Where the last eight overlap those before they are looked at twice.
-        text.as_chunks::<8>().0.iter().fold(found(last), |all, eight| all | found(eight)) != 0
-    }
-
     #[inline]
     fn field(&self, text: &str, column: usize, bytes: &mut Vec<u8>) -> Result<()> {
         // At the start of a field, a byte order mark would be taken for none of the text, and `'` for a quote.
         let must_quote = match text.as_bytes() {
             [] | [b'\'', ..] => true,
-            text => self.has_mark(text) || text.starts_with(b"\xef\xbb\xbf"),
+            text => text.iter().any(|byte| self.quoted[usize::from(*byte)]) || text.starts_with(b"\xef\xbb\xbf"),
         };
         if !must_quote && (self.null.is_empty() || self.null != text.as_bytes()) {
             append(bytes, text.as_bytes());
@@ -206,34 +185,5 @@ impl Encode for Encoder {
 
     fn end(&self, _rows: u64) -> Vec<u8> {
         Vec::new()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::dialect::Quote;
-    use arrow::datatypes::Field;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_mark_is_seen_at_every_place(
-            text in proptest::collection::vec(any::<u8>(), 0..40),
-            at in 0_usize..40,
-            mark in proptest::sample::select(b"\n\r,;'\"|\x2d\x8d".to_vec()),
-            delimiter in proptest::sample::select(vec![',', ';', '\t']),
-            quote in proptest::sample::select(vec![Quote::Absent, Quote::Mark('"'), Quote::Mark('\'')]),
-        ) {
-            let fields = ["a", "b"].map(|name| Field::new(name, DataType::Utf8, true));
-            let options = WriteOptions::default().with_quote(quote);
-            let encoder = Encoder::new(&Schema::new(fields.to_vec()), delimiter as u8, &options).unwrap();
-            let mut text = text;
-            text.insert(at.min(text.len()), mark);
-            for text in [&text[..], &text.iter().copied().filter(|byte| !encoder.quoted[usize::from(*byte)]).collect::<Vec<_>>()] {
-                let expected = text.iter().any(|byte| encoder.quoted[usize::from(*byte)]);
-                prop_assert_eq!(encoder.has_mark(text), expected);
-            }
-        }
     }
 }
