@@ -35,9 +35,9 @@ struct Column {
 pub(super) fn watched(batches: Batches, is_json: bool) -> (Batches, Unsaid) {
     let schema = Arc::clone(batches.schema());
     let columns: Vec<Column> = schema.fields().iter().map(|field| Column::of(field, is_json)).collect();
-    let is_said = columns.iter().all(|column| !column.has_floats && !column.has_maps);
+    let is_plain = columns.iter().all(|column| !column.has_floats && !column.has_maps);
     let unsaid = Unsaid(Arc::new(Mutex::new(columns)));
-    if is_said {
+    if is_plain {
         return (batches, unsaid);
     }
     let (seen, mut rows) = (unsaid.clone(), 0);
