@@ -475,12 +475,12 @@ pub(crate) struct Convert {
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The run that the conversion has told, or the local file that it wrote.
+    /// The run that the conversion has told, or the local file or folder that it wrote.
     pub(crate) run: String,
     /// Words that mean a missing value this time, beside the empty field.
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) null: Vec<String>,
-    /// The columns and their types this time, as `convert` has them; of a Parquet file, whose types become these.
+    /// The columns and their types this time, as `convert` has them; of one Parquet file, whose types become these.
     #[arg(long, value_name = "FILE|COLUMNS")]
     pub(crate) schema: Option<String>,
 }

@@ -115,7 +115,7 @@ pub use parquet::Parquet;
 pub(crate) use parquet::digest_said;
 pub use parts::WrittenFile;
 #[cfg(feature = "pipeline")]
-pub(crate) use parts::{MANIFEST, Manifest, key_below};
+pub(crate) use parts::{MANIFEST, Manifest, TableDraft, add, key_below};
 pub use profile::{ColumnProfile, DISTINCT_LIMIT, Profile, profile};
 pub use quarantine::{Limit, Quarantine, Quarantined};
 pub use reject::{OnRowError, Reject, Rejects, SourceColumns};

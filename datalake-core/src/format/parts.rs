@@ -4,6 +4,7 @@
 //! when all that is gathered is more than a budget and it has most. So the files depend on the rows and batches that come,
 //! not on threads. So many files are open at most; where another one is needed, that with most rows is finished.
 
+mod draft;
 mod existing;
 mod open;
 mod place;
@@ -21,6 +22,7 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
+pub(crate) use self::draft::TableDraft;
 use self::open::{Files, Open};
 use self::place::Place;
 pub(crate) use self::place::{MANIFEST, Manifest, key_below};
@@ -66,12 +68,13 @@ struct Folder {
     rows: usize,
     bytes: usize,
     open: Option<Open>,
-    files: usize,
+    /// The number of its next file.
+    next: usize,
 }
 
 impl Folder {
-    fn new(path: String) -> Self {
-        Self { path, batches: Vec::new(), rows: 0, bytes: 0, open: None, files: 0 }
+    fn new(path: String, next: usize) -> Self {
+        Self { path, batches: Vec::new(), rows: 0, bytes: 0, open: None, next }
     }
 }
 
@@ -97,14 +100,28 @@ pub(super) async fn write(
     super::drive::refuse_repeated_names(batches.schema(), &name)?;
     let splitter = Splitter::new(&name, batches.schema(), &options.partition_by)?;
     let place = Place::open(sink, &format, options).await?;
-    let mut table = Table::new(splitter, Files::new(place, format, options.clone()), batches.schema());
-    match table.take(batches).await {
-        Ok(()) => table.finish().await,
-        Err(error) => {
-            table.files.abandon().await;
-            Err(error)
-        }
-    }
+    let table = Table::new(splitter, Files::new(place, None, format, options.clone()), batches.schema());
+    let draft = table.drafted(batches).await?;
+    let (written, files) = (draft.written(), draft.files().to_vec());
+    Ok((written, files, draft.publish().await?))
+}
+
+/// Writes all batches as further files of a table that was written as several, which is yet to be made visible. They have the
+/// columns of the table, those of its folders among them; in each folder they stand behind the others.
+///
+/// # Errors
+/// Those of the batches and of writing; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is no such table.
+pub(crate) async fn add(
+    sink: Sink,
+    batches: Batches,
+    format: Arc<dyn Format>,
+    options: &WriteOptions,
+) -> Result<TableDraft> {
+    let splitter = Splitter::new(&sink.to_string(), batches.schema(), &options.partition_by)?;
+    let (place, before) = Place::existing(sink).await?;
+    Table::new(splitter, Files::new(place, Some(before), format, options.clone()), batches.schema())
+        .drafted(batches)
+        .await
 }
 
 /// A table in the making.
@@ -132,6 +149,16 @@ impl Table {
         Self { splitter, schema: own, folders, waiting, open, files, bytes: 0, digest, rows: 0 }
     }
 
+    /// Writes all batches, or takes back what was written of them.
+    async fn drafted(mut self, batches: Batches) -> Result<TableDraft> {
+        if let Err(error) = self.take(batches).await {
+            self.files.abandon().await;
+            return Err(error);
+        }
+        let digest = self.digest.ok_or_else(|| Error::internal("digest", "a table"))?.finish();
+        self.files.drafted(digest, self.rows)
+    }
+
     async fn take(&mut self, mut batches: Batches) -> Result<()> {
         while let Some(batch) = batches.try_next().await? {
             self.rows += batch.num_rows() as u64;
@@ -143,7 +170,10 @@ impl Table {
                 Ok((digest, splitter, parts))
             })
             .await?;
-            self.folders.extend(self.splitter.new_folders().into_iter().map(Folder::new));
+            for path in self.splitter.new_folders() {
+                let first = self.files.first_number(&path);
+                self.folders.push(Folder::new(path, first));
+            }
             for (folder, batch) in parts {
                 if self.splitter.is_one() {
                     // Nothing waits for rows of its kind.
@@ -156,7 +186,7 @@ impl Table {
         if self.rows == 0 {
             // A table without rows is a file that says its columns: all of them, as there is no folder to say any.
             self.schema = self.splitter.whole_schema();
-            self.folders.push(Folder::new(String::new()));
+            self.folders.push(Folder::new(String::new(), 0));
             self.hand_over(0, RecordBatch::new_empty(Arc::clone(&self.schema))).await?;
         }
         for folder in 0..self.folders.len() {
@@ -211,8 +241,8 @@ impl Table {
             if self.folders[number].open.is_none() {
                 self.make_room().await?;
                 let folder = &mut self.folders[number];
-                folder.open = Some(self.files.begin(&folder.path, folder.files, &self.schema).await?);
-                folder.files += 1;
+                folder.open = Some(self.files.begin(&folder.path, folder.next, &self.schema).await?);
+                folder.next += 1;
                 self.open.insert(number);
             }
             let Some(open) = &mut self.folders[number].open else { return Ok(()) };
@@ -246,14 +276,6 @@ impl Table {
         drop(self.folders[number].open.take());
         self.open.remove(&number);
         self.files.wait_for_few().await
-    }
-
-    /// Makes the files visible.
-    async fn finish(self) -> Result<Done> {
-        let digest = self.digest.ok_or_else(|| Error::internal("digest", "a table"))?.finish();
-        let rows = self.rows;
-        let (bytes, sha256, files, notes) = self.files.publish(&digest, rows).await?;
-        Ok((Written { rows, bytes, sha256, digest }, files, notes))
     }
 }
 

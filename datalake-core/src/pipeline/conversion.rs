@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use object_store::PutMode;
 use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize};
 
 use super::intent::Intent;
@@ -21,7 +21,7 @@ use crate::format::{
     self, Balance, ColumnSpec, Converted, Files, Quarantine, Quarantined, ReadOptions, Sink, Source, SourceColumns,
     WriteOptions, Written, WrittenFile,
 };
-use crate::lake::{AtomicFile, Bucket, BucketName, Lake, Location};
+use crate::lake::{AtomicFile, Bucket, BucketName, Lake, Location, store_error};
 use crate::pipeline::RUNS_BUCKET;
 
 /// The name of the document in the folder of its run.
@@ -200,26 +200,33 @@ pub async fn carry_out(
 impl Conversion {
     /// Keeps the document of a conversion that has just ended, if it is wanted; says by what it is found.
     async fn keep(&self, destination: &Location, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<String>> {
-        let home = match destination {
+        let mut home = match destination {
             Location::Stdio => return Ok(None),
             Location::Local(_) if self.quarantine.is_none() && !self.write.exact => return Ok(None),
             Location::Local(path) => Home::Folder(folder_of(path)),
             Location::Object { .. } | Location::Prefix { .. } => {
                 let bucket = ensure_bucket(lake()?.as_ref(), &BucketName::new(RUNS_BUCKET)?).await?;
-                Home::Run(bucket, self.run.clone())
+                Home::Run(bucket, self.run.clone(), None)
             }
         };
-        self.save(&home).await?;
+        self.save(&mut home).await?;
         Ok(Some(home.to_string()))
     }
 
     /// Writes the document.
-    pub(super) async fn save(&self, home: &Home) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`] where another program has written it since it was read.
+    pub(super) async fn save(&self, home: &mut Home) -> Result<()> {
         let json = serde_json::to_vec_pretty(self)
-            .map_err(|cause| Error::internal("write the document of", home).with_source(cause))?;
+            .map_err(|cause| Error::internal("write the document of", &*home).with_source(cause))?;
         match home {
-            Home::Run(bucket, run) => bucket.put(&key(run), Bytes::from(json), PutMode::Overwrite).await.map(drop),
+            Home::Run(bucket, run, version) => {
+                *version = Some(replaced(bucket, &key(run), Bytes::from(json), version.take()).await?);
+                Ok(())
+            }
             Home::Folder(folder) => {
+                let folder: &FilePath = folder;
                 std::fs::create_dir_all(folder)
                     .map_err(|cause| Error::io("make the folder", folder.display(), cause))?;
                 let mut file = AtomicFile::create(folder.join(DOCUMENT)).await?;
@@ -234,9 +241,12 @@ impl Conversion {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none; those of the lake and the operating system.
     pub(super) async fn load(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<(Self, Home)> {
-        let Some(home) = Home::of(name, lake).await? else { return Err(unknown(name, lake).await) };
-        let bytes = match &home {
-            Home::Run(bucket, run) => bucket.get(&key(run)).await,
+        let Some(mut home) = Home::of(name, lake).await? else { return Err(unknown(name, lake).await) };
+        let bytes = match &mut home {
+            Home::Run(bucket, run, version) => of_version(bucket, &key(run)).await.map(|(bytes, found)| {
+                *version = Some(found);
+                bytes
+            }),
             Home::Folder(folder) => {
                 let path = folder.join(DOCUMENT);
                 std::fs::read(&path).map(Bytes::from).map_err(|cause| Error::io("read", path.display(), cause))
@@ -267,26 +277,13 @@ impl Conversion {
             kept.path = folder.join(QUARANTINE).display().to_string();
         }
     }
-
-    /// Where the one file or object that it wrote lies now.
-    pub(super) async fn table(&self, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Source> {
-        match self.destination.parse()? {
-            Location::Object { bucket, key } => {
-                Ok(Source::Object { bucket: lake()?.bucket(&bucket).await?, path: key })
-            }
-            Location::Local(path) if !path.is_dir() => Ok(Source::LocalFile(path)),
-            other => Err(Error::new(ErrorKind::Unsupported, "open", other)
-                .with_reason("only into one file or object can records be brought back")
-                .with_hint("correct the source, and convert it again")),
-        }
-    }
 }
 
 /// Where the document of a conversion lies.
 #[derive(Debug, Clone)]
 pub(super) enum Home {
-    /// The folder of a run.
-    Run(Bucket, RunId),
+    /// The folder of a run, and the version of the document in it that is known: only that one is replaced.
+    Run(Bucket, RunId, Option<UpdateVersion>),
     /// The folder beside a local file.
     Folder(PathBuf),
 }
@@ -304,7 +301,7 @@ impl Home {
         }
         match runs_bucket(lake()?.as_ref()).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            runs => Ok(Some(Self::Run(runs?, RunId::from(name)))),
+            runs => Ok(Some(Self::Run(runs?, RunId::from(name), None))),
         }
     }
 }
@@ -312,9 +309,37 @@ impl Home {
 impl Display for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Run(_, run) => Display::fmt(run, f),
+            Self::Run(_, run, _) => Display::fmt(run, f),
             Self::Folder(folder) => Display::fmt(&folder.display(), f),
         }
+    }
+}
+
+/// The bytes of an object, and their version.
+async fn of_version(bucket: &Bucket, key: &Path) -> Result<(Bytes, UpdateVersion)> {
+    let failed = |cause| store_error("read", bucket.address(key), cause);
+    let found = bucket.store().get(key).await.map_err(failed)?;
+    let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+    Ok((found.bytes().await.map_err(failed)?, version))
+}
+
+/// Puts an object in the place of one of this version; without one, of any.
+async fn replaced(bucket: &Bucket, key: &Path, bytes: Bytes, before: Option<UpdateVersion>) -> Result<UpdateVersion> {
+    let mode = before.map_or(PutMode::Overwrite, PutMode::Update);
+    let error = match bucket.put(key, bytes.clone(), mode).await {
+        Ok(put) => return Ok(put.into()),
+        Err(error) => error,
+    };
+    if error.kind() != ErrorKind::AlreadyExists {
+        return Err(error);
+    }
+    // An answer may be lost on its way, and the request sent again is told then that there is another one: this one.
+    match of_version(bucket, key).await {
+        Ok((found, version)) if found == bytes => Ok(version),
+        _ => Err(Error::new(ErrorKind::AlreadyExists, "replay", bucket.address(key))
+            .with_reason("another replay of this conversion has begun meanwhile")
+            .with_hint("wait for it, then replay what is left")
+            .with_source(error)),
     }
 }
 

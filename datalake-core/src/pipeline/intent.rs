@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::conversion::{Conversion, Home, Kept};
-use super::verify::{rejects, sha256, sha256_of};
+use super::verify::rejects;
+use super::written_table::WrittenTable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Limit, Quarantine, Reject, Rejects, Sink, Source};
 use crate::lake::{Lake, parse_object};
@@ -25,7 +26,7 @@ pub(super) struct Intent {
 impl Intent {
     /// Whether the table is the one after.
     pub(super) async fn is_in_place(&self, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<bool> {
-        let found = sha256_of(&self.after.table(lake).await?).await?;
+        let found = WrittenTable::of(&self.after, lake).await?.sha256().await?;
         Ok(found.is_some_and(|found| found == self.after.written.sha256))
     }
 
@@ -36,7 +37,7 @@ impl Intent {
     }
 
     /// Does what is left to do when the table is there.
-    async fn carried_out(self, home: &Home, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Conversion> {
+    async fn carried_out(self, home: &mut Home, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Conversion> {
         let Self { after, left } = self;
         let Some(kept) = after.quarantine.clone() else { return after.with_rest(Vec::new(), home, lake).await };
         let records = match rejects(&places(&kept, home, lake).await?.0).await {
@@ -65,7 +66,7 @@ impl Conversion {
     /// [`ErrorKind::Invalid`] where its table was changed since.
     pub(super) async fn settled(
         mut self,
-        home: &Home,
+        home: &mut Home,
         lake: &impl Fn() -> Result<Arc<dyn Lake>>,
     ) -> Result<(Self, u64)> {
         match self.intent.take() {
@@ -84,7 +85,7 @@ impl Conversion {
     pub(super) async fn with_rest(
         mut self,
         rest: Vec<Reject>,
-        home: &Home,
+        home: &mut Home,
         lake: &impl Fn() -> Result<Arc<dyn Lake>>,
     ) -> Result<Self> {
         if let Some(kept) = self.quarantine.take() {
@@ -133,14 +134,13 @@ pub(super) fn is_whole(records: &[Reject], kept: &Kept, home: &Home) -> Result<(
 }
 
 /// Refuses a table that is not as the conversion left it: what was brought back once must not be so twice.
-pub(super) async fn is_as_it_was(conversion: &Conversion, table: &Source) -> Result<()> {
-    let found = sha256(table).await?;
-    if found == conversion.written.sha256 {
-        return Ok(());
-    }
-    Err(Error::invalid("replay", &conversion.destination)
-        .with_reason("it is not as the conversion left it: it was written anew or changed since")
-        .with_hint("convert the source again"))
+pub(super) async fn is_as_it_was(conversion: &Conversion, table: &WrittenTable) -> Result<()> {
+    let reason = match table.sha256().await? {
+        Some(found) if found == conversion.written.sha256 => return Ok(()),
+        Some(_) => "it is not as the conversion left it: it was written anew or changed since",
+        None => "it is not as the conversion left it: it is gone",
+    };
+    Err(Error::invalid("replay", &conversion.destination).with_reason(reason).with_hint("convert the source again"))
 }
 
 /// Removes a quarantine of which nothing is left, unless that is done.

@@ -19,6 +19,7 @@
 
 mod added_columns;
 mod beats;
+mod brought_back;
 mod conversion;
 #[cfg(test)]
 mod conversion_tests;
@@ -46,6 +47,9 @@ mod prepare;
 mod publish;
 mod rejects;
 mod replay;
+mod replay_lock;
+#[cfg(test)]
+mod replay_parts_tests;
 #[cfg(test)]
 mod replay_tests;
 mod run;
@@ -63,6 +67,7 @@ mod verified;
 mod verify;
 mod watch;
 mod worker;
+mod written_table;
 
 pub use conversion::{Conversion, Done, Kept, Order as ConversionOrder, Tables, carry_out};
 pub use evaluate::Evaluation;

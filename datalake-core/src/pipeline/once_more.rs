@@ -9,18 +9,24 @@ use arrow::datatypes::UInt64Type;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::PutMode;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use super::added_columns::AddedColumns;
 use super::conversion::Conversion;
-use super::replay::memory;
 use crate::error::{Error, Result};
 use crate::format::{
     self, ColumnSpec, DecimalMark, Dialect, Format, ReadOptions, Reject, Rejects, Source, SourceColumns,
 };
+use crate::lake::{Bucket, BucketName};
 
 /// The column that holds the place of a record in the quarantine.
 pub(super) const INDEX: &str = "datalake.record";
+
+/// A place for texts that are read or written once.
+pub(super) fn memory() -> Result<Bucket> {
+    Ok(Bucket::new(BucketName::new("memory")?, Arc::new(InMemory::new())))
+}
 
 /// What came of reading records once more, in the order of the quarantine.
 pub(super) struct Outcome {

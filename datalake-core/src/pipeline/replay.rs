@@ -1,25 +1,21 @@
 //! Reads the quarantined records of a conversion once more, after a fix, and adds those that fit now to what was written.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use futures::StreamExt;
-use object_store::memory::InMemory;
-use object_store::path::Path;
 use serde::Serialize;
 
 use super::added_columns::AddedColumns;
+use super::brought_back::{Draft, with_rows};
 use super::conversion::Conversion;
 use super::intent::{Intent, is_as_it_was, is_whole, places, standing};
 use super::once_more::{INDEX, Outcome, once_more};
+use super::replay_lock::ReplayLock;
 use super::verify::rejects;
+use super::written_table::WrittenTable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{
-    self, Batches, ColumnSpec, Conformer, Format, Input, OnRowError, Output, ReadOptions, Sink, Source, WriteOptions,
-    Written, specs_of,
-};
-use crate::lake::{Bucket, BucketName, Lake};
+use crate::format::{self, Batches, ColumnSpec, Format, OnRowError, ReadOptions, specs_of};
+use crate::lake::Lake;
 
 /// What became of the quarantined records of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,19 +49,24 @@ pub struct Fix {
 /// that. Between the two, the records themselves may be corrected: it is `raw` in the lines of the quarantine that is read.
 ///
 /// Rows that fit now stand behind the others, with what the table has of their source, its folders and their number; the table
-/// is written anew and appears whole or not at all. The types of its columns stay, unless `fix` has a schema and the table is
-/// Parquet. What stays has the code and the reason of this attempt. A table that is not as the conversion left it is not touched.
+/// is written anew and appears whole or not at all. In a table of several files they are files of their own, each in its folder
+/// behind those that are there. The types of columns stay, unless `fix` has a schema and the table is one Parquet file. What
+/// stays has the code and the reason of this attempt. A table that is not as the conversion left it is not touched.
 ///
 /// One that dies on its way can be run again: what it is about to write is told in the document before the table appears. The
 /// next one brings it to its end, and counts what it brought back; so no row comes twice, and none is lost.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] where there is no such conversion; [`ErrorKind::Invalid`] where its table was changed since;
+/// [`ErrorKind::AlreadyExists`] where another replay of it is at work;
 /// [`ErrorKind::Unsupported`] for a table that cannot be added to; those of reader, writer and lake.
 pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Replayed> {
-    let (conversion, home) = Conversion::load(name, &lake).await?;
+    let (_, home) = Conversion::load(name, &lake).await?;
+    let _lock = ReplayLock::of(&home)?;
+    // Another one may have ended between the two.
+    let (conversion, mut home) = Conversion::load(name, &lake).await?;
     // What one before has brought back that died on its way counts with this one.
-    let (conversion, before) = conversion.settled(&home, &lake).await?;
+    let (conversion, before) = conversion.settled(&mut home, &lake).await?;
     let Some(kept) = conversion.quarantine.clone() else {
         return Ok(Replayed {
             run: home.to_string(),
@@ -76,7 +77,7 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
             quarantine: None,
         });
     };
-    let table = conversion.table(&lake).await?;
+    let table = WrittenTable::of(&conversion, &lake).await?;
     is_as_it_was(&conversion, &table).await?;
     let records = rejects(&places(&kept, &home, &lake).await?.0).await?;
     is_whole(&records, &kept, &home)?;
@@ -103,11 +104,10 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
     if let Some(first) = batches.first() {
         let schema = first.schema();
         let new = Batches::from_vec(Arc::clone(&schema), batches);
-        let (written, output) = if is_parquet {
-            rewritten(table, new, &conversion).await?
-        } else {
-            appended(&table, new, &conversion).await?
-        };
+        let (written, draft) = with_rows(table, new, &conversion).await?;
+        if let Draft::Many(draft) = &draft {
+            after.files = draft.files().to_vec();
+        }
         after.schema = specs_of(&schema);
         after.balance.written += brought_back;
         after.balance.quarantined -= brought_back.min(after.balance.quarantined);
@@ -119,13 +119,21 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
         let left = left.iter().map(|(place, record)| (*place, standing(record))).collect();
         let intent = Intent { after: after.clone(), left };
         let before = Conversion { intent: Some(Box::new(intent)), ..conversion };
-        before.save(&home).await?;
-        // To read it and to write it anew takes its time.
-        is_as_it_was(&before, &before.table(&lake).await?).await?;
-        output.finish().await?;
+        let told = async {
+            before.save(&mut home).await?;
+            // To read it and to write it anew takes its time.
+            is_as_it_was(&before, &WrittenTable::of(&before, &lake).await?).await
+        };
+        match told.await {
+            Ok(()) => draft.publish().await?,
+            Err(error) => {
+                draft.abandon().await;
+                return Err(error);
+            }
+        }
     }
     // The table is there; what is told of it follows.
-    let after = after.with_rest(left.into_values().collect(), &home, &lake).await?;
+    let after = after.with_rest(left.into_values().collect(), &mut home, &lake).await?;
     let seen = records.len() as u64;
     Ok(Replayed {
         run: home.to_string(),
@@ -138,7 +146,12 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
 }
 
 /// How the records are read this time.
-async fn reading(conversion: &Conversion, fix: &Fix, table: &Source, added: &AddedColumns) -> Result<ReadOptions> {
+async fn reading(
+    conversion: &Conversion,
+    fix: &Fix,
+    table: &WrittenTable,
+    added: &AddedColumns,
+) -> Result<ReadOptions> {
     let told = &conversion.read;
     let (mut schema, mut columns) = match (&fix.schema, &told.schema) {
         (Some(specs), _) => (specs.clone(), None),
@@ -171,103 +184,25 @@ async fn reading(conversion: &Conversion, fix: &Fix, table: &Source, added: &Add
     })
 }
 
-async fn columns_of(conversion: &Conversion, table: &Source) -> Result<Vec<ColumnSpec>> {
-    if conversion.format == "parquet" {
+/// The columns of a table, those that folders say among them.
+async fn columns_of(conversion: &Conversion, table: &WrittenTable) -> Result<Vec<ColumnSpec>> {
+    if let WrittenTable::One(table) = table
+        && conversion.format == "parquet"
+    {
         let schema = format::Parquet.infer_schema(table, &ReadOptions::default()).await?.schema;
         return Ok(plain(&schema));
     }
     conversion.schema.clone().ok_or_else(|| {
         Error::new(ErrorKind::Unsupported, "replay", &conversion.destination)
-            .with_reason("it has nested columns, whose types a text does not say")
-            .with_hint("convert the source into Parquet, and replay that")
+            .with_reason("it has nested columns, whose types its document does not say")
+            .with_hint("convert the source into one Parquet file, and replay that")
     })
 }
 
 /// The columns of a schema as they are.
-fn plain(schema: &SchemaRef) -> Vec<ColumnSpec> {
+pub(super) fn plain(schema: &SchemaRef) -> Vec<ColumnSpec> {
     let fields = schema.fields().iter();
     fields
         .map(|field| ColumnSpec::new(field.name(), field.data_type().clone()).with_nullable(field.is_nullable()))
         .collect()
-}
-
-/// A place for texts that are read or written once.
-pub(super) fn memory() -> Result<Bucket> {
-    Ok(Bucket::new(BucketName::new("memory")?, Arc::new(InMemory::new())))
-}
-
-/// The same place as a sink.
-fn sink_of(table: &Source) -> Result<Sink> {
-    match table {
-        Source::Object { bucket, path } => Ok(Sink::Object { bucket: bucket.clone(), path: path.clone() }),
-        Source::LocalFile(path) => Ok(Sink::LocalFile(path.clone())),
-        other => Err(Error::internal("write", other)),
-    }
-}
-
-/// Writes a Parquet table anew, with the rows that were brought back behind its own; it is yet to be made visible.
-async fn rewritten(table: Source, new: Batches, conversion: &Conversion) -> Result<(Written, Output)> {
-    let sink = sink_of(&table)?;
-    let name = sink.to_string();
-    let old = format::Parquet.read(table, ReadOptions::default()).await?;
-    let (schema, tally) = (Arc::clone(new.schema()), Arc::clone(old.tally()));
-    let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect::<BTreeSet<_>>();
-    let (had, wanted) = (names(old.schema()), names(&schema));
-    if let Some(other) = had.symmetric_difference(&wanted).next() {
-        let who = if had.contains(other) { "the table has" } else { "the table does not have" };
-        return Err(Error::invalid("replay", &name)
-            .with_reason(format_args!("the schema and the table must have the same columns; {who} `{other}`"))
-            .with_hint("declare all columns of the table, or convert the whole source with the schema"));
-    }
-    let conformer = Conformer::new(old.schema(), &plain(&schema))?;
-    let old = old.map(move |batch| {
-        let conformed = conformer.apply(&batch?)?;
-        match conformed.faults.first() {
-            None => Ok(conformed.batch),
-            Some(fault) => Err(Error::invalid("replay", &name)
-                .with_reason(format_args!("a value of its column `{}` does not fit: {}", fault.column, fault.reason))
-                .with_hint("declare a type that holds what is there")),
-        }
-    });
-    let batches = Batches::new(schema, old.chain(new).boxed(), tally);
-    format::Parquet::draft(sink, batches, &conversion.write).await
-}
-
-/// Writes a text anew: its own bytes as they are, and behind them the rows that were brought back. It is yet to be made visible.
-async fn appended(table: &Source, new: Batches, conversion: &Conversion) -> Result<(Written, Output)> {
-    let sink = sink_of(table)?;
-    let (name, file_name) = (sink.to_string(), sink.file_name().unwrap_or_default());
-    let unsupported = |reason: &str| {
-        Error::new(ErrorKind::Unsupported, "add rows to", &name)
-            .with_reason(reason)
-            .with_hint("convert the source into Parquet or NDJSON, and replay that")
-    };
-    let format = format::for_sink(&sink, &conversion.write)?;
-    let (bucket, path) = (memory()?, Path::from(file_name));
-    let rows = new.balance().written;
-    let write = WriteOptions { header: false, ..conversion.write.clone() };
-    format.write(Sink::Object { bucket: bucket.clone(), path: path.clone() }, new, write).await?;
-    let mut added = bucket.get(&path).await?;
-    let input = Input::open(table).await?;
-    let mut end = input.size();
-    if format.name() == "json" {
-        const END: &[u8] = b"\n]\n";
-        let length = END.len() as u64;
-        if end < length || input.range(end - length..end).await? != END || !added.starts_with(b"[") {
-            return Err(unsupported("only an array of rows that is not compressed can be added to"));
-        }
-        end -= length;
-        added = [b",", &added[1..]].concat().into();
-    }
-    let mut output = Output::open(sink).await?;
-    let mut offset = 0;
-    while offset < end {
-        let mut piece = input.chunk(offset, u64::MAX, Vec::new()).await?;
-        piece.truncate(usize::try_from(end - offset).unwrap_or(usize::MAX));
-        offset += piece.len() as u64;
-        output.write(piece).await?;
-    }
-    output.write(added).await?;
-    let (bytes, sha256) = output.so_far();
-    Ok((Written { rows: conversion.written.rows + rows, bytes, sha256, digest: String::new() }, output))
 }

@@ -14,7 +14,7 @@ use object_store::{
 };
 use serde_json::{Value, json};
 
-use super::conversion_tests::{CSV, convert, mend, mended, no_lake, rows_in, specs};
+use super::conversion_tests::{CSV, convert, mend, mended, no_lake, rows_in, rows_of_many, specs};
 use super::*;
 use crate::error::Result;
 use crate::format::{Limit, OnRowError, Quarantine, ReadOptions, Sink, Source, WriteOptions};
@@ -125,7 +125,7 @@ impl ObjectStore for DyingStore {
     }
 }
 
-/// An object in a lake in memory, of whose conversion three records are in the quarantine.
+/// An object, or several below a prefix, in a lake in memory, of whose conversion three records are in the quarantine.
 struct Converted {
     lake: Arc<dyn Lake>,
     bucket: Bucket,
@@ -144,7 +144,10 @@ impl Converted {
                 Tables::One(Source::Object { bucket: bucket.clone(), path: "from.csv".into() }),
                 "from.csv".to_owned(),
             ),
-            sink: Sink::Object { bucket: bucket.clone(), path: to.into() },
+            sink: match to.strip_suffix('/') {
+                Some(prefix) => Sink::Prefix { bucket: bucket.clone(), prefix: prefix.into() },
+                None => Sink::Object { bucket: bucket.clone(), path: to.into() },
+            },
             destination: format!("lake://raw-data/{to}").parse().unwrap(),
             read: ReadOptions::default()
                 .with_schema(Some(specs()))
@@ -172,6 +175,13 @@ impl Converted {
         replay(&self.run, Fix::default(), || Ok(Arc::clone(&lake))).await
     }
 
+    async fn rows(&self, to: &str) -> Vec<String> {
+        if !to.ends_with('/') {
+            return rows_in(Source::Object { bucket: self.bucket.clone(), path: to.into() }).await;
+        }
+        rows_of_many(&format!("lake://raw-data/{to}"), || Ok(Arc::clone(&self.lake))).await
+    }
+
     async fn verify(&self) -> Verified {
         verify(&self.run, || Ok(Arc::clone(&self.lake))).await.unwrap()
     }
@@ -179,7 +189,9 @@ impl Converted {
 
 #[tokio::test]
 async fn one_that_dies_at_any_write_in_a_lake_is_run_again() {
-    for to in ["a.parquet", "a.csv"] {
+    for to in ["a.parquet", "a.csv", "t/"] {
+        // Of several objects, that of the new rows is written first.
+        let more = usize::from(to.ends_with('/'));
         for (first, then, back) in [
             (CORRECTIONS.to_vec(), &[][..], 2),
             (CORRECTIONS.to_vec(), ANOTHER, 3),
@@ -197,7 +209,7 @@ async fn one_that_dies_at_any_write_in_a_lake_is_run_again() {
                 assert_eq!(verified.failed(), 1, "{case}: {verified:?}");
                 assert!(verified.check().unwrap_err().hint().unwrap().contains("datalake replay"), "{case}");
                 // Before the table, and after it; what was corrected and what came back are the same in number.
-                let sums = if writes < 2 {
+                let sums = if writes < 2 + more {
                     "2 written + 3"
                 } else if first.len() > 2 {
                     "5 written + 0"
@@ -214,14 +226,13 @@ async fn one_that_dies_at_any_write_in_a_lake_is_run_again() {
                 let replayed = converted.replay(usize::MAX).await.unwrap();
                 let found = (replayed.seen, replayed.brought_back, replayed.quarantined, replayed.rows);
                 assert_eq!(found, (3, back, 3 - back, 2 + back), "{case}");
-                let table = Source::Object { bucket: converted.bucket.clone(), path: to.into() };
                 let expected = AFTER.iter().copied().chain((back == 3).then_some("5|g|9.0")).collect::<Vec<_>>();
-                assert_eq!(rows_in(table).await, expected, "{case}");
+                assert_eq!(converted.rows(to).await, expected, "{case}");
                 converted.verify().await.check().unwrap();
                 writes += 1;
             }
             // What is to be, the table, the rest of the quarantine, and what is.
-            assert_eq!(writes, 4);
+            assert_eq!(writes, 4 + more);
         }
     }
 }

@@ -1,10 +1,8 @@
 //! Holds what a run says of itself against the objects: their bytes, their tables, and the balance of their rows.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::conversion::{Conversion, DOCUMENT, Kept, folder_of};
@@ -13,14 +11,15 @@ use super::manifest::{Manifest, Output, PrepareBalance, RunId, load};
 use super::predict::open_model_file;
 use super::unknown::{nobody_tells, of_itself_unknown, unknown};
 use super::verified::{Counted, Sums, Verified};
+use super::written_table::{Parts, WrittenTable};
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::format::{
     self, Balance, Input, MANIFEST, Manifest as TableManifest, ReadOptions, Reject, Source, TableDigest, WrittenFile,
-    digest_said, key_below, proving, rows_of,
+    digest_said, proving, rows_of,
 };
-use crate::lake::{Bucket, Lake, Location, parse_object};
+use crate::lake::{Lake, Location, parse_object};
 
 /// Reads what a run wrote and set aside once more, and holds it against what the run says. `name` is a run, the local file that
 /// a conversion wrote or the folder beside it, or a Parquet file or object that says its own digest.
@@ -67,49 +66,18 @@ async fn file_alone(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Re
 }
 
 /// A folder or prefix that no document speaks of.
-async fn folder_alone(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Place>> {
+async fn folder_alone(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Parts>> {
     Ok(match name.parse()? {
-        Location::Prefix { bucket, prefix } => Some(Place::Prefix(lake()?.bucket(&bucket).await?, prefix)),
+        Location::Prefix { bucket, prefix } => Some(Parts::Prefix(lake()?.bucket(&bucket).await?, prefix)),
         Location::Local(path) if path.join(MANIFEST).is_file() && !folder_of(&path).join(DOCUMENT).is_file() => {
-            Some(Place::Folder(path))
+            Some(Parts::Folder(path))
         }
         _ => None,
     })
 }
 
-/// Where the files of a table lie.
-enum Place {
-    Folder(PathBuf),
-    Prefix(Bucket, Path),
-}
-
-impl Place {
-    /// Of a conversion into several files.
-    async fn of(destination: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<Self>> {
-        Ok(match destination.parse()? {
-            Location::Local(path) => Some(Self::Folder(path)),
-            Location::Prefix { bucket, prefix } => Some(Self::Prefix(lake()?.bucket(&bucket).await?, prefix)),
-            _ => None,
-        })
-    }
-
-    fn file(&self, path: &str) -> Result<Source> {
-        Ok(match self {
-            Self::Folder(folder) => Source::LocalFile(folder.join(path)),
-            Self::Prefix(bucket, prefix) => {
-                let key = key_below(prefix, path).map_err(|cause| {
-                    Error::invalid("read", format_args!("the manifest of {}", bucket.address(prefix)))
-                        .with_reason(format_args!("it names `{path}`, which is no key"))
-                        .with_source(cause)
-                })?;
-                Source::Object { bucket: bucket.clone(), path: key }
-            }
-        })
-    }
-}
-
 /// Holds the files of a table against what its manifest says of each.
-async fn of_folder(verified: &mut Verified, place: &Place, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<()> {
+async fn of_folder(verified: &mut Verified, place: &Parts, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<()> {
     let source = place.file(MANIFEST)?;
     let name = source.to_string();
     let input = match Input::open(&source).await {
@@ -137,7 +105,7 @@ fn of_all(verified: &mut Verified, name: &str, counted: Counted, wanted: u64) {
 }
 
 /// Holds files against what is known of each, and counts their rows.
-async fn of_files(verified: &mut Verified, place: &Place, files: &[WrittenFile]) -> Result<Counted> {
+async fn of_files(verified: &mut Verified, place: &Parts, files: &[WrittenFile]) -> Result<Counted> {
     let mut counted = Counted { rows: 0, is_whole: true };
     for file in files {
         let source = place.file(&file.path)?;
@@ -196,50 +164,55 @@ async fn of_conversion(
     conversion: &Conversion,
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<()> {
-    let Conversion { destination: to, written, balance, files, .. } = conversion;
-    if !files.is_empty() {
-        let place = Place::of(to, lake).await?.ok_or_else(|| Error::internal("verify", to))?;
-        let named = place.file(MANIFEST)?;
-        bytes(verified, "manifest", &named.to_string(), &named, &written.sha256).await?;
-        let counted = of_files(verified, &place, files).await?;
-        of_all(verified, to, counted, balance.written);
-        return set_aside(verified, conversion, counted, lake).await;
-    }
     match &conversion.intent {
         Some(intent) if intent.is_in_place(lake).await? => {
-            let counted = of_one(verified, &intent.after, lake).await?;
+            let counted = of_table(verified, &intent.after, lake).await?;
             broken_off(verified, intent, counted, lake).await
         }
         _ => {
-            let counted = of_one(verified, conversion, lake).await?;
+            let counted = of_table(verified, conversion, lake).await?;
             set_aside(verified, conversion, counted, lake).await
         }
     }
 }
 
-/// Holds the one file that a conversion wrote against its document, and counts its rows.
-async fn of_one(
+/// Holds what a conversion wrote against its document, and counts its rows.
+async fn of_table(
     verified: &mut Verified,
     conversion: &Conversion,
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<Counted> {
+    let Conversion { destination: to, written, balance, files, .. } = conversion;
+    match WrittenTable::of(conversion, lake).await? {
+        WrittenTable::One(source) => of_one(verified, conversion, source).await,
+        WrittenTable::Many(parts) => {
+            let named = parts.file(MANIFEST)?;
+            bytes(verified, "manifest", &named.to_string(), &named, &written.sha256).await?;
+            let counted = of_files(verified, &parts, files).await?;
+            of_all(verified, to, counted, balance.written);
+            Ok(counted)
+        }
+    }
+}
+
+/// Holds the one file that a conversion wrote against its document, and counts its rows.
+async fn of_one(verified: &mut Verified, conversion: &Conversion, source: Source) -> Result<Counted> {
     let Conversion { destination: to, written, balance, .. } = conversion;
-    let source = || conversion.table(lake);
     verified.file(to);
-    if !bytes(verified, "bytes", to, &source().await?, &written.sha256).await? {
+    if !bytes(verified, "bytes", to, &source, &written.sha256).await? {
         return Ok(Counted { rows: 0, is_whole: false });
     }
     let format = format::format(&conversion.format).ok_or_else(|| {
         Error::invalid("verify", to).with_reason(format_args!("`{}` is no format", conversion.format))
     })?;
     let rows = if conversion.format == "parquet" {
-        let (digest, rows) = table(source().await?, &*format).await?;
+        let (digest, rows) = table(source, &*format).await?;
         // After a replay of rows into a text there is none.
         verified.hold(to, "table", &digest, &written.digest);
         rows
     } else {
         let read = proving(to, &*format, &conversion.write, conversion.schema.as_deref())?;
-        let (rows, _) = rows_of(source().await?, &*format, read).await?;
+        let (rows, _) = rows_of(source, &*format, read).await?;
         if let Some(wanted) = &conversion.rows_digest {
             verified.hold(to, "table", &rows.finish(), wanted);
         }

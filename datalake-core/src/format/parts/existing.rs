@@ -9,7 +9,7 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt as _, UpdateVersion};
 use walkdir::WalkDir;
 
-use super::place::{MANIFEST, Manifest};
+use super::place::{MANIFEST, Manifest, key_below};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::detect::by_name;
 use crate::lake::{Bucket, store_error};
@@ -138,6 +138,30 @@ pub(super) async fn below_prefix(bucket: &Bucket, prefix: &Key, name: &str, over
     Ok(Before { manifest: Some(version), replaced })
 }
 
+/// The manifest of the table below a prefix, to which files are to be added, and its version.
+pub(super) async fn of_prefix(bucket: &Bucket, prefix: &Key, name: &str) -> Result<(Manifest, UpdateVersion)> {
+    manifest(bucket, &key_below(prefix, MANIFEST)?, name).await?.ok_or_else(|| no_table(name))
+}
+
+/// That of the table in a folder, whose files lie where those of tables do, and its bytes.
+pub(super) fn of_folder(path: &Path) -> Result<(Manifest, Vec<u8>)> {
+    let name = path.display().to_string();
+    let text = match fs::read(path.join(MANIFEST)) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Err(no_table(&name)),
+        text => text.map_err(|cause| Error::io("read", path.join(MANIFEST).display(), cause))?,
+    };
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|cause| foreign_manifest(&name, cause))?;
+    match manifest.files.iter().find(|file| What::of(&file.path) != What::Rows) {
+        None => Ok((manifest, text)),
+        Some(file) => Err(Error::invalid("add rows to", name)
+            .with_reason(format_args!("its `{MANIFEST}` names `{}`, which is no file of a table", file.path))),
+    }
+}
+
+fn no_table(name: &str) -> Error {
+    Error::not_found("add rows to", name).with_reason(format_args!("there is no `{MANIFEST}` that names its files"))
+}
+
 /// The manifest of a table, and its version; none where it has just been removed.
 async fn manifest(bucket: &Bucket, key: &Key, name: &str) -> Result<Option<(Manifest, UpdateVersion)>> {
     let failed = |cause| store_error("read", bucket.address(key), cause);
@@ -171,6 +195,16 @@ pub(super) fn in_folder(path: &Path, overwrite: bool) -> Result<()> {
         return Ok(());
     }
     only_table(path, &to)
+}
+
+/// Sees that a folder still has the manifest of the table to which files are added.
+pub(super) fn is_unchanged(path: &Path, manifest: &[u8]) -> Result<()> {
+    if fs::read(path.join(MANIFEST)).is_ok_and(|found| found == manifest) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::AlreadyExists, "add rows to", path.display())
+        .with_reason("another writer has written a table there meanwhile, or removed it")
+        .with_hint("what was written here is taken back"))
 }
 
 /// Whoever works in a folder would find it gone: what takes its place is another one.

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::draft::TableDraft;
 use super::place::{Manifest, Place};
 use super::{Tasks, WrittenFile};
 use crate::error::{Error, ErrorKind, Result};
@@ -51,13 +52,20 @@ pub(super) struct Files {
     format: Arc<dyn Format>,
     options: WriteOptions,
     suffix: String,
+    /// The table to which these files are added.
+    before: Option<Manifest>,
     tasks: Tasks,
     done: Vec<WrittenFile>,
     in_flight: Arc<Semaphore>,
 }
 
 impl Files {
-    pub(super) fn new(place: Place, format: Arc<dyn Format>, mut options: WriteOptions) -> Self {
+    pub(super) fn new(
+        place: Place,
+        before: Option<Manifest>,
+        format: Arc<dyn Format>,
+        mut options: WriteOptions,
+    ) -> Self {
         // A name that ends so is what tells readers of the tabs.
         let is_tsv = options.format.as_ref().is_some_and(|format| format.eq_ignore_ascii_case("tsv"));
         let has_tabs = options.delimiter.is_none_or(|delimiter| delimiter == '\t');
@@ -68,7 +76,14 @@ impl Files {
         options.format = Some(format.name().to_owned());
         options.batch_is_group = !options.partition_by.is_empty();
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
-        Self { place, format, options, suffix, tasks: Tasks::new(), done: Vec::new(), in_flight }
+        Self { place, format, options, suffix, before, tasks: Tasks::new(), done: Vec::new(), in_flight }
+    }
+
+    /// The number of the first file in a folder: behind those that are there.
+    pub(super) fn first_number(&self, folder: &str) -> usize {
+        let names =
+            self.before.iter().flat_map(|before| &before.files).filter_map(|file| file.path.strip_prefix(folder));
+        names.filter_map(number_of).max().map_or(0, |last| last + 1)
     }
 
     pub(super) fn most_open(&self) -> usize {
@@ -150,19 +165,26 @@ impl Files {
         self.place.abandon(&self.done).await;
     }
 
-    /// Makes the table visible; gives its bytes, the SHA-256 of what names its files, the files by their paths, and what a user
-    /// should know.
-    pub(super) async fn publish(
-        mut self,
-        digest: &str,
-        rows: u64,
-    ) -> Result<(u64, String, Vec<WrittenFile>, Vec<String>)> {
-        self.done.sort_by(|a, b| a.path.cmp(&b.path));
-        let manifest = Manifest { rows, digest: digest.to_owned(), files: self.done };
-        let (sha256, notes) = self.place.publish(&manifest).await?;
-        let bytes = manifest.files.iter().map(|file| file.bytes).sum();
-        Ok((bytes, sha256, manifest.files, notes))
+    /// The table as it will be. There is no digest of one that rows were added to.
+    pub(super) fn drafted(self, digest: String, rows: u64) -> Result<TableDraft> {
+        let (mut files, new) = (self.done.clone(), self.done);
+        let (rows, digest) = match self.before {
+            None => (rows, digest),
+            Some(before) => {
+                files.extend(before.files);
+                (before.rows + rows, String::new())
+            }
+        };
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        TableDraft::new(self.place, Manifest { rows, digest, files }, new)
     }
+}
+
+/// The number of a file, by its name within its folder.
+fn number_of(name: &str) -> Option<usize> {
+    let number = name.strip_prefix("part-")?;
+    let end = number.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(number.len());
+    if name.contains('/') { None } else { number[..end].parse().ok() }
 }
 
 fn finished(done: std::result::Result<Result<WrittenFile>, tokio::task::JoinError>) -> Result<WrittenFile> {

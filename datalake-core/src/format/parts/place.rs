@@ -9,13 +9,11 @@ use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::WrittenFile;
-use super::existing::{Before, below_prefix, in_folder};
+use super::existing::{Before, below_prefix, in_folder, is_unchanged, of_folder, of_prefix};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
-use crate::format::digest::hex;
 use crate::format::options::WriteOptions;
 use crate::format::sink::{Output, Sink};
 use crate::lake::{AtomicFolder, Bucket};
@@ -40,6 +38,8 @@ pub(super) enum Place {
         draft: AtomicFolder,
         to: PathBuf,
         overwrite: bool,
+        /// The manifest of the table to which files are added.
+        before: Option<Vec<u8>>,
         /// The folders that were made in it, with a slash at their ends.
         made: HashSet<String>,
     },
@@ -58,7 +58,7 @@ impl Place {
                 let made = tokio::task::spawn_blocking(move || {
                     in_folder(&to, overwrite)?;
                     let draft = AtomicFolder::create(&to, overwrite)?;
-                    Ok(Self::Folder { draft, to, overwrite, made: HashSet::new() })
+                    Ok(Self::Folder { draft, to, overwrite, before: None, made: HashSet::new() })
                 });
                 made.await.unwrap_or_else(|_| Err(Error::internal("make", &name)))
             }
@@ -68,6 +68,44 @@ impl Place {
             }
             _ => Err(Error::internal("write", &name).with_reason(format_args!("as several {} files", format.name()))),
         }
+    }
+
+    /// The table that is there, to which files are to be added.
+    pub(super) async fn existing(sink: Sink) -> Result<(Self, Manifest)> {
+        let name = sink.to_string();
+        match sink {
+            Sink::Folder(to) => {
+                let linked = tokio::task::spawn_blocking(move || {
+                    let (manifest, text) = of_folder(&to)?;
+                    let draft = AtomicFolder::create(&to, true)?;
+                    let mut place =
+                        Self::Folder { draft, to, overwrite: true, before: Some(text), made: HashSet::new() };
+                    manifest.files.iter().try_for_each(|file| place.link(&file.path))?;
+                    Ok((place, manifest))
+                });
+                linked.await.unwrap_or_else(|_| Err(Error::internal("make", &name)))
+            }
+            Sink::Prefix { bucket, prefix } => {
+                let (manifest, version) = of_prefix(&bucket, &prefix, &name).await?;
+                let before = Before { manifest: Some(version), replaced: Vec::new() };
+                Ok((Self::Prefix { bucket, prefix, before }, manifest))
+            }
+            _ => Err(Error::internal("write", &name).with_reason("to a table of several files")),
+        }
+    }
+
+    /// Takes a file of the folder that is there into the one in the making.
+    fn link(&mut self, path: &str) -> Result<()> {
+        let (folder, file) = path.rsplit_once('/').map_or(("", path), |(folder, file)| (&path[..=folder.len()], file));
+        let sink = self.sink(folder, file)?;
+        if let (Self::Folder { to, .. }, Sink::LocalFile(new)) = (&*self, sink) {
+            let old = to.join(path);
+            // Where a file cannot have two names it is copied.
+            std::fs::hard_link(&old, &new)
+                .or_else(|_| std::fs::copy(&old, &new).and_then(|_| std::fs::File::open(&new)?.sync_all()))
+                .map_err(|cause| Error::io("take over", old.display(), cause))?;
+        }
+        Ok(())
     }
 
     pub(super) fn is_folder(&self) -> bool {
@@ -103,27 +141,29 @@ impl Place {
         }
     }
 
-    /// Makes the table visible, or takes it back; gives the SHA-256 of what names its files, and what a user should know.
-    pub(super) async fn publish(self, manifest: &Manifest) -> Result<(String, Vec<String>)> {
-        let text = serde_json::to_vec_pretty(manifest);
-        let text = Bytes::from(text.map_err(|cause| Error::internal("write", MANIFEST).with_source(cause))?);
-        let sha256 = hex(&Sha256::digest(&text));
+    /// Makes the table visible, of which the files are new, or takes it back; gives what a user should know.
+    pub(super) async fn publish(self, text: Bytes, new: &[WrittenFile]) -> Result<Vec<String>> {
         match self {
-            Self::Folder { draft, to, overwrite, .. } => {
+            Self::Folder { draft, to, overwrite, before, .. } => {
                 let mut output = Output::open(Sink::LocalFile(draft.path().join(MANIFEST))).await?;
                 output.write(text).await?;
                 output.finish().await?;
                 // Writing takes its time, in which somebody may have laid something down there.
-                let placed = tokio::task::spawn_blocking(move || draft.finish(|_| in_folder(&to, overwrite)));
+                let placed = tokio::task::spawn_blocking(move || {
+                    draft.finish(|_| {
+                        in_folder(&to, overwrite)?;
+                        before.map_or(Ok(()), |manifest| is_unchanged(&to, &manifest))
+                    })
+                });
                 placed.await.unwrap_or_else(|_| Err(Error::internal("put in place", "a folder")))?;
-                Ok((sha256, Vec::new()))
+                Ok(Vec::new())
             }
             Self::Prefix { ref bucket, ref prefix, ref before } => {
                 let named = key_below(prefix, MANIFEST)?;
                 match put_manifest(bucket, &named, text, before.manifest.clone()).await {
                     Stands::Yes => {}
                     Stands::No(error) => {
-                        self.abandon(&manifest.files).await;
+                        self.abandon(new).await;
                         return Err(error);
                     }
                     Stands::Perhaps(error) => return Err(error),
@@ -137,7 +177,7 @@ impl Place {
                         error.in_one_line()
                     )
                 });
-                Ok((sha256, notes.into_iter().collect()))
+                Ok(notes.into_iter().collect())
             }
         }
     }

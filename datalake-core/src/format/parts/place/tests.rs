@@ -173,7 +173,7 @@ fn a_folder_that_a_file_system_takes_for_another_is_refused() {
     let draft = AtomicFolder::create(&to, false).unwrap();
     // As one that does not tell upper case from lower case would have it once there are rows of `k=A`.
     std::fs::create_dir(draft.path().join("k=a")).unwrap();
-    let mut place = Place::Folder { draft, to, overwrite: false, made: HashSet::new() };
+    let mut place = Place::Folder { draft, to, overwrite: false, before: None, made: HashSet::new() };
     let error = place.sink("k=a/j=1/", "part-00000.csv").unwrap_err();
     assert!(error.reason().unwrap().contains("only in case"), "{error:?}");
     for _ in 0..2 {

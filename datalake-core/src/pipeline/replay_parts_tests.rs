@@ -1,0 +1,150 @@
+//! Replays into tables of several files: rows that come back are files of their own, and the others stay as they were.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use super::conversion_tests::{mend, mended, no_lake, rows_of_many};
+use super::*;
+use crate::error::{ErrorKind, Result};
+use crate::format::{ColumnSpec, Limit, OnRowError, Quarantine, ReadOptions, Sink, Source, WriteOptions};
+use crate::lake::{BucketName, Lake, Location, MemoryLake};
+use crate::pipeline::conversion::Tables;
+use arrow::datatypes::DataType;
+use object_store::PutMode;
+
+const CSV: &str = "k,n\na,1\nb,2\na,x\nc,y\nb,3\na\n";
+
+/// Converts the text into a folder or prefix.
+async fn convert(
+    from: &FilePath,
+    (sink, destination): (Sink, Location),
+    format: &str,
+    lake: impl Fn() -> Result<Arc<dyn Lake>>,
+) -> Done {
+    std::fs::write(from, CSV).unwrap();
+    let quarantine = Arc::new(Quarantine::new(Limit::default()));
+    let specs = vec![ColumnSpec::new("k", DataType::Utf8), ColumnSpec::new("n", DataType::Int64)];
+    let order = ConversionOrder {
+        source: (Tables::One(Source::LocalFile(from.to_owned())), from.display().to_string()),
+        sink,
+        destination,
+        read: ReadOptions::default()
+            .with_schema(Some(specs))
+            .with_on_row_error(OnRowError::Quarantine)
+            .with_rejects(Some(quarantine.clone())),
+        write: WriteOptions::default().with_partition_by(vec!["k".to_owned()]).with_format(Some(format.to_owned())),
+    };
+    carry_out(order, &quarantine, lake).await.unwrap()
+}
+
+fn files(folder: &FilePath) -> Vec<PathBuf> {
+    let walk = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(|entry| entry.unwrap());
+    let files = walk.filter(|entry| entry.file_type().is_file());
+    files.map(|entry| entry.path().strip_prefix(folder).unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn rows_come_back_into_a_folder_as_files_of_their_own() {
+    for format in ["parquet", "csv", "ndjson"] {
+        let base = tempfile::tempdir().unwrap();
+        let (from, out) = (base.path().join("from.csv"), base.path().join("out"));
+        let to = (Sink::Folder(out.clone()), Location::Local(out.clone()));
+        let run = convert(&from, to, format, no_lake).await.run.unwrap();
+        let name = out.to_str().unwrap();
+        let first = std::fs::read(out.join(format!("k=a/part-00000.{format}"))).unwrap();
+
+        mend(&base.path().join("out.run"), &[("a,x", "a,7"), ("c,y", "c,8")]);
+        let replayed = replay(&run, Fix::default(), no_lake).await.unwrap();
+        assert_eq!((replayed.seen, replayed.brought_back, replayed.quarantined, replayed.rows), (3, 2, 1, 5));
+        let parts = ["k=a/part-00000", "k=a/part-00001", "k=b/part-00000", "k=c/part-00000"]
+            .map(|part| format!("{part}.{format}"));
+        let expected: Vec<PathBuf> =
+            ["_manifest.json".to_owned()].into_iter().chain(parts).map(PathBuf::from).collect();
+        assert_eq!(files(&out), expected);
+        assert_eq!(std::fs::read(out.join(format!("k=a/part-00000.{format}"))).unwrap(), first);
+        assert_eq!(rows_of_many(name, no_lake).await, ["1|a", "7|a", "2|b", "3|b", "8|c"]);
+        verify(&run, no_lake).await.unwrap().check().unwrap();
+
+        mend(&base.path().join("out.run"), &[("a", "a,9")]);
+        let replayed = replay(name, Fix::default(), no_lake).await.unwrap();
+        assert_eq!((replayed.brought_back, replayed.quarantined, replayed.rows), (1, 0, 6));
+        assert_eq!(rows_of_many(name, no_lake).await, ["1|a", "7|a", "9|a", "2|b", "3|b", "8|c"]);
+        verify(name, no_lake).await.unwrap().check().unwrap();
+        assert!(files(base.path()).iter().all(|path| !path.to_str().unwrap().starts_with(".datalake")));
+        assert_eq!(replay(name, Fix::default(), no_lake).await.unwrap().seen, 0);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_added_leaves_the_folder_as_it_was() {
+    let base = tempfile::tempdir().unwrap();
+    let (from, out) = (base.path().join("from.csv"), base.path().join("out"));
+    let to = (Sink::Folder(out.clone()), Location::Local(out.clone()));
+    let run = convert(&from, to, "parquet", no_lake).await.run.unwrap();
+    mend(&base.path().join("out.run"), &[("a,x", "a,7")]);
+    let before = files(base.path());
+    // Files of another type.
+    let wide = vec![ColumnSpec::new("k", DataType::Utf8), ColumnSpec::new("n", DataType::Float64)];
+    let fix = Fix { schema: Some(wide), ..Fix::default() };
+    let error = replay(&run, fix, no_lake).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.reason().unwrap().contains("column `n` would be Float64"), "{error:?}");
+    assert_eq!(files(base.path()), before);
+    // What else somebody has laid there would be lost.
+    std::fs::write(out.join("notes.txt"), "").unwrap();
+    let error = replay(&run, Fix::default(), no_lake).await.unwrap_err();
+    assert!(error.reason().unwrap().contains("`notes.txt`"), "{error:?}");
+    std::fs::remove_file(out.join("notes.txt")).unwrap();
+    assert_eq!(files(base.path()), before);
+    // Another table.
+    let manifest = out.join("_manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, format!("{text}\n")).unwrap();
+    let error = replay(&run, Fix::default(), no_lake).await.unwrap_err();
+    assert!(error.reason().unwrap().contains("not as the conversion left it"), "{error:?}");
+    std::fs::write(&manifest, text).unwrap();
+    assert_eq!(replay(&run, Fix::default(), no_lake).await.unwrap().brought_back, 1);
+    verify(&run, no_lake).await.unwrap().check().unwrap();
+}
+
+#[tokio::test]
+async fn of_two_replays_in_a_lake_one_wins() {
+    let base = tempfile::tempdir().unwrap();
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let open = || Ok(Arc::clone(&lake));
+    let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+    let to = (
+        Sink::Prefix { bucket: bucket.clone(), prefix: "out".into() },
+        "lake://raw-data/out/".parse::<Location>().unwrap(),
+    );
+    let done = convert(&base.path().join("from.csv"), to, "csv", open).await;
+    let Ok(Location::Object { bucket: name, key }) = format!("lake://{}", done.quarantine.unwrap()).parse() else {
+        panic!("a quarantine is an object")
+    };
+    let run = done.run.unwrap();
+    let kept = lake.bucket(&name).await.unwrap();
+    let text = String::from_utf8(kept.get(&key).await.unwrap().to_vec()).unwrap();
+    kept.put(&key, mended(&text, &[("a,x", "a,7"), ("c,y", "c,8")]), PutMode::Overwrite).await.unwrap();
+    let (one, other) = tokio::join!(replay(&run, Fix::default(), open), replay(&run, Fix::default(), open));
+    let won = [one, other].into_iter().filter(|replayed| match replayed {
+        Ok(replayed) => replayed.brought_back == 2,
+        Err(error) => {
+            assert!(matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Invalid), "{error:?}");
+            false
+        }
+    });
+    assert_eq!(won.count(), 1);
+    assert_eq!(rows_of_many("lake://raw-data/out/", open).await, ["1|a", "7|a", "2|b", "3|b", "8|c"]);
+    // What the loser wrote it has taken back: a manifest, and four files.
+    assert_eq!(bucket.list(Some(&"out".into())).await.unwrap().len(), 5);
+    verify(&run, open).await.unwrap().check().unwrap();
+    // Of two that have read the same document, the second one to say what it is about to do is refused.
+    let (document, mut home) = Conversion::load(&run, &open).await.unwrap();
+    let mut another = Conversion::load(&run, &open).await.unwrap().1;
+    document.save(&mut home).await.unwrap();
+    document.save(&mut home).await.unwrap();
+    let other = Conversion { replays: document.replays + 1, ..document };
+    let error = other.save(&mut another).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert!(error.reason().unwrap().contains("another replay"), "{error:?}");
+}
