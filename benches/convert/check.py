@@ -1,6 +1,7 @@
 """Whether an output holds the table that it was made of: `python check.py OUTPUT TRUTH.parquet` prints JSON.
 
-Rows are counted, and each column summed: numbers and dates by their values, texts by their lengths, lists by theirs.
+Rows are counted, and each column summed: numbers and dates by their values, texts by their lengths, lists by theirs. Floats are
+summed with compensation: else the last digits would depend on how threads share the rows.
 Texts are read with the types of the truth, so that a value that was changed shows.
 """
 
@@ -21,7 +22,7 @@ def _sum(column: str, kind: str) -> str:
     sums = {
         "BOOLEAN": f"sum(try_cast({text} as boolean)::int)::varchar",
         "DATE": f"sum(datediff('day', date '1970-01-01', try_cast({text} as date)))::varchar",
-        "DOUBLE": f"printf('%.9e', sum({name}::double))",
+        "DOUBLE": f"printf('%.9e', fsum({name}::double))",
         "VARCHAR": f"concat(sum(strlen({text})), '/', count({name}))",
     }
     if kind in WHOLE:
