@@ -1,7 +1,7 @@
 """Whether an output holds the table that it was made of: `python check.py OUTPUT TRUTH.parquet` prints JSON.
 
-Rows are counted, and each column summed: numbers and dates by their values, texts by their lengths, lists by theirs. Floats are
-summed with compensation: else the last digits would depend on how threads share the rows.
+Rows are counted, and each column summed: numbers and dates by their values, texts by their lengths, lists by theirs.
+Floats are summed with compensation: else the last digits would depend on how threads share the rows.
 Texts are read with the types of the truth, so that a value that was changed shows.
 """
 

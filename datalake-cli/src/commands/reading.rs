@@ -29,7 +29,7 @@ pub(crate) fn options(reading: &Reading) -> Result<(ReadOptions, Arc<Quarantine>
         .with_decimal(reading.decimal.as_deref().map(decimal).transpose()?)
         .with_thousands(reading.thousands)
         .with_nulls(nulls)
-        .with_header(header(reading))
+        .with_header(said(reading.header, reading.no_header))
         .with_rows(reading.rows.clone())
         .with_flatten(reading.flatten);
     if let Some(quote) = &reading.quote {
@@ -66,12 +66,12 @@ pub(crate) fn written(mut write: WriteOptions, writing: &Writing) -> Result<Writ
     };
     let mark = writing.to_decimal.map(|mark| decimal(mark.encode_utf8(&mut [0; 4]))).transpose()?;
     let write = write.with_delimiter(writing.to_sep).with_decimal(mark);
-    Ok(write.with_line_end(line_end).with_header(writing.to_header || !writing.to_no_header))
+    Ok(write.with_line_end(line_end).with_header(said(writing.to_header, writing.to_no_header)))
 }
 
-/// Whether there is a header, where it is said.
-fn header(reading: &Reading) -> Option<bool> {
-    if reading.no_header { Some(false) } else { reading.header.then_some(true) }
+/// What two flags say of which one is the contrary of the other.
+fn said(yes: bool, no: bool) -> Option<bool> {
+    if no { Some(false) } else { yes.then_some(true) }
 }
 
 fn decimal(mark: &str) -> Result<DecimalMark> {

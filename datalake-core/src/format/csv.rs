@@ -13,12 +13,14 @@
 //! type of a column is found anew (a text column whose cells all look like numbers becomes numbers; declare it).
 
 mod advice;
+mod block;
 mod careful;
 mod column;
 mod cut;
 mod decode;
 #[cfg(test)]
 mod dialect_tests;
+mod even_fields;
 mod grouped;
 mod header;
 mod join;

@@ -67,7 +67,7 @@ pub(crate) fn reading(
         .with_delimiter(Some(csv::delimiter(name, write)))
         .with_quote(write.quote.unwrap_or(Quote::Mark('"')))
         .with_nulls(vec![write.null.clone()])
-        .with_header(write.header);
+        .with_header(write.has_header());
     match (write.decimal, columns) {
         (None | Some(DecimalMark::Dot), _) => Ok(read),
         (Some(mark), Some(columns)) => {
@@ -130,7 +130,7 @@ pub(crate) async fn prove(table: Source, format: &dyn Format, write: &WriteOptio
     let read = reading(&table.file_name().unwrap_or_default(), format, write, specs_of(wanted).as_deref())?;
     let (found, schema) = rows_of(table, format, read).await?;
     let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    let has_names = write.header || format.name() != "csv";
+    let has_names = write.has_header() || format.name() != "csv";
     let inexact = |reason: String| {
         Error::invalid("prove", &name)
             .with_reason(reason)

@@ -11,6 +11,7 @@
 
 mod blocks;
 mod build;
+mod column;
 mod columns;
 mod cut;
 mod decode;
@@ -19,7 +20,12 @@ mod frame;
 #[cfg(test)]
 mod kernels;
 mod marks;
+mod members;
+mod name;
+mod rows;
 mod shape;
+mod slot;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod value;

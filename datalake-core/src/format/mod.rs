@@ -64,6 +64,7 @@ mod options;
 mod packing;
 mod parquet;
 mod parts;
+mod presence;
 mod profile;
 mod quarantine;
 mod quick;

@@ -181,8 +181,8 @@ pub struct WriteOptions {
     pub null: String,
     /// CSV: what ends a record.
     pub line_end: LineEnd,
-    /// CSV: whether the first record names the columns.
-    pub header: bool,
+    /// CSV: whether the first record names the columns; `None` is yes.
+    pub header: Option<bool>,
     /// Parquet: rows a row group; memory and threads never change it.
     pub row_group_rows: usize,
     /// The level of zstd, 1 (fast) to 22 (small).
@@ -225,7 +225,7 @@ impl Default for WriteOptions {
             decimal: None,
             null: String::new(),
             line_end: LineEnd::Lf,
-            header: true,
+            header: None,
             row_group_rows: 122_880,
             zstd_level: 1,
             gzip_level: 6,
@@ -290,7 +290,7 @@ macro_rules! easy_setters {
 }
 
 easy_setters!(ReadOptions { with_decimal decimal: DecimalMark, with_header header: bool });
-easy_setters!(WriteOptions { with_decimal decimal: DecimalMark });
+easy_setters!(WriteOptions { with_decimal decimal: DecimalMark, with_header header: bool });
 
 impl ReadOptions {
     /// Sets [`quote`](ReadOptions::quote).
@@ -302,6 +302,11 @@ impl ReadOptions {
 }
 
 impl WriteOptions {
+    /// Whether the first record of CSV names the columns.
+    pub(crate) fn has_header(&self) -> bool {
+        self.header != Some(false)
+    }
+
     /// Sets [`quote`](WriteOptions::quote).
     #[must_use]
     pub fn with_quote(mut self, quote: impl Into<Quote>) -> Self {
@@ -314,7 +319,7 @@ impl WriteOptions {
         self.delimiter = self.delimiter.or(read.delimiter);
         self.quote = self.quote.or(read.quote);
         self.decimal = self.decimal.or(read.decimal);
-        self.header &= read.header != Some(false);
+        self.header = self.header.or(read.header);
         self
     }
 }
@@ -366,7 +371,6 @@ setters!(WriteOptions {
     with_delimiter delimiter: Option<char>,
     with_null null: String,
     with_line_end line_end: LineEnd,
-    with_header header: bool,
     with_row_group_rows row_group_rows: usize,
     with_zstd_level zstd_level: i32,
     with_gzip_level gzip_level: u32,

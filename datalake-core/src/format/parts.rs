@@ -4,6 +4,8 @@
 //! when all that is gathered is more than a budget and it has most. So the files depend on the rows and batches that come,
 //! not on threads. So many files are open at most; where another one is needed, that with most rows is finished.
 
+#[cfg(feature = "pipeline")]
+mod addition;
 mod draft;
 mod existing;
 mod open;
@@ -22,6 +24,8 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
+#[cfg(feature = "pipeline")]
+pub(crate) use self::addition::add;
 pub(crate) use self::draft::TableDraft;
 use self::open::{Files, Open};
 use self::place::Place;
@@ -104,24 +108,6 @@ pub(super) async fn write(
     let draft = table.drafted(batches).await?;
     let (written, files) = (draft.written(), draft.files().to_vec());
     Ok((written, files, draft.publish().await?))
-}
-
-/// Writes all batches as further files of a table that was written as several, which is yet to be made visible. They have the
-/// columns of the table, those of its folders among them; in each folder they stand behind the others.
-///
-/// # Errors
-/// Those of the batches and of writing; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is no such table.
-pub(crate) async fn add(
-    sink: Sink,
-    batches: Batches,
-    format: Arc<dyn Format>,
-    options: &WriteOptions,
-) -> Result<TableDraft> {
-    let splitter = Splitter::new(&sink.to_string(), batches.schema(), &options.partition_by)?;
-    let (place, before) = Place::existing(sink).await?;
-    Table::new(splitter, Files::new(place, Some(before), format, options.clone()), batches.schema())
-        .drafted(batches)
-        .await
 }
 
 /// A table in the making.

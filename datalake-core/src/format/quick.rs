@@ -3,6 +3,8 @@
 //! Each function gives the value of a text that is written as a number, date or time mostly is, and nothing for any other:
 //! what that is, [`cell`](super::cell) tells. So the two never differ where this one speaks.
 
+use self::quotient::{FIVES, quotient};
+
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// Eight digits as a number, if they are digits (Lemire, "Quickly parsing eight digits", 2018).
@@ -231,65 +233,6 @@ fn scaled(whole: &[u8], fraction: &[u8], exponent: i32) -> Option<f64> {
     }
 }
 
-/// A power of five for divisions: with so many zeros behind it that its highest bit is set, how many these are, and its
-/// reciprocal.
-struct Five {
-    divisor: u64,
-    shift: u32,
-    reciprocal: u64,
-}
-
-/// All that fit into a word.
-const FIVES: [Five; 28] = {
-    let mut fives = [const { Five { divisor: 0, shift: 0, reciprocal: 0 } }; 28];
-    let (mut power, mut five) = (0, 1_u64);
-    while power < 28 {
-        let shift = five.leading_zeros();
-        let divisor = five << shift;
-        // Less 2^64, which it always has.
-        let reciprocal = (u128::MAX / divisor as u128 - (1 << 64)) as u64;
-        fives[power] = Five { divisor, shift, reciprocal };
-        five = five.wrapping_mul(5);
-        power += 1;
-    }
-    fives
-};
-
-/// The float that is nearest to a number, which is not zero, divided by a power of ten; of two the even one.
-#[inline(always)]
-fn quotient(number: u64, five: &Five, power: usize) -> Option<f64> {
-    if number == 0 {
-        return None;
-    }
-    let zeros = number.leading_zeros();
-    let number = number << zeros;
-    // The dividend is the number behind a zero bit, so that its upper word is less than the divisor. What remains tells no more
-    // than whether the quotient, which has 62 bits or more, is exact.
-    let (quotient, remainder) = divided(number >> 1, number << 63, five.divisor, five.reciprocal);
-    let rounded = (quotient | u64::from(remainder != 0)) as f64;
-    let exponent = i64::from(five.shift) - 63 - i64::from(zeros) - power as i64;
-    // A power of two of an exponent between -154 and 0.
-    Some(rounded * f64::from_bits(((1023 + exponent) as u64) << 52))
-}
-
-/// Two words divided by one whose highest bit is set and which is more than the upper of them; the quotient, and what remains
-/// (Möller and Granlund, "Improved division by invariant integers", 2011).
-#[inline(always)]
-fn divided(upper: u64, lower: u64, divisor: u64, reciprocal: u64) -> (u64, u64) {
-    let guess = u128::from(reciprocal) * u128::from(upper) + (u128::from(upper) << 64 | u128::from(lower));
-    let mut quotient = ((guess >> 64) as u64).wrapping_add(1);
-    let mut remainder = lower.wrapping_sub(quotient.wrapping_mul(divisor));
-    if remainder > guess as u64 {
-        quotient = quotient.wrapping_sub(1);
-        remainder = remainder.wrapping_add(divisor);
-    }
-    if remainder >= divisor {
-        quotient = quotient.wrapping_add(1);
-        remainder -= divisor;
-    }
-    (quotient, remainder)
-}
-
 /// What is written in another way, or no number.
 #[inline(never)]
 fn other_float(bytes: &[u8], negative: bool, unsigned: &[u8]) -> Option<f64> {
@@ -360,11 +303,16 @@ fn any_float(bytes: &[u8]) -> Option<f64> {
     (length == bytes.len() && value != 0.0 && value.is_finite() && bytes.last()?.is_ascii_digit()).then_some(value)
 }
 
-/// Two digits.
+/// Four numbers of two digits, if they are digits, in the order in which they stand.
 #[inline(always)]
-fn two(bytes: &[u8], at: usize) -> Option<u32> {
-    let (tens, ones) = (bytes[at].wrapping_sub(b'0'), bytes[at + 1].wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then(|| u32::from(tens) * 10 + u32::from(ones))
+fn four_pairs(word: u64) -> Option<[u32; 4]> {
+    let high = word.wrapping_add(0x4646_4646_4646_4646);
+    let low = word.wrapping_sub(ZEROS);
+    if (high | low) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = low.wrapping_mul(10).wrapping_add(low >> 8);
+    Some([0, 16, 32, 48].map(|place| (pairs >> place) as u32 & 0xff))
 }
 
 /// Days since 1970 of `YYYY-MM-DD` (Hinnant, "chrono-compatible low-level date algorithms", 2013).
@@ -374,8 +322,11 @@ pub(crate) fn date(bytes: &[u8]) -> Option<i32> {
     if bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
     }
-    let year = two(bytes, 0)? * 100 + two(bytes, 2)?;
-    let (month, day) = (two(bytes, 5)?, two(bytes, 8)?);
+    // Without what stands between the digits.
+    let (first, last) = (u64::from_le_bytes(*bytes.first_chunk()?), u64::from_le_bytes(*bytes.last_chunk()?));
+    let word = first & 0xffff_ffff | first >> 8 & 0x0000_ffff_0000_0000 | last & 0xffff_0000_0000_0000;
+    let [century, year, month, day] = four_pairs(word)?;
+    let year = century * 100 + year;
     if !(1..=12).contains(&month) || day == 0 || day > days_of(year, month) {
         return None;
     }
@@ -405,7 +356,8 @@ pub(crate) fn timestamp(bytes: &[u8]) -> Option<(i64, bool)> {
     if !matches!(clock[0], b'T' | b' ') || clock[3] != b':' || clock[6] != b':' {
         return None;
     }
-    let (hour, minute, second) = (two(clock, 1)?, two(clock, 4)?, two(clock, 7)?);
+    let digits_of = |at: usize| u64::from(u16::from_le_bytes([clock[at], clock[at + 1]]));
+    let [hour, minute, second, _] = four_pairs(digits_of(1) | digits_of(4) << 16 | digits_of(7) << 32 | 0x3030 << 48)?;
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -424,144 +376,7 @@ pub(crate) fn timestamp(bytes: &[u8]) -> Option<(i64, bool)> {
     Some((seconds * 1_000_000 + micros.cast_signed(), utc))
 }
 
+mod quotient;
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::cell::{self, Kinds};
-    use crate::format::spec::{ColumnSpec, DecimalMark};
-    use arrow::datatypes::{DataType, Decimal128Type};
-    use proptest::prelude::*;
-
-    fn agree(text: &str) -> Result<(), TestCaseError> {
-        let kinds = Kinds::of(text, DecimalMark::Dot);
-        if let Some(value) = int(text.as_bytes()) {
-            let slow = cell::declared_int::<i64>(text, &ColumnSpec::new("x", DataType::Int64));
-            prop_assert!(kinds.has(Kinds::INT) && slow == Ok(value), "{text}: {value}, {slow:?}");
-        }
-        if let Some(value) = single(text.as_bytes()) {
-            let slow = cell::declared_single(text, &ColumnSpec::new("x", DataType::Float32));
-            prop_assert_eq!(slow.map(f32::to_bits), Ok(value.to_bits()), "{}", text);
-        }
-        for (precision, scale) in [(38, 0), (18, 2), (5, 3), (38, 9), (9, 9)] {
-            if let Some(value) = decimal(text.as_bytes(), precision, scale) {
-                let spec = ColumnSpec::new("x", DataType::Decimal128(precision, scale.cast_signed()));
-                let slow = cell::declared_decimal::<Decimal128Type>(text, &spec, precision, scale.cast_signed());
-                prop_assert_eq!(slow, Ok(value), "{}", text);
-                prop_assert!(scale > 0 || kinds.has(Kinds::WIDE_INT), "{}", text);
-            }
-        }
-        if let Some(value) = float(text.as_bytes()) {
-            let slow = cell::declared_float(text, &ColumnSpec::new("x", DataType::Float64));
-            let slow = slow.map(f64::to_bits);
-            prop_assert!(kinds.has(Kinds::FLOAT) && slow == Ok(value.to_bits()), "{text}: {value}, {slow:?}");
-        }
-        let with_comma = text.replace('.', ",");
-        let slow = ColumnSpec::new("x", DataType::Float64).with_decimal(DecimalMark::Comma);
-        if let Some(value) = comma_float(with_comma.as_bytes()) {
-            let slow = cell::declared_float(&with_comma, &slow).map(f64::to_bits);
-            let kinds = Kinds::of(&with_comma, DecimalMark::Comma);
-            prop_assert!(kinds.has(Kinds::FLOAT) && slow == Ok(value.to_bits()), "{text}: {value}, {slow:?}");
-        }
-        if let Some(value) = date(text.as_bytes()) {
-            prop_assert_eq!((kinds, cell::date(text)), (Kinds::DATE, Some(value)), "{}", text);
-        }
-        if let Some(value) = timestamp(text.as_bytes()) {
-            prop_assert_eq!(cell::timestamp(text), Some(value), "{}", text);
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn what_most_tables_have_is_quick() {
-        for text in ["0", "7", "-42", "123456789012345678"] {
-            assert_eq!(int(text.as_bytes()), text.parse().ok(), "{text}");
-        }
-        for text in ["0.5", "12.25", "-3.75", "312.84719471058384", "1e5", "2.5e-7", "17"] {
-            assert_eq!(float(text.as_bytes()), text.parse().ok(), "{text}");
-        }
-        for (text, units) in [("12.5", 1250), ("-0.01", -1), ("7", 700), ("-7.00", -700)] {
-            assert_eq!(decimal(text.as_bytes(), 10, 2), Some(units), "{text}");
-        }
-        assert_eq!(
-            (comma_float(b"-12,25"), comma_float(b"12.25"), comma_float(&[b'1'; 40])),
-            (Some(-12.25), None, None)
-        );
-        assert_eq!(date(b"2024-02-29"), cell::date("2024-02-29"));
-        assert_eq!(date(b"0000-01-01"), None);
-        for text in ["2020-06-01T12:34:56", "2020-06-01 12:34:56.5Z", "1969-12-31T23:59:59.999999"] {
-            assert_eq!(timestamp(text.as_bytes()), cell::timestamp(text), "{text}");
-        }
-        for text in
-            ["", "-", "007", "+1", "1_0", "1.", ".5", "1e", "nan", "inf", "0x1", "1.5 ", "-0", "1e-400", "1e400"]
-        {
-            assert_eq!((int(text.as_bytes()), float(text.as_bytes())), (None, None), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn numbers_agree(text in "-?[0-9]{0,20}(\\.[0-9]{0,20})?(e-?[0-9]{1,3})?") {
-            agree(&text)?;
-        }
-
-        #[test]
-        fn floats_agree(value: f64) {
-            agree(&format!("{value:?}"))?;
-            agree(&format!("{value}"))?;
-        }
-
-        #[test]
-        fn decimals_agree(digits in "[0-9]{1,24}", dot in 0_usize..24, exponent in -30_i32..30) {
-            let dot = dot.min(digits.len());
-            let text = format!("{}.{}", &digits[..dot], &digits[dot..]);
-            for text in [format!("{text}e{exponent}"), format!("-{text}"), format!("0{}", &text[dot..]), text] {
-                agree(&text)?;
-                let value = float(text.as_bytes());
-                prop_assert!(value.is_none_or(|value| Some(value.to_bits()) == text.parse().ok().map(f64::to_bits)), "{}", text);
-            }
-        }
-
-        #[test]
-        fn quotients_are_the_nearest_floats(number: u64, bits in 0_u32..64, power in 0_usize..28) {
-            let number = (number >> bits).max(1);
-            let nearest: f64 = format!("{number}e-{power}").parse().unwrap();
-            prop_assert_eq!(quotient(number, &FIVES[power], power).map(f64::to_bits), Some(nearest.to_bits()));
-        }
-
-        #[test]
-        fn divisions_leave_what_they_must(upper: u64, lower: u64, power in 0_usize..28) {
-            let five = &FIVES[power];
-            let upper = upper % five.divisor;
-            let (quotient, remainder) = divided(upper, lower, five.divisor, five.reciprocal);
-            let (dividend, divisor) = (u128::from(upper) << 64 | u128::from(lower), u128::from(five.divisor));
-            prop_assert_eq!((u128::from(quotient), u128::from(remainder)), (dividend / divisor, dividend % divisor));
-        }
-
-        /// Halfway between two floats, and beside it.
-        #[test]
-        fn ties_go_to_the_even_float(mantissa in 1_u64 << 52..1 << 53, power in 1_u32..5, beside in -1_i64..=1) {
-            // A half has one digit more: (2m + 1) / 2^k is (2m + 1) * 5^k / 10^k.
-            let odd = u128::from(2 * mantissa + 1) * 5_u128.pow(power);
-            if let Ok(number) = u64::try_from(odd) {
-                let number = number.wrapping_add_signed(beside);
-                let nearest: f64 = format!("{number}e-{power}").parse().unwrap();
-                prop_assert_eq!(quotient(number, &FIVES[power as usize], power as usize), Some(nearest));
-            }
-        }
-
-        #[test]
-        fn short_decimals_agree(whole in 0_u64..1_000_000_000, fraction in 0_u64..1_000_000) {
-            agree(&format!("{whole}.{fraction}"))?;
-        }
-
-        #[test]
-        fn times_agree(text in "[0-9]{4}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\\.[0-9]{0,7})?Z?)?") {
-            agree(&text)?;
-        }
-
-        #[test]
-        fn anything_agrees(text in "[-+0-9.eETZ: ]{0,24}") {
-            agree(&text)?;
-        }
-    }
-}
+mod tests;

@@ -32,7 +32,7 @@ pub(super) fn refuse(from: &dyn Format, to: &dyn Format, read: &ReadOptions, wri
         ("to_decimal", write.decimal.is_some()),
         ("to_null", write.null != plain.null),
         ("to_line_end", write.line_end != plain.line_end),
-        ("to_header", write.header != plain.header),
+        ("to_header", write.header.is_some()),
     ];
     let of_parquet = [
         ("row_group_rows", write.row_group_rows != plain.row_group_rows),
@@ -85,6 +85,9 @@ fn refuse_of_text(from: &str, read: &ReadOptions) -> Result<()> {
     if from == "parquet" && read.encoding.is_some() {
         return refused("encoding", "it is the encoding of a text", "the source is parquet");
     }
+    if from != "json" && read.flatten {
+        return refused("flatten", "it makes columns of the fields of JSON objects", &format!("the source is {from}"));
+    }
     if from != "json" && read.rows.is_some() {
         return refused("rows", "it names a member of a JSON document", &format!("the source is {from}"));
     }
@@ -130,6 +133,7 @@ mod tests {
             (read(), write().with_bloom_filters(vec!["a".into()]), "bloom_filters", &[(csv, parquet), (json, parquet)]),
             (read().with_encoding(Some("utf-8".into())), write(), "encoding", &[(csv, parquet), (json, csv)]),
             (read().with_rows(Some("data".into())), write(), "rows", &[(json, parquet), (json, csv)]),
+            (read().with_flatten(true), write(), "flatten", &[(json, parquet), (lines, csv)]),
         ];
         let all = [csv, json, lines, parquet];
         for (read, write, name, heeded) in cases {

@@ -112,7 +112,7 @@ async fn appended(table: &Source, sink: Sink, new: Batches, conversion: &Convers
     let format = format::for_sink(&sink, &conversion.write)?;
     let (bucket, path) = (memory()?, Path::from(file_name));
     let rows = new.balance().written;
-    let write = WriteOptions { header: false, ..conversion.write.clone() };
+    let write = WriteOptions { header: Some(false), ..conversion.write.clone() };
     format.write(Sink::Object { bucket: bucket.clone(), path: path.clone() }, new, write).await?;
     let mut added = bucket.get(&path).await?;
     let input = Input::open(table).await?;

@@ -31,6 +31,8 @@ mod ledger;
 mod log;
 mod log_reader;
 mod manifest;
+#[cfg(test)]
+mod many_files_tests;
 mod merge;
 pub mod metrics;
 mod metrics_server;
@@ -48,8 +50,6 @@ mod publish;
 mod rejects;
 mod replay;
 mod replay_lock;
-#[cfg(test)]
-mod replay_parts_tests;
 #[cfg(test)]
 mod replay_tests;
 mod run;

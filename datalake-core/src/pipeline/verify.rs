@@ -311,8 +311,16 @@ async fn of_pipeline(verified: &mut Verified, manifest: &Manifest, lake: &dyn La
             if let Some(path) = &balance.quarantine {
                 let (bucket, key) = parse_object(path)?;
                 let source = Source::Object { bucket: lake.bucket(&bucket).await?, path: key };
-                let found = rejects(&source).await?.len() as u64;
-                verified.hold(path, "quarantine", &found, &balance.quarantined());
+                match rejects(&source).await {
+                    Ok(found) => verified.hold(path, "quarantine", &(found.len() as u64), &balance.quarantined()),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        verified.add(path, "quarantine", false, "it is gone".to_owned());
+                    }
+                    Err(error) if error.kind() == ErrorKind::Invalid => {
+                        verified.add(path, "quarantine", false, error.in_one_line());
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
     }

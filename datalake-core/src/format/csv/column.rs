@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::format::cell::{self, Fault, Kinds};
 use crate::format::cells::append;
 use crate::format::conform::{self, CellFault};
+use crate::format::presence::Presence;
 use crate::format::quick;
 use crate::format::spec::{ColumnSpec, DecimalMark};
 use crate::format::trial;
@@ -252,60 +253,74 @@ impl Column {
             faults: &mut self.faults,
             first: self.nulls.len(),
         };
-        let (nulls, is_quick) = (&mut self.nulls, self.is_quick);
+        let (mut nulls, is_quick) = (Presence::new(&mut self.nulls), self.is_quick);
         let has_dot = self.wanted.spec.decimal != DecimalMark::Comma;
-        macro_rules! narrow {
+        // The loops are here and within the iterator, as a call for each field would cost as much as what it does.
+        macro_rules! numbers {
+            ($values:expr, $is_quick:expr, $field:ident => $quick:expr, $slow:expr) => {{
+                let (is_quick, values) = ($is_quick, $values);
+                let may_miss = is_quick && rest.wanted.spec.nullable;
+                fields.enumerate().for_each(|(row, $field)| {
+                    let value = match if is_quick { $quick } else { None } {
+                        Some(value) => Some(value),
+                        None if may_miss && $field.is_empty() => None,
+                        None => rest.value(row, $field, $slow),
+                    };
+                    nulls.append(value.is_some());
+                    values.push(value.unwrap_or_default());
+                });
+            }};
+        }
+        macro_rules! ints {
             ($values:expr) => {
-                numbers(fields, $values, nulls, is_quick, narrow, &mut rest, |text, spec| {
+                numbers!($values, is_quick, field => quick::int(field).and_then(|value| value.try_into().ok()), |text, spec| {
                     cell::declared_int(text, spec)
                 })
             };
         }
         match &mut self.values {
-            Values::Int32(values) => narrow!(values),
-            Values::Int16(values) => narrow!(values),
-            Values::Int8(values) => narrow!(values),
-            Values::UInt64(values) => narrow!(values),
-            Values::UInt32(values) => narrow!(values),
-            Values::UInt16(values) => narrow!(values),
-            Values::UInt8(values) => narrow!(values),
+            Values::Int(values) => ints!(values),
+            Values::Int32(values) => ints!(values),
+            Values::Int16(values) => ints!(values),
+            Values::Int8(values) => ints!(values),
+            Values::UInt64(values) => ints!(values),
+            Values::UInt32(values) => ints!(values),
+            Values::UInt16(values) => ints!(values),
+            Values::UInt8(values) => ints!(values),
             Values::Float32(values) => {
-                let slow = |text: &str, spec: &ColumnSpec| cell::declared_single(text, spec);
-                numbers(fields, values, nulls, is_quick && has_dot, quick::single, &mut rest, slow);
+                numbers!(values, is_quick && has_dot, field => quick::single(field), |text, spec| {
+                    cell::declared_single(text, spec)
+                });
             }
             Values::Decimal(values, precision, scale) => {
                 let (precision, scale) = (*precision, *scale);
-                let slow = |text: &str, spec: &ColumnSpec| {
-                    cell::declared_decimal::<Decimal128Type>(text, spec, precision, scale)
-                };
                 let quick = |field: &[u8]| quick::decimal(field, precision, scale.cast_unsigned());
-                numbers(fields, values, nulls, is_quick && has_dot, quick, &mut rest, slow);
+                numbers!(values, is_quick && has_dot, field => quick(field), |text, spec| {
+                    cell::declared_decimal::<Decimal128Type>(text, spec, precision, scale)
+                });
             }
-            Values::Int(values) => {
-                let slow = |text: &str, spec: &ColumnSpec| cell::declared_int(text, spec);
-                numbers(fields, values, nulls, is_quick, quick::int, &mut rest, slow);
+            Values::Float(values) if has_dot => {
+                numbers!(values, is_quick, field => quick::float(field), cell::declared_float);
             }
             Values::Float(values) => {
-                let slow = |text: &str, spec: &ColumnSpec| cell::declared_float(text, spec);
-                if has_dot {
-                    numbers(fields, values, nulls, is_quick, quick::float, &mut rest, slow);
-                } else {
-                    numbers(fields, values, nulls, is_quick, quick::comma_float, &mut rest, slow);
-                }
+                numbers!(values, is_quick, field => quick::comma_float(field), |text, spec| {
+                    cell::declared_float(text, spec)
+                });
             }
             Values::Date(values) => {
-                let slow = |text: &str, spec: &ColumnSpec| cell::declared(text, spec, cell::date);
-                numbers(fields, values, nulls, is_quick, quick::date, &mut rest, slow);
+                numbers!(values, is_quick, field => quick::date(field), |text, spec| {
+                    cell::declared(text, spec, cell::date)
+                });
             }
             Values::Time(values, zoned) => {
                 let zoned = *zoned;
                 let of_zone = move |(micros, utc): (i64, bool)| (utc == zoned).then_some(micros);
-                let slow = |text: &str, spec: &ColumnSpec| cell::declared_time(text, spec);
-                let quick = |field: &[u8]| quick::timestamp(field).and_then(of_zone);
-                numbers(fields, values, nulls, is_quick, quick, &mut rest, slow);
+                numbers!(values, is_quick, field => quick::timestamp(field).and_then(of_zone), |text, spec| {
+                    cell::declared_time(text, spec)
+                });
             }
             Values::Bool(values) => {
-                for (row, field) in fields.enumerate() {
+                fields.enumerate().for_each(|(row, field)| {
                     let quick = match field {
                         b"true" if is_quick => Some(true),
                         b"false" if is_quick => Some(false),
@@ -315,27 +330,27 @@ impl Column {
                         .or_else(|| rest.value(row, field, |text, spec| cell::declared(text, spec, cell::boolean)));
                     values.append(value.unwrap_or_default());
                     nulls.append(value.is_some());
-                }
+                });
             }
             Values::Text(texts) => {
                 texts.foresee(self.rows);
                 let must_ask = rest.wanted.guess == Some(true) || !rest.wanted.spec.nullable;
-                for (row, field) in fields.enumerate() {
+                fields.enumerate().for_each(|(row, field)| {
                     let text = rest.reading.unquoted(field);
                     if rest.reading.is_null(&text) {
                         texts.push(b"");
-                        nulls.append_null();
+                        nulls.append(false);
                         if must_ask {
                             rest.missing(row);
                         }
                     } else {
                         texts.push(&text);
-                        nulls.append_non_null();
+                        nulls.append(true);
                         if must_ask {
                             rest.unseen(row, &text);
                         }
                     }
-                }
+                });
             }
             Values::Other(texts) => {
                 for field in fields {
@@ -392,35 +407,6 @@ impl Column {
 
 fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
     Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
-}
-
-/// An integer of few digits, if it is one of the type.
-#[inline(always)]
-fn narrow<V: TryFrom<i64>>(field: &[u8]) -> Option<V> {
-    V::try_from(quick::int(field)?).ok()
-}
-
-/// Appends the value of each field: as most are written, else as [`Rest`] has it.
-#[inline(always)]
-fn numbers<'a, V: Default>(
-    fields: impl Iterator<Item = &'a [u8]>,
-    values: &mut Vec<V>,
-    nulls: &mut NullBufferBuilder,
-    is_quick: bool,
-    quick: impl Fn(&[u8]) -> Option<V>,
-    rest: &mut Rest<'_>,
-    slow: impl Fn(&str, &ColumnSpec) -> Result<V, Fault>,
-) {
-    let may_miss = is_quick && rest.wanted.spec.nullable;
-    for (row, field) in fields.enumerate() {
-        let value = match if is_quick { quick(field) } else { None } {
-            Some(value) => Some(value),
-            None if may_miss && field.is_empty() => None,
-            None => rest.value(row, field, &slow),
-        };
-        nulls.append(value.is_some());
-        values.push(value.unwrap_or_default());
-    }
 }
 
 /// What is done with fields that are not written as most are.

@@ -9,8 +9,8 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use super::advice::{Advice, Lenient};
+use super::block::Block;
 use super::column::{Reading, Wanted};
-use super::cut::Block;
 use super::header;
 use super::observe::Comma;
 use super::parse::{Parsed, Parser};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::block::{Block, trimmed};
 use super::careful::{self, Careful, is_line_end};
 use super::column::unquoted;
-use super::cut::{Block, Cutter, trimmed};
+use super::cut::Cutter;
 use super::structure::Syntax;
 use crate::error::{Error, Result};
 use crate::format::drive::Decode;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
+use super::block::{Block, Gap};
 use super::column::{Column, Reading, Wanted};
-use super::cut::{Block, Gap};
 use super::observe::{Kindred, Spoiler};
 use crate::error::Result;
 use crate::format::cell::Kinds;

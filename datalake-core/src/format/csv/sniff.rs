@@ -1,8 +1,8 @@
 //! What the first records of a CSV text show of how it is written: its delimiter, its quote, whether it has a header.
 
+use super::block::trimmed;
 use super::careful::{self, Careful, is_line_end};
 use super::column::Reading;
-use super::cut::trimmed;
 use super::observe::kinds;
 use super::structure::Syntax;
 use crate::error::Result;

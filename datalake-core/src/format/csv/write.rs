@@ -73,7 +73,7 @@ impl Encoder {
             is_odd: is_odd(&delimiter) || quote.as_ref().is_some_and(is_odd),
             names,
         };
-        if options.header {
+        if options.has_header() {
             let mut header = Vec::new();
             for (index, name) in encoder.names.iter().enumerate() {
                 if index > 0 {

@@ -50,6 +50,7 @@ impl TableDraft {
     }
 
     /// Takes it back.
+    #[cfg(feature = "pipeline")]
     pub(crate) async fn abandon(self) {
         self.place.abandon(&self.new).await;
     }

@@ -9,7 +9,7 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt as _, UpdateVersion};
 use walkdir::WalkDir;
 
-use super::place::{MANIFEST, Manifest, key_below};
+use super::place::{MANIFEST, Manifest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::detect::by_name;
 use crate::lake::{Bucket, store_error};
@@ -25,7 +25,7 @@ pub(super) struct Before {
 
 /// What a file is, by its path below the folder of a table.
 #[derive(Debug, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     Manifest,
     /// Readers pass over it.
     Hidden,
@@ -35,7 +35,7 @@ enum What {
 }
 
 impl What {
-    fn of(path: &str) -> Self {
+    pub(super) fn of(path: &str) -> Self {
         let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
         if path == MANIFEST {
             Self::Manifest
@@ -138,32 +138,8 @@ pub(super) async fn below_prefix(bucket: &Bucket, prefix: &Key, name: &str, over
     Ok(Before { manifest: Some(version), replaced })
 }
 
-/// The manifest of the table below a prefix, to which files are to be added, and its version.
-pub(super) async fn of_prefix(bucket: &Bucket, prefix: &Key, name: &str) -> Result<(Manifest, UpdateVersion)> {
-    manifest(bucket, &key_below(prefix, MANIFEST)?, name).await?.ok_or_else(|| no_table(name))
-}
-
-/// That of the table in a folder, whose files lie where those of tables do, and its bytes.
-pub(super) fn of_folder(path: &Path) -> Result<(Manifest, Vec<u8>)> {
-    let name = path.display().to_string();
-    let text = match fs::read(path.join(MANIFEST)) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Err(no_table(&name)),
-        text => text.map_err(|cause| Error::io("read", path.join(MANIFEST).display(), cause))?,
-    };
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|cause| foreign_manifest(&name, cause))?;
-    match manifest.files.iter().find(|file| What::of(&file.path) != What::Rows) {
-        None => Ok((manifest, text)),
-        Some(file) => Err(Error::invalid("add rows to", name)
-            .with_reason(format_args!("its `{MANIFEST}` names `{}`, which is no file of a table", file.path))),
-    }
-}
-
-fn no_table(name: &str) -> Error {
-    Error::not_found("add rows to", name).with_reason(format_args!("there is no `{MANIFEST}` that names its files"))
-}
-
 /// The manifest of a table, and its version; none where it has just been removed.
-async fn manifest(bucket: &Bucket, key: &Key, name: &str) -> Result<Option<(Manifest, UpdateVersion)>> {
+pub(super) async fn manifest(bucket: &Bucket, key: &Key, name: &str) -> Result<Option<(Manifest, UpdateVersion)>> {
     let failed = |cause| store_error("read", bucket.address(key), cause);
     let found = match bucket.store().get(key).await {
         Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -175,7 +151,7 @@ async fn manifest(bucket: &Bucket, key: &Key, name: &str) -> Result<Option<(Mani
     Ok(Some((manifest, version)))
 }
 
-fn foreign_manifest(name: &str, cause: serde_json::Error) -> Error {
+pub(super) fn foreign_manifest(name: &str, cause: serde_json::Error) -> Error {
     refused(name, format_args!("its `{MANIFEST}` is none of datalake"))
         .with_hint("name another place, or remove the file if it is not needed any more")
         .with_source(cause)

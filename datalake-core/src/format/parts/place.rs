@@ -11,7 +11,7 @@ use object_store::{PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize};
 
 use super::WrittenFile;
-use super::existing::{Before, below_prefix, in_folder, is_unchanged, of_folder, of_prefix};
+use super::existing::{Before, below_prefix, in_folder, is_unchanged};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::format::options::WriteOptions;
@@ -68,44 +68,6 @@ impl Place {
             }
             _ => Err(Error::internal("write", &name).with_reason(format_args!("as several {} files", format.name()))),
         }
-    }
-
-    /// The table that is there, to which files are to be added.
-    pub(super) async fn existing(sink: Sink) -> Result<(Self, Manifest)> {
-        let name = sink.to_string();
-        match sink {
-            Sink::Folder(to) => {
-                let linked = tokio::task::spawn_blocking(move || {
-                    let (manifest, text) = of_folder(&to)?;
-                    let draft = AtomicFolder::create(&to, true)?;
-                    let mut place =
-                        Self::Folder { draft, to, overwrite: true, before: Some(text), made: HashSet::new() };
-                    manifest.files.iter().try_for_each(|file| place.link(&file.path))?;
-                    Ok((place, manifest))
-                });
-                linked.await.unwrap_or_else(|_| Err(Error::internal("make", &name)))
-            }
-            Sink::Prefix { bucket, prefix } => {
-                let (manifest, version) = of_prefix(&bucket, &prefix, &name).await?;
-                let before = Before { manifest: Some(version), replaced: Vec::new() };
-                Ok((Self::Prefix { bucket, prefix, before }, manifest))
-            }
-            _ => Err(Error::internal("write", &name).with_reason("to a table of several files")),
-        }
-    }
-
-    /// Takes a file of the folder that is there into the one in the making.
-    fn link(&mut self, path: &str) -> Result<()> {
-        let (folder, file) = path.rsplit_once('/').map_or(("", path), |(folder, file)| (&path[..=folder.len()], file));
-        let sink = self.sink(folder, file)?;
-        if let (Self::Folder { to, .. }, Sink::LocalFile(new)) = (&*self, sink) {
-            let old = to.join(path);
-            // Where a file cannot have two names it is copied.
-            std::fs::hard_link(&old, &new)
-                .or_else(|_| std::fs::copy(&old, &new).and_then(|_| std::fs::File::open(&new)?.sync_all()))
-                .map_err(|cause| Error::io("take over", old.display(), cause))?;
-        }
-        Ok(())
     }
 
     pub(super) fn is_folder(&self) -> bool {
