@@ -85,7 +85,7 @@ fn refuse_of_text(from: &str, read: &ReadOptions) -> Result<()> {
     if from == "parquet" && read.encoding.is_some() {
         return refused("encoding", "it is the encoding of a text", "the source is parquet");
     }
-    if from != "json" && read.flatten {
+    if !matches!(from, "json" | "ndjson") && read.flatten {
         return refused("flatten", "it makes columns of the fields of JSON objects", &format!("the source is {from}"));
     }
     if from != "json" && read.rows.is_some() {

@@ -54,20 +54,6 @@ pub(super) async fn with_rows(table: WrittenTable, new: Batches, conversion: &Co
 
 /// Adds files with the rows to a table of several, whose own files stay as they are.
 async fn added(sink: Sink, new: Batches, conversion: &Conversion) -> Result<(Written, Draft)> {
-    let own = conversion.schema.as_deref().unwrap_or_default();
-    let other = new.schema().fields().iter().find(|field| {
-        let spec = own.iter().find(|spec| spec.name == *field.name());
-        spec.is_none_or(|spec| spec.field().data_type() != field.data_type())
-    });
-    if let Some(field) = other {
-        return Err(Error::new(ErrorKind::Unsupported, "replay", &sink)
-            .with_reason(format_args!(
-                "column `{}` would be {}, and the files that are there have another type",
-                field.name(),
-                field.data_type()
-            ))
-            .with_hint("declare the types that the table has, or convert the whole source with the schema"));
-    }
     let format = format::for_sink(&sink, &conversion.write)?;
     let draft = format::add(sink, new, format, &conversion.write).await?;
     Ok((draft.written(), Draft::Many(draft)))

@@ -81,9 +81,9 @@ pub struct Conversion {
     /// How often quarantined records were brought back.
     #[serde(default)]
     pub replays: u32,
-    /// What a replay was about to make of it that has not yet come to its end.
-    #[serde(default, rename = "replaying", skip_serializing_if = "Option::is_none")]
-    pub(super) intent: Option<Box<Intent>>,
+    /// What replays were about to make of it that have not come to their end.
+    #[serde(default, rename = "replaying", skip_serializing_if = "Vec::is_empty")]
+    pub(super) intents: Vec<Intent>,
     /// What a user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -181,7 +181,7 @@ pub async fn carry_out(
         columns: if kept.is_some() { quarantine.columns() } else { BTreeMap::new() },
         quarantine: kept,
         replays: 0,
-        intent: None,
+        intents: Vec::new(),
         notes: converted.notes.clone(),
         run,
         read,
@@ -262,7 +262,7 @@ impl Conversion {
                 .with_source(cause)
         })?;
         if let Home::Folder(folder) = &home {
-            if let Some(intent) = &mut document.intent {
+            for intent in &mut document.intents {
                 intent.after.lies_beside(folder);
             }
             document.lies_beside(folder);

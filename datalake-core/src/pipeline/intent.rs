@@ -16,6 +16,8 @@ use crate::lake::{Lake, parse_object};
 /// What a replay is about to make of a conversion.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Intent {
+    /// No two are the same, even if they make the same.
+    pub(super) attempt: String,
     /// The document as it will be, but for the quarantine: that is here as it was.
     pub(super) after: Conversion,
     /// The records that stay in the quarantine, by their places there, from 0: where each stands in its source. All others are
@@ -38,7 +40,7 @@ impl Intent {
 
     /// Does what is left to do when the table is there.
     async fn carried_out(self, home: &mut Home, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Conversion> {
-        let Self { after, left } = self;
+        let Self { after, left, .. } = self;
         let Some(kept) = after.quarantine.clone() else { return after.with_rest(Vec::new(), home, lake).await };
         let records = match rejects(&places(&kept, home, lake).await?.0).await {
             // It has been removed already, as nothing is left of it.
@@ -59,23 +61,34 @@ impl Intent {
 }
 
 impl Conversion {
-    /// Brings a replay to its end that died when its table was there, and forgets one that died before; says how many records
-    /// it has brought back.
+    /// What a replay was about to make of it, and has made: its table is there.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] where its table was changed since.
+    /// Those of the lake and the operating system.
+    pub(super) async fn made(&self, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<&Intent>> {
+        for intent in &self.intents {
+            if intent.is_in_place(lake).await? {
+                return Ok(Some(intent));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Brings a replay to its end that died when its table was there; says how many records it has brought back. One that has
+    /// not come so far stays told: it may be slow, and alive.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where its quarantine was changed since; [`ErrorKind::AlreadyExists`] where another one does the
+    /// same; those of the lake and the operating system.
     pub(super) async fn settled(
-        mut self,
+        self,
         home: &mut Home,
         lake: &impl Fn() -> Result<Arc<dyn Lake>>,
     ) -> Result<(Self, u64)> {
-        match self.intent.take() {
-            Some(intent) if intent.is_in_place(lake).await? => {
-                let brought_back = intent.brought_back();
-                Ok((intent.carried_out(home, lake).await?, brought_back))
-            }
-            _ => Ok((self, 0)),
-        }
+        let Some(intent) = self.made(lake).await?.cloned() else { return Ok((self, 0)) };
+        self.save(home).await?;
+        let brought_back = intent.brought_back();
+        Ok((intent.carried_out(home, lake).await?, brought_back))
     }
 
     /// Leaves the records in the quarantine that are no rows, and then the document that tells of it.

@@ -4,6 +4,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use super::conversion_tests::{mend, mended, no_lake, rows_of_many};
+use super::intent::Intent;
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::format::{self, ColumnSpec, Limit, OnRowError, Quarantine, ReadOptions, Sink, Source, WriteOptions};
@@ -151,14 +152,16 @@ async fn what_cannot_be_added_leaves_the_folder_as_it_was() {
     let fix = Fix { schema: Some(wide), ..Fix::default() };
     let error = replay(&run, fix, no_lake).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.reason().unwrap().contains("column `n` would be Float64"), "{error:?}");
+    assert!(error.reason().unwrap().contains("types of files that are there"), "{error:?}");
     assert_eq!(files(base.path()), before);
     // What else somebody has laid there would be lost.
-    std::fs::write(out.join("notes.txt"), "").unwrap();
-    let error = replay(&run, Fix::default(), no_lake).await.unwrap_err();
-    assert!(error.reason().unwrap().contains("`notes.txt`"), "{error:?}");
-    std::fs::remove_file(out.join("notes.txt")).unwrap();
-    assert_eq!(files(base.path()), before);
+    for other in ["notes.txt", "k=a/part-00007.parquet"] {
+        std::fs::write(out.join(other), "").unwrap();
+        let error = replay(&run, Fix::default(), no_lake).await.unwrap_err();
+        assert!(error.reason().unwrap().contains(&format!("`{other}`")), "{error:?}");
+        std::fs::remove_file(out.join(other)).unwrap();
+        assert_eq!(files(base.path()), before);
+    }
     // Another table.
     let manifest = out.join("_manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
@@ -210,4 +213,55 @@ async fn of_two_replays_in_a_lake_one_wins() {
     let error = other.save(&mut another).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(error.reason().unwrap().contains("another replay"), "{error:?}");
+}
+
+#[tokio::test]
+async fn one_that_was_slow_is_settled_by_the_next() {
+    let base = tempfile::tempdir().unwrap();
+    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let open = || Ok(Arc::clone(&lake));
+    let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+    let to = (
+        Sink::Prefix { bucket: bucket.clone(), prefix: "out".into() },
+        "lake://raw-data/out/".parse::<Location>().unwrap(),
+    );
+    let done = convert(&base.path().join("from.csv"), to, "csv", open).await;
+    let Ok(Location::Object { bucket: name, key }) = format!("lake://{}", done.quarantine.unwrap()).parse() else {
+        panic!("a quarantine is an object")
+    };
+    let run = done.run.unwrap();
+    let kept = lake.bucket(&name).await.unwrap();
+    let text = kept.get(&key).await.unwrap();
+    let mended = mended(str::from_utf8(&text).unwrap(), &[("a,x", "a,7"), ("c,y", "c,8")]);
+    kept.put(&key, mended.clone(), PutMode::Overwrite).await.unwrap();
+    let manifest: object_store::path::Path = "out/_manifest.json".into();
+    let before = bucket.get(&manifest).await.unwrap();
+    let (document, _) = Conversion::load(&run, &open).await.unwrap();
+    replay(&run, Fix::default(), open).await.unwrap();
+    let after = bucket.get(&manifest).await.unwrap();
+    let (made, mut home) = Conversion::load(&run, &open).await.unwrap();
+    // As it is when the first has said what it is about to do, and the second what it is: neither table is there.
+    let intent = |attempt: &str, after: &Conversion| {
+        let left = std::collections::BTreeMap::from([(2, ("b.csv".to_owned(), 6))]);
+        let mut after = after.clone();
+        after.quarantine.clone_from(&document.quarantine);
+        Intent { attempt: attempt.to_owned(), after, left }
+    };
+    let other = Conversion {
+        written: crate::format::Written { sha256: "another".to_owned(), ..made.written.clone() },
+        ..made.clone()
+    };
+    let both = Conversion { intents: vec![intent("first", &made), intent("second", &other)], ..document.clone() };
+    both.save(&mut home).await.unwrap();
+    kept.put(&key, mended.clone(), PutMode::Overwrite).await.unwrap();
+    bucket.put(&manifest, before, PutMode::Overwrite).await.unwrap();
+    let (same, brought_back) = both.clone().settled(&mut home, &open).await.unwrap();
+    assert_eq!((same.intents.len(), brought_back), (2, 0));
+    // The first comes to its table after all.
+    bucket.put(&manifest, after, PutMode::Overwrite).await.unwrap();
+    assert_eq!(verify(&run, open).await.unwrap().failed(), 1);
+    let replayed = replay(&run, Fix::default(), open).await.unwrap();
+    assert_eq!((replayed.seen, replayed.brought_back, replayed.quarantined, replayed.rows), (3, 2, 1, 5));
+    verify(&run, open).await.unwrap().check().unwrap();
+    assert!(Conversion::load(&run, &open).await.unwrap().0.intents.is_empty());
 }

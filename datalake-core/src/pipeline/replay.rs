@@ -15,7 +15,7 @@ use super::verify::rejects;
 use super::written_table::WrittenTable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{self, Batches, ColumnSpec, Format, OnRowError, ReadOptions, specs_of};
-use crate::lake::Lake;
+use crate::lake::{Lake, unique_name};
 
 /// What became of the quarantined records of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,12 +61,17 @@ pub struct Fix {
 /// [`ErrorKind::AlreadyExists`] where another replay of it is at work;
 /// [`ErrorKind::Unsupported`] for a table that cannot be added to; those of reader, writer and lake.
 pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Replayed> {
-    let (_, home) = Conversion::load(name, &lake).await?;
-    let _lock = ReplayLock::of(&home)?;
-    // Another one may have ended between the two.
-    let (conversion, mut home) = Conversion::load(name, &lake).await?;
+    let (mut conversion, mut home) = Conversion::load(name, &lake).await?;
+    let lock = ReplayLock::of(&home)?;
+    if lock.is_held() {
+        // Another one may have ended before it was taken; and where it is held, what was begun is dead.
+        (conversion, home) = Conversion::load(name, &lake).await?;
+    }
     // What one before has brought back that died on its way counts with this one.
-    let (conversion, before) = conversion.settled(&mut home, &lake).await?;
+    let (mut conversion, before) = conversion.settled(&mut home, &lake).await?;
+    if lock.is_held() {
+        conversion.intents.clear();
+    }
     let Some(kept) = conversion.quarantine.clone() else {
         return Ok(Replayed {
             run: home.to_string(),
@@ -82,9 +87,15 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
     let records = rejects(&places(&kept, &home, &lake).await?.0).await?;
     is_whole(&records, &kept, &home)?;
     let is_parquet = conversion.format == "parquet";
-    if fix.schema.is_some() && !is_parquet {
+    let is_one = matches!(table, WrittenTable::One(_));
+    if fix.schema.is_some() && !(is_parquet && is_one) {
+        let reason = if is_one {
+            "a text has no types of its own that could be changed"
+        } else {
+            "the types of files that are there cannot be changed"
+        };
         return Err(Error::new(ErrorKind::Unsupported, "replay", &home)
-            .with_reason("a text has no types of its own that could be changed")
+            .with_reason(reason)
             .with_hint("correct the records in the quarantine, or convert the whole source with the schema"));
     }
     let added = if conversion.added.is_empty() {
@@ -117,12 +128,12 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
             (after.read.schema, after.read.columns) = (Some(specs), None);
         }
         let left = left.iter().map(|(place, record)| (*place, standing(record))).collect();
-        let intent = Intent { after: after.clone(), left };
-        let before = Conversion { intent: Some(Box::new(intent)), ..conversion };
+        after.intents.clear();
+        conversion.intents.push(Intent { attempt: unique_name(), after: after.clone(), left });
         let told = async {
-            before.save(&mut home).await?;
+            conversion.save(&mut home).await?;
             // To read it and to write it anew takes its time.
-            is_as_it_was(&before, &WrittenTable::of(&before, &lake).await?).await
+            is_as_it_was(&conversion, &WrittenTable::of(&conversion, &lake).await?).await
         };
         match told.await {
             Ok(()) => draft.publish().await?,
@@ -132,6 +143,8 @@ pub async fn replay(name: &str, fix: Fix, lake: impl Fn() -> Result<Arc<dyn Lake
             }
         }
     }
+    // Nobody else may have begun: what is in the quarantine is then for that one to say.
+    conversion.save(&mut home).await?;
     // The table is there; what is told of it follows.
     let after = after.with_rest(left.into_values().collect(), &mut home, &lake).await?;
     let seen = records.len() as u64;

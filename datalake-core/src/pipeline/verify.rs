@@ -164,12 +164,12 @@ async fn of_conversion(
     conversion: &Conversion,
     lake: &impl Fn() -> Result<Arc<dyn Lake>>,
 ) -> Result<()> {
-    match &conversion.intent {
-        Some(intent) if intent.is_in_place(lake).await? => {
+    match conversion.made(lake).await? {
+        Some(intent) => {
             let counted = of_table(verified, &intent.after, lake).await?;
             broken_off(verified, intent, counted, lake).await
         }
-        _ => {
+        None => {
             let counted = of_table(verified, conversion, lake).await?;
             set_aside(verified, conversion, counted, lake).await
         }

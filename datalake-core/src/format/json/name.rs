@@ -47,7 +47,7 @@ impl Name {
 pub(super) fn find(kinds: &[(String, Kind)], text: Text<'_>, at: usize) -> Option<(usize, usize)> {
     let bytes = text.bytes;
     let rest = bytes.get(at..)?.strip_prefix(b"\"")?;
-    let length = memchr::memchr2(b'"', b'\\', rest).filter(|length| rest[*length] == b'"')?;
+    let length = text.marks.special(at + 1)?.checked_sub(at + 1).filter(|length| rest.get(*length) == Some(&b'"'))?;
     let name = &rest[..length];
     let field = kinds.iter().position(|(known, _)| known.as_bytes() == name)?;
     let colon = text.skip(at + length + 2);

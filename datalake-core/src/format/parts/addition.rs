@@ -11,7 +11,7 @@ use object_store::path::Path as Key;
 
 use super::Table;
 use super::draft::TableDraft;
-use super::existing::{Before, What, foreign_manifest, manifest};
+use super::existing::{Before, What, foreign_manifest, in_folder, manifest};
 use super::open::Files;
 use super::place::{MANIFEST, Manifest, Place, key_below};
 use super::split::Splitter;
@@ -26,7 +26,7 @@ use crate::lake::{AtomicFolder, Bucket};
 /// columns of the table, those of its folders among them; in each folder they stand behind the others.
 ///
 /// # Errors
-/// Those of the batches and of writing; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is no such table.
+/// Those of the batches and of writing; [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if there is no such table.
 pub(crate) async fn add(
     sink: Sink,
     batches: Batches,
@@ -48,6 +48,7 @@ impl Place {
             Sink::Folder(to) => {
                 let linked = tokio::task::spawn_blocking(move || {
                     let (manifest, text) = of_folder(&to)?;
+                    in_folder(&to, true)?;
                     let draft = AtomicFolder::create(&to, true)?;
                     let mut place =
                         Self::Folder { draft, to, overwrite: true, before: Some(text), made: HashSet::new() };

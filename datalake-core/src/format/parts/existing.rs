@@ -173,14 +173,30 @@ pub(super) fn in_folder(path: &Path, overwrite: bool) -> Result<()> {
     only_table(path, &to)
 }
 
-/// Sees that a folder still has the manifest of the table to which files are added.
-pub(super) fn is_unchanged(path: &Path, manifest: &[u8]) -> Result<()> {
-    if fs::read(path.join(MANIFEST)).is_ok_and(|found| found == manifest) {
-        return Ok(());
+/// Sees that a folder still has the manifest of the table to which files are added, and no other files.
+pub(super) fn is_unchanged(path: &Path, text: &[u8]) -> Result<()> {
+    if fs::read(path.join(MANIFEST)).map_or(true, |found| found != text) {
+        return Err(Error::new(ErrorKind::AlreadyExists, "add rows to", path.display())
+            .with_reason("another writer has written a table there meanwhile, or removed it")
+            .with_hint("what was written here is taken back"));
     }
-    Err(Error::new(ErrorKind::AlreadyExists, "add rows to", path.display())
-        .with_reason("another writer has written a table there meanwhile, or removed it")
-        .with_hint("what was written here is taken back"))
+    let name = path.display().to_string();
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|cause| foreign_manifest(&name, cause))?;
+    let named: HashSet<&str> = manifest.files.iter().map(|file| &*file.path).collect();
+    for entry in WalkDir::new(path).min_depth(1) {
+        let entry = entry.map_err(|cause| Error::io("list", &name, cause.into()))?;
+        let below = entry.path().strip_prefix(path).unwrap_or(entry.path()).to_string_lossy();
+        if !entry.file_type().is_dir() && below != MANIFEST && !named.contains(&*below) {
+            return Err(lost(&name, &below, format_args!("`{MANIFEST}` does not name it")));
+        }
+    }
+    Ok(())
+}
+
+/// What would be lost with a folder.
+fn lost(name: &str, below: &str, why: impl std::fmt::Display) -> Error {
+    refused(name, format_args!("it would be lost: `{below}` in the folder ({why})"))
+        .with_hint("name another folder, or move away first what is not of the table")
 }
 
 /// Whoever works in a folder would find it gone: what takes its place is another one.
@@ -191,7 +207,10 @@ fn refuse_around(path: &Path, to: &Path, working: &Path) -> Result<()> {
     let which = if working == to { "is the working directory" } else { "holds the working directory" };
     Err(Error::invalid("write", path.display())
         .with_reason(format_args!("it {which}, and a folder is replaced as a whole"))
-        .with_hint(format_args!("name a folder within it, such as `{}`", path.join("table/").display())))
+        .with_hint(format_args!(
+            "work in another one, or name one within it, such as `{}`",
+            path.join("table/").display()
+        )))
 }
 
 /// Refuses a folder that has something that is no part of a table: nothing of it would be left.
@@ -224,8 +243,7 @@ fn only_table(path: &Path, to: &Path) -> Result<()> {
             } else {
                 "is no part of a table".to_owned()
             };
-            return Err(refused(&name, format_args!("it would be lost: `{below}` in the folder ({why})"))
-                .with_hint("name another folder, or move away first what is not of the table"));
+            return Err(lost(&name, &below, why));
         }
     }
     Ok(())

@@ -166,7 +166,7 @@ async fn put_manifest(bucket: &Bucket, named: &Path, text: Bytes, before: Option
         _ if error.kind() == ErrorKind::AlreadyExists => Stands::No(
             Error::new(ErrorKind::AlreadyExists, "write", bucket.address(named))
                 .with_reason("another writer has written a table there meanwhile, or removed it")
-                .with_hint("what was written here is taken back; write again if it is to replace the other")
+                .with_hint("what was written here is taken back; look at what is there before you do it again")
                 .with_source(error),
         ),
         _ => Stands::No(error),
