@@ -39,4 +39,6 @@ if [ ! -x "$deny" ]; then
 fi
 # Of every platform, which a build for this one does not bring.
 cargo fetch --quiet --locked
+# The fuzz targets are a workspace of their own, which nothing else builds every day.
+cargo metadata --quiet --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 "$deny" --offline --all-features check --hide-inclusion-graph licenses bans sources
