@@ -26,12 +26,6 @@ pub(super) struct Intent {
 }
 
 impl Intent {
-    /// Whether the table is the one after.
-    pub(super) async fn is_in_place(&self, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<bool> {
-        let found = WrittenTable::of(&self.after, lake).await?.sha256().await?;
-        Ok(found.is_some_and(|found| found == self.after.written.sha256))
-    }
-
     /// So many records were in the quarantine, of which it makes rows.
     pub(super) fn brought_back(&self) -> u64 {
         let all = self.after.quarantine.as_ref().map_or(0, |kept| kept.records.records);
@@ -61,17 +55,16 @@ impl Intent {
 }
 
 impl Conversion {
-    /// What a replay was about to make of it, and has made: its table is there.
+    /// What a replay was about to make of it, and has made: the table is the one after.
     ///
     /// # Errors
     /// Those of the lake and the operating system.
     pub(super) async fn made(&self, lake: &impl Fn() -> Result<Arc<dyn Lake>>) -> Result<Option<&Intent>> {
-        for intent in &self.intents {
-            if intent.is_in_place(lake).await? {
-                return Ok(Some(intent));
-            }
+        if self.intents.is_empty() {
+            return Ok(None);
         }
-        Ok(None)
+        let found = WrittenTable::of(self, lake).await?.sha256().await?;
+        Ok(self.intents.iter().find(|intent| found.as_ref() == Some(&intent.after.written.sha256)))
     }
 
     /// Brings a replay to its end that died when its table was there; says how many records it has brought back. One that has

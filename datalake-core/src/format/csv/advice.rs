@@ -137,7 +137,8 @@ impl Lenient {
         let options = |(thousands, mark): (Option<char>, DecimalMark)| {
             let thousands = thousands.map(|mark| format!("`thousands = \"{mark}\"`"));
             let decimal = match mark {
-                DecimalMark::Dot => None,
+                // Where it is taken for none, it must be said.
+                DecimalMark::Dot => (!self.has_dot).then(|| "`decimal = \".\"`".to_owned()),
                 DecimalMark::Comma => Some("`decimal = \",\"`".to_owned()),
                 DecimalMark::Either => Some("`decimal = \"either\"`".to_owned()),
             };
@@ -220,5 +221,7 @@ mod tests {
             assert_eq!(taken.advice(), Some(expected), "{texts:?}");
         }
         assert_eq!(taken(&["1.5", "3,7", "x"], Dot).advice(), None);
+        let dots = taken(&["0.1", "2.5"], Comma);
+        assert_eq!(dots.advice().map(|advice| advice.options), Some("`decimal = \".\"`".to_owned()));
     }
 }
