@@ -1,5 +1,6 @@
 //! `datalake`: a person's tool, and the entrypoint of batch Jobs.
 
+mod allocator;
 mod cli;
 mod cli_cluster;
 mod cli_images;
@@ -17,11 +18,6 @@ mod typed;
 use std::process::ExitCode;
 
 use clap::Parser;
-
-/// The allocator of musl costs ten times the CPU where threads allocate.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = cli::Cli::parse();

@@ -124,6 +124,8 @@ impl Found {
     /// Decides which columns have a decimal comma, and says why others are text.
     fn settle(&mut self, delimiter: u8, commas: &[Comma], lenient: &[Lenient]) {
         let mut with_comma = Vec::new();
+        // What follows a sample may be anything.
+        let seen = if self.whole { String::new() } else { format!(" in the first {} rows", self.rows) };
         for (index, name) in self.names.iter().enumerate() {
             let (column, comma) = (&mut self.columns[index], commas[index]);
             // A comma that separates fields is no decimal mark within quotes either.
@@ -147,7 +149,7 @@ impl Found {
             let note = match advice {
                 Some(Advice { options, odd, .. }) => {
                     let odd = odd.map(|odd| format!(" ({odd} of {} values)", column.values())).unwrap_or_default();
-                    format!("{note}{odd}; with {options} it is numbers")
+                    format!("{note}{odd}; with {options} it is numbers{seen}")
                 }
                 None => note,
             };
@@ -167,8 +169,9 @@ impl Found {
             let is_float =
                 self.marks[index] == DecimalMark::Dot && self.columns[index].data_type() == DataType::Float64;
             if is_float && lenient[index].has_dots_between_groups() {
-                self.notes
-                    .push(format!("column `{name}` has a decimal dot; with `thousands = \".\"` it groups digits"));
+                let note =
+                    format!("column `{name}` has a decimal dot; with `thousands = \".\"` it groups digits{seen}");
+                self.notes.push(note);
             }
         }
     }

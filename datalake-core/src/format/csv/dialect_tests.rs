@@ -182,6 +182,14 @@ async fn a_note_says_what_makes_a_column_numbers() {
     );
     let either = read("a;b\n1.5;x\n3,7;y\n", ReadOptions::default().with_decimal(DecimalMark::Either)).await.unwrap();
     assert_eq!(floats(&either.table, 0), [1.5, 3.7]);
+    // What a sample shows need not be so behind it.
+    let sampled = ReadOptions::default().with_infer(Infer::Sample(4));
+    let sampled = read(&format!("a\n1\nNA\n{}x\n", "2\n".repeat(1 << 20)), sampled).await.unwrap();
+    let rows = sampled.notes[0].strip_prefix(
+        r#"column `a` is text because of `NA` in row 2; with `nulls = ["NA"]` it is numbers in the first "#,
+    );
+    let rows = rows.and_then(|rows| rows.strip_suffix(" rows")).and_then(|rows| rows.parse::<usize>().ok());
+    assert!(rows.is_some_and(|rows| rows < sampled.table.num_rows()), "{:?}", sampled.notes);
     let neither = found("a\n1\nx\n").await;
     assert_eq!(neither.notes, ["column `a` is text because of `x` in row 2"]);
 }

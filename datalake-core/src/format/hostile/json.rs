@@ -84,8 +84,8 @@ fn check(bench: &Bench, json: Json, options: &ReadOptions, usual: &Result<Outcom
 /// is cut.
 fn is_torn(whole: &Result<Outcome>, cut: &Result<Outcome>) -> bool {
     let is_dirty = whole.as_ref().map_or(true, |whole| !whole.rejects.is_empty());
-    let is_told = |error: &crate::Error| error.reason().is_some_and(|reason| reason.ends_with("on it is no JSON"));
-    is_dirty && cut.as_ref().is_err_and(is_told)
+    let is_told = |reason: &str| reason.ends_with("on it is no JSON") || reason.starts_with("expected `,` or `]`");
+    is_dirty && cut.as_ref().is_err_and(|error| error.reason().is_some_and(is_told))
 }
 
 /// A read whose types come from a sample ends with a misfit, or is that of the whole.

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Int64Type, UInt64Ty
 use futures::TryStreamExt;
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::format::{ColumnSpec, Csv, Json};
 
 fn table(rows: i64) -> RecordBatch {
@@ -59,6 +60,13 @@ async fn a_file_that_is_cut_or_damaged_is_an_error() {
         assert!(error.to_string().contains("its metadata would have"), "{error}");
         assert_eq!(error.first_hint(), Some("fetch or write the file again"), "{error:?}");
     }
+    // A field that nobody knows, a list of truths: without a look at its length the decoder counts them for seconds.
+    let field = [0xf9, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07, 0];
+    let length = u32::from_le_bytes(*whole[footer..].first_chunk().unwrap()) + 7;
+    let counted = [&whole[..footer - 1], &field, &length.to_le_bytes(), b"PAR1"].concat();
+    std::fs::write(&path, counted).unwrap();
+    let error = read(&path, ReadOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("lists have 2147483647 elements"), "{error}");
 }
 
 #[tokio::test]
