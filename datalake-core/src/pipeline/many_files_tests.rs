@@ -8,7 +8,7 @@ use super::intent::Intent;
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::format::{self, ColumnSpec, Limit, OnRowError, Quarantine, ReadOptions, Sink, Source, WriteOptions};
-use crate::lake::{BucketName, Lake, Location, MemoryLake};
+use crate::lake::{Bucket, BucketName, Lake, Location, MemoryLake};
 use crate::pipeline::conversion::Tables;
 use arrow::datatypes::DataType;
 use object_store::PutMode;
@@ -173,24 +173,41 @@ async fn what_cannot_be_added_leaves_the_folder_as_it_was() {
     verify(&run, no_lake).await.unwrap().check().unwrap();
 }
 
+/// A table of several files below a prefix of a lake, and its quarantine, two records of which are mended.
+struct InLake {
+    lake: Arc<dyn Lake>,
+    bucket: Bucket,
+    run: String,
+    /// The bucket and key of the quarantine.
+    kept: Bucket,
+    key: object_store::path::Path,
+    mended: String,
+    _source: tempfile::TempDir,
+}
+
+impl InLake {
+    async fn to_replay() -> Self {
+        let source = tempfile::tempdir().unwrap();
+        let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+        let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
+        let to = Sink::Prefix { bucket: bucket.clone(), prefix: "out".into() };
+        let to = (to, "lake://raw-data/out/".parse::<Location>().unwrap());
+        let done = convert(&source.path().join("from.csv"), to, "csv", || Ok(Arc::clone(&lake))).await;
+        let Ok(Location::Object { bucket: name, key }) = format!("lake://{}", done.quarantine.unwrap()).parse() else {
+            panic!("a quarantine is an object")
+        };
+        let kept = lake.bucket(&name).await.unwrap();
+        let text = kept.get(&key).await.unwrap();
+        let mended = mended(str::from_utf8(&text).unwrap(), &[("a,x", "a,7"), ("c,y", "c,8")]);
+        kept.put(&key, mended.clone(), PutMode::Overwrite).await.unwrap();
+        Self { lake, bucket, run: done.run.unwrap(), kept, key, mended, _source: source }
+    }
+}
+
 #[tokio::test]
 async fn of_two_replays_in_a_lake_one_wins() {
-    let base = tempfile::tempdir().unwrap();
-    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let InLake { lake, bucket, run, _source, .. } = InLake::to_replay().await;
     let open = || Ok(Arc::clone(&lake));
-    let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
-    let to = (
-        Sink::Prefix { bucket: bucket.clone(), prefix: "out".into() },
-        "lake://raw-data/out/".parse::<Location>().unwrap(),
-    );
-    let done = convert(&base.path().join("from.csv"), to, "csv", open).await;
-    let Ok(Location::Object { bucket: name, key }) = format!("lake://{}", done.quarantine.unwrap()).parse() else {
-        panic!("a quarantine is an object")
-    };
-    let run = done.run.unwrap();
-    let kept = lake.bucket(&name).await.unwrap();
-    let text = String::from_utf8(kept.get(&key).await.unwrap().to_vec()).unwrap();
-    kept.put(&key, mended(&text, &[("a,x", "a,7"), ("c,y", "c,8")]), PutMode::Overwrite).await.unwrap();
     let (one, other) = tokio::join!(replay(&run, Fix::default(), open), replay(&run, Fix::default(), open));
     let won = [one, other].into_iter().filter(|replayed| match replayed {
         Ok(replayed) => replayed.brought_back == 2,
@@ -217,23 +234,8 @@ async fn of_two_replays_in_a_lake_one_wins() {
 
 #[tokio::test]
 async fn one_that_was_slow_is_settled_by_the_next() {
-    let base = tempfile::tempdir().unwrap();
-    let lake: Arc<dyn Lake> = Arc::new(MemoryLake::default());
+    let InLake { lake, bucket, run, kept, key, mended, _source } = InLake::to_replay().await;
     let open = || Ok(Arc::clone(&lake));
-    let bucket = lake.create_bucket(&BucketName::new("raw-data").unwrap()).await.unwrap();
-    let to = (
-        Sink::Prefix { bucket: bucket.clone(), prefix: "out".into() },
-        "lake://raw-data/out/".parse::<Location>().unwrap(),
-    );
-    let done = convert(&base.path().join("from.csv"), to, "csv", open).await;
-    let Ok(Location::Object { bucket: name, key }) = format!("lake://{}", done.quarantine.unwrap()).parse() else {
-        panic!("a quarantine is an object")
-    };
-    let run = done.run.unwrap();
-    let kept = lake.bucket(&name).await.unwrap();
-    let text = kept.get(&key).await.unwrap();
-    let mended = mended(str::from_utf8(&text).unwrap(), &[("a,x", "a,7"), ("c,y", "c,8")]);
-    kept.put(&key, mended.clone(), PutMode::Overwrite).await.unwrap();
     let manifest: object_store::path::Path = "out/_manifest.json".into();
     let before = bucket.get(&manifest).await.unwrap();
     let (document, _) = Conversion::load(&run, &open).await.unwrap();

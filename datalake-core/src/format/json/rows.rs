@@ -31,8 +31,6 @@ pub(super) struct Rows<'a> {
     has_nested: bool,
     /// Of each row that waits, where the values of all columns stand.
     slots: Vec<Slot>,
-    /// So many rows wait.
-    waiting: usize,
     /// So many bytes of text were read when the first of them began.
     begun: usize,
     rows: usize,
@@ -50,7 +48,6 @@ impl<'a> Rows<'a> {
             has_nested: is_nested.contains(&true),
             is_nested,
             slots: Vec::new(),
-            waiting: 0,
             begun: 0,
             rows: 0,
         }
@@ -72,12 +69,11 @@ impl<'a> Rows<'a> {
         if bytes.get(at) != Some(&b'{') {
             return None;
         }
-        if at - self.begun > PASS && self.waiting >= FEW {
+        if at - self.begun > PASS && self.slots.len() >= FEW * width {
             self.pass()?;
             self.begun = at;
         }
         self.rows += 1;
-        self.waiting += 1;
         let first = self.slots.len();
         self.slots.resize(first + width, Slot::MISSING);
         let slots = &mut self.slots[first..];
@@ -140,7 +136,6 @@ impl<'a> Rows<'a> {
             }
         }
         self.slots.clear();
-        self.waiting = 0;
         Some(())
     }
 
