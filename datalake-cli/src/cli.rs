@@ -345,14 +345,14 @@ pub(crate) struct Reading {
     /// How many lines stand before the first record of CSV.
     #[arg(long, value_name = "N", default_value_t, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) skip_lines: u64,
-    /// The decimal mark of numbers in CSV: `.`, `,` or `either`; detected where not given.
+    /// The decimal mark of numbers in CSV: `.`, `,` or `either`; detected where neither it nor types are given.
     #[arg(long, value_name = "MARK")]
     pub(crate) decimal: Option<String>,
     /// What may stand between groups of three digits of numbers in CSV.
     #[arg(long, value_name = "CHAR")]
     pub(crate) thousands: Option<char>,
     /// Words that mean a missing value, beside the empty field.
-    #[arg(long, visible_alias = "nulls", value_name = "WORD", value_delimiter = ',')]
+    #[arg(long, visible_alias = "nulls", value_name = "WORD", value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) null: Vec<String>,
     /// The first row of CSV holds names; detected where neither this nor `--no-header` is given.
     #[arg(long, conflicts_with = "no_header")]
@@ -392,7 +392,7 @@ pub(crate) struct Writing {
     #[arg(long, value_name = "CHAR")]
     pub(crate) to_quote: Option<String>,
     /// The word for a missing value [default: an empty field].
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", allow_negative_numbers = true)]
     pub(crate) to_null: Option<String>,
     /// What ends a line.
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
@@ -478,7 +478,7 @@ pub(crate) struct Replay {
     /// The run that the conversion has told, or the local file or folder that it wrote.
     pub(crate) run: String,
     /// Words that mean a missing value this time, beside the empty field.
-    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    #[arg(long, value_name = "WORD", value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) null: Vec<String>,
     /// The columns and their types this time, as `convert` has them; of one Parquet file, whose types become these.
     #[arg(long, value_name = "FILE|COLUMNS")]

@@ -1,6 +1,6 @@
 //! Record batches as a declared schema wants them, strictly: what cannot be had without loss is a fault of its cell.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -115,15 +115,21 @@ impl Conformer {
             unseen: None,
             is_nulling: false,
         };
-        for (index, spec) in specs.iter().enumerate() {
-            if specs[..index].iter().any(|other| other.name == spec.name) {
+        // Of a name that is there twice the first counts.
+        let mut known = HashMap::with_capacity(source.fields().len());
+        for (place, field) in source.fields().iter().enumerate() {
+            known.entry(field.name().as_str()).or_insert(place);
+        }
+        let mut declared = HashSet::with_capacity(specs.len());
+        for spec in specs {
+            if !declared.insert(spec.name.as_str()) {
                 return Err(Error::invalid("use", "the declared schema")
                     .with_reason(format_args!("column `{}` is declared twice", spec.name)));
             }
-            conformer.places.push(find(source, spec)?);
+            conformer.places.push(find(source, &known, spec)?);
         }
-        let fields = source.fields().iter().enumerate();
-        let left_out = fields.filter(|(index, _)| !conformer.places.contains(&Some(*index)));
+        let taken: HashSet<usize> = conformer.places.iter().flatten().copied().collect();
+        let left_out = source.fields().iter().enumerate().filter(|(index, _)| !taken.contains(index));
         conformer.left_out = left_out.map(|(_, field)| field.name().clone()).collect();
         Ok(conformer)
     }
@@ -237,8 +243,8 @@ impl Conformer {
 }
 
 /// Where a declared column stands in the source.
-fn find(source: &Schema, spec: &ColumnSpec) -> Result<Option<usize>> {
-    let place = spec.source_names().find_map(|name| source.index_of(name).ok());
+fn find(source: &Schema, known: &HashMap<&str, usize>, spec: &ColumnSpec) -> Result<Option<usize>> {
+    let place = spec.source_names().find_map(|name| known.get(name).copied());
     let may_fit = place.is_none_or(|place| {
         let found = source.field(place).data_type();
         // A column of text may have no value at all, and then fits.

@@ -122,7 +122,8 @@ impl Plan {
                 Some((specs.collect(), Origin::Inferred))
             }
         };
-        let decimal = found.marks.iter().find(|mark| **mark != DecimalMark::Dot);
+        let declared = specs.iter().flat_map(|(specs, _)| specs).map(|spec| spec.decimal);
+        let decimal = found.marks.iter().copied().chain(declared).find(|mark| *mark != DecimalMark::Dot);
         let dialect = Dialect {
             delimiter: syntax.delimiter.into(),
             quote: syntax.quote.map_or(Quote::Absent, |quote| Quote::Mark(quote.into())),
@@ -130,7 +131,7 @@ impl Plan {
             comment: syntax.comment.map(char::from),
             skip_lines: options.skip_lines,
             header: has_header,
-            decimal: decimal.copied().unwrap_or_default(),
+            decimal: decimal.unwrap_or_default(),
             thousands: options.thousands,
         };
         Ok(Self { input, packing, dialect, syntax, reading, found, specs })
@@ -234,7 +235,8 @@ async fn sniff(input: &Input, source: &Source, packing: &Packing, options: &Read
     if options.quote.is_none() && quote == Some(b'\'') {
         notes.push("fields are found to be enclosed by `'`; with `quote = \"\\\"\"` it is a character".to_owned());
     }
-    let names = options.schema.iter().flatten().flat_map(ColumnSpec::source_names).collect::<Vec<_>>();
+    let declared = options.schema.iter().filter(|_| !options.is_found).flatten();
+    let names = declared.flat_map(ColumnSpec::source_names).collect::<Vec<_>>();
     let has_header = options.header.unwrap_or_else(|| {
         let reading = Reading::new(syntax, options.nulls.clone(), options.thousands);
         let has_header = beginning.has_header(&reading, options.decimal, &names);

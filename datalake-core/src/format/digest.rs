@@ -19,7 +19,8 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit, ToByteSlice,
+    ArrowPrimitiveType, DataType, Field, Float16Type, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit,
+    ToByteSlice,
 };
 use arrow::downcast_primitive_array;
 use sha2::{Digest, Sha256};
@@ -142,6 +143,9 @@ impl Column {
             DataType::Float32 => self.primitive_values(array.as_primitive::<Float32Type>(), |value| {
                 // Through f64, which holds every f32 and has one NaN after `canonical`.
                 canonical(f64::from(value)) as f32
+            }),
+            DataType::Float16 => self.primitive_values(array.as_primitive::<Float16Type>(), |value| {
+                half::f16::from_f64(canonical(value.into()))
             }),
             _ => return self.primitives(array),
         }
@@ -470,6 +474,10 @@ mod tests {
     fn one_nan_and_one_zero() {
         let nan = f64::from_bits(f64::NAN.to_bits() | 1);
         assert_eq!(of(Float64Array::from(vec![nan, -0.0])), of(Float64Array::from(vec![f64::NAN, 0.0])));
+        let halves = |nan: u16, zero: f32| {
+            of(arrow::array::Float16Array::from(vec![half::f16::from_bits(nan), half::f16::from_f32(zero)]))
+        };
+        assert_eq!(halves(0xfe01, -0.0), halves(0x7e00, 0.0));
     }
 
     #[test]

@@ -71,13 +71,23 @@ pub(crate) fn reading(
     match (write.decimal, columns) {
         (None | Some(DecimalMark::Dot), _) => Ok(read),
         (Some(mark), Some(columns)) => {
-            let columns = columns.iter().map(|column| column.clone().with_decimal(mark)).collect();
+            let marked = |(place, column): (usize, &ColumnSpec)| {
+                let column = column.clone().with_decimal(mark);
+                // Without a header they have no other names.
+                if write.has_header() { column } else { column.with_from(vec![format!("column_{}", place + 1)]) }
+            };
+            let columns = columns.iter().enumerate().map(marked).collect();
             Ok(read.with_text(false).with_schema(Some(columns)).with_decimal(mark))
         }
         (Some(_), None) => Err(Error::new(ErrorKind::Unsupported, "prove", name)
             .with_reason("it has nested columns, and a decimal comma")
             .with_hint("write a decimal dot, or leave `exact` away")),
     }
+}
+
+/// Whether nothing can be read of a table: without rows, JSON has no names, and CSV none without columns.
+pub(crate) fn is_bare(format: &str, rows: u64, has_columns: bool) -> bool {
+    rows == 0 && (matches!(format, "ndjson" | "json") || format == "csv" && !has_columns)
 }
 
 /// The digest of all rows of a source, and its columns.
@@ -122,8 +132,7 @@ pub(crate) fn source_of(sink: &Sink) -> Result<Source> {
 /// [`ErrorKind::Invalid`] where they differ, with what is known of the difference; those of the reader.
 pub(crate) async fn prove(table: Source, format: &dyn Format, write: &WriteOptions, passed: &Passed) -> Result<String> {
     let (mine, wanted) = (passed.digest(), &passed.schema);
-    // Nothing is left in JSON of a table without rows.
-    if mine.rows() == 0 && matches!(format.name(), "ndjson" | "json") {
+    if is_bare(format.name(), mine.rows(), !wanted.fields().is_empty()) {
         return Ok(mine.finish());
     }
     let name = table.to_string();
@@ -201,6 +210,7 @@ mod tests {
         for write in [
             WriteOptions::default().with_delimiter(Some(';')).with_decimal(DecimalMark::Comma),
             WriteOptions::default().with_quote('\'').with_null("NA".to_owned()).with_header(false),
+            WriteOptions::default().with_delimiter(Some(';')).with_decimal(DecimalMark::Comma).with_header(false),
         ] {
             let (source, sink) = (Source::LocalFile(from.clone()), Sink::LocalFile(folder.path().join("a.csv")));
             convert(source, sink, ReadOptions::default(), write.with_exact(true)).await.unwrap();

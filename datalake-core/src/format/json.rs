@@ -132,7 +132,8 @@ impl Plan {
         let mut kinds = scan.shape().record();
         if is_text {
             let declared = options.schema.as_deref().unwrap_or_default();
-            kinds = kinds_as_declared("", kinds, options.flatten, declared);
+            kinds =
+                Declared { specs: declared, json_text: &options.json_text, flattens: options.flatten }.kinds("", kinds);
         }
         let mut notes = scan.notes(&kinds, !is_text);
         let schema = decoded_schema(&kinds, options.flatten, &mut notes);
@@ -147,27 +148,48 @@ impl Plan {
     }
 }
 
-/// The kinds that values are decoded in where types are declared: nested ones in theirs, all others as text.
-fn kinds_as_declared(
-    prefix: &str,
-    kinds: Vec<(String, Kind)>,
+/// What is declared of the types of columns.
+struct Declared<'a> {
+    specs: &'a [ColumnSpec],
+    /// The columns that hold JSON text.
+    json_text: &'a [String],
     flattens: bool,
-    specs: &[ColumnSpec],
-) -> Vec<(String, Kind)> {
-    let as_declared = |(name, kind): (String, Kind)| {
-        let column = format!("{prefix}{name}");
-        let is_declared = |spec: &&ColumnSpec| spec.data_type.is_nested() && spec.source_names().any(|n| n == column);
-        let kind = match (kind, specs.iter().find(is_declared)) {
-            (Kind::Struct(fields), _) if flattens => {
-                Kind::Struct(kinds_as_declared(&format!("{column}_"), fields, true, specs))
-            }
-            (kind, Some(spec)) if kind.data_type() == spec.data_type => kind,
-            (_, Some(spec)) => Kind::of_type(&spec.data_type).unwrap_or(Kind::Json),
-            (kind, None) => kind.as_text(),
+}
+
+impl Declared<'_> {
+    /// The kinds that values are decoded in: nested ones in theirs, all others as text.
+    fn kinds(&self, prefix: &str, kinds: Vec<(String, Kind)>) -> Vec<(String, Kind)> {
+        let as_declared = |(name, kind): (String, Kind)| {
+            let column = format!("{prefix}{name}");
+            let is_declared =
+                |spec: &&ColumnSpec| spec.data_type.is_nested() && spec.source_names().any(|n| n == column);
+            let kind = match (kind, self.specs.iter().find(is_declared)) {
+                _ if self.json_text.contains(&column) => Kind::Json,
+                (Kind::Struct(fields), _) if self.flattens => Kind::Struct(self.kinds(&format!("{column}_"), fields)),
+                (kind, Some(spec)) if kind.data_type() == spec.data_type => kind,
+                (_, Some(spec)) => Kind::of_type(&spec.data_type).unwrap_or(Kind::Json),
+                (_, None) => Kind::Text,
+            };
+            (name, kind)
         };
-        (name, kind)
-    };
-    kinds.into_iter().map(as_declared).collect()
+        kinds.into_iter().map(as_declared).collect()
+    }
+}
+
+/// Which columns of a decoded schema hold JSON text, since their values are of several kinds.
+fn json_text(kinds: &[(String, Kind)], schema: &Schema, flattens: bool) -> Vec<String> {
+    fn push(kinds: &[(String, Kind)], flattens: bool, are_json: &mut Vec<bool>) {
+        for (_, kind) in kinds {
+            match kind {
+                Kind::Struct(fields) if flattens => push(fields, true, are_json),
+                kind => are_json.push(*kind == Kind::Json),
+            }
+        }
+    }
+    let mut are_json = Vec::new();
+    push(kinds, flattens, &mut are_json);
+    let columns = schema.fields().iter().zip(are_json).filter(|(_, is_json)| *is_json);
+    columns.map(|(field, _)| field.name().clone()).collect()
 }
 
 /// The fields of records of which these shapes were seen one after the other, and the schema of decoded batches.
@@ -213,7 +235,12 @@ async fn layout(input: &Input, packing: &Packing, options: &ReadOptions, is_line
         None if is_whole => Err(Error::invalid("read", input.name())
             .with_reason("it is empty: there is nothing but blanks in it, and so no columns")
             .with_hint("a table without rows leaves no names in JSON; keep it as CSV or Parquet")),
-        Some(b'[') => Ok(Layout::Array),
+        Some(b'[') => match &options.rows {
+            None => Ok(Layout::Array),
+            Some(rows) => Err(Error::invalid("read", input.name())
+                .with_reason(format_args!("it is an array, and no document with a member `{rows}`"))
+                .with_hint("leave `rows` away: the elements of the array are the rows")),
+        },
         _ if is_lines => Ok(Layout::Lines),
         Some(b'{') if options.rows.is_none() && is_one_a_line(text) => Ok(Layout::Lines),
         Some(b'{') => Ok(Layout::Document(options.rows.clone())),
@@ -257,6 +284,9 @@ impl Format for Json {
         notes.extend(intake.notes());
         let names = plan.schema.fields().iter().map(|field| field.name().clone()).collect();
         let name = Arc::clone(plan.input.name());
+        if let (Some(rejects), None) = (&options.rejects, &options.schema) {
+            rejects.json_text(json_text(&plan.kinds, &plan.schema, options.flatten));
+        }
         let (flattens, tells_repeated) = (options.flatten, plan.tells_repeated);
         let target = Target { kinds: plan.kinds, schema: plan.schema, flattens, tells_repeated };
         if options.looks_ahead && plan.layout == Layout::Lines && plan.packing.is_as_stored() {

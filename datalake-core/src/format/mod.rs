@@ -100,7 +100,7 @@ pub use dialect::{Dialect, LineEnd, Quote};
 pub use dictionaries::with_room;
 pub use digest::TableDigest;
 #[cfg(feature = "pipeline")]
-pub(crate) use exact::{reading as proving, rows_of};
+pub(crate) use exact::{is_bare, reading as proving, rows_of};
 pub use json::Json;
 pub use many::Files;
 #[cfg(feature = "sql")]

@@ -112,6 +112,12 @@ pub struct ReadOptions {
     /// What other files of the same table were found to hold.
     #[serde(skip)]
     pub(crate) guess: Option<Arc<Guess>>,
+    /// JSON: the columns that hold JSON text where types are declared: strings are written as such.
+    #[serde(skip)]
+    pub(crate) json_text: Vec<String>,
+    /// Whether the schema was found, so that its names say nothing of whether a file has a header.
+    #[serde(skip)]
+    pub(crate) is_found: bool,
     /// Whether the source is one file of a table, so that it is not told of it alone which columns it lacks.
     #[serde(skip)]
     pub(crate) is_one_of_many: bool,
@@ -147,6 +153,8 @@ impl Default for ReadOptions {
             source_column: None,
             memory: None,
             guess: None,
+            json_text: Vec::new(),
+            is_found: false,
             is_one_of_many: false,
         }
     }

@@ -19,7 +19,7 @@ use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use self::metadata::{decode, fetch, metadata, with_schema};
+use self::metadata::{decode, fetch, metadata, refuse_intervals, with_schema};
 use self::sizes::group_bytes;
 use super::Format;
 use super::batches::{Batches, Tally};
@@ -32,7 +32,7 @@ use super::schema::Inferred;
 use super::sink::Output;
 use super::sink::{Sink, Written};
 use super::source::{Input, Source};
-use super::text::push_object;
+use super::text::{push_json, push_string, value_text};
 use crate::compute;
 use crate::error::{Error, Result};
 
@@ -71,6 +71,7 @@ impl Plan {
         // The names in errors and notes are those of all columns, not only of those that are read.
         let whole = intake(&input, metadata.schema(), options, &Arc::default())?;
         let wanted = wanted(metadata.schema(), options);
+        refuse_intervals(&input, metadata.metadata(), &wanted)?;
         let mask = ProjectionMask::roots(metadata.metadata().file_metadata().schema_descr(), wanted.clone());
         let schema = metadata
             .schema()
@@ -174,7 +175,8 @@ impl Chosen {
         let mut begin = 0_u64;
         let mut before = 0;
         for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
-            let end = begin + u64::try_from(group.num_rows()).unwrap_or(0);
+            // A damaged file may say anything.
+            let end = begin.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0));
             if begin < rows.end && rows.start < end {
                 if groups.is_empty() {
                     before = rows.start.saturating_sub(begin);
@@ -197,7 +199,7 @@ impl Chosen {
         let each = |group: usize| {
             let rows = rows(group).saturating_sub(offset).min(limit);
             let part = Self { groups: vec![group], offset, limit: rows, first };
-            (offset, limit, first) = (0, limit - rows, first + rows as u64);
+            (offset, limit, first) = (0, limit - rows, first.saturating_add(rows as u64));
             part
         };
         self.groups.into_iter().map(each).collect()
@@ -342,12 +344,26 @@ impl Records for Rows {
 
     fn raw(&self, row: usize) -> String {
         let schema = self.batch.schema();
-        let names = schema.fields().iter().map(|field| field.name().as_str());
-        let mut json = String::new();
-        match push_object(names.zip(self.batch.columns()), row, &mut json) {
-            Ok(()) => json,
-            Err(error) => error.to_string(),
+        let mut json = String::from("{");
+        for (field, column) in schema.fields().iter().zip(self.batch.columns()) {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            push_string(Some(field.name()), &mut json);
+            json.push(':');
+            // JSON has no number for it, and null would be another value when the record is read once more.
+            let text = value_text(column.as_ref(), row).ok().flatten();
+            match text.filter(|text| matches!(text.as_str(), "NaN" | "inf" | "-inf")) {
+                Some(text) => push_string(Some(&text), &mut json),
+                None => {
+                    if let Err(error) = push_json(column.as_ref(), row, &mut json) {
+                        return error.to_string();
+                    }
+                }
+            }
         }
+        json.push('}');
+        json
     }
 }
 

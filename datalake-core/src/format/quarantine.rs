@@ -1,6 +1,6 @@
 //! Where rejected records are kept: one JSON object a line, up to a limit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{self, Debug, Display};
 use std::io::{Read, Seek, Write};
 use std::str::FromStr;
@@ -136,6 +136,7 @@ struct Kept {
     rows: HashMap<String, u64>,
     /// The columns of each source.
     columns: BTreeMap<String, SourceColumns>,
+    json_text: BTreeSet<String>,
 }
 
 /// What became of a quarantine that was not empty.
@@ -158,8 +159,8 @@ impl Quarantine {
     pub fn new(limit: Limit) -> Self {
         let lines = SpooledTempFile::new(IN_MEMORY);
         let (counts, nulled) = (BTreeMap::new(), NulledCounts::default());
-        let kept = Mutex::new(Kept { lines, counts, nulled, rows: HashMap::new(), columns: BTreeMap::new() });
-        Self { limit, is_early: true, kept }
+        let (rows, columns, json_text) = (HashMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { limit, is_early: true, kept: Mutex::new(Kept { lines, counts, nulled, rows, columns, json_text }) }
     }
 
     /// An empty quarantine for the sources of a step, or for some of them: a percentage is of the rows of all, so it is held
@@ -185,6 +186,12 @@ impl Quarantine {
     #[must_use]
     pub fn columns(&self) -> BTreeMap<String, SourceColumns> {
         self.kept().columns.clone()
+    }
+
+    /// The columns of JSON sources that hold JSON text.
+    #[must_use]
+    pub fn json_text(&self) -> Vec<String> {
+        self.kept().json_text.iter().cloned().collect()
     }
 
     /// Holds the limit against the number of records seen in the end, in all sources together.
@@ -279,6 +286,10 @@ impl Kept {
 impl Rejects for Quarantine {
     fn columns(&self, source: &str, columns: SourceColumns) {
         self.kept().columns.insert(source.to_owned(), columns);
+    }
+
+    fn json_text(&self, columns: Vec<String>) {
+        self.kept().json_text.extend(columns);
     }
 
     fn reached(&self, source: &str, row: u64) {

@@ -67,8 +67,8 @@ pub struct Reject {
     /// The column at fault, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// A stable code, such as `ragged`, `utf8`, `syntax`, `type`, `null`, `records` (a correction has made it several, or none), or the name of
-    /// a quality rule.
+    /// A stable code, such as `ragged`, `utf8`, `syntax`, `type`, `null`, `records` (a correction has made it several, or none),
+    /// `field` (its table has no column for one), or the name of a quality rule.
     pub code: String,
     /// Why, with the value found.
     pub reason: String,
@@ -113,6 +113,11 @@ pub trait Rejects: Debug + Send + Sync {
     /// The columns of a CSV text as they stand in it, told before its records: what is needed to read a record once more.
     fn columns(&self, source: &str, columns: SourceColumns) {
         let _ = (source, columns);
+    }
+
+    /// The columns of a JSON text that hold JSON text, as their values are of several kinds; told before its records.
+    fn json_text(&self, columns: Vec<String>) {
+        let _ = columns;
     }
 
     /// The reader has come to this record of a source; called before the records up to it are rejected.

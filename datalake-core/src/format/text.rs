@@ -1,12 +1,13 @@
 //! A column's value as text that says it exactly, and as JSON.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    DataType, Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -36,6 +37,7 @@ pub(crate) fn push_text(array: &dyn Array, row: usize, text: &mut String) -> Res
         | DataType::FixedSizeList(_, _)
         | DataType::Map(_, _) => push_json(array, row, text)?,
         DataType::Date32 => push_date(array.as_primitive::<Date32Type>().value(row), text)?,
+        DataType::Date64 if let Some(days) = days_of(array, row) => push_date(days, text)?,
         DataType::Timestamp(unit, zone) => push_timestamp(array, row, *unit, zone.is_some(), text)?,
         _ => push_number(array, row, text)?,
     }
@@ -59,6 +61,7 @@ fn push_number(array: &dyn Array, row: usize, text: &mut String) -> Result<()> {
         DataType::UInt16 => written!(UInt16Type, "{}"),
         DataType::UInt32 => written!(UInt32Type, "{}"),
         DataType::UInt64 => written!(UInt64Type, "{}"),
+        DataType::Float16 => write!(text, "{:?}", f32::from(array.as_primitive::<Float16Type>().value(row))),
         DataType::Float32 => written!(Float32Type, "{:?}"),
         DataType::Float64 => {
             with_float(array.as_primitive::<Float64Type>().value(row), |float| text.push_str(float));
@@ -84,9 +87,23 @@ pub(crate) fn with_float<T>(value: f64, take: impl FnOnce(&str) -> T) -> T {
 }
 
 fn push_dictionary(array: &dyn Array, row: usize, text: &mut String) -> Result<bool> {
-    let dictionary = array.as_any_dictionary();
-    let key = dictionary.normalized_keys()[row];
-    push_text(dictionary.values().as_ref(), key, text)
+    let (values, place) = looked_up(array, row);
+    push_text(values.as_ref(), place, text)
+}
+
+/// The values of a dictionary, and which of them a row has that is not null.
+pub(crate) fn looked_up(array: &dyn Array, row: usize) -> (ArrayRef, usize) {
+    // Of one row: of all, the keys would be looked at for each of them.
+    let one = array.slice(row, 1);
+    let dictionary = one.as_any_dictionary();
+    (Arc::clone(dictionary.values()), dictionary.normalized_keys()[0])
+}
+
+/// The days since 1970 of a date in milliseconds, which mostly is a whole number of them.
+fn days_of(array: &dyn Array, row: usize) -> Option<i32> {
+    const DAY: i64 = 86_400_000;
+    let millis = array.as_primitive::<Date64Type>().value(row);
+    if millis % DAY == 0 { i32::try_from(millis / DAY).ok() } else { None }
 }
 
 fn push_date(days: i32, text: &mut String) -> Result<()> {
@@ -146,6 +163,10 @@ pub(crate) fn push_json(array: &dyn Array, row: usize, json: &mut String) -> Res
         DataType::LargeList(_) => push_array(&array.as_list::<i64>().value(row), json),
         DataType::FixedSizeList(_, _) => push_array(&array.as_fixed_size_list().value(row), json),
         DataType::Map(_, _) => push_map(&array.as_map().value(row), json),
+        DataType::Dictionary(_, _) => {
+            let (values, place) = looked_up(array, row);
+            push_json(values.as_ref(), place, json)
+        }
         data_type if is_bare(data_type) => push_bare(array, row, json),
         _ => {
             let text = value_text(array, row)?;
@@ -205,11 +226,12 @@ fn push_map(entries: &StructArray, json: &mut String) -> Result<()> {
 fn is_bare(data_type: &DataType) -> bool {
     data_type.is_integer()
         || data_type.is_decimal()
-        || matches!(data_type, DataType::Boolean | DataType::Float32 | DataType::Float64)
+        || matches!(data_type, DataType::Boolean | DataType::Float16 | DataType::Float32 | DataType::Float64)
 }
 
 fn push_bare(array: &dyn Array, row: usize, json: &mut String) -> Result<()> {
     let is_finite = match array.data_type() {
+        DataType::Float16 => array.as_primitive::<Float16Type>().value(row).is_finite(),
         DataType::Float32 => array.as_primitive::<Float32Type>().value(row).is_finite(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).is_finite(),
         _ => true,
@@ -226,4 +248,33 @@ fn push_bare(array: &dyn Array, row: usize, json: &mut String) -> Result<()> {
 pub(crate) fn push_string(text: Option<&str>, json: &mut String) {
     // A string always is JSON.
     json.push_str(&serde_json::to_string(&text).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{DictionaryArray, Float16Array, Float64Array, Int8Array, Int64Array, StringArray};
+
+    #[test]
+    fn coded_and_half_floats_are_numbers_in_json() {
+        let keys = || Int8Array::from(vec![Some(1), None, Some(0)]);
+        let ints = DictionaryArray::new(keys(), Arc::new(Int64Array::from(vec![7, -8])));
+        let floats = DictionaryArray::new(keys(), Arc::new(Float64Array::from(vec![1.5, f64::INFINITY])));
+        let texts = DictionaryArray::new(keys(), Arc::new(StringArray::from(vec!["a", "\"b\""])));
+        let halves = Float16Array::from(vec![Some(half::f16::from_f32(1.5)), None, Some(half::f16::NAN)]);
+        let all: [(&dyn Array, [&str; 3]); 4] = [
+            (&ints, ["-8", "null", "7"]),
+            (&floats, ["null", "null", "1.5"]),
+            (&texts, [r#""\"b\"""#, "null", r#""a""#]),
+            (&halves, ["1.5", "null", "null"]),
+        ];
+        for (array, expected) in all {
+            for (row, expected) in expected.into_iter().enumerate() {
+                let mut json = String::new();
+                push_json(array, row, &mut json).unwrap();
+                assert_eq!(json, expected, "{} {row}", array.data_type());
+            }
+        }
+        assert_eq!(value_text(&halves, 2).unwrap().as_deref(), Some("NaN"));
+    }
 }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Float64Type};
 
 use super::batches::Batches;
 use super::schema::shortened;
-use super::text::value_text;
+use super::text::{looked_up, value_text};
 
 /// What was seen so far.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +83,7 @@ impl Column {
     fn of(field: &Field, is_json: bool) -> Self {
         let data_type = field.data_type();
         let has_floats = (is_json || data_type.is_nested())
-            && has(data_type, &|leaf| matches!(leaf, DataType::Float64 | DataType::Float32));
+            && has(data_type, &|leaf| matches!(leaf, DataType::Float64 | DataType::Float32 | DataType::Float16));
         let has_maps = has(data_type, &|part| matches!(part, DataType::Map(_, _)));
         let name = field.name().clone();
         Self { name, has_floats, has_maps, count: 0, first: None, rows: 0, first_key: None }
@@ -110,6 +110,11 @@ impl Column {
             match array.data_type() {
                 DataType::Float64 => self.count(row, array.as_primitive::<Float64Type>().value(at)),
                 DataType::Float32 => self.count(row, array.as_primitive::<Float32Type>().value(at).into()),
+                DataType::Float16 => self.count(row, array.as_primitive::<Float16Type>().value(at).into()),
+                DataType::Dictionary(_, _) => {
+                    let (values, place) = looked_up(array, at);
+                    self.take(&values.slice(place, 1), &|_| row);
+                }
                 DataType::Struct(_) => {
                     let fields = array.as_struct().columns();
                     fields.iter().for_each(|field| self.take(&field.slice(at, 1), &|_| row));
@@ -138,6 +143,8 @@ fn is_finite(array: &dyn Array) -> bool {
     match array.data_type() {
         DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().all(|value| value.is_finite()),
         DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().all(|value| value.is_finite()),
+        DataType::Float16 => array.as_primitive::<Float16Type>().values().iter().all(|value| value.is_finite()),
+        DataType::Dictionary(_, _) => is_finite(array.as_any_dictionary().values()),
         DataType::Struct(_) => array.as_struct().columns().iter().all(|field| is_finite(field)),
         DataType::List(_) => {
             let (values, ends) = (array.as_list::<i32>().values(), array.as_list::<i32>().value_offsets());
@@ -162,6 +169,7 @@ fn has(data_type: &DataType, is_such: &impl Fn(&DataType) -> bool) -> bool {
     is_such(data_type)
         || match data_type {
             DataType::Struct(fields) => fields.iter().any(|field| has(field.data_type(), is_such)),
+            DataType::Dictionary(_, values) => has(values, is_such),
             DataType::List(element)
             | DataType::LargeList(element)
             | DataType::FixedSizeList(element, _)

@@ -78,6 +78,9 @@ pub struct Conversion {
     /// The columns of each CSV source as they stand in it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, SourceColumns>,
+    /// The columns of JSON sources that hold JSON text, as their values are of several kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub json_text: Vec<String>,
     /// How often quarantined records were brought back.
     #[serde(default)]
     pub replays: u32,
@@ -179,6 +182,7 @@ pub async fn carry_out(
         added,
         rows_digest: converted.rows_digest.clone(),
         columns: if kept.is_some() { quarantine.columns() } else { BTreeMap::new() },
+        json_text: if kept.is_some() { quarantine.json_text() } else { Vec::new() },
         quarantine: kept,
         replays: 0,
         intents: Vec::new(),

@@ -27,6 +27,9 @@ mod evaluate;
 mod file;
 mod importances;
 mod intent;
+#[cfg(test)]
+mod json_replay_tests;
+mod known_fields;
 mod ledger;
 mod log;
 mod log_reader;

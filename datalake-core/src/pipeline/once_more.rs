@@ -14,9 +14,10 @@ use object_store::path::Path;
 
 use super::added_columns::AddedColumns;
 use super::conversion::Conversion;
+use super::known_fields::Known;
 use crate::error::{Error, Result};
 use crate::format::{
-    self, ColumnSpec, DecimalMark, Dialect, Format, ReadOptions, Reject, Rejects, Source, SourceColumns,
+    self, ColumnSpec, DecimalMark, Dialect, Format, Misfit, ReadOptions, Reject, Rejects, Source, SourceColumns,
 };
 use crate::lake::{Bucket, BucketName};
 
@@ -46,12 +47,19 @@ pub(super) async fn once_more(
     let mut by_source: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let are_found = conversion.read.schema.is_none();
     let mut found = Found { rows: Vec::new(), left: BTreeMap::new(), are_found, added };
+    // Who declared or chose columns wanted no others.
+    let has_all = are_found && conversion.read.columns.is_none();
+    let known = Known::of(read.schema.as_deref().unwrap_or_default(), read.flatten);
     for (index, record) in records.iter().enumerate() {
         if is_escaped(record) {
             found.left.insert(index, record.clone());
         } else if record.raw.trim().is_empty() && !conversion.columns.contains_key(&record.source) {
             // A blank line is no record of JSON; of CSV with one column it may be.
             found.left.insert(index, not_one(record, 0));
+        } else if let Some(name) =
+            known.stranger(record).filter(|_| has_all && !conversion.columns.contains_key(&record.source))
+        {
+            found.left.insert(index, with_stranger(record, &name));
         } else {
             by_source.entry(&record.source).or_default().push(index);
         }
@@ -62,7 +70,7 @@ pub(super) async fn once_more(
         let (alone, together): (Vec<usize>, Vec<usize>) = indices.into_iter().partition(is_alone);
         for indices in alone.into_iter().map(|index| vec![index]).chain([together]) {
             if !indices.is_empty() && !found.read(records, &indices, columns, read).await? {
-                // One of them is no longer one record: each by itself, so that only that stays.
+                // One of them is no longer one record, or not of these types: each by itself, so that only that stays.
                 for index in indices {
                     found.read(records, &[index], columns, read).await?;
                 }
@@ -176,8 +184,20 @@ impl Found<'_> {
         }
         let mut batches = format.read(Source::Object { bucket, path }, read).await?;
         let mut rows = Vec::new();
-        while let Some(batch) = batches.try_next().await? {
-            rows.extend(numbered(&batch)?);
+        loop {
+            match batches.try_next().await {
+                Ok(Some(batch)) => rows.extend(numbered(&batch)?),
+                Ok(None) => break,
+                // A value within a list or an object is not of its type.
+                Err(error) if Misfit::is_cause_of(&error) => {
+                    let &[index] = indices else { return Ok(false) };
+                    let reason = error.reason().unwrap_or("a value is not of the type of its column").to_owned();
+                    let code = "type".to_owned();
+                    self.left.insert(index, Reject { column: None, code, reason, ..records[index].clone() });
+                    return Ok(true);
+                }
+                Err(error) => return Err(error),
+            }
         }
         let seen = batches.balance().seen;
         if seen != indices.len() as u64 {
@@ -211,6 +231,14 @@ fn not_one(record: &Reject, seen: u64) -> Reject {
         ),
     };
     Reject { column: None, code: "records".to_owned(), reason, ..record.clone() }
+}
+
+/// A record with a field that the table has not: it stays, as what is in it would be lost.
+fn with_stranger(record: &Reject, name: &str) -> Reject {
+    let reason = format!(
+        "the table has no column for its field `{name}`; take the field out of `raw`, or convert the whole source again"
+    );
+    Reject { column: Some(name.to_owned()), code: "field".to_owned(), reason, ..record.clone() }
 }
 
 /// The rows of a batch, each with the place of its record, which its last column has as a number from 1.

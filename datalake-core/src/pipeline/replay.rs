@@ -193,6 +193,7 @@ async fn reading(
         rejects: None,
         row_number: Some(INDEX.to_owned()),
         source_column: None,
+        json_text: conversion.json_text.clone(),
         ..told.clone()
     })
 }

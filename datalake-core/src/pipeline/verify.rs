@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::digest::hex;
 use crate::format::{
     self, Balance, Input, MANIFEST, Manifest as TableManifest, ReadOptions, Reject, Source, TableDigest, WrittenFile,
-    digest_said, proving, rows_of,
+    digest_said, is_bare, proving, rows_of,
 };
 use crate::lake::{Lake, Location, parse_object};
 
@@ -210,6 +210,12 @@ async fn of_one(verified: &mut Verified, conversion: &Conversion, source: Source
         // After a replay of rows into a text there is none.
         verified.hold(to, "table", &digest, &written.digest);
         rows
+    } else if is_bare(
+        &conversion.format,
+        balance.written,
+        conversion.schema.as_ref().is_none_or(|columns| !columns.is_empty()),
+    ) {
+        0
     } else {
         let read = proving(to, &*format, &conversion.write, conversion.schema.as_deref())?;
         let (rows, _) = rows_of(source, &*format, read).await?;

@@ -61,6 +61,14 @@ impl Cutter {
         self
     }
 
+    /// Ends the record that has not ended, and quotes that are open, as at the end of the text; another part follows.
+    pub(super) fn end_part(&mut self) {
+        self.has_ended = true;
+        self.look();
+        self.has_ended = false;
+        self.structure.restart(self.text.len());
+    }
+
     fn look(&mut self) {
         if !self.has_begun {
             if self.text.len() < MARK.len() && !self.has_ended {

@@ -28,6 +28,9 @@ use crate::format::spec::{ColumnSpec, DecimalMark};
 /// How many bytes of text are parsed at a time, about.
 pub(super) const BLOCK: usize = 1024 * 1024;
 
+/// In so many blocks at the beginning a record is looked for that can be read.
+const FEW: usize = 64;
+
 /// Blocks of a text, in their order.
 pub(super) type Blocks = BoxStream<'static, Result<Block>>;
 
@@ -62,8 +65,13 @@ pub(super) async fn find(
     let asks_comma = mark.is_none() && !matches!(reading.thousands, Some('.' | ','));
     let mark = reading.mark(mark.unwrap_or_default());
     let empty = || Error::invalid("read", source).with_reason("it is empty: there is no record in it");
-    let first = blocks.try_next().await?.ok_or_else(empty)?;
-    let (names, notes) = names(source, &first, has_header)?;
+    let mut begin = vec![blocks.try_next().await?.ok_or_else(empty)?];
+    // Without a header the first record that can be read tells how many columns there are.
+    while !has_header && begin.len() < FEW && begin.last().is_some_and(|block| block.rows() == 0 && !block.is_last) {
+        begin.extend(blocks.try_next().await?);
+    }
+    let first = &begin[begin.len() - 1];
+    let (names, notes) = names(source, first, has_header)?;
     let columns = vec![Observed::new(); names.len()];
     let mut commas = vec![if asks_comma { Comma::ANY } else { Comma::NONE }; names.len()];
     let mut lenient = vec![Lenient::new(mark); names.len()];
@@ -79,7 +87,7 @@ pub(super) async fn find(
         names: found.names.clone(),
     });
     let shared = Arc::clone(&parser);
-    let blocks = futures::stream::iter([Ok(first)]).chain(blocks);
+    let blocks = futures::stream::iter(begin.into_iter().map(Ok)).chain(blocks);
     let limit = bytes.unwrap_or(u64::MAX);
     // Of a sample, no block is looked at that is not needed.
     let ahead = if bytes.is_some() { 1 } else { ahead };

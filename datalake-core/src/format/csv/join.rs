@@ -119,6 +119,7 @@ impl Decode for Joined {
             self.look(true);
         }
         self.head.clear();
+        self.cutter.end_part();
         self.cutter.push(b"\n");
         self.is_in_header = self.has_header;
         self.part = self.names.is_some().then(|| name.to_owned());

@@ -110,6 +110,7 @@ pub(crate) enum Builder {
     Timestamp(TimestampMicrosecondBuilder, bool),
     Text(StringBuilder),
     Json(StringBuilder),
+    AnyText(StringBuilder),
     Empty(StringBuilder),
     List {
         element: Box<Builder>,
@@ -124,6 +125,7 @@ impl Builder {
     pub(crate) fn new(kind: &Kind) -> Self {
         match kind {
             Kind::Json => Self::Json(StringBuilder::new()),
+            Kind::Text => Self::AnyText(StringBuilder::new()),
             Kind::Empty => Self::Empty(StringBuilder::new()),
             Kind::List(element) => Self::List {
                 element: Box::new(Self::new(element)),
@@ -162,7 +164,9 @@ impl Builder {
             Self::Float(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder, _) => builder.append_null(),
-            Self::Text(builder) | Self::Json(builder) | Self::Empty(builder) => builder.append_null(),
+            Self::Text(builder) | Self::Json(builder) | Self::AnyText(builder) | Self::Empty(builder) => {
+                builder.append_null();
+            }
             Self::List { lengths, validity, .. } => {
                 lengths.push(0);
                 validity.append_null();
@@ -196,7 +200,8 @@ impl Builder {
                 Some((micros, utc)) if utc == *is_utc => builder.append_value(micros),
                 _ => return Err(Unfit(format!("`{}` is not a timestamp like the others", shortened(raw.get())))),
             },
-            (Self::Text(builder), Value::Text(text)) => builder.append_value(text),
+            (Self::Text(builder) | Self::AnyText(builder), Value::Text(text)) => builder.append_value(text),
+            (Self::AnyText(builder), _) => builder.append_value(minified(raw.get())),
             (Self::Text(builder), Value::Number(_) | Value::Bool(_)) => builder.append_value(raw.get()),
             (Self::List { element, lengths, validity, .. }, Value::List(values)) => {
                 lengths.push(values.len());
@@ -217,7 +222,7 @@ impl Builder {
             Self::Float(_) => "float64",
             Self::Date(_) => "date",
             Self::Timestamp(..) => "timestamp",
-            Self::Text(_) | Self::Json(_) => "text",
+            Self::Text(_) | Self::Json(_) | Self::AnyText(_) => "text",
             Self::Empty(_) => "missing value like all before",
             Self::List { .. } => "list",
             Self::Struct(_) => "object",
@@ -236,7 +241,9 @@ impl Builder {
                 let array = builder.finish();
                 Arc::new(if *is_utc { array.with_timezone("UTC") } else { array })
             }
-            Self::Text(builder) | Self::Json(builder) | Self::Empty(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) | Self::Json(builder) | Self::AnyText(builder) | Self::Empty(builder) => {
+                Arc::new(builder.finish())
+            }
             Self::List { element, kind, lengths, validity } => {
                 let field = Arc::new(Field::new_list_field(kind.data_type(), true));
                 let offsets = OffsetBuffer::from_lengths(std::mem::take(lengths));

@@ -58,6 +58,7 @@ impl Column {
             ends.push(0);
             ends
         };
+        let text = || Values::Text { bytes: Vec::with_capacity(room.bytes), ends: ends() };
         let values = match kind {
             Kind::Empty | Kind::Json => Values::Empty(0),
             Kind::List(element) => {
@@ -72,8 +73,9 @@ impl Column {
                 DataType::Float64 => Values::Float(Vec::with_capacity(room.rows)),
                 DataType::Date32 => Values::Date(Vec::with_capacity(room.rows)),
                 DataType::Timestamp(_, zone) => Values::Time(Vec::with_capacity(room.rows), zone.is_some()),
-                _ => Values::Text { bytes: Vec::with_capacity(room.bytes), ends: ends() },
+                _ => text(),
             },
+            Kind::Text => text(),
         };
         Self { rows: 0, nulls: NullBufferBuilder::new(room.rows), values }
     }
@@ -92,7 +94,7 @@ impl Column {
         let end = match &mut self.values {
             Values::Int(values) => {
                 let end = text.marks.end(at)?;
-                values.push(quick::int(bytes.get(at..end)?)?);
+                values.push(int(bytes.get(at..end)?)?);
                 end
             }
             Values::Wide(values) => {
@@ -156,7 +158,7 @@ impl Column {
         self.rows += slots.len();
         let mut nulls = Presence::new(&mut self.nulls);
         match &mut self.values {
-            Values::Int(values) => plain(text, slots, values, &mut nulls, quick::int),
+            Values::Int(values) => plain(text, slots, values, &mut nulls, int),
             Values::Wide(values) => plain(text, slots, values, &mut nulls, wide),
             Values::Float(values) => plain(text, slots, values, &mut nulls, quick::float),
             Values::Date(values) => quoted(text, slots, values, &mut nulls, date),
@@ -335,6 +337,19 @@ fn list(element: &mut Column, text: Text<'_>, at: usize) -> Option<usize> {
             _ => return None,
         }
     }
+}
+
+#[inline(always)]
+fn int(word: &[u8]) -> Option<i64> {
+    quick::int(word).or_else(|| long_int(word))
+}
+
+/// An integer of 19 digits.
+#[cold]
+fn long_int(word: &[u8]) -> Option<i64> {
+    let digits = word.strip_prefix(b"-").unwrap_or(word);
+    let is_plain = digits.len() == 19 && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit);
+    is_plain.then(|| str::from_utf8(word).ok()?.parse().ok())?
 }
 
 /// An integer of at most 38 digits.

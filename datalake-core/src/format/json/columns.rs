@@ -77,7 +77,7 @@ impl Reader {
 
 fn is_quick(kind: &Kind) -> bool {
     match kind {
-        Kind::Scalar(_) | Kind::Empty => true,
+        Kind::Scalar(_) | Kind::Text | Kind::Empty => true,
         Kind::List(element) => is_quick(element),
         Kind::Struct(fields) => fields.iter().all(|(_, kind)| is_quick(kind)),
         Kind::Json => false,

@@ -75,11 +75,15 @@ impl Nest {
 enum State {
     /// Before the array or the document.
     Begin,
-    /// Before an element or the array's end; whether a comma must come first.
+    /// Before the first element of an array, or its end.
+    Open,
+    /// Before an element, or, where a comma must come first, the array's end.
     Between { must_separate: bool },
     /// Within an element; whether it is a bare word such as a number, which the next separator ends.
     Element { nest: Nest, is_bare: bool },
-    /// Before a member's name or the document's end.
+    /// Before the first member's name, or the document's end.
+    FirstMember,
+    /// Before a member's name.
     Member,
     /// Within a member's name.
     Name { start: usize, is_escaped: bool },
@@ -106,6 +110,8 @@ pub(crate) struct Framer {
     start: usize,
     end: usize,
     seen: usize,
+    /// Up to where a line end was looked for.
+    searched: usize,
     /// Of the buffer's first byte.
     byte: u64,
     /// Up to where line ends are counted, and how many lines there are so far.
@@ -131,6 +137,7 @@ impl Framer {
             start: 0,
             end: 0,
             seen: 0,
+            searched: 0,
             byte: 0,
             counted: 0,
             line: 1,
@@ -153,7 +160,7 @@ impl Framer {
 
     /// Whether it stands between two records of an array.
     fn is_between(&self) -> bool {
-        matches!(self.state, State::Between { .. })
+        matches!(self.state, State::Open | State::Between { .. })
     }
 
     /// Whether a block of an array ends here as it should, behind a record and before what separates it from the next.
@@ -164,7 +171,7 @@ impl Framer {
         match self.state {
             State::Between { must_separate: true } => Ok(()),
             // Blocks are cut before commas.
-            State::Between { must_separate: false } => {
+            State::Open | State::Between { must_separate: false } => {
                 Err(self.error(self.seen, "expected a value, found `,`".to_owned()))
             }
             _ => Err(self.torn()),
@@ -183,6 +190,7 @@ impl Framer {
         self.buffer.drain(..self.start);
         self.byte += self.start as u64;
         self.seen -= self.start;
+        self.searched = self.searched.saturating_sub(self.start);
         self.end = self.end.saturating_sub(self.start);
         (self.start, self.counted) = (0, 0);
         self.buffer.extend_from_slice(piece);
@@ -211,7 +219,8 @@ impl Framer {
             self.row += 1;
             return Ok(Next::Record);
         }
-        if self.seen - self.start > LONGEST {
+        // Of a line that has not ended, nothing is seen.
+        if self.seen.max(self.searched) - self.start > LONGEST {
             return Err(self.error(self.start, format!("a record is longer than {LONGEST} bytes")));
         }
         if self.has_ended && !self.is_over() {
@@ -236,10 +245,14 @@ impl Framer {
         loop {
             self.start = self.seen;
             let rest = &self.buffer[self.start..];
-            let length = match rest.iter().position(|byte| *byte == b'\n') {
-                Some(length) => length,
+            let known = self.searched.saturating_sub(self.start);
+            let length = match memchr::memchr(b'\n', &rest[known..]) {
+                Some(length) => known + length,
                 None if self.has_ended && !rest.is_empty() => rest.len(),
-                None => return false,
+                None => {
+                    self.searched = self.buffer.len();
+                    return false;
+                }
             };
             let line = &rest[..length];
             let blank = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -268,6 +281,7 @@ impl Framer {
     fn take(&mut self, byte: u8) -> Result<bool> {
         match self.state {
             State::Element { .. } => Ok(self.take_in_element(byte)),
+            State::Open => self.take_between(byte, false),
             State::Between { must_separate } => self.take_between(byte, must_separate),
             _ => self.take_in_document(byte),
         }
@@ -296,10 +310,12 @@ impl Framer {
         self.start = self.seen;
         match byte {
             _ if byte.is_ascii_whitespace() => {}
-            b']' => self.state = if self.rows_in.is_some() { State::Comma } else { State::After },
+            b']' if must_separate || matches!(self.state, State::Open) => {
+                self.state = if self.rows_in.is_some() { State::Comma } else { State::After };
+            }
             b',' if must_separate => self.state = State::Between { must_separate: false },
             _ if must_separate => return Err(self.unexpected("`,` or `]`")),
-            b',' | b'}' => return Err(self.unexpected("a value")),
+            b',' | b'}' | b']' => return Err(self.unexpected("a value")),
             _ => {
                 self.start = self.seen - 1;
                 let mut nest = Nest::default();
@@ -319,12 +335,15 @@ impl Framer {
             (State::Begin, b'[') if self.layout == Layout::Array => self.enter_array(),
             (State::Begin, b'{') if self.layout != Layout::Array => {
                 self.start = self.seen - 1;
-                self.state = State::Member;
+                self.state = State::FirstMember;
             }
             (State::Begin, _) => return Err(self.unexpected("`[` or `{`")),
-            (State::Member, b'"') => self.state = State::Name { start: self.seen - self.start, is_escaped: false },
-            (State::Member | State::Comma, b'}') => return self.end_document(),
-            (State::Member, _) => return Err(self.unexpected("a member's name or `}`")),
+            (State::FirstMember | State::Member, b'"') => {
+                self.state = State::Name { start: self.seen - self.start, is_escaped: false }
+            }
+            (State::FirstMember | State::Comma, b'}') => return self.end_document(),
+            (State::FirstMember, _) => return Err(self.unexpected("a member's name or `}`")),
+            (State::Member, _) => return Err(self.unexpected("a member's name")),
             (State::Colon, b':') => self.state = State::Value,
             (State::Colon, _) => return Err(self.unexpected("`:`")),
             (State::Value, b'[') => self.take_array()?,
@@ -373,7 +392,7 @@ impl Framer {
 
     fn enter_array(&mut self) {
         self.start = self.seen;
-        self.state = State::Between { must_separate: false };
+        self.state = State::Open;
     }
 
     fn enter_rows(&mut self) -> Result<()> {
@@ -418,6 +437,9 @@ impl Framer {
         }
         if let Layout::Document(Some(rows)) = &self.layout {
             let error = Error::not_found("find", format_args!("the rows `{rows}` of {}", self.source));
+            if self.left_out.contains(rows) {
+                return Err(error.with_reason("the member of that name is no array"));
+            }
             return Err(match nearest(self.left_out.iter().map(String::as_str), &[rows]) {
                 Some(near) => error.with_hint(format_args!("the nearest member is `{near}`")),
                 None => error.with_reason("the document has no members"),
@@ -581,5 +603,16 @@ mod tests {
         let error = frame("[{}\n{}]", &Layout::Array, 2).unwrap_err();
         assert_eq!(error.to_string(), "cannot read test at row 2, line 2, byte 4: expected `,` or `]`, found `{`");
         assert!(frame("[{}] x", &Layout::Array, 2).is_err());
+        let error = frame("[{},]", &Layout::Array, 2).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read test at row 2, line 1, byte 4: expected a value, found `]`");
+        for text in ["{\"r\":[{}],}", "{\"r\":[{},]}", "{,}", "[,{}]"] {
+            let layout = if text.starts_with('[') { Layout::Array } else { Layout::Document(None) };
+            for piece in 1..text.len() {
+                assert!(frame(text, &layout, piece).is_err(), "{text} {piece}");
+            }
+        }
+        let none = Layout::Document(Some("a".into()));
+        let error = frame("{\"a\":1}", &none, 5).unwrap_err();
+        assert_eq!((error.reason(), error.hint()), (Some("the member of that name is no array"), None));
     }
 }

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, NullBufferBuilder, StructArray};
 
 use super::column::Column;
 use super::columns::{Room, Text};
-use super::name::{Name, find};
+use super::name::{Name, Places, find};
 use super::shape::{Kind, struct_fields};
 use crate::error::{Error, Result};
 
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 pub(super) struct Members {
     kinds: Vec<(String, Kind)>,
     names: Vec<Name>,
+    places: Places,
     fields: Vec<Column>,
     rows: usize,
     nulls: NullBufferBuilder,
@@ -24,6 +25,7 @@ impl Members {
     pub(super) fn new(kinds: &[(String, Kind)], room: Room) -> Self {
         Self {
             kinds: kinds.to_vec(),
+            places: Places::of(kinds),
             names: kinds.iter().map(|(field, _)| Name::new(field)).collect(),
             fields: kinds.iter().map(|(_, kind)| Column::new(kind, room)).collect(),
             rows: 0,
@@ -48,7 +50,7 @@ impl Members {
             let field;
             (field, at) = match self.names.get(guess).and_then(|name| name.end(bytes, at)) {
                 Some(end) => (guess, end),
-                None => find(&self.kinds, text, at)?,
+                None => find(&self.kinds, &self.places, text, at)?,
             };
             // A name that is repeated comes when the column has its value already.
             if self.fields[field].rows >= self.rows {

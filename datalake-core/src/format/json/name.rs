@@ -1,5 +1,7 @@
 //! The names of fields as they stand in JSON before their values.
 
+use std::collections::HashMap;
+
 use super::columns::Text;
 use super::shape::Kind;
 
@@ -41,15 +43,36 @@ impl Name {
     }
 }
 
+/// Of more names than this each is found by its hash.
+const FEW: usize = 16;
+
+/// Where each name stands, of many.
+#[derive(Debug)]
+pub(super) struct Places(HashMap<Vec<u8>, usize>);
+
+impl Places {
+    pub(super) fn of(kinds: &[(String, Kind)]) -> Self {
+        let kinds = if kinds.len() > FEW { kinds } else { &[] };
+        Self(kinds.iter().enumerate().map(|(place, (name, _))| (name.clone().into_bytes(), place)).collect())
+    }
+
+    fn of_name(&self, kinds: &[(String, Kind)], name: &[u8]) -> Option<usize> {
+        if kinds.len() > FEW {
+            return self.0.get(name).copied();
+        }
+        kinds.iter().position(|(known, _)| known.as_bytes() == name)
+    }
+}
+
 /// The field whose name begins at a place, and where its value may begin.
 #[cold]
 #[inline(never)]
-pub(super) fn find(kinds: &[(String, Kind)], text: Text<'_>, at: usize) -> Option<(usize, usize)> {
+pub(super) fn find(kinds: &[(String, Kind)], places: &Places, text: Text<'_>, at: usize) -> Option<(usize, usize)> {
     let bytes = text.bytes;
     let rest = bytes.get(at..)?.strip_prefix(b"\"")?;
     let length = text.marks.special(at + 1)?.checked_sub(at + 1).filter(|length| rest.get(*length) == Some(&b'"'))?;
     let name = &rest[..length];
-    let field = kinds.iter().position(|(known, _)| known.as_bytes() == name)?;
+    let field = places.of_name(kinds, name)?;
     let colon = text.skip(at + length + 2);
     (bytes.get(colon) == Some(&b':')).then_some((field, colon + 1))
 }

@@ -8,7 +8,7 @@ use arrow::array::ArrayRef;
 use super::column::Column;
 use super::columns::{Room, Text};
 use super::marks::Marks;
-use super::name::{Name, find};
+use super::name::{Name, Places, find};
 use super::shape::Kind;
 use super::slot::Slot;
 use super::strings::past_escapes;
@@ -25,6 +25,7 @@ pub(super) struct Rows<'a> {
     text: Text<'a>,
     kinds: &'a [(String, Kind)],
     names: Vec<Name>,
+    places: Places,
     columns: Vec<Column>,
     /// Which columns have values that end nobody knows where.
     is_nested: Vec<bool>,
@@ -44,6 +45,7 @@ impl<'a> Rows<'a> {
             text,
             kinds,
             names: kinds.iter().map(|(name, _)| Name::new(name)).collect(),
+            places: Places::of(kinds),
             columns: kinds.iter().map(|(_, kind)| Column::new(kind, room)).collect(),
             has_nested: is_nested.contains(&true),
             is_nested,
@@ -85,7 +87,7 @@ impl<'a> Rows<'a> {
             let field;
             (field, at) = match self.names.get(guess).and_then(|name| name.end(bytes, at)) {
                 Some(end) => (guess, end),
-                None => find(self.kinds, text, at)?,
+                None => find(self.kinds, &self.places, text, at)?,
             };
             at = text.skip(at);
             let slot = slots.get_mut(field)?;

@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Struct(Vec<(String, Kind)>),
     /// As JSON text.
     Json,
+    /// As text whatever they are: strings as what they say, all others as JSON text. No value depends on others so.
+    Text,
     /// As text, of which there is none: no value was seen.
     Empty,
 }
@@ -190,7 +192,7 @@ impl Shape {
         match kind {
             Kind::List(element) => self.list.as_ref()?.repeated_within(element),
             Kind::Struct(fields) => self.repeated(fields),
-            Kind::Scalar(_) | Kind::Json | Kind::Empty => None,
+            Kind::Scalar(_) | Kind::Json | Kind::Text | Kind::Empty => None,
         }
     }
 
@@ -221,14 +223,6 @@ impl Shape {
 }
 
 impl Kind {
-    /// With scalars as they are written, and lists and objects as JSON text.
-    pub(crate) fn as_text(&self) -> Self {
-        match self {
-            Self::Scalar(_) | Self::Empty => Self::Scalar(DataType::Utf8),
-            _ => Self::Json,
-        }
-    }
-
     /// The kind whose values are of a type, if there is one.
     pub(crate) fn of_type(data_type: &DataType) -> Option<Self> {
         match data_type {
@@ -245,7 +239,7 @@ impl Kind {
     pub(crate) fn data_type(&self) -> DataType {
         match self {
             Self::Scalar(data_type) => data_type.clone(),
-            Self::Json | Self::Empty => DataType::Utf8,
+            Self::Json | Self::Text | Self::Empty => DataType::Utf8,
             Self::List(element) => DataType::new_list(element.data_type(), true),
             Self::Struct(fields) => DataType::Struct(struct_fields(fields)),
         }

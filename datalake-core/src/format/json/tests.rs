@@ -305,3 +305,19 @@ async fn a_text_torn_between_records_is_an_error() {
 async fn read_json(text: &str) -> Result<Vec<RecordBatch>> {
     Json::document().read(source(text.as_bytes()), ReadOptions::default()).await?.try_collect().await
 }
+
+#[tokio::test]
+async fn a_declared_column_does_not_depend_on_other_rows() {
+    let text = "{\"t\":\"abc\",\"n\":\"5\"}\n{\"t\":{\"a\": 1},\"n\":6}\n{\"t\":[1, \"x\"],\"n\":{}}\n{\"t\":1.50,\"n\":7}\n{\"t\":null}\n";
+    let specs = vec![ColumnSpec::new("t", DataType::Utf8), ColumnSpec::new("n", DataType::Int64)];
+    let options = ReadOptions::default().with_schema(Some(specs)).with_on_row_error(OnRowError::Quarantine);
+    let (table, _) = read_noted(text.as_bytes(), options).await.unwrap();
+    let expected = [Some("abc"), Some("{\"a\":1}"), Some("1.50"), None].map(|text| text.map(str::to_owned));
+    assert_eq!(texts(&table, "t"), expected);
+    let numbers = table.column_by_name("n").unwrap().as_primitive::<Int64Type>();
+    assert_eq!(numbers.iter().collect::<Vec<_>>(), [Some(5), Some(6), Some(7), None]);
+    // Where nothing is declared, values of several kinds are JSON text, all of them.
+    let (table, notes) = read("{\"t\":\"abc\"}\n{\"t\":{\"a\": 1}}\n").await;
+    assert_eq!(texts(&table, "t"), [Some("\"abc\"".to_owned()), Some("{\"a\":1}".to_owned())]);
+    assert_eq!(notes, ["column `t` holds values of several kinds, kept as JSON text"]);
+}

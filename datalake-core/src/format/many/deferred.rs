@@ -30,6 +30,7 @@ struct Told {
 #[derive(Debug)]
 pub(super) enum Event {
     Columns(String, Box<SourceColumns>),
+    JsonText(Vec<String>),
     Reached(String, u64),
     Reject(Box<Reject>),
     Nulled(Vec<Nulled>),
@@ -39,6 +40,7 @@ impl Event {
     pub(super) fn tell(self, to: &dyn Rejects) -> Result<()> {
         match self {
             Self::Columns(source, columns) => to.columns(&source, *columns),
+            Self::JsonText(columns) => to.json_text(columns),
             Self::Reached(source, row) => to.reached(&source, row),
             Self::Reject(reject) => return to.reject(*reject),
             Self::Nulled(values) => return to.nulled(&values),
@@ -101,6 +103,10 @@ impl Rejects for Deferred {
 
     fn columns(&self, source: &str, columns: SourceColumns) {
         self.told().events.push(Event::Columns(source.to_owned(), Box::new(columns)));
+    }
+
+    fn json_text(&self, columns: Vec<String>) {
+        self.told().events.push(Event::JsonText(columns));
     }
 
     fn reached(&self, source: &str, row: u64) {

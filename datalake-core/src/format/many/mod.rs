@@ -20,7 +20,7 @@ mod union;
 
 pub(crate) use deferred::Deferred;
 pub use find::Files;
-pub(crate) use hive::folder;
+pub(crate) use hive::{NULL, folder};
 pub(crate) use plan::Plan;
 #[cfg(feature = "sql")]
 pub(crate) use said::Said;

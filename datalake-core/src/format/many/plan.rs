@@ -90,7 +90,7 @@ impl Plan {
             options.guess = Some(Arc::new(guess));
         } else if !united.alike || are_all(&["csv"]) {
             // Texts are not looked at again for types that are known.
-            options.schema = Some(united.columns.clone());
+            (options.schema, options.is_found) = (Some(united.columns.clone()), true);
         }
         Self::made(files, formats, options, united, &found)
     }

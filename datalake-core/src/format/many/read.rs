@@ -1,6 +1,6 @@
 //! Many files as one stream of batches: they are opened ahead on all CPU threads, and handed on in their order.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -171,6 +171,10 @@ impl Rejects for Rejected {
         self.events().push(Event::Columns(source.to_owned(), Box::new(columns)));
     }
 
+    fn json_text(&self, columns: Vec<String>) {
+        self.events().push(Event::JsonText(columns));
+    }
+
     fn reached(&self, source: &str, row: u64) {
         Event::reached(&mut self.events(), source, row);
     }
@@ -184,6 +188,8 @@ type Meant = (Arc<str>, String);
 struct Seen {
     /// The names in the table, and those in a file that stand for each.
     wanted: Vec<(String, Vec<String>)>,
+    /// Where each name stands among them.
+    places: HashMap<String, usize>,
     /// How many files lack each, and the first of them, with the name in it that may be meant.
     lacking: Vec<(usize, Option<Meant>)>,
     /// Where columns are guessed: how many of them, from the first on, were seen.
@@ -200,8 +206,9 @@ impl Seen {
         let specs = guess.map(|guess| &guess.columns).or(plan.options.schema.as_ref());
         let names = |spec: &crate::format::ColumnSpec| spec.source_names().map(ToOwned::to_owned).collect();
         let wanted: Vec<_> = specs.into_iter().flatten().map(|spec| (spec.name.clone(), names(spec))).collect();
-        let lacking = vec![(0, None); wanted.len()];
-        Self { lacking, wanted, known: guess.map(|_| 0), tells: !plan.is_whole, files: 0, notes: FileNotes::default() }
+        let places = wanted.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        let (lacking, notes) = (vec![(0, None); wanted.len()], FileNotes::default());
+        Self { lacking, wanted, places, known: guess.map(|_| 0), tells: !plan.is_whole, files: 0, notes }
     }
 
     /// Takes the columns of the next file. Columns that would have come in another order, had all files been looked at before,
@@ -212,8 +219,9 @@ impl Seen {
             self.notes.add(file, notes.iter());
         }
         let mut news = Vec::new();
+        let own: HashSet<&String> = columns.iter().collect();
         for (place, ((_, names), (files, first))) in self.wanted.iter().zip(&mut self.lacking).enumerate() {
-            if !names.iter().any(|name| columns.contains(name)) {
+            if !names.iter().any(|name| own.contains(name)) {
                 *files += 1;
                 if first.is_none() {
                     news.push(place);
@@ -231,7 +239,7 @@ impl Seen {
         }
         let Some(known) = &mut self.known else { return Ok(()) };
         for column in columns {
-            match self.wanted.iter().position(|(name, _)| name == column) {
+            match self.places.get(column).copied() {
                 Some(place) if place < *known => {}
                 Some(place) if place == *known => *known += 1,
                 _ => {

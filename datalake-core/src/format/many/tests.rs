@@ -56,6 +56,15 @@ async fn rows(plan: Result<Plan>) -> Result<RecordBatch> {
 }
 
 #[tokio::test]
+async fn a_file_without_a_header_loses_no_row_to_names_of_others() {
+    let folder = Folder::new(&[("a.csv", "kcal,1\n5,6\n7,8\n"), ("b.csv", "1,7\n2,8\n")]);
+    let done = folder.to("out.csv", "**", ReadOptions::default()).await.unwrap();
+    assert_eq!((done.balance.seen, done.balance.written), (4, 4));
+    let written = std::fs::read_to_string(folder.path("out.csv")).unwrap();
+    assert_eq!(written, "kcal,1,column_1,column_2\n5,6,,\n7,8,,\n,,1,7\n,,2,8\n");
+}
+
+#[tokio::test]
 async fn columns_are_united_by_name_and_that_is_said() {
     let folder =
         Folder::new(&[("a.csv", "id,name\n1,x\n"), ("b.csv", "id,name\n2,y\n"), ("c.csv", "name,extra,id\nz,7,3\n")]);

@@ -303,6 +303,18 @@ async fn members_of_one_format_are_one_table() {
 }
 
 #[tokio::test]
+async fn a_quote_that_is_open_at_the_end_of_a_member_takes_nothing_of_the_next() {
+    let folder = Folder::new();
+    let members = [stored("a.csv", "id,x\n1,\"open"), stored("b.csv", "id,x\n2,b\n3,\"\n4,d\n")];
+    let seen = Arc::new(Seen::default());
+    let options = ReadOptions::default().with_on_row_error(OnRowError::Quarantine).with_rejects(Some(seen.clone()));
+    let table = read(&folder.file("a.zip", &zip(&members)), options).await.unwrap();
+    assert_eq!(texts(&table, 1), ["b", "d"]);
+    let raw: Vec<_> = seen.0.lock().unwrap().iter().map(|reject| reject.raw.clone()).collect();
+    assert_eq!(raw, ["1,\"open", "3,\""]);
+}
+
+#[tokio::test]
 async fn headers_of_members_may_be_long() {
     let folder = Folder::new();
     for extra in [0, 255, 256, 257, 65_535] {

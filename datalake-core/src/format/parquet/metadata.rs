@@ -3,9 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use bytes::Bytes;
 use parquet::DecodeResult;
+use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::ConvertedType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
@@ -90,10 +93,46 @@ pub(super) async fn with_schema(input: &Input, metadata: Arc<ParquetMetaData>) -
         return open(ArrowReaderOptions::new().with_skip_arrow_metadata(true)).await;
     };
     let roomy = with_room(opened.schema());
-    if roomy == **opened.schema() {
+    let plain = plain(&roomy);
+    if plain == **opened.schema() {
         return Ok(opened);
     }
-    open(ArrowReaderOptions::new().with_schema(Arc::new(roomy))).await
+    let wanted = open(ArrowReaderOptions::new().with_schema(Arc::new(plain))).await;
+    // A date that is stored as milliseconds is no other date.
+    if wanted.is_ok() { wanted } else { open(ArrowReaderOptions::new().with_schema(Arc::new(roomy))).await }
+}
+
+/// The schema without what some write into it for themselves alone: dates as milliseconds, which Parquet has as days, and
+/// dictionaries of what the decoder has none of.
+fn plain(schema: &Schema) -> Schema {
+    let field = |field: &FieldRef| match field.data_type() {
+        DataType::Date64 => field.as_ref().clone().with_data_type(DataType::Date32),
+        DataType::Dictionary(_, values) if *values.as_ref() == DataType::Boolean || values.is_decimal() => {
+            field.as_ref().clone().with_data_type(values.as_ref().clone())
+        }
+        _ => field.as_ref().clone(),
+    };
+    let fields: Vec<Field> = schema.fields().iter().map(field).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
+/// Refuses columns of intervals, unless a writer for whom they are Arrow's says which: the decoder takes them for days and
+/// milliseconds, and would lose their months.
+pub(super) fn refuse_intervals(input: &Input, metadata: &ParquetMetaData, wanted: &[usize]) -> Result<()> {
+    let mut said = metadata.file_metadata().key_value_metadata().into_iter().flatten();
+    if said.any(|pair| pair.key == ARROW_SCHEMA_META_KEY) {
+        return Ok(());
+    }
+    let columns = metadata.file_metadata().schema_descr();
+    let is_interval = |leaf: &usize| {
+        let column = columns.column(*leaf);
+        column.converted_type() == ConvertedType::INTERVAL && wanted.contains(&columns.get_column_root_idx(*leaf))
+    };
+    let Some(leaf) = (0..columns.num_columns()).find(is_interval) else { return Ok(()) };
+    let name = columns.get_column_root(leaf).name();
+    Err(Error::new(ErrorKind::Unsupported, "read", input.name())
+        .with_reason(format_args!("column `{name}` has intervals, the months of which are not read here"))
+        .with_hint("leave it out by `columns`, or write it as a number or text before"))
 }
 
 /// Runs decoding on the CPU threads. The decoder's panics, too, come of the file's bytes.

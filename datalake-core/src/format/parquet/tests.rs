@@ -314,3 +314,89 @@ async fn maps_are_kept_and_are_objects_in_text() {
     assert_eq!(lines.lines().next(), Some(r#"{"id":1,"m":{"fat":1.5,"a \"b\"":null}}"#));
     assert_eq!(lines.lines().last(), Some(r#"{"id":3,"m":{}}"#));
 }
+
+#[tokio::test]
+async fn what_the_decoder_has_not_is_read_as_what_it_stands_for() {
+    use arrow::array::{BooleanArray, Date32Array, Date64Array, Decimal128Array};
+    let keys = || Int32Array::from(vec![Some(0), None, Some(1), Some(0)]);
+    let truths: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+    let cents: ArrayRef = Arc::new(Decimal128Array::from(vec![150, -2]).with_precision_and_scale(10, 2).unwrap());
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(19_782), None, Some(-1), Some(0)]));
+    let table = RecordBatch::try_from_iter_with_nullable([
+        ("truth", Arc::new(DictionaryArray::new(keys(), truths)) as ArrayRef, true),
+        ("price", Arc::new(DictionaryArray::new(keys(), cents)), true),
+        ("day", days, true),
+    ])
+    .unwrap();
+    // Written as those values, with a schema of Arrow that says otherwise, as others leave it.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let said = Field::new("day", DataType::Date64, true);
+    let mut fields: Vec<_> = table.schema().fields().iter().take(2).cloned().collect();
+    fields.push(Arc::new(said));
+    let said = Arc::new(arrow::datatypes::Schema::new(fields));
+    let plain: Vec<ArrayRef> = table
+        .columns()
+        .iter()
+        .map(|column| match column.data_type() {
+            DataType::Dictionary(_, values) => arrow::compute::cast(column, values).unwrap(),
+            _ => Arc::clone(column),
+        })
+        .collect();
+    let names = table.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let plain =
+        RecordBatch::try_from_iter_with_nullable(names.into_iter().zip(plain).map(|(n, c)| (n, c, true))).unwrap();
+    let mut properties = parquet::file::properties::WriterProperties::builder().set_key_value_metadata(None).build();
+    parquet::arrow::add_encoded_arrow_schema_to_metadata(&said, &mut properties);
+    let options = parquet::arrow::arrow_writer::ArrowWriterOptions::new()
+        .with_properties(properties)
+        .with_skip_arrow_metadata(true);
+    let to = std::fs::File::create(&path).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new_with_options(to, plain.schema(), options).unwrap();
+    writer.write(&plain).unwrap();
+    writer.close().unwrap();
+    let back = read(&path, ReadOptions::default()).await.unwrap();
+    assert_eq!(back, [plain]);
+    // A day in milliseconds is a date in a text, too.
+    let millis: ArrayRef = Arc::new(Date64Array::from(vec![19_782 * 86_400_000, 1]));
+    let texts: Vec<_> = (0..2).map(|row| crate::format::text::value_text(&millis, row).unwrap().unwrap()).collect();
+    assert_eq!(texts, ["2024-02-29", "1970-01-01T00:00:00.001"]);
+}
+
+#[tokio::test]
+async fn intervals_that_would_lose_their_months_are_refused() {
+    use parquet::data_type::{FixedLenByteArray, FixedLenByteArrayType};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let schema = "message t { required int32 n; required fixed_len_byte_array(12) i (INTERVAL); }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let to = std::fs::File::create(&path).unwrap();
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(to, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<parquet::data_type::Int32Type>().write_batch(&[7], None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let months = FixedLenByteArray::from([14_u32.to_le_bytes(), [0; 4], [0; 4]].concat());
+    column.typed::<FixedLenByteArrayType>().write_batch(&[months], None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let error = read(&path, ReadOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.reason().unwrap().contains("column `i` has intervals"), "{error:?}");
+    let others = ReadOptions::default().with_columns(Some(vec!["n".to_owned()]));
+    assert_eq!(read(&path, others).await.unwrap()[0].num_rows(), 1);
+}
+
+#[tokio::test]
+async fn row_groups_may_say_that_they_have_more_rows_than_can_be() {
+    let (_folder, path, _) = file(&table(1), WriteOptions::default()).await;
+    let one = metadata(&Input::open(&Source::LocalFile(path)).await.unwrap()).await.unwrap();
+    let group = one.row_group(0).clone().into_builder().set_num_rows(i64::MAX).build().unwrap();
+    let many = parquet::file::metadata::ParquetMetaData::new(one.file_metadata().clone(), vec![group; 4]);
+    let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new();
+    let many = ArrowReaderMetadata::try_new(Arc::new(many), options).unwrap();
+    // The last one begins behind the last row that there can be.
+    assert_eq!(Chosen::of(&many, 0..u64::MAX).each(&many).len(), 3);
+}

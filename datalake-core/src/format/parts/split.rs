@@ -10,7 +10,7 @@ use arrow::row::{RowConverter, SortField};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::many::folder;
+use crate::format::many::{NULL, folder};
 use crate::format::names::nearest;
 use crate::format::text::value_text;
 
@@ -144,6 +144,14 @@ impl Splitter {
         let mut path = String::new();
         for place in &self.keys {
             let value = value_text(batch.column(*place).as_ref(), row)?;
+            if value.as_deref() == Some(NULL) {
+                return Err(Error::invalid("write", &self.sink)
+                    .with_reason(format_args!(
+                        "`{NULL}` in column `{}` is the folder of missing values",
+                        batch.schema_ref().field(*place).name()
+                    ))
+                    .with_hint("make another text of it, or a missing value"));
+            }
             path.push_str(&folder(batch.schema_ref().field(*place).name(), value.as_deref()));
             path.push('/');
         }
