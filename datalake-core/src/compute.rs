@@ -1,6 +1,7 @@
 //! The one door from async code to CPU threads: a single rayon pool.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
@@ -125,6 +126,29 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
         .unwrap_or_else(|panic| Err(Error::internal("finish", "work on the CPU threads").with_reason(message(&*panic))))
 }
 
+thread_local! {
+    static IS_EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic on this thread would be that of a decoder of others over a damaged file, which becomes an error as any other:
+/// what prints panics need not print it.
+#[must_use]
+pub fn is_panic_expected() -> bool {
+    IS_EXPECTED.get()
+}
+
+/// Runs a decoder of others, which may panic over a damaged file.
+pub(crate) fn expecting_panics<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            IS_EXPECTED.set(self.0);
+        }
+    }
+    let _before = Before(IS_EXPECTED.replace(true));
+    work()
+}
+
 /// What a panic says.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text =
@@ -135,6 +159,14 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_is_expected_while_a_decoder_runs() {
+        assert!(!is_panic_expected());
+        assert!(catch_unwind(|| expecting_panics(|| assert!(!is_panic_expected(), "it is"))).is_err());
+        assert!(!is_panic_expected());
+        assert!(expecting_panics(|| expecting_panics(is_panic_expected) && is_panic_expected()));
+    }
 
     #[tokio::test]
     async fn a_panic_becomes_an_internal_error() {

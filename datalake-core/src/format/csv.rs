@@ -320,6 +320,7 @@ impl Format for Csv {
         (inferred.dialect, inferred.comma_decimals) = (Some(dialect), comma_decimals);
         inferred.with_comma = found.names.iter().cloned().zip(found.with_comma.iter().copied()).collect();
         inferred.text_notes.clone_from(&found.text_notes);
+        inferred.dots_may_group.clone_from(&found.dots_may_group);
         Ok(match specs {
             Some((_, Origin::Inferred)) => {
                 inferred.with_observed(found.names.iter().zip(found.columns.iter().map(Some)))

@@ -113,6 +113,8 @@ impl Column {
             | DataType::LargeList(element)
             | DataType::FixedSizeList(element, _)
             | DataType::Map(element, _) => vec![Self::of(element.data_type())],
+            // As it is digested as its values are.
+            DataType::Dictionary(_, values) => return Self::of(values),
             _ => Vec::new(),
         };
         Self { hash: Sha256::new(), children }

@@ -291,7 +291,7 @@ impl Decoder {
             let chunks: HashMap<u64, &Bytes> = ranges.iter().map(|range| range.start).zip(&data).collect();
             for column in groups.iter().flat_map(|group| file.metadata().row_group(*group).columns()) {
                 let Some(bytes) = chunks.get(&column.byte_range().0) else { continue };
-                thrift::check_pages(bytes)?;
+                thrift::check_pages(bytes, thrift::least_width(column))?;
                 lengths::check(column, bytes)?;
             }
             decoder.push_ranges(ranges, data)?;

@@ -36,6 +36,8 @@ pub struct Inferred {
     pub(crate) kinds: HashMap<String, Kinds>,
     /// The same, were a comma the decimal mark of the texts: of CSV, where it may be one.
     pub(crate) with_comma: HashMap<String, Kinds>,
+    /// The columns of numbers with a dot, each of which could as well stand between groups of digits.
+    pub(crate) dots_may_group: Vec<String>,
     /// The columns that are text because of some values, each with the note that says so.
     pub(crate) text_notes: Vec<(String, String)>,
     /// JSON: what the values of all fields have in common, where types were found from them.
@@ -58,6 +60,7 @@ impl Inferred {
             comma_decimals: Vec::new(),
             kinds: HashMap::new(),
             with_comma: HashMap::new(),
+            dots_may_group: Vec::new(),
             text_notes: Vec::new(),
             shape: None,
         }

@@ -42,6 +42,8 @@ pub(super) struct Found {
     pub(super) marks: Vec<DecimalMark>,
     /// What the texts of each would be, were a comma their decimal mark.
     pub(super) with_comma: Vec<Kinds>,
+    /// The columns of numbers with a dot, each of which could as well stand between groups of digits.
+    pub(super) dots_may_group: Vec<String>,
     /// The columns that are text because of some values, each with the note that says so.
     pub(super) text_notes: Vec<(String, String)>,
     pub(super) notes: Vec<String>,
@@ -76,8 +78,9 @@ pub(super) async fn find(
     let mut commas = vec![if asks_comma { Comma::ANY } else { Comma::NONE }; names.len()];
     let mut lenient = vec![Lenient::new(mark); names.len()];
     let marks = vec![mark; names.len()];
-    let (with_comma, text_notes) = (Vec::new(), Vec::new());
-    let mut found = Found { names, columns, marks, with_comma, text_notes, notes, rows: 0, whole: first.is_last };
+    let (with_comma, dots_may_group, text_notes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut found =
+        Found { names, columns, marks, with_comma, dots_may_group, text_notes, notes, rows: 0, whole: first.is_last };
     if bytes == Some(0) {
         return Ok(found);
     }
@@ -169,14 +172,15 @@ impl Found {
             [one] => self.notes.push(format!("column {one} has a decimal comma")),
             all => self.notes.push(format!("columns {} have a decimal comma", all.join(", "))),
         }
-        if with_comma.is_empty() {
-            return;
-        }
-        // What is the decimal mark of one column may group the digits of another.
+        // What is the decimal mark of one column, or file, may group the digits of another.
         for (index, name) in self.names.iter().enumerate() {
             let is_float =
                 self.marks[index] == DecimalMark::Dot && self.columns[index].data_type() == DataType::Float64;
-            if is_float && lenient[index].has_dots_between_groups() {
+            if !is_float || !lenient[index].has_dots_between_groups() {
+                continue;
+            }
+            self.dots_may_group.push(name.clone());
+            if !with_comma.is_empty() {
                 let note =
                     format!("column `{name}` has a decimal dot; with `thousands = \".\"` it groups digits{seen}");
                 self.notes.push(note);

@@ -56,6 +56,16 @@ async fn rows(plan: Result<Plan>) -> Result<RecordBatch> {
 }
 
 #[tokio::test]
+async fn dots_that_may_group_digits_beside_decimal_commas_are_told() {
+    let folder = Folder::new(&[("a.csv", "id;price\n1;2,25\n2;3,5\n"), ("b.csv", "id;price\n3;1.234\n4;12.345\n")]);
+    let (_, notes) = folder.lines(ReadOptions::default()).await;
+    assert!(notes.iter().any(|note| note.starts_with("column `price` has a decimal comma in some files")), "{notes:?}");
+    let folder = Folder::new(&[("a.csv", "id;price\n1;2,25\n2;3,5\n"), ("b.csv", "id;price\n3;1.23\n4;12.345\n")]);
+    let (_, notes) = folder.lines(ReadOptions::default()).await;
+    assert!(!notes.iter().any(|note| note.contains("could group digits")), "{notes:?}");
+}
+
+#[tokio::test]
 async fn a_file_without_a_header_loses_no_row_to_names_of_others() {
     let folder = Folder::new(&[("a.csv", "kcal,1\n5,6\n7,8\n"), ("b.csv", "1,7\n2,8\n")]);
     let done = folder.to("out.csv", "**", ReadOptions::default()).await.unwrap();

@@ -56,6 +56,14 @@ pub(crate) fn unite<N: Display>(found: &[(N, Inferred)], mark: Option<DecimalMar
         let (path, own, before) = (&found[*file].0, type_name(own), type_name(before));
         format!("{path}: column `{name}` is {own}, elsewhere {before}: read as {}", type_name(&DataType::Utf8))
     }));
+    let unclear =
+        columns.iter().filter(|(_, column)| column.texts.is_some_and(|texts| texts.has_comma && texts.dots_may_group));
+    notes.extend(unclear.map(|(name, _)| {
+        format!(
+            "column `{name}` has a decimal comma in some files, and in others dots that could group digits; with \
+             `decimal = \",\"` and `thousands = \".\"` it is read so in all"
+        )
+    }));
     let lacks = columns.iter().filter(|(_, column)| column.files < found.len());
     notes.extend(lacks.map(|(name, column)| {
         let first = found.iter().find(|(_, inferred)| inferred.schema.field_with_name(name).is_err());
@@ -161,6 +169,8 @@ struct Texts {
     with_comma: Kinds,
     /// Whether a file is found to have a decimal comma.
     has_comma: bool,
+    /// Whether a file has dots that could stand between groups of digits.
+    dots_may_group: bool,
 }
 
 impl Texts {
@@ -168,7 +178,8 @@ impl Texts {
         let own = *inferred.kinds.get(name)?;
         let with_comma = inferred.with_comma.get(name).copied().unwrap_or(own);
         let has_comma = inferred.comma_decimals.iter().any(|column| column == name);
-        Some(Self { own, with_comma, has_comma })
+        let dots_may_group = inferred.dots_may_group.iter().any(|column| column == name);
+        Some(Self { own, with_comma, has_comma, dots_may_group })
     }
 
     fn and(self, other: Self) -> Self {
@@ -176,6 +187,7 @@ impl Texts {
             own: self.own.and(other.own),
             with_comma: self.with_comma.and(other.with_comma),
             has_comma: self.has_comma || other.has_comma,
+            dots_may_group: self.dots_may_group || other.dots_may_group,
         }
     }
 

@@ -140,7 +140,7 @@ pub(super) async fn decode<T: Send + 'static>(
     input: &Input,
     work: impl FnOnce() -> Result<T, ParquetError> + Send + 'static,
 ) -> Result<T> {
-    let result = compute::run(move || Ok(work())).await;
+    let result = compute::run(move || Ok(compute::expecting_panics(work))).await;
     match result {
         Ok(decoded) => decoded.map_err(|cause| damaged(input, &cause)),
         Err(panic) => Err(Error::invalid("read", input.name())

@@ -1,9 +1,12 @@
-//! Sees that no list in a file's metadata, or in the header of a page, claims more elements than it has bytes for: the decoder
-//! passes over fields that it does not know, and for six bytes counts to two thousand million.
+//! Sees that neither a list in a file's metadata, or in the header of a page, nor a dictionary claims more elements than it has
+//! bytes for: the decoder counts to two thousand million for a list that it passes over, and takes memory for a dictionary
+//! before it looks at it.
 //!
-//! How they are written: the Thrift compact protocol.
+//! How they are written: the Thrift compact protocol, and `parquet.thrift` of the Parquet format.
 
+use parquet::basic::Type;
 use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::ColumnChunkMetaData;
 
 /// How deep the decoder follows what it passes over.
 const DEEPEST: u8 = 64;
@@ -13,10 +16,26 @@ pub(super) fn check_metadata(bytes: &[u8]) -> Result<()> {
     Walk::of(bytes).map(|_| ())
 }
 
-/// Looks at the headers of the pages of a column chunk.
-pub(super) fn check_pages(chunk: &[u8]) -> Result<()> {
+/// The fewest bytes that a value takes in a dictionary.
+pub(super) fn least_width(column: &ColumnChunkMetaData) -> i64 {
+    match column.column_type() {
+        Type::BOOLEAN => 0,
+        Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
+        Type::INT64 | Type::DOUBLE => 8,
+        Type::INT96 => 12,
+        Type::FIXED_LEN_BYTE_ARRAY => column.column_descr().type_length().into(),
+    }
+}
+
+/// Looks at the headers of the pages of a column chunk whose values take so many bytes at least.
+pub(super) fn check_pages(chunk: &[u8], width: i64) -> Result<()> {
     let mut rest = chunk;
-    while let Some(Walk { at, page_bytes, .. }) = Walk::of(rest)? {
+    while let Some(Walk { at, page_bytes, unpacked, dictionary, .. }) = Walk::of(rest)? {
+        let (values, unpacked) = (dictionary.unwrap_or(0), unpacked.unwrap_or(0));
+        if values.saturating_mul(width) > unpacked {
+            let reason = format!("a dictionary of {unpacked} bytes would have {values} values");
+            return Err(ParquetError::General(reason));
+        }
         let next = page_bytes.and_then(|bytes| at.checked_add(usize::try_from(bytes).ok()?));
         match next.and_then(|next| rest.get(next..)) {
             Some(pages) if !pages.is_empty() => rest = pages,
@@ -40,14 +59,20 @@ struct Walk<'a> {
     at: usize,
     /// The elements of all lists so far.
     elements: u64,
-    /// In the header of a page: how many bytes the page has.
+    /// The field of the outermost struct that it is in.
+    field: i64,
+    /// In the header of a page: how many bytes the page has, and how many unpacked.
     page_bytes: Option<i64>,
+    unpacked: Option<i64>,
+    /// In that of a dictionary: how many values it has.
+    dictionary: Option<i64>,
 }
 
 impl<'a> Walk<'a> {
     /// Walks to the end of the struct that these bytes begin with, if it has one.
     fn of(bytes: &'a [u8]) -> Result<Option<Self>> {
-        let mut walk = Self { bytes, at: 0, elements: 0, page_bytes: None };
+        let (page_bytes, unpacked, dictionary) = (None, None, None);
+        let mut walk = Self { bytes, at: 0, elements: 0, field: 0, page_bytes, unpacked, dictionary };
         match walk.pass_struct(DEEPEST) {
             // An element has a byte at least.
             Ok(()) if walk.elements <= walk.at as u64 => Ok(Some(walk)),
@@ -88,14 +113,27 @@ impl<'a> Walk<'a> {
             if head & 0xf == 0 {
                 return Ok(());
             }
-            field = if head >> 4 == 0 { zigzag(self.varint()?) } else { field + i64::from(head >> 4) };
-            let begin = self.at;
-            self.pass_value(head & 0xf, depth - 1)?;
-            if depth == DEEPEST && (field, head & 0xf) == (3, 5) {
-                let end = std::mem::replace(&mut self.at, begin);
-                self.page_bytes = Some(zigzag(self.varint()?));
-                self.at = end;
+            field = if head >> 4 == 0 { zigzag(self.varint()?) } else { field.wrapping_add(i64::from(head >> 4)) };
+            if depth == DEEPEST {
+                self.field = field;
             }
+            match head & 0xf {
+                5 => {
+                    let value = zigzag(self.varint()?);
+                    self.take(depth, field, value);
+                }
+                kind => self.pass_value(kind, depth - 1)?,
+            }
+        }
+    }
+
+    /// Takes an integer of 32 bits that may be of a page.
+    fn take(&mut self, depth: u8, field: i64, value: i64) {
+        match (DEEPEST - depth, field) {
+            (0, 2) => self.unpacked = Some(value),
+            (0, 3) => self.page_bytes = Some(value),
+            (1, 1) if self.field == 7 => self.dictionary = Some(value),
+            _ => {}
         }
     }
 
@@ -193,11 +231,22 @@ mod tests {
         let header = |bytes: u8, rest: &[u8]| [&[0x15, 0, 0x15, 20, 0x15, 2 * bytes][..], rest, &[0]].concat();
         let page = [header(5, &[]), vec![0xff; 5]].concat();
         let long = header(5, &[0x19, 0xf1, 0xff, 0xff, 0x03]);
-        assert!(check_pages(&[&page[..], &page].concat()).is_ok());
-        assert!(check_pages(&[&page[..], &long].concat()).is_err());
+        assert!(check_pages(&[&page[..], &page].concat(), 8).is_ok());
+        assert!(check_pages(&[&page[..], &long].concat(), 8).is_err());
         // What no header says the size of, or less than none, is the decoder's business.
         let negative = [0x15, 0, 0x15, 20, 0x15, 9, 0];
-        assert!(check_pages(&[&[0x15, 0, 0][..], &long].concat()).is_ok());
-        assert!(check_pages(&[&negative[..], &long].concat()).is_ok());
+        assert!(check_pages(&[&[0x15, 0, 0][..], &long].concat(), 8).is_ok());
+        assert!(check_pages(&[&negative[..], &long].concat(), 8).is_ok());
+    }
+    #[test]
+    fn a_dictionary_has_no_more_values_than_bytes() {
+        // Ten bytes unpacked, as many as it is; field 7 is a struct whose first field tells the values.
+        let page =
+            |values: u8| [&[0x15, 4, 0x15, 20, 0x15, 20, 0x4c, 0x15, 2 * values, 0x15, 0, 0, 0][..], &[1; 10]].concat();
+        assert!(check_pages(&page(2), 4).is_ok());
+        let error = check_pages(&page(3), 4).unwrap_err();
+        assert_eq!(error.to_string(), "Parquet error: a dictionary of 10 bytes would have 3 values");
+        assert!(check_pages(&page(3), 0).is_ok());
+        assert!(check_pages(&[page(1), page(3)].concat(), 4).is_err());
     }
 }
