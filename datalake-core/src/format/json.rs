@@ -182,7 +182,7 @@ fn json_text(kinds: &[(String, Kind)], schema: &Schema, flattens: bool) -> Vec<S
         for (_, kind) in kinds {
             match kind {
                 Kind::Struct(fields) if flattens => push(fields, true, are_json),
-                kind => are_json.push(*kind == Kind::Json),
+                kind => are_json.push(matches!(kind, Kind::Json | Kind::NoFields)),
             }
         }
     }

@@ -111,6 +111,7 @@ pub(crate) enum Builder {
     Text(StringBuilder),
     Json(StringBuilder),
     AnyText(StringBuilder),
+    NoFields(StringBuilder),
     Empty(StringBuilder),
     List {
         element: Box<Builder>,
@@ -126,6 +127,7 @@ impl Builder {
         match kind {
             Kind::Json => Self::Json(StringBuilder::new()),
             Kind::Text => Self::AnyText(StringBuilder::new()),
+            Kind::NoFields => Self::NoFields(StringBuilder::new()),
             Kind::Empty => Self::Empty(StringBuilder::new()),
             Kind::List(element) => Self::List {
                 element: Box::new(Self::new(element)),
@@ -164,9 +166,11 @@ impl Builder {
             Self::Float(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder, _) => builder.append_null(),
-            Self::Text(builder) | Self::Json(builder) | Self::AnyText(builder) | Self::Empty(builder) => {
-                builder.append_null();
-            }
+            Self::Text(builder)
+            | Self::Json(builder)
+            | Self::AnyText(builder)
+            | Self::NoFields(builder)
+            | Self::Empty(builder) => builder.append_null(),
             Self::List { lengths, validity, .. } => {
                 lengths.push(0);
                 validity.append_null();
@@ -202,6 +206,7 @@ impl Builder {
             },
             (Self::Text(builder) | Self::AnyText(builder), Value::Text(text)) => builder.append_value(text),
             (Self::AnyText(builder), _) => builder.append_value(minified(raw.get())),
+            (Self::NoFields(builder), Value::Object(members)) if members.is_empty() => builder.append_value("{}"),
             (Self::Text(builder), Value::Number(_) | Value::Bool(_)) => builder.append_value(raw.get()),
             (Self::List { element, lengths, validity, .. }, Value::List(values)) => {
                 lengths.push(values.len());
@@ -223,6 +228,7 @@ impl Builder {
             Self::Date(_) => "date",
             Self::Timestamp(..) => "timestamp",
             Self::Text(_) | Self::Json(_) | Self::AnyText(_) => "text",
+            Self::NoFields(_) => "object without fields like all before",
             Self::Empty(_) => "missing value like all before",
             Self::List { .. } => "list",
             Self::Struct(_) => "object",
@@ -241,9 +247,11 @@ impl Builder {
                 let array = builder.finish();
                 Arc::new(if *is_utc { array.with_timezone("UTC") } else { array })
             }
-            Self::Text(builder) | Self::Json(builder) | Self::AnyText(builder) | Self::Empty(builder) => {
-                Arc::new(builder.finish())
-            }
+            Self::Text(builder)
+            | Self::Json(builder)
+            | Self::AnyText(builder)
+            | Self::NoFields(builder)
+            | Self::Empty(builder) => Arc::new(builder.finish()),
             Self::List { element, kind, lengths, validity } => {
                 let field = Arc::new(Field::new_list_field(kind.data_type(), true));
                 let offsets = OffsetBuffer::from_lengths(std::mem::take(lengths));

@@ -60,7 +60,7 @@ impl Column {
         };
         let text = || Values::Text { bytes: Vec::with_capacity(room.bytes), ends: ends() };
         let values = match kind {
-            Kind::Empty | Kind::Json => Values::Empty(0),
+            Kind::Empty | Kind::Json | Kind::NoFields => Values::Empty(0),
             Kind::List(element) => {
                 let few = Room { rows: 0, bytes: 0 };
                 Values::List { element: Box::new(Self::new(element, few)), kind: (**element).clone(), ends: ends() }

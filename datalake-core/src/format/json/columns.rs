@@ -80,7 +80,7 @@ fn is_quick(kind: &Kind) -> bool {
         Kind::Scalar(_) | Kind::Text | Kind::Empty => true,
         Kind::List(element) => is_quick(element),
         Kind::Struct(fields) => fields.iter().all(|(_, kind)| is_quick(kind)),
-        Kind::Json => false,
+        Kind::Json | Kind::NoFields => false,
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Json,
     /// As text whatever they are: strings as what they say, all others as JSON text. No value depends on others so.
     Text,
+    /// As JSON text: objects, none of which was seen to have a field. Parquet has no structs without any.
+    NoFields,
     /// As text, of which there is none: no value was seen.
     Empty,
 }
@@ -127,8 +129,8 @@ impl Shape {
             (None, None, None) => Kind::Empty,
             (Some(scalars), None, None) => Kind::Scalar(scalars.data_type()),
             (None, Some(element), None) => Kind::List(Box::new(element.kind())),
-            // Parquet has no structs without fields.
-            (None, None, Some(fields)) if !fields.is_empty() => {
+            (None, None, Some(fields)) if fields.is_empty() => Kind::NoFields,
+            (None, None, Some(fields)) => {
                 Kind::Struct(fields.iter().map(|(name, field)| (name.clone(), field.kind())).collect())
             }
             _ => Kind::Json,
@@ -192,7 +194,7 @@ impl Shape {
         match kind {
             Kind::List(element) => self.list.as_ref()?.repeated_within(element),
             Kind::Struct(fields) => self.repeated(fields),
-            Kind::Scalar(_) | Kind::Json | Kind::Text | Kind::Empty => None,
+            Kind::Scalar(_) | Kind::Json | Kind::Text | Kind::NoFields | Kind::Empty => None,
         }
     }
 
@@ -239,7 +241,7 @@ impl Kind {
     pub(crate) fn data_type(&self) -> DataType {
         match self {
             Self::Scalar(data_type) => data_type.clone(),
-            Self::Json | Self::Text | Self::Empty => DataType::Utf8,
+            Self::Json | Self::Text | Self::NoFields | Self::Empty => DataType::Utf8,
             Self::List(element) => DataType::new_list(element.data_type(), true),
             Self::Struct(fields) => DataType::Struct(struct_fields(fields)),
         }

@@ -321,3 +321,16 @@ async fn a_declared_column_does_not_depend_on_other_rows() {
     assert_eq!(texts(&table, "t"), [Some("\"abc\"".to_owned()), Some("{\"a\":1}".to_owned())]);
     assert_eq!(notes, ["column `t` holds values of several kinds, kept as JSON text"]);
 }
+
+#[tokio::test]
+async fn objects_without_fields_in_a_sample_say_nothing_of_those_that_follow() {
+    let text = format!("{}{{\"o\":{{\"a\":1}}}}\n", "{\"o\":{}}\n".repeat(10));
+    let sampled = ReadOptions::default().with_infer(Infer::Sample(1));
+    let error = read_noted(text.as_bytes(), sampled.clone()).await.unwrap_err();
+    assert!(crate::format::Misfit::is_cause_of(&error), "{error:?}");
+    let whole = read(&text).await.0;
+    assert_eq!(whole.column(0).as_struct().column(0).as_primitive::<Int64Type>().value(10), 1);
+    // Where there are none, they are text.
+    let (table, _) = read_noted(b"{\"o\":{}}\n{\"o\":null}\n{\"o\": { }}\n", sampled).await.unwrap();
+    assert_eq!(texts(&table, "o"), [Some("{}".to_owned()), None, Some("{}".to_owned())]);
+}
