@@ -313,13 +313,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn not_a(text: &str, spec: &ColumnSpec) -> Self {
-        // Where types are declared, nothing is looked at to find how numbers are written.
-        let has_comma = spec.decimal == DecimalMark::Dot
-            && (spec.data_type.is_floating() || spec.data_type.is_decimal())
-            && text.rsplit_once(',').is_some_and(|(_, fraction)| fraction.len() != 3)
-            && Kinds::of(text, DecimalMark::Comma).has(Kinds::FLOAT);
-        let but = if has_comma { "; with `decimal = \",\"` it is" } else { "" };
-        Self { code: "type", reason: format!("`{text}` is not a {}{but}", type_name(&spec.data_type)) }
+        Self { code: "type", reason: format!("`{text}` is not a {}", type_name(&spec.data_type)) }
     }
 
     pub(crate) fn lossy(text: &str, spec: &ColumnSpec) -> Self {

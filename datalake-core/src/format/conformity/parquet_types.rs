@@ -80,7 +80,7 @@ fn arrays() -> Vec<(ArrayRef, Told)> {
         (Arc::new(UInt16Array::from(vec![Some(0), None, Some(u16::MAX)])), Ok(&["0", "-", "65535"])),
         (Arc::new(UInt32Array::from(vec![Some(0), None, Some(u32::MAX)])), Ok(&["0", "-", "4294967295"])),
         (Arc::new(UInt64Array::from(vec![Some(0), None, Some(u64::MAX)])), Ok(&["0", "-", "18446744073709551615"])),
-        (Arc::new(Float16Array::from(vec![Some(half(1.5)), None, Some(half(-2.0))])), Ok(&["1.5", "-", "-2"])),
+        (Arc::new(Float16Array::from(vec![Some(half(1.5)), None, Some(half(-2.0))])), Ok(&["1.5", "-", "-2.0"])),
         (Arc::new(Float32Array::from(vec![Some(0.1), None, Some(f32::INFINITY)])), Ok(&["0.1", "-", "inf"])),
         (Arc::new(Float64Array::from(vec![Some(-0.0), None, Some(5e-324)])), Ok(&["-0.0", "-", "5e-324"])),
         (Arc::new(StringArray::from(vec![Some(""), None, Some("\u{1f34e}")])), Ok(&["", "-", "\u{1f34e}"])),

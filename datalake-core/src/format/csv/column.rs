@@ -450,10 +450,23 @@ impl Rest<'_> {
                 if *plain != *text {
                     fault.reason = fault.reason.replacen(&*plain, text, 1);
                 }
+                if fault.code == "type" && self.has_comma(text) {
+                    fault.reason += "; with `decimal = \",\"` it is";
+                }
                 self.fault(row, fault);
                 None
             }
         }
+    }
+
+    /// Whether a text is a number with a decimal comma: where types are declared, nothing is looked at to find that.
+    fn has_comma(&self, text: &str) -> bool {
+        let ColumnSpec { data_type, decimal, .. } = &self.wanted.spec;
+        let may_be = *decimal == DecimalMark::Dot && self.reading.thousands != Some(',');
+        may_be
+            && (data_type.is_floating() || data_type.is_decimal())
+            && text.rsplit_once(',').is_some_and(|(_, fraction)| fraction.len() != 3)
+            && Kinds::of(text, DecimalMark::Comma).has(Kinds::FLOAT)
     }
 
     fn missing(&mut self, row: usize) {

@@ -70,7 +70,8 @@ pub(super) async fn find(
     let mut begin = vec![blocks.try_next().await?.ok_or_else(empty)?];
     // Without a header the first record that can be read tells how many columns there are.
     while !has_header && begin.len() < FEW && begin.last().is_some_and(|block| block.rows() == 0 && !block.is_last) {
-        begin.extend(blocks.try_next().await?);
+        let Some(block) = blocks.try_next().await? else { break };
+        begin.push(block);
     }
     let first = &begin[begin.len() - 1];
     let (names, notes) = names(source, first, has_header)?;

@@ -115,6 +115,9 @@ async fn digits_may_be_grouped_in_threes_alone() {
     assert_eq!(floats(&declared.table, 0), [1234.5, 12_345.0]);
     let error = self::read("a\n\"1,23\"\n", options).await.err().unwrap();
     assert_eq!(error.reason(), Some("`1,23` is not a float64"));
+    let specs = vec![ColumnSpec::new("a", DataType::Float64)];
+    let error = self::read("a;b\n1,23;x\n", ReadOptions::default().with_schema(Some(specs))).await.err().unwrap();
+    assert_eq!(error.reason(), Some("`1,23` is not a float64; with `decimal = \",\"` it is"));
 }
 
 #[tokio::test]

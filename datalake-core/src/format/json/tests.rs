@@ -324,12 +324,13 @@ async fn a_declared_column_does_not_depend_on_other_rows() {
 
 #[tokio::test]
 async fn objects_without_fields_in_a_sample_say_nothing_of_those_that_follow() {
-    let text = format!("{}{{\"o\":{{\"a\":1}}}}\n", "{\"o\":{}}\n".repeat(10));
+    // More than a piece of a text, which is the least that a sample has.
+    let text = format!("{}{{\"o\":{{\"a\":1}}}}\n", "{\"o\":{}}\n".repeat(1 << 20));
     let sampled = ReadOptions::default().with_infer(Infer::Sample(1));
     let error = read_noted(text.as_bytes(), sampled.clone()).await.unwrap_err();
     assert!(crate::format::Misfit::is_cause_of(&error), "{error:?}");
     let whole = read(&text).await.0;
-    assert_eq!(whole.column(0).as_struct().column(0).as_primitive::<Int64Type>().value(10), 1);
+    assert_eq!(whole.column(0).as_struct().column(0).as_primitive::<Int64Type>().value(1 << 20), 1);
     // Where there are none, they are text.
     let (table, _) = read_noted(b"{\"o\":{}}\n{\"o\":null}\n{\"o\": { }}\n", sampled).await.unwrap();
     assert_eq!(texts(&table, "o"), [Some("{}".to_owned()), None, Some("{}".to_owned())]);

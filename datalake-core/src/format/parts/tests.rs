@@ -255,12 +255,19 @@ async fn parted(text: &str, options: WriteOptions) -> (Vec<String>, String) {
 
 #[tokio::test]
 async fn values_of_one_folder_share_its_file() {
-    let text = "{\"n\":1,\"k\":null}\n{\"n\":2,\"k\":\"\"}\n{\"n\":3,\"k\":\"__HIVE_DEFAULT_PARTITION__\"}\n\
-                {\"n\":4,\"k\":\"a\"}\n";
+    let text = "{\"n\":1,\"k\":null}\n{\"n\":2,\"k\":\"\"}\n{\"n\":4,\"k\":\"a\"}\n";
     let (files, back) = parted(text, WriteOptions::default().with_partition_by(vec!["k".into()])).await;
     assert_eq!(files, ["k=__HIVE_DEFAULT_PARTITION__/part-00000.parquet", "k=a/part-00000.parquet"]);
-    let expected = "{\"n\":1,\"k\":null}\n{\"n\":2,\"k\":null}\n{\"n\":3,\"k\":null}\n{\"n\":4,\"k\":\"a\"}\n";
+    let expected = "{\"n\":1,\"k\":null}\n{\"n\":2,\"k\":null}\n{\"n\":4,\"k\":\"a\"}\n";
     assert_eq!(back, expected);
+    // A text that is the name of their folder would become one of them.
+    let named: ArrayRef = Arc::new(arrow::array::StringArray::from(vec!["__HIVE_DEFAULT_PARTITION__"]));
+    let named =
+        RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![3])) as ArrayRef), ("k", named)]).unwrap();
+    let (_base, to) = out();
+    let options = WriteOptions::default().with_partition_by(vec!["k".into()]);
+    let error = write(Sink::Folder(to.clone()), vec![named], &options).await.unwrap_err();
+    assert!(error.reason().unwrap().contains("the folder of missing values") && !to.exists(), "{error:?}");
     let nans: ArrayRef = Arc::new(Float64Array::from_iter_values([f64::NAN, -f64::NAN, f64::NAN]));
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
     let batch = RecordBatch::try_from_iter([("n", numbers), ("x", nans)]).unwrap();
