@@ -287,8 +287,10 @@ mod tests {
     fn agree(cells: &[String], spec: &ColumnSpec, nulls: &[String], guess: Option<bool>) -> Result<(), TestCaseError> {
         let parsed = parser(spec, nulls, guess).parse(block(cells)).unwrap();
         let (expected, faults) = by_texts(cells, spec, nulls, guess);
-        let found: Vec<_> = parsed.faults.iter().map(|fault| (fault.row, fault.code, &fault.reason)).collect();
-        let mut wanted: Vec<_> = faults.iter().map(|fault| (fault.row, fault.code, &fault.reason)).collect();
+        // Of a decimal comma, CSV alone has something to propose.
+        let plain = |reason: &str| reason.split_once("; with `decimal").map_or(reason, |(plain, _)| plain).to_owned();
+        let found: Vec<_> = parsed.faults.iter().map(|fault| (fault.row, fault.code, plain(&fault.reason))).collect();
+        let mut wanted: Vec<_> = faults.iter().map(|fault| (fault.row, fault.code, fault.reason.clone())).collect();
         // A guess that does not fit is told once.
         wanted.dedup_by_key(|fault| fault.0);
         prop_assert_eq!(found, wanted);
