@@ -10,7 +10,7 @@ use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::ConvertedType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
 use super::thrift;
 use crate::compute;
@@ -42,7 +42,10 @@ pub(super) async fn metadata(input: &Input) -> Result<ParquetMetaData> {
         })
         .await?;
         match decoded {
-            DecodeResult::Data(metadata) => return Ok(metadata),
+            DecodeResult::Data(metadata) => {
+                check_rows(&metadata).map_err(|cause| damaged(input, &cause))?;
+                return Ok(metadata);
+            }
             DecodeResult::NeedsData(ranges) => {
                 let data = fetch(input, &ranges).await?;
                 check_footer(input, &ranges, &data)?;
@@ -70,6 +73,26 @@ fn check_footer(input: &Input, ranges: &[Range<u64>], data: &[Bytes]) -> Result<
     }
     let cause = ParquetError::General(format!("its metadata would have {length} bytes"));
     Err(damaged(input, &cause))
+}
+
+/// Sees whether each row group has as many rows as its columns have values: of one that says otherwise, rows would be lost unseen.
+pub(super) fn check_rows(metadata: &ParquetMetaData) -> Result<(), ParquetError> {
+    for (place, group) in metadata.row_groups().iter().enumerate() {
+        let rows = group.num_rows();
+        let differs = |column: &&ColumnChunkMetaData| match column.column_descr().max_rep_level() {
+            0 => column.num_values() != rows,
+            // A row has a value at least, if only a missing one.
+            _ => column.num_values() < rows,
+        };
+        if let Some(column) = group.columns().iter().find(differs) {
+            return Err(ParquetError::General(format!(
+                "its row group {place} has {rows} rows, and {} values in column `{}`",
+                column.num_values(),
+                column.column_path().string()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The digest that a file says its table has, where it says so.

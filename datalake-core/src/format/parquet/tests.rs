@@ -395,6 +395,8 @@ async fn row_groups_may_say_that_they_have_more_rows_than_can_be() {
     let one = metadata(&Input::open(&Source::LocalFile(path)).await.unwrap()).await.unwrap();
     let group = one.row_group(0).clone().into_builder().set_num_rows(i64::MAX).build().unwrap();
     let many = parquet::file::metadata::ParquetMetaData::new(one.file_metadata().clone(), vec![group; 4]);
+    let error = metadata::check_rows(&many).unwrap_err().to_string();
+    assert!(error.contains("its row group 0 has 9223372036854775807 rows, and 1 values in column `id`"), "{error}");
     let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new();
     let many = ArrowReaderMetadata::try_new(Arc::new(many), options).unwrap();
     // The last one begins behind the last row that there can be.
