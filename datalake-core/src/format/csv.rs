@@ -21,6 +21,8 @@ mod decode;
 #[cfg(test)]
 mod dialect_tests;
 mod even_fields;
+#[cfg(test)]
+mod first_lines_tests;
 mod grouped;
 mod header;
 mod join;
@@ -85,7 +87,7 @@ impl Plan {
     async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
         let input = Input::open(source).await?;
         let packing = Packing::of(&input, options).await?;
-        let Sniffed { syntax, has_header, notes } = sniff(&input, source, &packing, options).await?;
+        let Sniffed { syntax, skip_lines, has_header, notes } = sniff(&input, source, &packing, options).await?;
         // Names alone stand at the beginning; types take a look at the records.
         let limit = match options.infer {
             _ if options.text || options.schema.is_some() || options.guess.is_some() => Some(0),
@@ -95,10 +97,13 @@ impl Plan {
         let reading = Arc::new(Reading::new(syntax, options.nulls.clone(), options.thousands));
         // Of a sample, no more is cut than is looked at.
         let size = limit.and_then(|limit| usize::try_from(limit).ok()).map_or(BLOCK, |limit| limit.min(BLOCK));
-        let blocks = blocks(&input, &packing, syntax, options.skip_lines, has_header, size, &Arc::default())?;
+        let blocks = blocks(&input, &packing, syntax, skip_lines, has_header, size, &Arc::default())?;
         let ahead = MemoryBudget::of_read(options).blocks(compute::threads());
         let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit, ahead).await?;
         found.notes.splice(..0, notes);
+        if let Some(declared) = options.schema.as_ref().filter(|_| !has_header && !options.is_found) {
+            found.name_by_place(declared);
+        }
         if let (Some(delimiter), 1) = (options.delimiter, found.names.len()) {
             let delimiter = delimiter.escape_default();
             found.notes.push(format!("with `{delimiter}` between fields, the first record is one column"));
@@ -129,7 +134,7 @@ impl Plan {
             quote: syntax.quote.map_or(Quote::Absent, |quote| Quote::Mark(quote.into())),
             escape: syntax.escape.map(char::from),
             comment: syntax.comment.map(char::from),
-            skip_lines: options.skip_lines,
+            skip_lines,
             header: has_header,
             decimal: decimal.unwrap_or_default(),
             thousands: options.thousands,
@@ -202,6 +207,8 @@ fn blocks(
 /// How a text is written, as far as its beginning shows it.
 struct Sniffed {
     syntax: Syntax,
+    /// How many lines stand before the first record.
+    skip_lines: u64,
     has_header: bool,
     /// What a user should know of it.
     notes: Vec<String>,
@@ -212,12 +219,19 @@ async fn sniff(input: &Input, source: &Source, packing: &Packing, options: &Read
     let comment = options.comment.map(|comment| ascii("comment mark", comment)).transpose()?;
     let escape = options.escape.map(|escape| ascii("escape", escape)).transpose()?;
     let head = Head::new(options.skip_lines, comment);
-    let (head, is_whole) = drive::observe(input, packing, head, Some(sniff::HEAD as u64)).await?;
+    let (mut head, mut is_whole) = drive::observe(input, packing, head, Some(sniff::HEAD as u64)).await?;
+    let said = head.said_delimiter().filter(|_| options.skip_lines == 0);
+    let skip_lines = if said.is_some() { 1 } else { options.skip_lines };
+    if said.is_some() {
+        let behind = Head::new(skip_lines, comment);
+        (head, is_whole) = drive::observe(input, packing, behind, Some(sniff::HEAD as u64)).await?;
+    }
     let beginning = Beginning::new(&head, is_whole);
     let given = options.delimiter.map(|delimiter| ascii("delimiter", delimiter)).transpose()?;
     let name = packing.member().map(ToOwned::to_owned).or_else(|| source.file_name());
     let by_name = || name.as_ref().is_some_and(|name| is_tab_separated(name)).then_some(b'\t');
-    let delimiter = |quote| given.or_else(by_name).unwrap_or_else(|| beginning.delimiter(quote, escape, comment));
+    let delimiter =
+        |quote| given.or(said).or_else(by_name).unwrap_or_else(|| beginning.delimiter(quote, escape, comment));
     let quote = match options.quote {
         Some(quote) => quote.mark().map(|quote| ascii("quote", quote)).transpose()?,
         None => {
@@ -232,6 +246,10 @@ async fn sniff(input: &Input, source: &Source, packing: &Packing, options: &Read
     let syntax = Syntax { delimiter, quote, escape, comment };
     refuse_two_meanings(syntax, options)?;
     let mut notes = Vec::new();
+    if let Some(said) = said {
+        let said = char::from(said).escape_default();
+        notes.push(format!("the first line says that `{said}` separates fields, and is no row"));
+    }
     if options.quote.is_none() && quote == Some(b'\'') {
         notes.push("fields are found to be enclosed by `'`; with `quote = \"\\\"\"` it is a character".to_owned());
     }
@@ -248,7 +266,7 @@ async fn sniff(input: &Input, source: &Source, packing: &Packing, options: &Read
         }
         has_header
     });
-    Ok(Sniffed { syntax, has_header, notes })
+    Ok(Sniffed { syntax, skip_lines, has_header, notes })
 }
 
 /// A character can have one meaning alone.

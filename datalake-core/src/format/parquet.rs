@@ -416,6 +416,7 @@ mod encoding;
 mod group;
 mod lengths;
 mod metadata;
+mod pieces;
 mod sizes;
 mod thrift;
 mod write;

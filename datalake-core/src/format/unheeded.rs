@@ -85,6 +85,13 @@ fn refuse_of_text(from: &str, read: &ReadOptions) -> Result<()> {
     if from == "parquet" && read.encoding.is_some() {
         return refused("encoding", "it is the encoding of a text", "the source is parquet");
     }
+    if from == "parquet" && read.schema.is_none() && read.nulls != ReadOptions::default().nulls {
+        return refused(
+            "nulls",
+            "it says which texts are missing values where types are declared",
+            "there is no schema",
+        );
+    }
     if !matches!(from, "json" | "ndjson") && read.flatten {
         return refused("flatten", "it makes columns of the fields of JSON objects", &format!("the source is {from}"));
     }
@@ -132,6 +139,7 @@ mod tests {
             (read(), write().with_row_group_rows(7), "row_group_rows", &[(csv, parquet), (parquet, parquet)]),
             (read(), write().with_bloom_filters(vec!["a".into()]), "bloom_filters", &[(csv, parquet), (json, parquet)]),
             (read().with_encoding(Some("utf-8".into())), write(), "encoding", &[(csv, parquet), (json, csv)]),
+            (read().with_nulls(vec!["NA".into()]), write(), "nulls", &[(csv, parquet), (json, csv)]),
             (read().with_rows(Some("data".into())), write(), "rows", &[(json, parquet), (json, csv)]),
             (read().with_flatten(true), write(), "flatten", &[(json, parquet), (lines, csv)]),
         ];

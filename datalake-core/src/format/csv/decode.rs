@@ -1,6 +1,6 @@
 //! CSV text to record batches: blocks are parsed on all CPU threads, and settled in their order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -51,6 +51,25 @@ pub(super) struct Found {
     pub(super) rows: u64,
     /// Whether these were all.
     pub(super) whole: bool,
+}
+
+impl Found {
+    /// Gives columns of a text without a header the names of declared ones at the same places, unless one of these means a column
+    /// by its number.
+    pub(super) fn name_by_place(&mut self, declared: &[ColumnSpec]) {
+        let is_numbered = |spec: &ColumnSpec| spec.source_names().any(|name| self.names.iter().any(|own| own == name));
+        if declared.iter().any(is_numbered) {
+            return;
+        }
+        let mut taken = HashSet::new();
+        for (name, spec) in self.names.iter_mut().zip(declared) {
+            // Two of them may be made of one.
+            if let Some(free) = spec.source_names().find(|name| taken.insert(*name)) {
+                free.clone_into(name);
+            }
+        }
+        self.notes.push("there is no header: columns have the names of the schema, in its order".to_owned());
+    }
 }
 
 /// Finds the names of columns, and their types from at least so many bytes, or all, or none; of all, so many blocks are looked at

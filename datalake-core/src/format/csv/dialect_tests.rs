@@ -13,13 +13,13 @@ use super::*;
 use crate::format::text::value_text;
 use crate::format::{LineEnd, OnRowError, Reject, Sink, convert};
 
-struct Read {
-    table: RecordBatch,
-    dialect: Dialect,
-    notes: Vec<String>,
+pub(super) struct Read {
+    pub(super) table: RecordBatch,
+    pub(super) dialect: Dialect,
+    pub(super) notes: Vec<String>,
 }
 
-async fn read(text: impl AsRef<[u8]>, options: ReadOptions) -> Result<Read> {
+pub(super) async fn read(text: impl AsRef<[u8]>, options: ReadOptions) -> Result<Read> {
     let reader = Box::pin(std::io::Cursor::new(text.as_ref().to_vec()));
     let batches = Csv.read(Source::Stream { name: "test".into(), reader }, options).await?;
     let (schema, notes) = (Arc::clone(batches.schema()), batches.notes().to_vec());
@@ -28,17 +28,17 @@ async fn read(text: impl AsRef<[u8]>, options: ReadOptions) -> Result<Read> {
     Ok(Read { table: concat_batches(&schema, &all).unwrap(), dialect, notes })
 }
 
-async fn found(text: &str) -> Read {
+pub(super) async fn found(text: &str) -> Read {
     read(text, ReadOptions::default()).await.unwrap()
 }
 
 /// All cells as text, row by row.
-fn cells(table: &RecordBatch) -> Vec<Vec<Option<String>>> {
+pub(super) fn cells(table: &RecordBatch) -> Vec<Vec<Option<String>>> {
     let cell = |row: usize, column: &ArrayRef| value_text(column.as_ref(), row).unwrap();
     (0..table.num_rows()).map(|row| table.columns().iter().map(|column| cell(row, column)).collect()).collect()
 }
 
-fn names(table: &RecordBatch) -> Vec<String> {
+pub(super) fn names(table: &RecordBatch) -> Vec<String> {
     table.schema().fields().iter().map(|field| field.name().clone()).collect()
 }
 
@@ -46,7 +46,7 @@ fn types(table: &RecordBatch) -> Vec<DataType> {
     table.schema().fields().iter().map(|field| field.data_type().clone()).collect()
 }
 
-fn floats(table: &RecordBatch, column: usize) -> Vec<f64> {
+pub(super) fn floats(table: &RecordBatch, column: usize) -> Vec<f64> {
     table.column(column).as_primitive::<Float64Type>().values().to_vec()
 }
 
@@ -214,34 +214,6 @@ async fn the_types_of_a_sample_are_those_of_the_whole_with_a_decimal_comma_too()
             Err(error) => assert!(crate::format::Misfit::is_cause_of(&error), "{late}: {error}"),
         }
     }
-}
-
-#[tokio::test]
-async fn a_first_record_of_values_is_a_row_and_said() {
-    let read = found("1,a\n2,b\n").await;
-    assert_eq!((names(&read.table), read.table.num_rows()), (vec!["column_1".into(), "column_2".into()], 2));
-    assert!(!read.dialect.header && read.notes[0].contains("`header = true`"), "{:?}", read.notes);
-    let options = ReadOptions::default().with_header(true);
-    assert_eq!(names(&self::read("1,a\n2,b\n", options).await.unwrap().table), ["1", "a"]);
-    // What a schema names is a name.
-    let specs = vec![ColumnSpec::new("2019", DataType::Float64)];
-    let options = ReadOptions::default().with_schema(Some(specs));
-    assert_eq!(floats(&self::read("2019,2020\n1.5,2\n", options).await.unwrap().table, 0), [1.5]);
-    // It is found alike whatever else is looked at.
-    for options in [
-        ReadOptions::default().with_text(true),
-        ReadOptions::default().with_infer(Infer::Sample(1)),
-        ReadOptions::default().with_columns(Some(vec!["column_2".into()])),
-    ] {
-        assert_eq!(self::read("1,a\n2,b\n", options).await.unwrap().table.num_rows(), 2);
-    }
-}
-
-#[tokio::test]
-async fn names_that_are_empty_or_taken_are_changed_and_said() {
-    let read = found("id,,id,x\n1,a,2,b\n").await;
-    assert_eq!(names(&read.table), ["id", "column_2", "id_1", "x"]);
-    assert_eq!(read.notes, ["column 2, ``, is read as `column_2`", "column 3, `id`, is read as `id_1`"]);
 }
 
 /// What comes of a dirty text: the error, and the rows and rejects of a quarantine.

@@ -34,12 +34,28 @@ pub(super) struct Head {
     is_passing: bool,
     /// Whether what follows is kept.
     is_there: bool,
+    /// Whether lines were passed over.
+    has_passed: bool,
 }
 
 impl Head {
     pub(super) fn new(to_skip: u64, comment: Option<u8>) -> Self {
         let (bytes, first) = (Vec::new(), Vec::new());
-        Self { bytes, first, to_skip, comment, has_begun: false, is_passing: false, is_there: false }
+        let (has_begun, is_passing, is_there, has_passed) = (false, false, false, false);
+        Self { bytes, first, to_skip, comment, has_begun, is_passing, is_there, has_passed }
+    }
+
+    /// The delimiter that a first line `sep=;` says, with which spreadsheets know it and which is no row.
+    pub(super) fn said_delimiter(&self) -> Option<u8> {
+        if self.has_passed {
+            return None;
+        }
+        let line = self.bytes.split(is_line_end).next()?;
+        let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+        match line {
+            [name @ .., mark] if name.eq_ignore_ascii_case(b"sep=") && is_delimiter(*mark) => Some(*mark),
+            _ => None,
+        }
     }
 
     fn pass_lines(&mut self, has_ended: bool) {
@@ -77,8 +93,14 @@ impl Head {
             self.is_passing = false;
             self.to_skip = self.to_skip.saturating_sub(1);
         }
+        self.has_passed |= at > 0;
         self.bytes.drain(..at);
     }
+}
+
+/// Whether fields may be separated by it.
+fn is_delimiter(mark: u8) -> bool {
+    mark == b'\t' || mark == b' ' || mark.is_ascii_punctuation() && !QUOTES.contains(&mark)
 }
 
 impl Decode for Head {
@@ -321,6 +343,24 @@ mod tests {
         assert_eq!(delimiter("id,numbers\n1,2;3\n4,5;6\n"), ',');
         assert_eq!(delimiter("a;b,c"), ',');
         assert_eq!(delimiter("\"a;b\",\"c;d\"\n\"e;f\",\"g;h\"\n"), ',');
+    }
+
+    #[test]
+    fn a_first_line_may_say_the_delimiter() {
+        let said = |text: &str| head(text).said_delimiter().map(char::from);
+        for (text, mark) in [
+            ("sep=;\na;b\n", ';'),
+            ("\u{feff}sep=,\r\na;b\r\n", ','),
+            ("SEP=|\r1|2", '|'),
+            ("\"sep=;\"\n", ';'),
+            ("sep=\t\n", '\t'),
+            ("sep=\t", '\t'),
+        ] {
+            assert_eq!(said(text), Some(mark), "{text}");
+        }
+        for text in ["sep=\n", "sep=;;\n", "sep=a\n", "sep=\"\n", "\nsep=;\n", "sep;\n", "a;b\nsep=;\n", ""] {
+            assert_eq!(said(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -259,9 +259,13 @@ impl Files {
         formats.all(|other| other.is_some_and(|other| other.name() == first.name())).then_some(first)
     }
 
-    /// How files are read, without what is said of their folders: their values have that decimal mark, whatever the files are.
+    /// How files are read, without what is said of their folders: their values have that decimal mark and these words for what is
+    /// missing, whatever the files are.
     pub(in crate::format) fn alone(&self, options: &ReadOptions) -> ReadOptions {
-        options.clone().with_decimal(options.decimal.filter(|_| self.keys.is_empty()))
+        if self.keys.is_empty() {
+            return options.clone();
+        }
+        options.clone().with_decimal(None).with_nulls(ReadOptions::default().nulls)
     }
 }
 

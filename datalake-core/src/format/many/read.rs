@@ -356,6 +356,9 @@ impl Reader {
             self.tally.add_quarantined(balance.quarantined);
             self.tally.add_bytes(begun.tally.bytes());
             self.tally.join_nulled(begun.tally.nulled_columns());
+            // What is seen of records alone, such as repeated names, nobody has looked for before.
+            let file = &self.opened.plan.files.files[begun.number].name;
+            self.seen.notes.add(file, begun.tally.notes().iter());
         }
     }
 }
@@ -383,4 +386,31 @@ fn join(files: &mut [(usize, Begun)], batch_rows: usize) -> Result<()> {
         .map_err(|cause| Error::internal("join", "the rows of files").with_source(cause))?;
     first.batches.extend(slices(&joined, batch_rows));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::DataType;
+
+    use super::super::Files;
+    use crate::format::{ColumnSpec, ReadOptions, Sink, WriteOptions, convert_many};
+
+    #[tokio::test]
+    async fn what_is_seen_of_single_records_is_told_with_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("in")).unwrap();
+        for (name, text) in
+            [("a", "{\"x\":1}\n"), ("b", "{\"x\":1}\n{\"x\":2,\"x\":3}\n"), ("c", "{\"x\":4,\"x\":5}\n")]
+        {
+            std::fs::write(folder.path().join("in").join(format!("{name}.ndjson")), text).unwrap();
+        }
+        let specs = vec![ColumnSpec::new("x", DataType::Int64)];
+        for options in [ReadOptions::default(), ReadOptions::default().with_schema(Some(specs))] {
+            let files = Files::local(folder.path().join("in").to_str().unwrap()).unwrap();
+            let sink = Sink::LocalFile(folder.path().join("all.csv"));
+            let done = convert_many(files, sink, options, WriteOptions::default()).await.unwrap();
+            let told: Vec<_> = done.notes.iter().filter(|note| note.contains("`x` is repeated in row")).collect();
+            assert!(told.len() == 2 && told[0].contains("b.ndjson: ") && told[1].contains("c.ndjson: "), "{told:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! comes in, on any machine.
 
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use arrow::array::ArrayRef;
 use arrow::compute::concat;
@@ -25,6 +26,7 @@ use parquet::schema::types::{Type, TypePtr};
 use tokio::sync::oneshot;
 
 use super::group::{Gathering, Group};
+use super::pieces::{Pieces, pieces};
 use super::{DIGEST_KEY, encoding};
 use crate::compute;
 use crate::error::{Error, ErrorKind, Result};
@@ -86,12 +88,12 @@ pub(super) async fn draft(sink: Sink, mut batches: Batches, options: &WriteOptio
                 Some(batch) => gathering.push(&batch),
                 None => has_ended = true,
             },
-            Some(chunks) = at_work.next(), if !at_work.is_empty() => output.write(file.append(chunks?)?).await?,
+            Some(chunks) = at_work.next(), if !at_work.is_empty() => file.append(chunks?, &mut output).await?,
             else => break,
         }
     }
     let digest = digest.await.map_err(|_| Error::internal("digest", &name))?.finish();
-    output.write(file.finish(&digest)?).await?;
+    file.finish(&digest, &mut output).await?;
     let (bytes, sha256) = output.so_far();
     Ok((Written { rows, bytes, sha256, digest }, output))
 }
@@ -167,7 +169,8 @@ impl Column {
 /// A file in the making.
 struct File {
     name: String,
-    writer: SerializedFileWriter<Vec<u8>>,
+    writer: SerializedFileWriter<Pieces>,
+    written: Receiver<Bytes>,
     columns: Vec<Arc<Column>>,
 }
 
@@ -175,8 +178,9 @@ impl File {
     /// A file whose columns are encoded as suits a group.
     fn new(name: &str, schema: &SchemaRef, options: &WriteOptions, group: Option<&Group>) -> Result<Self> {
         let properties = encoding::properties(name, schema, options, group)?;
+        let (pieces, written) = pieces();
         let open = || {
-            let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties))?;
+            let writer = ArrowWriter::try_new(pieces, Arc::clone(schema), Some(properties))?;
             let (writer, _) = writer.into_serialized_writer()?;
             let columns = schema.fields().iter().zip(writer.schema_descr().root_schema().get_fields());
             let columns = columns.map(|(field, leaves)| Column::new(field, leaves, writer.properties()).map(Arc::new));
@@ -184,29 +188,31 @@ impl File {
             Ok((writer, columns))
         };
         let (writer, columns) = open().map_err(|cause| not_written(name, cause))?;
-        Ok(Self { name: name.to_owned(), writer, columns })
+        Ok(Self { name: name.to_owned(), writer, written, columns })
     }
 
-    /// Appends a group; gives the bytes of the file since the last time.
-    fn append(&mut self, chunks: Chunks) -> Result<Bytes> {
-        let bytes: u64 = chunks.iter().map(|chunk| chunk.close().bytes_written).sum();
-        self.writer.inner_mut().reserve(usize::try_from(bytes).unwrap_or(0));
-        let append = || {
-            let mut group = self.writer.next_row_group()?;
-            for chunk in chunks {
-                chunk.append_to_row_group(&mut group)?;
+    /// Appends a group, whose columns go out one by one: a copy of all of them would be as much memory once more.
+    async fn append(&mut self, chunks: Chunks, output: &mut Output) -> Result<()> {
+        let failed = |cause| not_written(&self.name, cause);
+        let mut group = self.writer.next_row_group().map_err(failed)?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group).map_err(failed)?;
+            while let Ok(piece) = self.written.try_recv() {
+                output.write(piece).await?;
             }
-            group.close().map(|_| ())
-        };
-        append().map_err(|cause| not_written(&self.name, cause))?;
-        Ok(std::mem::take(self.writer.inner_mut()).into())
+        }
+        group.close().map(|_| ()).map_err(failed)
     }
 
-    /// Ends the file, which says what the digest of its table is; gives its last bytes.
-    fn finish(&mut self, digest: &str) -> Result<Bytes> {
+    /// Ends the file, which says what the digest of its table is.
+    async fn finish(mut self, digest: &str, output: &mut Output) -> Result<()> {
         self.writer.append_key_value_metadata(KeyValue::new(DIGEST_KEY.to_owned(), digest.to_owned()));
-        self.writer.finish().map_err(|cause| not_written(&self.name, cause))?;
-        Ok(std::mem::take(self.writer.inner_mut()).into())
+        let pieces = self.writer.into_inner().map_err(|cause| not_written(&self.name, cause))?;
+        let last = pieces.finish();
+        while let Ok(piece) = self.written.try_recv() {
+            output.write(piece).await?;
+        }
+        output.write(last).await
     }
 }
 
