@@ -21,7 +21,7 @@ const LOOKED_INTO: usize = 32;
 const AT_ONCE: usize = 8;
 
 /// What has a document at all.
-const GENERAL: &str = "name its run, as the conversion has told it, or its local file. Of a conversion into a local file \
+const GENERAL: &str = "name its run, as the conversion has told it, or its local file or folder. Of a conversion into these \
                        there is a document where records were quarantined, or with `exact = true`";
 
 /// The error for a name of which there is no document.
@@ -29,7 +29,9 @@ pub(super) async fn unknown(name: &str, lake: &impl Fn() -> Result<Arc<dyn Lake>
     let error = Error::not_found("find", format_args!("the conversion {name}"));
     let Ok(place) = name.parse::<Location>() else { return error.with_hint(GENERAL) };
     let (reason, hint) = match &place {
-        Location::Local(path) if path.is_dir() => return nobody_tells(error, name, lake).await,
+        Location::Local(path) if path.is_dir() && !path.join(MANIFEST).is_file() => {
+            return nobody_tells(error, name, lake).await;
+        }
         Location::Local(path) if path.exists() => {
             let document = folder_of(path).join(DOCUMENT);
             (format!("nothing says what is in it: there is no `{}`", document.display()), None)
@@ -193,5 +195,10 @@ mod tests {
         let error = replay(&path("plain.csv"), Fix::default(), || Ok(Arc::clone(&lake))).await.unwrap_err();
         assert!(error.reason().unwrap().contains("plain.csv.run"), "{error:?}");
         assert_eq!(error.kind(), ErrorKind::NotFound);
+        // A folder whose manifest says what is in it, and of which nothing was quarantined.
+        std::fs::create_dir(path("parts")).unwrap();
+        std::fs::write(path(&format!("parts/{MANIFEST}")), "{}").unwrap();
+        let error = replay(&path("parts"), Fix::default(), || Ok(Arc::clone(&lake))).await.unwrap_err();
+        assert!(error.reason().unwrap().contains("parts.run"), "{error:?}");
     }
 }

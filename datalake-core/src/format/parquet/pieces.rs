@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
 
-/// How many bytes are a piece; fewer are where the next write would be cut, and at the end.
+/// How many bytes are a piece; fewer where the next write would be cut.
 const PIECE: usize = 1024 * 1024;
 
 /// Where bytes are written to.
@@ -21,16 +21,16 @@ pub(super) fn pieces() -> (Pieces, Receiver<Bytes>) {
 }
 
 impl Pieces {
-    /// The last piece.
-    pub(super) fn finish(self) -> Bytes {
-        self.piece.into()
+    /// What was written behind the last whole piece.
+    pub(super) fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.piece).into()
     }
 }
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.piece.is_empty() && self.piece.len() + bytes.len() > PIECE {
-            // At once as large as it becomes, but for the last.
+            // Where there was one there are others.
             let whole = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
             self.made.send(whole.into()).map_err(io::Error::other)?;
         }
@@ -61,7 +61,7 @@ mod tests {
                     break;
                 }
             }
-            let last = writer.finish();
+            let last = writer.rest();
             let pieces: Vec<Bytes> = made.try_iter().chain([last]).collect();
             assert!(pieces.concat() == all, "{lengths:?}");
             assert!(pieces.iter().all(|piece| piece.len() <= PIECE.max(lengths[0])), "{lengths:?}");

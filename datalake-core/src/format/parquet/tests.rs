@@ -254,23 +254,30 @@ async fn a_file_says_its_digest_and_what_it_is_told_to_say() {
 
 #[tokio::test]
 async fn columns_get_bloom_filters_by_name() {
+    use parquet::file::properties::ReaderProperties;
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use parquet::file::serialized_reader::ReadOptionsBuilder;
     let options = |column: &str| WriteOptions::default().with_bloom_filters(vec![column.to_owned()]);
-    let (folder, path, _) = file(&table(1000), options("id")).await;
-    let file = std::fs::File::open(&path).unwrap();
-    let reader = parquet::file::reader::SerializedFileReader::new_with_options(
-        file,
-        parquet::file::serialized_reader::ReadOptionsBuilder::new()
-            .with_reader_properties(
-                parquet::file::properties::ReaderProperties::builder().set_read_bloom_filter(true).build(),
-            )
-            .build(),
-    )
-    .unwrap();
-    use parquet::file::reader::FileReader as _;
-    let group = reader.get_row_group(0).unwrap();
-    let filter = group.get_column_bloom_filter(0).expect("there is a filter");
-    assert!((0..1000_i64).all(|id| filter.check(&id)));
-    assert!((1000..2000_i64).filter(|id| filter.check(id)).count() < 200);
+    let folder = tempfile::tempdir().unwrap();
+    // The larger one has a filter of several MiB, which comes behind the columns of its group.
+    for rows in [1000_usize, 3_000_000] {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
+        let table = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let (_folder, path, _) = file(&table, options("id").with_row_group_rows(rows / 2)).await;
+        let properties = ReaderProperties::builder().set_read_bloom_filter(true).build();
+        let with_filters = ReadOptionsBuilder::new().with_reader_properties(properties).build();
+        let file = std::fs::File::open(&path).unwrap();
+        let reader = SerializedFileReader::new_with_options(file, with_filters).unwrap();
+        for group in 0..2 {
+            let group_reader = reader.get_row_group(group).unwrap();
+            let filter = group_reader.get_column_bloom_filter(0).expect("there is a filter");
+            let (first, half) = ((group * rows / 2) as i64, rows as i64 / 2);
+            assert!((first..first + half).all(|id| filter.check(&id)));
+            assert!((first + half..first + half + 1000).filter(|id| filter.check(id)).count() < 200);
+        }
+        let back = read(&path, ReadOptions::default()).await.unwrap();
+        assert_eq!(arrow::compute::concat_batches(table.schema_ref(), &back).unwrap(), table);
+    }
     let sink = Sink::LocalFile(folder.path().join("other.parquet"));
     let batches = Batches::from_vec(table(1).schema(), vec![table(1)]);
     let error = Parquet.write(sink, batches, options("name")).await.unwrap_err();

@@ -197,23 +197,29 @@ impl File {
         let mut group = self.writer.next_row_group().map_err(failed)?;
         for chunk in chunks {
             chunk.append_to_row_group(&mut group).map_err(failed)?;
-            while let Ok(piece) = self.written.try_recv() {
-                output.write(piece).await?;
-            }
+            hand_on(&mut self.written, output).await?;
         }
-        group.close().map(|_| ()).map_err(failed)
+        group.close().map_err(failed)?;
+        hand_on(&mut self.written, output).await?;
+        // Nothing is kept until the next group: many files of a table may be open.
+        output.write(self.writer.inner_mut().rest()).await
     }
 
     /// Ends the file, which says what the digest of its table is.
     async fn finish(mut self, digest: &str, output: &mut Output) -> Result<()> {
         self.writer.append_key_value_metadata(KeyValue::new(DIGEST_KEY.to_owned(), digest.to_owned()));
-        let pieces = self.writer.into_inner().map_err(|cause| not_written(&self.name, cause))?;
-        let last = pieces.finish();
-        while let Ok(piece) = self.written.try_recv() {
-            output.write(piece).await?;
-        }
-        output.write(last).await
+        let mut pieces = self.writer.into_inner().map_err(|cause| not_written(&self.name, cause))?;
+        hand_on(&mut self.written, output).await?;
+        output.write(pieces.rest()).await
     }
+}
+
+/// Writes the pieces that are made.
+async fn hand_on(made: &mut Receiver<Bytes>, output: &mut Output) -> Result<()> {
+    while let Ok(piece) = made.try_recv() {
+        output.write(piece).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn not_written(name: &str, cause: ParquetError) -> Error {
