@@ -478,7 +478,7 @@ pub(crate) struct Replay {
     /// The run that the conversion has told, or the local file or folder that it wrote.
     pub(crate) run: String,
     /// Words that mean a missing value this time, beside the empty field.
-    #[arg(long, value_name = "WORD", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, visible_alias = "nulls", value_name = "WORD", value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) null: Vec<String>,
     /// The columns and their types this time, as `convert` has them; of one Parquet file, whose types become these.
     #[arg(long, value_name = "FILE|COLUMNS")]

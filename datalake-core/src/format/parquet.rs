@@ -418,6 +418,7 @@ mod lengths;
 mod metadata;
 mod pieces;
 mod sizes;
+mod structs;
 mod thrift;
 mod write;
 

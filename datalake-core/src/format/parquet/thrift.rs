@@ -1,6 +1,6 @@
-//! Sees that neither a list in a file's metadata, or in the header of a page, nor a dictionary claims more elements than it has
-//! bytes for: the decoder counts to two thousand million for a list that it passes over, and takes memory for a dictionary
-//! before it looks at it.
+//! Sees that what a file's metadata and the headers of its pages say is of the types that the decoder takes it for, and that
+//! neither a list nor a dictionary claims more elements than it has bytes for: the decoder counts to two thousand million for a
+//! list that it passes over, reads on behind the end, and takes memory for a dictionary before it looks at it.
 //!
 //! How they are written: the Thrift compact protocol, and `parquet.thrift` of the Parquet format.
 
@@ -8,12 +8,14 @@ use parquet::basic::Type;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
+use super::structs::{FILE, Fields, Kind, PAGE};
+
 /// How deep the decoder follows what it passes over.
 const DEEPEST: u8 = 64;
 
 /// Looks at a file's metadata.
 pub(super) fn check_metadata(bytes: &[u8]) -> Result<()> {
-    Walk::of(bytes).map(|_| ())
+    Walk::of("its metadata", bytes, FILE).map(|_| ())
 }
 
 /// The fewest bytes that a value takes in a dictionary.
@@ -30,8 +32,9 @@ pub(super) fn least_width(column: &ColumnChunkMetaData) -> i64 {
 /// Looks at the headers of the pages of a column chunk whose values take so many bytes at least.
 pub(super) fn check_pages(chunk: &[u8], width: i64) -> Result<()> {
     let mut rest = chunk;
-    while let Some(Walk { at, page_bytes, unpacked, dictionary, .. }) = Walk::of(rest)? {
-        let (values, unpacked) = (dictionary.unwrap_or(0), unpacked.unwrap_or(0));
+    while !rest.is_empty() {
+        let Walk { at, page_bytes, unpacked, dictionary, .. } = Walk::of("the header of a page", rest, PAGE)?;
+        let (values, unpacked) = (i64::from(dictionary.unwrap_or(0)), i64::from(unpacked.unwrap_or(0)));
         if values.saturating_mul(width) > unpacked {
             let reason = format!("a dictionary of {unpacked} bytes would have {values} values");
             return Err(ParquetError::General(reason));
@@ -47,7 +50,7 @@ pub(super) fn check_pages(chunk: &[u8], width: i64) -> Result<()> {
 
 /// Why a walk ends before the struct does.
 enum Stop {
-    /// What is there is none, or not whole: the decoder says so better.
+    /// What is there is none, not whole, or of another type.
     Broken,
     /// A list of so many elements.
     TooLong(u64),
@@ -59,26 +62,24 @@ struct Walk<'a> {
     at: usize,
     /// The elements of all lists so far.
     elements: u64,
-    /// The field of the outermost struct that it is in.
-    field: i64,
     /// In the header of a page: how many bytes the page has, and how many unpacked.
-    page_bytes: Option<i64>,
-    unpacked: Option<i64>,
+    page_bytes: Option<i32>,
+    unpacked: Option<i32>,
     /// In that of a dictionary: how many values it has.
-    dictionary: Option<i64>,
+    dictionary: Option<i32>,
 }
 
 impl<'a> Walk<'a> {
-    /// Walks to the end of the struct that these bytes begin with, if it has one.
-    fn of(bytes: &'a [u8]) -> Result<Option<Self>> {
+    /// Walks to the end of the struct of these fields that the bytes begin with; `what` is what messages call it.
+    fn of(what: &str, bytes: &'a [u8], fields: Fields) -> Result<Self> {
         let (page_bytes, unpacked, dictionary) = (None, None, None);
-        let mut walk = Self { bytes, at: 0, elements: 0, field: 0, page_bytes, unpacked, dictionary };
-        match walk.pass_struct(DEEPEST) {
+        let mut walk = Self { bytes, at: 0, elements: 0, page_bytes, unpacked, dictionary };
+        match walk.pass_fields(fields) {
             // An element has a byte at least.
-            Ok(()) if walk.elements <= walk.at as u64 => Ok(Some(walk)),
-            Err(Stop::Broken) => Ok(None),
-            Ok(()) => Err(too_long(walk.elements, walk.at)),
-            Err(Stop::TooLong(elements)) => Err(too_long(elements, bytes.len())),
+            Ok(()) if walk.elements <= walk.at as u64 => Ok(walk),
+            Ok(()) => Err(too_long(what, walk.elements, walk.at)),
+            Err(Stop::TooLong(elements)) => Err(too_long(what, elements, bytes.len())),
+            Err(Stop::Broken) => Err(ParquetError::General(format!("in {what}, byte {} is damaged", walk.at))),
         }
     }
 
@@ -106,35 +107,59 @@ impl<'a> Walk<'a> {
         Err(Stop::Broken)
     }
 
-    fn pass_struct(&mut self, depth: u8) -> Result<(), Stop> {
-        let mut field = 0;
-        loop {
-            let head = self.byte()?;
-            if head & 0xf == 0 {
-                return Ok(());
-            }
-            field = if head >> 4 == 0 { zigzag(self.varint()?) } else { field.wrapping_add(i64::from(head >> 4)) };
-            if depth == DEEPEST {
-                self.field = field;
-            }
-            match head & 0xf {
-                5 => {
-                    let value = zigzag(self.varint()?);
-                    self.take(depth, field, value);
-                }
-                kind => self.pass_value(kind, depth - 1)?,
-            }
-        }
+    /// The type and the number of the next field behind another; none at the end of a struct.
+    fn field(&mut self, last: i16) -> Result<Option<(u8, i16)>, Stop> {
+        let head = self.byte()?;
+        let field = match (head & 0xf, head >> 4) {
+            (0, _) => return Ok(None),
+            (_, 0) => i16::try_from(zigzag(self.varint()?)).ok(),
+            (_, more) => last.checked_add(more.into()),
+        };
+        Ok(Some((head & 0xf, field.ok_or(Stop::Broken)?)))
     }
 
-    /// Takes an integer of 32 bits that may be of a page.
-    fn take(&mut self, depth: u8, field: i64, value: i64) {
-        match (DEEPEST - depth, field) {
-            (0, 2) => self.unpacked = Some(value),
-            (0, 3) => self.page_bytes = Some(value),
-            (1, 1) if self.field == 7 => self.dictionary = Some(value),
-            _ => {}
+    /// Passes over a struct of which the decoder knows these fields.
+    fn pass_fields(&mut self, fields: Fields) -> Result<(), Stop> {
+        let mut last = 0;
+        while let Some((wire, field)) = self.field(last)? {
+            last = field;
+            match fields.iter().find(|(number, _)| *number == field) {
+                Some((_, kind)) => self.pass_known(kind, wire)?,
+                None => self.pass_value(wire, DEEPEST)?,
+            }
         }
+        Ok(())
+    }
+
+    fn pass_known(&mut self, kind: &Kind, wire: u8) -> Result<(), Stop> {
+        if !kind.is_written_as(wire) {
+            return Err(Stop::Broken);
+        }
+        match kind {
+            Kind::PageBytes => self.page_bytes = Some(self.whole()?),
+            Kind::Unpacked => self.unpacked = Some(self.whole()?),
+            Kind::DictionaryValues => self.dictionary = Some(self.whole()?),
+            Kind::Struct(fields) => self.pass_fields(fields)?,
+            Kind::List(element) => {
+                let (wire, size) = self.list()?;
+                self.count(size)?;
+                (0..size).try_for_each(|_| self.pass_known(element, wire))?;
+            }
+            Kind::Truth | Kind::Byte | Kind::Number | Kind::Double | Kind::Bytes => self.pass_value(wire, DEEPEST)?,
+        }
+        Ok(())
+    }
+
+    /// An integer of 32 bits.
+    fn whole(&mut self) -> Result<i32, Stop> {
+        i32::try_from(zigzag(self.varint()?)).map_err(|_| Stop::Broken)
+    }
+
+    /// The type of the elements of a list, and how many there are.
+    fn list(&mut self) -> Result<(u8, u64), Stop> {
+        let head = self.byte()?;
+        let size = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        Ok((head & 0xf, size))
     }
 
     /// Passes over a value of a type, by its number in the protocol.
@@ -153,26 +178,37 @@ impl<'a> Walk<'a> {
                 self.pass(length)
             }
             9 | 10 => {
-                let head = self.byte()?;
-                let size = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
-                self.pass_elements(size, &[head & 0xf], depth)
+                let (kind, size) = self.list()?;
+                self.pass_elements(size, &[kind], depth)
             }
             11 => {
                 let size = self.varint()?;
                 let kinds = if size == 0 { 0 } else { self.byte()? };
                 self.pass_elements(size, &[kinds >> 4, kinds & 0xf], depth)
             }
-            12 => self.pass_struct(depth),
+            12 => {
+                // The numbers of fields that are passed over are not looked at.
+                while let Some((kind, _)) = self.field(0)? {
+                    self.pass_value(kind, depth - 1)?;
+                }
+                Ok(())
+            }
             13 => self.pass(16),
             _ => Err(Stop::Broken),
         }
     }
 
-    fn pass_elements(&mut self, size: u64, kinds: &[u8], depth: u8) -> Result<(), Stop> {
+    /// Sees that a list has no more elements than there are bytes.
+    fn count(&mut self, size: u64) -> Result<(), Stop> {
         if size > (self.bytes.len() - self.at) as u64 {
             return Err(Stop::TooLong(size));
         }
         self.elements += size;
+        Ok(())
+    }
+
+    fn pass_elements(&mut self, size: u64, kinds: &[u8], depth: u8) -> Result<(), Stop> {
+        self.count(size)?;
         if kinds.iter().all(|kind| matches!(kind, 1 | 2)) {
             return Ok(());
         }
@@ -189,17 +225,17 @@ fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-fn too_long(elements: u64, bytes: usize) -> ParquetError {
-    ParquetError::General(format!("in its metadata, lists have {elements} elements and {bytes} bytes"))
+fn too_long(what: &str, elements: u64, bytes: usize) -> ParquetError {
+    ParquetError::General(format!("in {what}, lists have {elements} elements and {bytes} bytes"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A field of a struct with a list of so many truths, which none of its bytes is for.
+    /// A field that the decoder does not know, with a list of so many truths, which none of its bytes is for.
     fn truths(count: [u8; 5]) -> Vec<u8> {
-        [&[0x19, 0xf1][..], &count, &[0]].concat()
+        [&[0xa9, 0xf1][..], &count, &[0]].concat()
     }
 
     #[test]
@@ -207,22 +243,45 @@ mod tests {
         let error = check_metadata(&truths([0xff, 0xff, 0xff, 0xff, 0x07])).unwrap_err();
         let expected = "Parquet error: in its metadata, lists have 2147483647 elements and 8 bytes";
         assert_eq!(error.to_string(), expected);
+        let too_long = |bytes: &[u8]| check_metadata(bytes).unwrap_err().to_string().contains("lists have");
         // Each has its bytes before it in the file, all together have not.
-        let each: Vec<u8> = [0x19, 0xf1, 60].repeat(40);
-        assert!(check_metadata(&[&each[..], &[0], &[0; 64]].concat()).is_err());
-        // A map of as many, a list of lists.
-        assert!(check_metadata(&[0x1b, 0xff, 0xff, 0x7f, 0x11, 0]).is_err());
-        assert!(check_metadata(&[0x19, 0x19, 0xf1, 0xff, 0x7f, 0]).is_err());
-        // All types: whole numbers, a double, a text, a list, a set of structs, a map, an identifier.
+        let each: Vec<u8> = [0xa9, 0xf1, 60].into_iter().chain([0x19, 0xf1, 60].repeat(40)).collect();
+        assert!(too_long(&[&each[..], &[0], &[0; 64]].concat()));
+        // A map of as many, a list of lists, and one that the decoder knows.
+        assert!(too_long(&[0xab, 0xff, 0xff, 0x7f, 0x11, 0]));
+        assert!(too_long(&[0xa9, 0x19, 0xf1, 0xff, 0x7f, 0]));
+        assert!(too_long(&[0x29, 0xfc, 0xff, 0x7f, 0]));
+    }
+
+    #[test]
+    fn values_of_all_types_are_passed_over() {
+        let walk = |bytes: &[u8]| Walk::of("a struct", bytes, &[]).map(|walk| walk.at);
+        // Whole numbers, a double, a text, a list, a set of structs, a map, an identifier.
         let mut all =
             vec![0x11, 0x13, 7, 0x14, 0x80, 1, 0x15, 2, 0x16, 2, 0x17, 1, 2, 3, 4, 5, 6, 7, 8, 0x18, 2, b'a', b'b'];
         all.extend([0x19, 0x25, 1, 2, 0x1a, 0x2c, 0x15, 2, 0, 0, 0x1b, 1, 0x85, 1, b'k', 2, 0x1d]);
         all.extend([0; 16]);
-        assert!(Walk::of(&all).unwrap().is_none(), "its end is not there");
+        assert_eq!(walk(&all).unwrap_err().to_string(), "Parquet error: in a struct, byte 57 is damaged");
         all.push(0);
-        assert_eq!(Walk::of(&all).unwrap().unwrap().at, all.len());
-        // A struct in a struct, deeper than the decoder goes.
-        assert!(Walk::of(&[0x1c; 100]).unwrap().is_none());
+        assert_eq!(walk(&all).unwrap(), all.len());
+        // A struct in a struct, deeper than the decoder goes; a number of too many bytes; one of a field.
+        assert!(walk(&[0x1c; 100]).is_err());
+        assert!(walk(&[&[0x16][..], &[0x80; 10], &[0, 0]].concat()).is_err());
+        assert!(walk(&[0x06, 0x80, 0x80, 0x80, 0x80, 1, 2, 0]).is_err());
+        // Identifiers behind the end, which the decoder finds there.
+        assert!(walk(&[0x19, 0x7d, 0, 0, 0, 0, 0, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn what_the_decoder_knows_is_of_the_type_that_it_takes_it_for() {
+        // The number of rows as a list, which the decoder would take for a number and its elements for fields.
+        assert!(check_metadata(&[0x39, 0x15, 2, 0]).is_err());
+        assert!(check_metadata(&[0x36, 2, 0]).is_ok());
+        // A schema of an element whose name is none.
+        assert!(check_metadata(&[0x29, 0x1c, 0x48, 1, b'a', 0, 0]).is_ok());
+        assert!(check_metadata(&[0x29, 0x1c, 0x46, 1, 0, 0]).is_err());
+        // Sizes are numbers of 32 bits.
+        assert!(check_pages(&[0x15, 0, 0x16, 0x80, 0x80, 0x80, 0x80, 0x40, 0], 8).is_err());
     }
 
     #[test]
@@ -230,14 +289,16 @@ mod tests {
         // Its type, its sizes unpacked and as it is.
         let header = |bytes: u8, rest: &[u8]| [&[0x15, 0, 0x15, 20, 0x15, 2 * bytes][..], rest, &[0]].concat();
         let page = [header(5, &[]), vec![0xff; 5]].concat();
-        let long = header(5, &[0x19, 0xf1, 0xff, 0xff, 0x03]);
+        let long = header(5, &[0x69, 0xf1, 0xff, 0xff, 0x03]);
         assert!(check_pages(&[&page[..], &page].concat(), 8).is_ok());
-        assert!(check_pages(&[&page[..], &long].concat(), 8).is_err());
+        let error = check_pages(&[&page[..], &long].concat(), 8).unwrap_err();
+        assert_eq!(error.to_string(), "Parquet error: in the header of a page, lists have 65535 elements and 12 bytes");
         // What no header says the size of, or less than none, is the decoder's business.
         let negative = [0x15, 0, 0x15, 20, 0x15, 9, 0];
         assert!(check_pages(&[&[0x15, 0, 0][..], &long].concat(), 8).is_ok());
         assert!(check_pages(&[&negative[..], &long].concat(), 8).is_ok());
     }
+
     #[test]
     fn a_dictionary_has_no_more_values_than_bytes() {
         // Ten bytes unpacked, as many as it is; field 7 is a struct whose first field tells the values.
