@@ -53,7 +53,7 @@ fn flag(option: &str, flags: &BTreeMap<String, String>) -> Option<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     let value = match serde_json::from_str(value).ok()? {
         Value::Bool(true) => return Some(format!("--{name}")),
-        Value::Bool(false) => return None,
+        Value::Bool(false) => return flags.get(&format!("no-{name}")).map(|no| format!("--{no}")),
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
         value => text(&value),
     };
@@ -77,6 +77,7 @@ mod tests {
             ("read with `on_row_error = \"quarantine\"` to go on", "read with `--on-row-error quarantine` to go on"),
             ("`nulls = [\"NA\", \"-\"]` and `thousands = \" \"`", "`--null 'NA,-'` and `--thousands ' '`"),
             ("`overwrite = true`, or `delimiter = \";\"`", "`--overwrite`, or `--sep ';'`"),
+            ("`header = false`, and `overwrite = false`", "`--no-header`, and `overwrite = false`"),
             ("`decimal = \"either\"`, `to_delimiter = \",\"`", "`--decimal either`, `--to-sep ','`"),
             ("`max_bad_rows = 5`", "`--max-bad-rows 5`"),
             ("`nulls = [\"-\", \"NA\"]`", "`--null='-,NA'`"),

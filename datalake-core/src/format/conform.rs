@@ -247,8 +247,8 @@ fn find(source: &Schema, known: &HashMap<&str, usize>, spec: &ColumnSpec) -> Res
     let place = spec.source_names().find_map(|name| known.get(name).copied());
     let may_fit = place.is_none_or(|place| {
         let found = source.field(place).data_type();
-        // A column of text may have no value at all, and then fits.
-        *found == spec.data_type || spec.data_type.is_nested() && *found == DataType::Utf8
+        // A column of text may have no value at all, and then fits; one of nulls has none.
+        *found == DataType::Null || *found == spec.data_type || spec.data_type.is_nested() && *found == DataType::Utf8
     });
     if !is_text_type(&spec.data_type) && !may_fit {
         return Err(Error::new(ErrorKind::Unsupported, "declare", format_args!("column `{}`", spec.name))
@@ -285,6 +285,13 @@ fn surprises(array: &ArrayRef, spec: &ColumnSpec, is_unseen: bool, faults: &mut 
 
 /// One column in its declared type; cells that cannot be had are null and at fault.
 pub(crate) fn column(array: &ArrayRef, spec: &ColumnSpec, faults: &mut Vec<CellFault>) -> Result<ArrayRef> {
+    if *array.data_type() == DataType::Null {
+        let missing = new_null_array(&spec.data_type, array.len());
+        if !spec.nullable {
+            require(&missing, spec, faults);
+        }
+        return Ok(missing);
+    }
     let converted = if widens(array.data_type(), &spec.data_type) {
         let wide =
             cast(array, &spec.data_type).map_err(|cause| Error::internal("widen", "a column").with_source(cause))?;
@@ -581,5 +588,24 @@ mod tests {
         let spec = ColumnSpec::new("x", DataType::Int64).with_from(vec!["a".into(), "b".into(), "c".into()]);
         let conformed = conform(&source, &[spec]).unwrap();
         assert_eq!(conformed.batch.column(0).as_primitive::<Int64Type>().value(0), 2);
+    }
+
+    #[test]
+    fn a_column_of_nulls_has_no_value_of_any_type() {
+        use arrow::array::NullArray;
+        use arrow::datatypes::Field;
+        let nulls: ArrayRef = Arc::new(NullArray::new(2));
+        let item = Arc::new(Field::new_list_field(DataType::Int64, true));
+        for data_type in [DataType::Utf8, DataType::LargeUtf8, DataType::Binary, DataType::Date64, DataType::List(item)]
+        {
+            let schema = Schema::new(vec![Field::new("x", DataType::Null, true)]);
+            let spec = ColumnSpec::new("x", data_type.clone());
+            assert_eq!(find(&schema, &HashMap::from([("x", 0)]), &spec).unwrap(), Some(0));
+            let mut faults = Vec::new();
+            let made = column(&nulls, &spec, &mut faults).unwrap();
+            assert_eq!((made.data_type(), made.null_count(), faults.len()), (&data_type, 2, 0));
+            column(&nulls, &spec.with_nullable(false), &mut faults).unwrap();
+            assert_eq!(faults.len(), 2);
+        }
     }
 }

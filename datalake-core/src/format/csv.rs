@@ -87,6 +87,7 @@ impl Plan {
     async fn new(source: &Source, options: &ReadOptions) -> Result<Self> {
         let input = Input::open(source).await?;
         let packing = Packing::of(&input, options).await?;
+        refuse_lines(&input, &packing, options)?;
         let Sniffed { syntax, skip_lines, has_header, notes } = sniff(&input, source, &packing, options).await?;
         // Names alone stand at the beginning; types take a look at the records.
         let limit = match options.infer {
@@ -101,8 +102,13 @@ impl Plan {
         let ahead = MemoryBudget::of_read(options).blocks(compute::threads());
         let mut found = decode::find(input.name(), blocks, &reading, options.decimal, has_header, limit, ahead).await?;
         found.notes.splice(..0, notes);
-        if let Some(declared) = options.schema.as_ref().filter(|_| !has_header && !options.is_found) {
-            found.name_by_place(declared);
+        if let Some(declared) = options.schema.as_ref().filter(|_| !options.is_found) {
+            if !has_header {
+                found.name_by_place(declared);
+            }
+            if options.header != Some(true) {
+                found.refuse_others(input.name(), declared)?;
+            }
         }
         if let (Some(delimiter), 1) = (options.delimiter, found.names.len()) {
             let delimiter = delimiter.escape_default();
@@ -181,6 +187,16 @@ impl Plan {
     }
 }
 
+/// Refuses lines that are no rows in files of an archive that are one text.
+fn refuse_lines(input: &Input, packing: &Packing, options: &ReadOptions) -> Result<()> {
+    if !packing.is_several() || options.skip_lines == 0 && options.comment.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "read", input.name())
+        .with_reason("several files of an archive are one text only where each begins with its header")
+        .with_hint("leave lines to skip and comments away, or read each by itself, with `member = \"NAME\"`"))
+}
+
 /// Blocks of whole records of an input, of about so many bytes.
 fn blocks(
     input: &Input,
@@ -194,11 +210,6 @@ fn blocks(
     let cutter = Cutter::new(syntax, has_header, trial::block(size)).skipping(skip_lines);
     if !packing.is_several() {
         return drive::decoded(input.clone(), packing, cutter, Arc::clone(tally));
-    }
-    if skip_lines > 0 || syntax.comment.is_some() {
-        return Err(Error::new(ErrorKind::Unsupported, "read", input.name())
-            .with_reason("several files of an archive are one text only where each begins with its header")
-            .with_hint("leave lines to skip and comments away, or read each by itself, with `member = \"NAME\"`"));
     }
     let joined = Joined::new(input.name(), cutter, syntax, has_header);
     drive::decoded(input.clone(), packing, joined, Arc::clone(tally))

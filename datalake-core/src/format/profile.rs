@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
 use arrow::row::{RowConverter, SortField};
@@ -92,8 +93,11 @@ impl Column {
     }
 
     fn update(&mut self, values: &ArrayRef) -> Result<()> {
-        self.nulls += values.null_count() as u64;
-        self.values += (values.len() - values.null_count()) as u64;
+        // Those of dictionaries and of columns without any value are told by no bits of their own.
+        let missing = values.logical_nulls();
+        let nulls = missing.as_ref().map_or(0, NullBuffer::null_count);
+        self.nulls += nulls as u64;
+        self.values += (values.len() - nulls) as u64;
         if self.data_type.is_numeric() {
             let numbers = cast(values, &DataType::Float64).map_err(failed)?;
             self.sum += numbers.as_primitive::<Float64Type>().iter().flatten().sum::<f64>();
@@ -102,20 +106,21 @@ impl Column {
             && seen.len() < DISTINCT_LIMIT
         {
             let rows = converter.convert_columns(std::slice::from_ref(values)).map_err(failed)?;
-            let present = (0..values.len()).filter(|&row| values.is_valid(row));
+            let present = (0..values.len()).filter(|&row| missing.as_ref().is_none_or(|missing| missing.is_valid(row)));
             seen.extend(present.map(|row| Box::from(rows.row(row).as_ref())));
         }
-        self.widen(values)
+        if nulls == values.len() { Ok(()) } else { self.widen(values, missing.as_ref()) }
     }
 
     /// Takes the batch's least and greatest values into account.
-    fn widen(&mut self, values: &ArrayRef) -> Result<()> {
-        if self.data_type.is_nested() || values.len() == values.null_count() {
+    fn widen(&mut self, values: &ArrayRef, missing: Option<&NullBuffer>) -> Result<()> {
+        if self.data_type.is_nested() {
             return Ok(());
         }
         let order = arrow::compute::sort_to_indices(values, None, None).map_err(failed)?;
-        let first = values.null_count() as u32;
-        let ends = arrow::array::UInt32Array::from(vec![order.value(first as usize), order.value(values.len() - 1)]);
+        let is_there = |place: &&u32| missing.is_none_or(|missing| missing.is_valid(**place as usize));
+        let ends = [order.values().iter().find(is_there), order.values().iter().rfind(is_there)];
+        let ends = arrow::array::UInt32Array::from_iter_values(ends.into_iter().flatten().copied());
         let ends = arrow::compute::take(values, &ends, None).map_err(failed)?;
         let all = match &self.extremes {
             None => ends,
@@ -172,6 +177,20 @@ mod tests {
         assert_eq!((numbers.nulls, numbers.distinct, numbers.mean), (1, Some(2), Some(0.0)));
         assert_eq!((numbers.min.as_deref(), numbers.max.as_deref()), (Some("-4.0"), Some("2.0")));
         assert_eq!((words.nulls, words.distinct), (1, Some(2)));
+        assert_eq!((words.min.as_deref(), words.max.as_deref()), (Some("a"), Some("b")));
+    }
+
+    #[tokio::test]
+    async fn nulls_that_no_bits_tell_are_counted() {
+        use arrow::array::{DictionaryArray, Int32Array, NullArray};
+        let words: ArrayRef = Arc::new(StringArray::from(vec![Some("b"), None, Some("a")]));
+        let words = DictionaryArray::new(Int32Array::from(vec![Some(1), Some(0), None, Some(2), Some(0)]), words);
+        let columns: [(&str, ArrayRef); 2] = [("none", Arc::new(NullArray::new(5))), ("w", Arc::new(words))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let profile = profile(Batches::from_vec(batch.schema(), vec![batch.clone(), batch])).await.unwrap();
+        let [none, words] = &profile.columns[..] else { panic!("two columns") };
+        assert_eq!((none.nulls, none.distinct, none.min.as_deref()), (10, Some(0), None));
+        assert_eq!((words.nulls, words.distinct), (4, Some(2)));
         assert_eq!((words.min.as_deref(), words.max.as_deref()), (Some("a"), Some("b")));
     }
 }

@@ -87,7 +87,7 @@ impl Limit {
             return Ok(());
         }
         Err(Error::invalid("go on", "after so many bad rows")
-            .with_reason(format_args!("{bad} of {seen} rows are bad, and the limit is {self}"))
+            .with_reason(format_args!("at least {bad} of {seen} rows are bad, and the limit is {self}"))
             .with_hint("look at the reasons, correct the source, or allow more, such as `max_bad_rows = \"10%\"`"))
     }
 }
@@ -366,7 +366,7 @@ mod tests {
         let rows = Quarantine::new(Limit::Rows(1));
         rows.reject(reject(1, "type")).unwrap();
         let error = rows.reject(reject(2, "type")).unwrap_err();
-        assert_eq!(error.reason(), Some("2 of 2 rows are bad, and the limit is 1"));
+        assert_eq!(error.reason(), Some("at least 2 of 2 rows are bad, and the limit is 1"));
         let percent = Quarantine::new(Limit::Percent(0.1));
         percent.reject(reject(1, "type")).unwrap();
         assert!(percent.check(900).is_err());
@@ -382,7 +382,7 @@ mod tests {
         quarantine.nulled(&[nulled(2, "x"), nulled(2, "y")]).unwrap();
         assert_eq!((quarantine.counts().len(), quarantine.nulled_columns().len()), (1, 2));
         let error = quarantine.nulled(&[nulled(3, "x")]).unwrap_err();
-        assert_eq!(error.reason(), Some("3 of 3 rows are bad, and the limit is 2"));
+        assert_eq!(error.reason(), Some("at least 3 of 3 rows are bad, and the limit is 2"));
         assert!(quarantine.check(1000).is_err());
     }
 

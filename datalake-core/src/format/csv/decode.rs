@@ -55,20 +55,34 @@ pub(super) struct Found {
 
 impl Found {
     /// Gives columns of a text without a header the names of declared ones at the same places, unless one of these means a column
-    /// by its number.
+    /// by its number, or two of them the same one.
     pub(super) fn name_by_place(&mut self, declared: &[ColumnSpec]) {
-        let is_numbered = |spec: &ColumnSpec| spec.source_names().any(|name| self.names.iter().any(|own| own == name));
-        if declared.iter().any(is_numbered) {
+        let mut wanted = HashSet::new();
+        let mut names = declared.iter().flat_map(ColumnSpec::source_names);
+        if !names.all(|name| wanted.insert(name)) || self.names.iter().any(|own| wanted.contains(own.as_str())) {
             return;
         }
-        let mut taken = HashSet::new();
         for (name, spec) in self.names.iter_mut().zip(declared) {
-            // Two of them may be made of one.
-            if let Some(free) = spec.source_names().find(|name| taken.insert(*name)) {
-                free.clone_into(name);
-            }
+            spec.source_names().next().unwrap_or(&spec.name).clone_into(name);
         }
         self.notes.push("there is no header: columns have the names of the schema, in its order".to_owned());
+    }
+
+    /// Refuses a text that has none of the columns that are declared: its first record may be a row that was taken for a header.
+    pub(super) fn refuse_others(&self, source: &str, declared: &[ColumnSpec]) -> Result<()> {
+        let own: HashSet<&str> = self.names.iter().map(String::as_str).collect();
+        let mut wanted = declared.iter().flat_map(ColumnSpec::source_names);
+        if declared.is_empty() || wanted.any(|name| own.contains(name)) {
+            return Ok(());
+        }
+        let list = |names: &mut dyn Iterator<Item = &str>| shortened(&names.collect::<Vec<_>>().join("`, `"));
+        Err(Error::invalid("read", source)
+            .with_reason(format_args!(
+                "its columns are `{}`, and none of the schema's is among them: `{}`",
+                list(&mut self.names.iter().map(String::as_str)),
+                list(&mut declared.iter().map(|spec| spec.name.as_str()))
+            ))
+            .with_hint("correct the names; or say `header = false`, where the first record is a row and the schema has its order"))
     }
 }
 

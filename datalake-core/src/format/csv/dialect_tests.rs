@@ -267,7 +267,7 @@ async fn leading_zeros_and_words_stay_text() {
 }
 
 /// Writes a table as CSV.
-async fn written(table: &RecordBatch, options: WriteOptions) -> Result<Vec<u8>> {
+pub(super) async fn written(table: &RecordBatch, options: WriteOptions) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.csv");
     let batches = Batches::from_vec(table.schema(), vec![table.clone()]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
-use super::dialect_tests::{Read, cells, floats, found, names, read};
+use super::dialect_tests::{Read, cells, floats, found, names, read, written};
 use super::tests::Seen;
 use super::*;
 use crate::format::OnRowError;
@@ -52,20 +52,50 @@ async fn without_a_header_the_schema_names_the_columns_in_its_order() {
         assert_eq!(all(&read), [["1", "apple"], ["2", "bread"]]);
         assert!(read.notes.iter().any(|note| note.contains("the names of the schema")), "{:?}", read.notes);
     }
-    // Fewer, and more; columns by their number; two of one.
+    // Fewer, and more; columns by their number.
     let no_header = |names: &[&str]| declared(names).with_header(false);
     assert_eq!(all(&read("1,apple\n", no_header(&["id"])).await.unwrap()), [["1"]]);
     assert_eq!(all(&read("1\n", no_header(&["id", "name"])).await.unwrap()), [["1", ""]]);
     assert_eq!(all(&read("1,apple\n", no_header(&["column_2", "id"])).await.unwrap()), [["apple", ""]]);
+    // By which of two that are made of one it is to be named, nobody has said.
     let from = |name: &str| ColumnSpec::new(name, DataType::Utf8).with_from(vec!["id".into()]);
     let twice = ReadOptions::default().with_header(false).with_schema(Some(vec![from("a"), from("b")]));
-    assert_eq!(all(&read("1,apple\n", twice).await.unwrap()), [["1", "1"]]);
+    assert!(read("1,apple\n", twice).await.is_err());
     // A missing one that must be there is an error, as with a header.
     let must = vec![ColumnSpec::new("id", DataType::Int64), ColumnSpec::new("x", DataType::Int64).with_nullable(false)];
     assert!(read("1\n", ReadOptions::default().with_header(false).with_schema(Some(must))).await.is_err());
     // Where there is a header, its names count.
     let other = read("a,b\n1,2\n", declared(&["b", "c"])).await.unwrap();
     assert_eq!(all(&other), [["2", ""]]);
+    // Texts alone, which may be names: an error, rather than rows of nulls.
+    let texts = "apple,red\nbread,white\n";
+    let error = read(texts, declared(&["name", "color"])).await.err().unwrap();
+    assert!(error.hint().unwrap().contains("`header = false`"), "{error}");
+    assert_eq!(all(&read(texts, declared(&["name", "color"]).with_header(false)).await.unwrap()).len(), 2);
+    assert_eq!(all(&read(texts, declared(&["name", "color"]).with_header(true)).await.unwrap()), [["", ""]]);
+}
+
+#[tokio::test]
+async fn a_first_field_that_would_say_the_delimiter_is_written_in_quotes() {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    let column = |values: [Option<&str>; 2]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    let one = RecordBatch::try_from_iter([("sep=;", column([Some("sep=,"), Some("x")]))]).unwrap();
+    let two = [("a", column([Some("SEP="), Some("sep=")])), ("b", column([None, Some("y")]))];
+    let two = RecordBatch::try_from_iter_with_nullable(two.map(|(name, column)| (name, column, true))).unwrap();
+    let numbers = RecordBatch::try_from_iter([("sep=,", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)]).unwrap();
+    for (table, options) in [
+        (&one, WriteOptions::default()),
+        (&one, WriteOptions::default().with_header(false)),
+        (&two, WriteOptions::default().with_header(false)),
+        (&two, WriteOptions::default().with_header(false).with_delimiter(Some(';'))),
+        (&numbers, WriteOptions::default()),
+    ] {
+        let (delimiter, has_header) = (options.delimiter, options.header != Some(false));
+        let text = written(table, options).await.unwrap();
+        let back = ReadOptions::default().with_header(has_header).with_delimiter(delimiter.or(Some(',')));
+        let back = read(&text, back).await.unwrap();
+        assert_eq!(cells(&back.table), cells(table), "{}", String::from_utf8_lossy(&text));
+    }
 }
 
 #[tokio::test]
@@ -87,7 +117,9 @@ async fn a_first_line_that_says_the_delimiter_is_no_row() {
     // With a comma in numbers, by a tab, behind a byte order mark, and without rows.
     assert_eq!(floats(&found("sep=;\na;b\n1,5;2\n").await.table, 0), [1.5]);
     assert_eq!(names(&found("\u{feff}sep=\t\na\tb\n1\t2\n").await.table), ["a", "b"]);
-    assert_eq!(found("\"sep=,\"\na,b\n").await.table.num_rows(), 0);
+    assert_eq!(found("sep=,\na,b\n").await.table.num_rows(), 0);
+    // In quotes it is a value.
+    assert_eq!(names(&found("\"sep=,\"\na\nb\n").await.table), ["sep=,"]);
     assert!(read("sep=;\n", ReadOptions::default()).await.is_err());
     // Whoever says how many lines stand before the first record has said it all.
     let first = ReadOptions::default().with_skip_lines(1).with_header(true).with_delimiter(Some(','));

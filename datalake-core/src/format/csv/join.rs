@@ -1,4 +1,5 @@
-//! Several CSV texts as one: the header of each must be that of the first, and stands in the result once.
+//! Several CSV texts as one: the header of each must be that of the first, and stands in the result once. A line of each that
+//! says the delimiter is no row.
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use super::block::{Block, trimmed};
 use super::careful::{self, Careful, is_line_end};
 use super::column::unquoted;
 use super::cut::Cutter;
+use super::sniff::said_delimiter;
 use super::structure::Syntax;
 use crate::error::{Error, Result};
 use crate::format::drive::Decode;
@@ -14,6 +16,8 @@ use crate::format::schema::shortened;
 
 /// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
+/// How long a line is, at most, that says the delimiter.
+const LONGEST_SAID: usize = b"sep=;".len();
 
 /// Cuts a text that has several parts.
 #[derive(Debug)]
@@ -26,9 +30,9 @@ pub(super) struct Joined {
     names: Option<Vec<Vec<u8>>>,
     /// The part that is read, none if it is the first.
     part: Option<String>,
-    /// The beginning of the part, up to the end of its header.
+    /// The beginning of the part, up to the end of its header, or of its first line where there are none.
     head: Vec<u8>,
-    is_in_header: bool,
+    is_in_head: bool,
     /// What is wrong with a header.
     error: Option<Error>,
 }
@@ -43,7 +47,8 @@ impl Joined {
             names: None,
             part: None,
             head: Vec::new(),
-            is_in_header: has_header,
+            // What the first part says before its header, or its rows, whoever cuts it passes over.
+            is_in_head: has_header,
             error: None,
         }
     }
@@ -51,8 +56,22 @@ impl Joined {
     /// Looks for the end of the header; what follows goes on.
     fn look(&mut self, has_ended: bool) {
         let text = &self.head[..];
-        let blank = if text.starts_with(MARK) { MARK.len() } else { 0 };
-        let start = blank + text[blank..].iter().take_while(|byte| is_line_end(byte)).count();
+        if text.len() < MARK.len() && !has_ended {
+            return;
+        }
+        let begin = if text.starts_with(MARK) { MARK.len() } else { 0 };
+        let line = text[begin..].split(is_line_end).next().unwrap_or_default();
+        if begin + line.len() == text.len() && line.len() <= LONGEST_SAID && !has_ended {
+            return;
+        }
+        let begin = if said_delimiter(line).is_some() { begin + line.len() } else { begin };
+        if !self.has_header {
+            self.cutter.push(&self.head[begin..]);
+            self.head.clear();
+            self.is_in_head = false;
+            return;
+        }
+        let start = begin + text[begin..].iter().take_while(|byte| is_line_end(byte)).count();
         if start == text.len() {
             return;
         }
@@ -88,7 +107,7 @@ impl Joined {
             }
         }
         self.head.clear();
-        self.is_in_header = false;
+        self.is_in_head = false;
     }
 
     fn fields(&self, start: usize, ends: &[u32]) -> Vec<Vec<u8>> {
@@ -106,7 +125,7 @@ impl Decode for Joined {
     type Item = Block;
 
     fn push(&mut self, piece: &[u8]) {
-        if !self.is_in_header {
+        if !self.is_in_head {
             self.cutter.push(piece);
             return;
         }
@@ -115,18 +134,18 @@ impl Decode for Joined {
     }
 
     fn begin_part(&mut self, name: &str) {
-        if self.is_in_header {
+        if self.is_in_head {
             self.look(true);
         }
         self.head.clear();
         self.cutter.end_part();
         self.cutter.push(b"\n");
-        self.is_in_header = self.has_header;
+        self.is_in_head = true;
         self.part = self.names.is_some().then(|| name.to_owned());
     }
 
     fn finish(&mut self) {
-        if self.is_in_header {
+        if self.is_in_head {
             self.look(true);
         }
         self.cutter.finish();

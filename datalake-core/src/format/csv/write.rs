@@ -94,6 +94,8 @@ impl Encoder {
             [] | [b'\'', ..] => true,
             text => text.iter().any(|byte| self.quoted[usize::from(*byte)]) || text.starts_with(b"\xef\xbb\xbf"),
         };
+        // A first line that says the delimiter would be no row.
+        let must_quote = must_quote || column == 0 && says_delimiter(text.as_bytes());
         if !must_quote && (self.null.is_empty() || self.null != text.as_bytes()) {
             append(bytes, text.as_bytes());
             return Ok(());
@@ -146,6 +148,12 @@ impl Encoder {
         }
         if self.quoted[usize::from(b',')] || self.is_odd { self.quote(begin, column, bytes) } else { Ok(()) }
     }
+}
+
+/// Whether a first line that begins with this field may say the delimiter, as the field does or what follows it.
+#[inline]
+fn says_delimiter(field: &[u8]) -> bool {
+    matches!(field.len(), 4 | 5) && field[..4].eq_ignore_ascii_case(b"sep=")
 }
 
 impl Encode for Encoder {

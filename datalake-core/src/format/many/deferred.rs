@@ -139,7 +139,7 @@ mod tests {
         }
         assert!(quarantine.counts().is_empty());
         let error = deferred.end(10).unwrap_err();
-        assert_eq!(error.reason(), Some("2 of 2 rows are bad, and the limit is 1"));
+        assert_eq!(error.reason(), Some("at least 2 of 2 rows are bad, and the limit is 1"));
     }
 
     #[test]

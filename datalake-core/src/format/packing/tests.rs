@@ -315,6 +315,32 @@ async fn a_quote_that_is_open_at_the_end_of_a_member_takes_nothing_of_the_next()
 }
 
 #[tokio::test]
+async fn a_line_of_a_member_that_says_the_delimiter_is_no_row() {
+    let folder = Folder::new();
+    let table = async |members: &[&'static str], options: ReadOptions| {
+        let members: Vec<_> =
+            members.iter().enumerate().map(|(at, text)| stored(["1.csv", "2.csv"][at], text)).collect();
+        read(&folder.file("a.zip", &zip(&members)), options.with_text(true)).await.unwrap()
+    };
+    let plain = || ReadOptions::default();
+    for members in [
+        ["sep=;\r\na;b\r\n1;x\r\n", "sep=;\r\na;b\r\n3;z\r\n"],
+        ["sep=;\na;b\n1;x\n", "a;b\n3;z\n"],
+        ["a;b\n1;x\n", "\u{feff}sep=;\na;b\n3;z"],
+    ] {
+        let table = table(&members, plain()).await;
+        assert_eq!((texts(&table, 0), texts(&table, 1)), (vec!["1", "3"], vec!["x", "z"]), "{members:?}");
+    }
+    for members in [["1;x\n", "sep=;\n3;z\n"], ["sep=;\n1;x\n", "3;z\n"], ["sep=;\n1;x", "sep=;\r3;z"]] {
+        let table = table(&members, plain().with_header(false)).await;
+        assert_eq!((texts(&table, 0), texts(&table, 1)), (vec!["1", "3"], vec!["x", "z"]), "{members:?}");
+    }
+    // A line that ends nowhere, shorter than one that says it, is a row.
+    assert_eq!(texts(&table(&["a\n1\n", "a\nsep"], plain()).await, 0), ["1", "sep"]);
+    assert_eq!(texts(&table(&["1\n", "sep"], plain().with_header(false)).await, 0), ["1", "sep"]);
+}
+
+#[tokio::test]
 async fn headers_of_members_may_be_long() {
     let folder = Folder::new();
     for extra in [0, 255, 256, 257, 65_535] {

@@ -261,7 +261,7 @@ mod tests {
             vec![0x11, 0x13, 7, 0x14, 0x80, 1, 0x15, 2, 0x16, 2, 0x17, 1, 2, 3, 4, 5, 6, 7, 8, 0x18, 2, b'a', b'b'];
         all.extend([0x19, 0x25, 1, 2, 0x1a, 0x2c, 0x15, 2, 0, 0, 0x1b, 1, 0x85, 1, b'k', 2, 0x1d]);
         all.extend([0; 16]);
-        assert_eq!(walk(&all).unwrap_err().to_string(), "Parquet error: in a struct, byte 57 is damaged");
+        assert_eq!(walk(&all).unwrap_err().to_string(), "Parquet error: in a struct, byte 56 is damaged");
         all.push(0);
         assert_eq!(walk(&all).unwrap(), all.len());
         // A struct in a struct, deeper than the decoder goes; a number of too many bytes; one of a field.
