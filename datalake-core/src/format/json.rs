@@ -168,6 +168,8 @@ impl Declared<'_> {
                 (Kind::Struct(fields), _) if self.flattens => Kind::Struct(self.kinds(&format!("{column}_"), fields)),
                 (kind, Some(spec)) if kind.data_type() == spec.data_type => kind,
                 (_, Some(spec)) => Kind::of_type(&spec.data_type).unwrap_or(Kind::Json),
+                // An object with fields behind a sample makes columns of them.
+                (kind @ (Kind::Empty | Kind::NoFields), None) if self.flattens => kind,
                 (_, None) => Kind::Text,
             };
             (name, kind)
