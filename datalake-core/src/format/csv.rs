@@ -107,7 +107,7 @@ impl Plan {
                 found.name_by_place(declared);
             }
             if options.header != Some(true) {
-                found.refuse_others(input.name(), declared)?;
+                found.refuse_others(input.name(), declared, has_header)?;
             }
         }
         if let (Some(delimiter), 1) = (options.delimiter, found.names.len()) {

@@ -69,7 +69,7 @@ impl Found {
     }
 
     /// Refuses a text that has none of the columns that are declared: its first record may be a row that was taken for a header.
-    pub(super) fn refuse_others(&self, source: &str, declared: &[ColumnSpec]) -> Result<()> {
+    pub(super) fn refuse_others(&self, source: &str, declared: &[ColumnSpec], has_header: bool) -> Result<()> {
         let own: HashSet<&str> = self.names.iter().map(String::as_str).collect();
         let mut wanted = declared.iter().flat_map(ColumnSpec::source_names);
         if declared.is_empty() || wanted.any(|name| own.contains(name)) {
@@ -82,7 +82,11 @@ impl Found {
                 list(&mut self.names.iter().map(String::as_str)),
                 list(&mut declared.iter().map(|spec| spec.name.as_str()))
             ))
-            .with_hint("correct the names; or say `header = false`, where the first record is a row and the schema has its order"))
+            .with_hint(if has_header {
+                "correct the names; or say `header = false`, where the first record is a row and the schema has its order"
+            } else {
+                "give each column of the schema a name of its own, or say by `from` which it is, such as `column_1`"
+            }))
     }
 }
 
